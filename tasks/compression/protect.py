@@ -1,0 +1,181 @@
+# ruff: noqa: RUF001 - the marks of other languages are meant
+"""Splits a prompt into what a compressor must keep byte for byte and the prose it may shorten.
+
+Protected are: code (fenced, inline, and lines that look like code), URLs, whatever is spelled
+exactly (identifiers, paths, numbers), negations, the questions and the instruction. Offsets are
+into the original string, in characters. Nothing here raises, whatever the text is; the time is
+linear in its length.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from tasks.compression import sentences, words
+
+
+class Kind(StrEnum):
+    """Why a span is protected; `PROSE` is not."""
+
+    PROSE = "prose"
+    CODE = "code"
+    URL = "url"
+    QUESTION = "question"
+    INSTRUCTION = "instruction"
+    IDENTIFIER = "identifier"
+    NUMBER = "number"
+    NEGATION = "negation"
+
+
+class Span(NamedTuple):
+    """`text[start:end]`, and what it is."""
+
+    start: int
+    end: int
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A prompt as a compressor sees it."""
+
+    text: str
+    blocks: tuple[Span, ...]
+    """Code, URLs, questions and the instruction: in order, disjoint."""
+    units: tuple[Span, ...]
+    """Every unit of the text (see `words`), each whole: prose, or protected."""
+
+    @property
+    def prose(self) -> list[Span]:
+        """The units that may be dropped."""
+        return [unit for unit in self.units if unit.kind is Kind.PROSE]
+
+    @property
+    def protected(self) -> list[Span]:
+        """What must survive byte for byte: in order, disjoint."""
+        exact = (unit for unit in self.units if unit.kind is not Kind.PROSE)
+        return list(_disjoint([*self.blocks, *exact]))
+
+
+# A fence that is never closed runs to the end of the text.
+_FENCE: Final = re.compile(
+    r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)[^\n]*+(?:\n(?! {0,3}(?P=fence))[^\n]*+)*+"
+    r"(?:\n {0,3}(?P=fence)[^\n]*+|\Z)?",
+    re.MULTILINE,
+)
+# Indented by four or a tab (and no list item), a table's row, begun like a definition, an import or
+# a tag, or ended the way C, Python and shell end a line.
+_CODE_LINE: Final = re.compile(
+    r"^(?:(?: {4,}+|\t++)(?![-*+•] |\d{1,3}[.)] )\S[^\n]*+|\|[^\n]*+"
+    r"|(?:(?:async )?def \w|class \w++ ?[:({]|import [\w{]|from [\w.]++ import |#include|</?\w"
+    r"|(?:const|let|var) \w++ ?=)[^\n]*+"
+    r"|[^\n]*(?:[{};\\]|\):|=>)(?=[ \t\r]*+$))",
+    re.MULTILINE,
+)
+_INLINE_CODE: Final = re.compile(r"``[^\n]{1,500}?``|`[^`\n]++`")
+_URL: Final = re.compile(
+    r"(?:https?|ftp|file|wss?)://[^\s<>\"`。，、；！？）】」』]++|www\.[^\s<>\"`]++"
+)
+_EXACT: Final = re.compile(
+    r"(?P<number>\d)"
+    r"|(?P<identifier>_|\w\.\w|[a-z][A-Z]|[/\\@=<>{}\[\]~^$%&|]|::|->|\w\(|(?<!\S)--?[a-zA-Z])"
+)
+# Dropping one of these turns a sentence into its opposite. English, German, French, Spanish,
+# Italian, Portuguese, Dutch, Russian.
+_NEGATION_WORDS: Final = (
+    "not no never none nor neither nothing nobody nowhere cannot without except unless nicht kein "
+    "keine keinen keinem keiner nie niemals ohne ne pas jamais sans aucun aucune non nunca jamás "
+    "sin ningún ninguna mai senza não nem sem niet geen nooit zonder не нет ни никогда без"
+)
+_NEGATIONS: Final = frozenset(_NEGATION_WORDS.split())
+_MARKS: Final = "\"'“”‘’«».,;:!?()*-–—… \t"
+
+
+def read(text: str) -> Reading:
+    """Find everything in `text` that a compressor must leave alone."""
+    fenced = [Span(*m.span(), Kind.CODE) for m in _FENCE.finditer(text)]
+    outside = list(_gaps(fenced, len(text)))
+    code = [*fenced, *_matches(_CODE_LINE, Kind.CODE, text, outside)]
+    prose = list(_gaps(_disjoint(code), len(text)))
+    inline = _matches(_INLINE_CODE, Kind.CODE, text, prose)
+    urls = _matches(_URL, Kind.URL, text, prose)
+    blocks = tuple(_disjoint([*code, *inline, *urls, *_asked(text, prose)]))
+    return Reading(text, blocks, tuple(_units(text, blocks)))
+
+
+def split(text: str) -> list[Span]:
+    """`text` as spans without a gap between them, protected ones and prose in turn."""
+    spans: list[Span] = []
+    for protected in read(text).protected:
+        at = spans[-1].end if spans else 0
+        if at < protected.start:
+            spans.append(Span(at, protected.start, Kind.PROSE))
+        spans.append(protected)
+    at = spans[-1].end if spans else 0
+    return [*spans, Span(at, len(text), Kind.PROSE)] if at < len(text) else spans
+
+
+def _matches(
+    pattern: re.Pattern[str], kind: Kind, text: str, ranges: Iterable[tuple[int, int]]
+) -> list[Span]:
+    return [Span(*m.span(), kind) for a, b in ranges for m in pattern.finditer(text, a, b)]
+
+
+def _asked(text: str, prose: list[tuple[int, int]]) -> Iterator[Span]:
+    """The questions, the last thing said outside of code, and the first."""
+    for start, end in prose:
+        for question in sentences.questions(text, start, end):
+            yield Span(*question, Kind.QUESTION)
+    said = [(a, b) for a, b in prose if text[a:b].strip()]
+    if said:
+        last, first = sentences.instruction(text, *said[-1]), sentences.opening(text, *said[0])
+        yield from (Span(*found, Kind.INSTRUCTION) for found in (last, first) if found)
+
+
+def _units(text: str, blocks: tuple[Span, ...]) -> Iterator[Span]:
+    """Each unit with its kind; one that touches a block is protected whole, with the block."""
+    at = 0
+    for start, end in words.units(text):
+        while at < len(blocks) and blocks[at].end <= start:
+            at += 1
+        if at < len(blocks) and blocks[at].start < end:
+            yield Span(start, end, blocks[at].kind)
+        else:
+            yield Span(start, end, _kind(text[start:end]))
+
+
+def _kind(unit: str) -> Kind:
+    exact = _EXACT.search(unit)
+    if exact:
+        return Kind.NUMBER if exact.lastgroup == "number" else Kind.IDENTIFIER
+    word = unit.strip(_MARKS).casefold()
+    if word in _NEGATIONS or word.endswith(("n't", "n’t")):
+        return Kind.NEGATION
+    return Kind.PROSE
+
+
+def _disjoint(spans: Iterable[Span]) -> Iterator[Span]:
+    """The spans in order; those that overlap become one, of the first one's kind."""
+    current: Span | None = None
+    for span in sorted(spans):
+        if current is None:
+            current = span
+        elif span.start < current.end:
+            current = current._replace(end=max(current.end, span.end))
+        else:
+            yield current
+            current = span
+    if current is not None:
+        yield current
+
+
+def _gaps(spans: Iterable[Span], length: int) -> Iterator[tuple[int, int]]:
+    at = 0
+    for span in spans:
+        if at < span.start:
+            yield at, span.start
+        at = max(at, span.end)
+    if at < length:
+        yield at, length
