@@ -1,0 +1,37 @@
+"""The services' log lines on one screen, each with its service's name and colour."""
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import TextIO
+
+_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+_RESET = "\x1b[0m"
+
+
+class Console:
+    """Writes `name | line`. Colours only on a terminal, and not where NO_COLOR is set.
+
+    Whoever read us may go away (a pipe, a terminal): then it is silent, and the services live on.
+    """
+
+    def __init__(self, stream: TextIO | None = None, width: int = 10) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._width = width
+        self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        self._colours: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, line: str) -> None:
+        """Writes one line; safe from any thread."""
+        with self._lock, suppress(OSError, ValueError):  # the pipe is broken, the stream closed
+            self._stream.write(f"{self._prefix(name)} {line}\n")
+            self._stream.flush()
+
+    def _prefix(self, name: str) -> str:
+        text = f"{name:<{self._width}} |"
+        if not self._coloured:
+            return text
+        colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+        return f"\x1b[{colour}m{text}{_RESET}"

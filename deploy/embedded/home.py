@@ -1,0 +1,146 @@
+"""The data folder: where it is, who may enter it, and who owns it at the moment."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from deploy.embedded.errors import HomeInUseError, HomeUnusableError
+from deploy.embedded.sessions import Identity
+
+# A killed supervisor's helper holds the lock while it cleans up: 25 s of grace, and a little.
+CLEANUP_S = 40
+_POLL_S = 0.1
+
+
+def data_home(environ: Mapping[str, str]) -> Path:
+    """Where Trimind keeps its data, as an absolute path; creates nothing.
+
+    `TRIMIND_HOME` if set; else /var/lib/trimind as root; else `$XDG_DATA_HOME/trimind`, which is
+    ~/.local/share/trimind by default.
+    """
+    if chosen := environ.get("TRIMIND_HOME"):
+        return Path(os.path.abspath(Path(chosen).expanduser()))
+    if os.geteuid() == 0:
+        return Path("/var/lib/trimind")
+    base = environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(os.path.abspath(base)) / "trimind"
+
+
+def prepare_home(home: Path) -> None:
+    """Creates the folder and its `run`; 0755 as root, since PostgreSQL's user must pass, else 0700.
+
+    A folder that already holds something of somebody else keeps its mode.
+
+    Raises:
+        HomeUnusableError: it cannot be created or written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if _is_ours(home):
+            home.chmod(0o755 if os.geteuid() == 0 else 0o700)
+        run_folder(home).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise HomeUnusableError(f"TRIMIND_HOME={home} cannot be used: {error.strerror}") from error
+
+
+def run_folder(home: Path) -> Path:
+    """What is true only while a supervisor runs: its lock and its services."""
+    return home / "run"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only we may read (0600), whole or not at all."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def can_enter(path: Path, uid: int, gid: int) -> bool:
+    """Whether a user without other groups may pass every folder down to and through `path`."""
+    return all(_may_pass(folder, uid, gid) for folder in _passed(path))
+
+
+class HomeLock:
+    """Owns the data folder while held; a context manager.
+
+    After a kill -9 the helper that cleans up still holds it: then waits for it, at most 40 s.
+
+    Raises:
+        HomeInUseError: another supervisor runs on it; names the folder and its process id.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._path = run_folder(home) / "lock"
+        self.descriptor = -1
+
+    def __enter__(self) -> "HomeLock":
+        # Close-on-exec, like every descriptor of Python's: the services do not hold it.
+        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._wait_for_it()
+        except HomeInUseError:
+            os.close(self.descriptor)
+            raise
+        me = Identity.of(os.getpid())
+        os.truncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, json.dumps([me.pid, me.started]).encode(), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self.descriptor)
+
+    def _wait_for_it(self) -> None:
+        deadline = time.monotonic() + CLEANUP_S
+        while not self._try():
+            holder = self._holder()
+            if (holder and holder.alive()) or time.monotonic() >= deadline:
+                raise HomeInUseError(
+                    f"Trimind already runs on TRIMIND_HOME={self._home}"
+                    f" (process {holder.pid if holder else 'unknown'}):"
+                    " stop it first, or set TRIMIND_HOME to another folder"
+                )
+            time.sleep(_POLL_S)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _holder(self) -> Identity | None:
+        try:
+            pid, started = json.loads(self._path.read_text())
+        except ValueError:  # it has only just been taken
+            return None
+        return Identity(pid, started)
+
+
+def _is_ours(home: Path) -> bool:
+    return run_folder(home).is_dir() or not any(home.iterdir())
+
+
+def _passed(path: Path) -> set[Path]:
+    real = path.resolve()  # of a symbolic link both ways are gone
+    return {path, *path.parents, real, *real.parents}
+
+
+def _may_pass(folder: Path, uid: int, gid: int) -> bool:
+    stat = folder.stat()
+    if stat.st_uid == uid:
+        return bool(stat.st_mode & 0o100)
+    return bool(stat.st_mode & (0o010 if stat.st_gid == gid else 0o001))

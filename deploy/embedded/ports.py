@@ -1,0 +1,30 @@
+"""A loopback port that nobody uses."""
+
+import random
+import socket
+
+# Below the ports that the kernel gives to outgoing connections (32768 and up): one of those could
+# take the port between our look and the service's bind.
+_RANGE = range(20_000, 32_000)
+_TRIES = 100
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 between 20000 and 32000 that can be bound now.
+
+    Raises:
+        OSError: a hundred random ones are all taken.
+    """
+    for port in random.sample(_RANGE, _TRIES):
+        if _is_free(port):
+            return port
+    raise OSError(f"no free port among {_TRIES} tried on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,140 @@
+"""One child process in a session of its own, which dies with us."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from deploy.embedded.launch import KEEP_USER
+from deploy.embedded.sessions import Identity, Session, end_all
+
+TAIL_LINES = 20
+MAX_LINE_BYTES = 16_384
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_ROOT = Path(__file__).resolve().parents[2]
+
+# The kernel sends PDEATHSIG when the *thread* that forked ends, so one thread forks everything;
+# it lives as long as the interpreter.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
+
+
+@dataclass(frozen=True)
+class User:
+    """The system user that a child runs as, by numbers."""
+
+    uid: int
+    gid: int
+
+
+def module_command(name: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module of this package; see `module_environ` for its path."""
+    return (sys.executable, "-m", name, *arguments)
+
+
+def module_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with this package importable, from a checkout too."""
+    path = environ.get("PYTHONPATH")
+    return {**environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{path}" if path else str(_ROOT)}
+
+
+class Process:
+    """A running child. Its output goes line by line to `on_line`, from a thread of its own.
+
+    Args:
+        command: program and arguments, looked up on the PATH; no shell.
+        environ: the child's whole environment.
+        stop_signal: what asks it to end; the kernel sends the same when we die.
+        on_line: gets each line of stdout and stderr, cut at 16 KiB, without its end.
+        user: whom to run as; needs root.
+        cwd: where it starts; must be open to that user.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        on_line: Callable[[str], None],
+        stop_signal: int = signal.SIGTERM,
+        user: User | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._on_line = on_line
+        launch = _launch(command, stop_signal, user)
+        self._popen = _spawner.submit(_spawn, launch, environ, cwd).result()
+        self.session = Session(Identity.of(self._popen.pid), stop_signal)
+        output = cast(IO[bytes], self._popen.stdout)
+        self._reader = threading.Thread(target=self._read, args=(output,), name="log", daemon=True)
+        self._reader.start()
+
+    @property
+    def identity(self) -> Identity:
+        """Its process id and start time."""
+        return self.session.leader
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for the signal that ended it."""
+        return self._popen.poll()
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The last 20 lines that it logged. Of a dead process: after waiting up to 1 s for them."""
+        if self.exit_code() is not None:
+            self._reader.join(timeout=1)
+        return tuple(self._tail)
+
+    def ask_to_end(self) -> None:
+        """Sends the stop signal; does not wait."""
+        if self.exit_code() is None:
+            self.session.ask_to_end()
+
+    def kill(self) -> None:
+        """Sends SIGKILL to it and all that it started; does not wait."""
+        self.session.kill()
+
+    def gone(self) -> bool:
+        """Whether it and all that it started have ended; once it is dead, kills the rest."""
+        if self.exit_code() is None:
+            return False
+        self.session.kill()
+        return not self.session.members()
+
+    def stop(self, deadline_s: float) -> None:
+        """Asks it to end, kills the session after `deadline_s` seconds, and waits for that."""
+        end_all([self.session], within_s=deadline_s)
+        self._popen.wait()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            while line := stream.readline(MAX_LINE_BYTES):
+                text = line.decode(errors="replace").rstrip("\r\n")
+                self._tail.append(text)
+                self._on_line(text)
+
+
+def _launch(command: Sequence[str], stop_signal: int, user: User | None) -> list[str]:
+    ids = (user.uid, user.gid) if user else (KEEP_USER, KEEP_USER)
+    numbers = (os.getpid(), int(stop_signal), *ids)
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, numbers), *command]
+
+
+def _spawn(
+    command: list[str], environ: Mapping[str, str], cwd: Path | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=dict(environ),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )

@@ -1,0 +1,64 @@
+"""The Procfile: which processes there are, and how each is started."""
+
+import re
+import shlex
+from pathlib import Path
+
+from deploy.embedded.errors import ProcfileError
+
+_LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
+_OPERATORS = ";&|"
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """The commands by name, in the file's order.
+
+    Raises:
+        ProcfileError: the file is missing, or a line of it is wrong.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ProcfileError(f"{path}: {error.strerror}") from error
+    return parse_procfile(text, str(path))
+
+
+def parse_procfile(text: str, source: str = "Procfile") -> dict[str, str]:
+    """The commands by name; blank lines and lines that begin with # do not count.
+
+    Raises:
+        ProcfileError: names the line; also for a name that comes twice, and for no process at all.
+    """
+    commands: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise ProcfileError(f"{source}, line {number}: not `name: command`: {line.strip()!r}")
+        if match["name"] in commands:
+            raise ProcfileError(f"{source}, line {number}: {match['name']} is there twice")
+        commands[match["name"]] = match["command"]
+    if not commands:
+        raise ProcfileError(f"{source}: no process in it")
+    return commands
+
+
+def shell_command(command: str) -> tuple[str, ...]:
+    """The argument list that runs a Procfile command, variables expanded by the shell.
+
+    The shell gives way to the command, so that the stop signal reaches it. Of a command with `&&`,
+    `|` or `;` the shell has to stay: such a one is killed rather than stopped.
+    """
+    if _is_simple(command):
+        # `env` takes leading assignments, which a bare `exec` does not.
+        return ("/bin/sh", "-c", f"exec env {command}")
+    return ("/bin/sh", "-c", command)
+
+
+def _is_simple(command: str) -> bool:
+    try:
+        words = list(shlex.shlex(command, posix=True, punctuation_chars=_OPERATORS))
+    except ValueError as error:
+        raise ProcfileError(f"cannot read the command {command!r}: {error}") from error
+    return not any(word and set(word) <= set(_OPERATORS) for word in words)

@@ -1,0 +1,142 @@
+"""Who a process is, and which processes live in a session: read from /proc (Linux only).
+
+A process id alone proves nothing, since ids are used again. An id with its start time does; and
+the id of a session is not given away while any member of it is alive.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_S = 0.05
+_GONE = "ZX"  # a zombie is dead: only its parent has not looked yet
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process id with its start time in clock ticks since boot."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Identity":
+        """Who has this id now.
+
+        Raises:
+            ProcessLookupError: nobody has it.
+        """
+        stat = _stat(pid)
+        if stat is None:
+            raise ProcessLookupError(pid)
+        return cls(pid, stat.started)
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        stat = _stat(self.pid)
+        return stat is not None and stat.started == self.started and stat.state not in _GONE
+
+
+@dataclass(frozen=True)
+class Session:
+    """A service's session: its leader, and the signal that asks the leader to end."""
+
+    leader: Identity
+    stop_signal: int = signal.SIGTERM
+
+    def members(self) -> list[int]:
+        """The ids of all living processes of the session, and of whatever descends from them.
+
+        Descendants count, since PostgreSQL's processes begin sessions of their own.
+        """
+        stats = _stats()
+        leader = stats.get(self.leader.pid)
+        if leader is not None and leader.started != self.leader.started:
+            return []  # the number is somebody else's by now, so the session is over
+        found = {pid for pid, stat in stats.items() if stat.session == self.leader.pid}
+        while children := {pid for pid, stat in stats.items() if stat.parent in found} - found:
+            found |= children
+        return [pid for pid in found if stats[pid].state not in _GONE]
+
+    def ask_to_end(self) -> None:
+        """Sends the stop signal to the leader alone: it knows how to end its children."""
+        if self.leader.alive():
+            send(self.leader.pid, self.stop_signal)
+
+    def kill_orphans(self) -> None:
+        """Kills what has outlived the leader: nobody else will end it."""
+        if not self.leader.alive():
+            self.kill()
+
+    def kill(self) -> None:
+        """Sends SIGKILL to every member."""
+        for pid in self.members():
+            send(pid, signal.SIGKILL)
+
+
+def end_all(sessions: Iterable[Session], within_s: float, kill_within_s: float = 5) -> bool:
+    """Asks every session to end, waits, and kills what is left.
+
+    Args:
+        within_s: seconds for the graceful end, of all sessions together.
+        kill_within_s: seconds to wait for the killed ones to disappear.
+
+    Returns:
+        Whether nothing is left.
+    """
+    left = list(sessions)
+    for session in left:
+        session.ask_to_end()
+    left = _wait_for_end(left, within_s, Session.kill_orphans)
+    return not _wait_for_end(left, kill_within_s, Session.kill)
+
+
+def _wait_for_end(
+    sessions: list[Session], within_s: float, press: Callable[[Session], None]
+) -> list[Session]:
+    deadline = time.monotonic() + within_s
+    while True:
+        for session in sessions:
+            press(session)
+        sessions = [session for session in sessions if session.members()]
+        if not sessions or time.monotonic() >= deadline:
+            return sessions
+        time.sleep(POLL_S)
+
+
+def send(pid: int, number: int) -> None:
+    """Sends a signal; a process that is already gone is fine."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def boot_id() -> str:
+    """The machine's current boot: start times of another one mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@dataclass(frozen=True)
+class _Stat:
+    state: str
+    parent: int
+    session: int
+    started: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name stands in brackets and may hold anything, brackets and blanks too.
+    fields = text[text.rindex(")") + 2 :].split()
+    return _Stat(fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
+
+
+def _stats() -> dict[int, _Stat]:
+    found = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid: stat for pid, stat in found.items() if stat is not None}

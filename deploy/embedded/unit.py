@@ -1,0 +1,142 @@
+"""One service in the supervisor's hands: its process, its state, and its deaths."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NoReturn
+
+from deploy.embedded.errors import ServiceFailedError
+from deploy.embedded.process import Process
+from deploy.embedded.service import Service, State
+from deploy.embedded.sessions import Session
+from deploy.embedded.status import ServiceStatus
+
+MAX_DEATHS = 5
+DEATHS_WITHIN_S = 60
+_BACKOFF_S = (0.25, 0.5, 1, 2)
+
+Log = Callable[[str, str], None]
+
+
+class Unit:
+    """Moves one service from state to state; decides nothing about the others.
+
+    waiting -> starting -> healthy -> stopping -> stopped; a death while healthy leads through
+    restarting back to starting; a service that runs once is done instead of healthy.
+    """
+
+    def __init__(self, service: Service, log: Log) -> None:
+        self.service = service
+        self.state: State = "waiting"
+        self.process: Process | None = None
+        self._log = log
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._has_been_healthy = False
+        self._due = 0.0  # when it must be ready, may start again, or is killed
+
+    def launch(self) -> Session:
+        """Starts the process."""
+        service = self.service
+        self.process = Process(
+            service.arguments(),
+            environ=service.environ,
+            on_line=lambda line: self._log(service.name, line),
+            stop_signal=service.stop_signal,
+            user=service.user,
+            cwd=service.cwd,
+        )
+        self.state = "starting"
+        self._due = time.monotonic() + service.ready_within_s
+        return self.process.session
+
+    def look(self) -> None:
+        """Sees whether it has become ready, or has died.
+
+        Raises:
+            ServiceFailedError: it did not become ready, or has died five times within a minute.
+        """
+        if self.process is None or self.state not in ("starting", "healthy"):
+            return
+        code = self.process.exit_code()
+        if code is not None:
+            self._ended(self.process, code)
+        elif self.state == "starting" and not self.service.once and self.service.ready():
+            self.state = "healthy"
+            self._has_been_healthy = True
+        elif self.state == "starting" and time.monotonic() >= self._due:
+            self._late(self.process)
+
+    def may_start_again(self) -> bool:
+        """Whether the backoff is over and nothing is left of the process that died."""
+        if self.state != "restarting" or time.monotonic() < self._due:
+            return False
+        return self.process is None or self.process.gone()
+
+    def begin_stop(self) -> None:
+        """Sends the stop signal; the grace begins."""
+        if self.state in ("stopping", "stopped", "done"):
+            return
+        self.state = "stopping"
+        self._due = time.monotonic() + self.service.stop_grace_s
+        if self.process is not None:
+            self.process.ask_to_end()
+
+    def kill(self) -> None:
+        """Kills the session; it counts as a stop, not as a death."""
+        self.state = "stopping"
+        if self.process is not None:
+            self.process.kill()
+
+    def finish_stop(self, *, now: bool) -> bool:
+        """Whether nothing is left of it; kills the session after the grace, or `now`."""
+        if self.state in ("stopped", "done"):
+            return True
+        if self.process is not None and not self.process.gone():
+            if now or (self.state == "stopping" and time.monotonic() >= self._due):
+                self.process.kill()
+            return False
+        self.state = "stopped"
+        return True
+
+    def status(self) -> ServiceStatus:
+        """What others are told."""
+        running = self.process is not None and self.state not in ("stopped", "done")
+        identity = self.process.identity if self.process is not None and running else None
+        return ServiceStatus(
+            name=self.service.name,
+            state=self.state,
+            pid=identity.pid if identity else None,
+            started=identity.started if identity else None,
+            stop_signal=int(self.service.stop_signal),
+            url=self.service.url,
+        )
+
+    def _ended(self, process: Process, code: int) -> None:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        if self.service.once and code == 0:
+            self.state = "done"
+        elif self._has_been_healthy:
+            self._died(process, how)
+        else:
+            self._fail(process, f"{how} before it was ready")
+
+    def _late(self, process: Process) -> None:
+        late = f"was not ready within {self.service.ready_within_s:g} s"
+        if not self._has_been_healthy:
+            self._fail(process, late)
+        process.kill()
+        self._died(process, late)
+
+    def _died(self, process: Process, how: str) -> None:
+        now = time.monotonic()
+        self._deaths.append(now)
+        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] <= DEATHS_WITHIN_S:
+            self._fail(process, f"{how}: {MAX_DEATHS} deaths within {DEATHS_WITHIN_S} s, giving up")
+        pause = _BACKOFF_S[min(len(self._deaths), len(_BACKOFF_S)) - 1]
+        self._log("trimind", f"{self.service.name} {how}; starting it again in {pause:g} s")
+        self.state = "restarting"
+        self._due = now + pause
+
+    def _fail(self, process: Process, reason: str) -> NoReturn:
+        self.state = "dead"
+        raise ServiceFailedError(self.service.name, reason, process.last_lines())
