@@ -1,0 +1,38 @@
+"""Celery's settings; `tasks/celery.py` loads them. Why each: docs/architecture.md, "The broker"."""
+
+from config.settings import settings_or_exit
+
+settings = settings_or_exit()
+
+broker_url = settings.broker
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_pool_limit = 2 * settings.worker_threads
+# A submit must not wait for a broker that is away: PostgreSQL has the job already.
+task_publish_retry = False
+
+imports = ("tasks.intent", "tasks.compress", "tasks.generate", "tasks.persist")
+task_default_queue = "llm"
+task_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_send_sent_event = True
+worker_send_task_events = True
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+enable_utc = True
+
+if broker_url.startswith("redis"):
+    broker_transport_options = {
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "max_connections": 4 * settings.worker_threads,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }

@@ -1,0 +1,56 @@
+"""Logging: one line an event, as text or JSON, with the job and task it belongs to."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+SECRET: Final = re.compile(
+    r"(?P<url>\b[a-z+]+://[^\s:/@]*:)[^\s@/]+(?=@)"
+    r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
+)
+
+
+def mask(text: str) -> str:
+    """Take passwords in URLs and API keys out of a text, before it reaches a log or a client."""
+    return SECRET.sub(lambda found: f"{found['url'] or found['key']}***", text)
+
+
+def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = mask(value)
+    return event
+
+
+def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
+    """Send structlog and the standard library's loggers through one handler on stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    last += [structlog.processors.format_exc_info, _mask_values]
+    if fmt == "json":
+        last.append(structlog.processors.JSONRenderer())
+    else:
+        last.append(structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, sort_keys=False))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("httpx", "httpcore", "LiteLLM", "alembic.runtime.plugins"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,185 @@
+"""Every variable Trimind reads: typed, with its default, and refused at boot by its name."""
+
+import re
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHARED_SECRET_MIN_CHARS: Final = 32
+PROVIDER_KEYS: Final = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GOOGLE_API_KEY",
+}
+
+WHAT_TO_WRITE: Final = {
+    "DATABASE_URL": "write DATABASE_URL=postgresql://user:password@host:5432/name",
+    "REDIS_URL": "write REDIS_URL=redis://:password@host:6379/0",
+    "SHARED_SECRET": "write SHARED_SECRET=<at least 32 random characters>, "
+    "for example from: openssl rand -hex 32",
+}
+
+
+class SettingsError(Exception):
+    """A variable is missing or wrong; the message names it and says what to write."""
+
+
+class Settings(BaseSettings):
+    """What a process was told by its environment.
+
+    The real environment wins over `.env.local`, which wins over `.env`. An empty variable counts
+    as unset. Secrets never show in a repr or a log.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=(".env", ".env.local"), env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    # Servers
+    database_url: SecretStr
+    redis_url: SecretStr
+    broker_url: SecretStr | None = None
+
+    # Who may come in
+    shared_secret: SecretStr
+    api_key_pepper: SecretStr | None = None
+    flower_basic_auth: SecretStr | None = None
+
+    # Models
+    openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    google_api_key: SecretStr | None = None
+    openai_api_base: str | None = None
+    anthropic_api_base: str | None = None
+    embedded_model_url: str | None = None
+    embedded_model_context: Annotated[int, Field(ge=512)] = 4096
+    minds_file: Path | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    max_tokens: Annotated[int, Field(ge=1)] = 1000
+    history_tokens: Annotated[int, Field(ge=0)] = 8000
+
+    # Jobs
+    max_message_chars: Annotated[int, Field(ge=1)] = 100_000
+    compress_over_chars: Annotated[int, Field(ge=0)] = 500
+    compress_rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    llmlingua_model: Path | None = None
+    deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
+
+    # Processes
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
+    web_threads: Annotated[int, Field(ge=1)] = 64
+    worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
+    database_pool: Annotated[int, Field(ge=1)] = 10
+    trimind_home: Path | None = None
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_by_psycopg(cls, value: SecretStr) -> SecretStr:
+        url = re.sub(
+            r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", value.get_secret_value()
+        )
+        if not url.startswith("postgresql+psycopg://"):
+            raise ValueError("is not a PostgreSQL URL")
+        return SecretStr(url)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if not re.match(r"^rediss?://[^/]+", url):
+            raise ValueError("is not a Redis URL")
+        return SecretStr(_with_certificates(url))
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        if not re.match(r"^(rediss?|amqps?)://[^/]+", url):
+            raise ValueError("is neither a Redis nor an AMQP URL")
+        return SecretStr(_with_certificates(url))
+
+    @field_validator("shared_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < SHARED_SECRET_MIN_CHARS:
+            raise ValueError(f"is shorter than {SHARED_SECRET_MIN_CHARS} characters")
+        return value
+
+    @field_validator("flower_basic_auth")
+    @classmethod
+    def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[^:\s]+:\S{8,}", value.get_secret_value()):
+            raise ValueError("is not user:password with a password of at least 8 characters")
+        return value
+
+    @property
+    def broker(self) -> str:
+        """Where Celery's messages go: `BROKER_URL`, or `REDIS_URL` where it is not set."""
+        return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def pepper(self) -> bytes:
+        """The key of the HMAC under which API keys are stored."""
+        return (self.api_key_pepper or self.shared_secret).get_secret_value().encode()
+
+    def provider_key(self, provider: str) -> str | None:
+        """The key of `openai`, `anthropic` or `gemini`, or None where it is not set."""
+        field = PROVIDER_KEYS[provider].lower()
+        secret: SecretStr | None = getattr(self, field)
+        return secret.get_secret_value() if secret else None
+
+
+def _with_certificates(url: str) -> str:
+    """kombu refuses `rediss://` without a word on certificates. The default is to check them; where
+    a managed Redis shows a self-signed one, its URL must say `?ssl_cert_reqs=none` itself."""
+    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+    return url
+
+
+def read_settings() -> Settings:
+    """Read the environment afresh.
+
+    Raises SettingsError with a line for each variable that is missing or wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]).upper()
+        what = "is not set" if problem["type"] == "missing" else problem["msg"]
+        what = what.removeprefix("Value error, ")
+        advice = WHAT_TO_WRITE.get(name, "see the table of variables in README.md")
+        lines.append(f"{name}: {what}; {advice}")
+    return lines
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return read_settings()
+
+
+def settings_or_exit() -> Settings:
+    """The settings of this process; a process that lacks one ends here, naming it (status 78,
+    EX_CONFIG of sysexits.h)."""
+    try:
+        return get_settings()
+    except SettingsError as error:
+        sys.stderr.write(f"trimind cannot start:\n{error}\n")
+        raise SystemExit(78) from None

@@ -1,0 +1,9 @@
+"""What PostgreSQL holds. Every table is imported here, so that the metadata is whole."""
+
+from models.api_keys import ApiKey
+from models.base import Base
+from models.conversations import Conversation, Message
+from models.jobs import Job
+from models.users import User
+
+__all__ = ["ApiKey", "Base", "Conversation", "Job", "Message", "User"]

@@ -1,0 +1,115 @@
+"""The tree of errors. `code` is stable and documented; the message is for people.
+
+Every class hands all its arguments to `Exception`, so that it keeps its type through pickle.
+"""
+
+from typing import ClassVar
+
+
+class TrimindError(Exception):
+    """The base of every failure that Trimind names."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class PermanentError(TrimindError):
+    """Trying again changes nothing."""
+
+
+class TransientError(TrimindError):
+    """Trying again may help; `retry_after` is in seconds, where the other side named it."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        Exception.__init__(self, message, retry_after)
+        self.message = message
+        self.retry_after = retry_after
+
+
+# --- what the other side does
+
+
+class CircuitOpen(TransientError):
+    """A breaker is open: the call was not made. `retry_after` says when it lets a probe through."""
+
+    code = "circuit_open"
+
+
+class RateLimited(TransientError):
+    """A provider answered 429."""
+
+    code = "rate_limited"
+
+
+class ProviderUnavailable(TransientError):
+    """A provider can't be reached, answers 5xx, or breaks off."""
+
+    code = "provider_unavailable"
+
+
+class DatabaseUnavailable(TransientError):
+    """PostgreSQL can't be reached."""
+
+    code = "database_unavailable"
+
+
+class ProviderRejected(PermanentError):
+    """A provider refuses the request: a wrong key, an unknown model, a refused content."""
+
+    code = "provider_rejected"
+
+
+class ContextTooLong(PermanentError):
+    """The message does not fit any model of the route."""
+
+    code = "context_too_long"
+
+
+class NoModel(PermanentError):
+    """The route has no model that has a key here."""
+
+    code = "no_model"
+
+
+# --- what a caller asks for
+
+
+class InvalidRequest(PermanentError):
+    """What was sent can't be accepted; `field` names where."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, field: str) -> None:
+        Exception.__init__(self, message, field)
+        self.message = message
+        self.field = field
+
+
+class NotFound(PermanentError):
+    """There is no such thing, or it is another user's."""
+
+    code = "not_found"
+
+
+class Unauthorized(PermanentError):
+    """No key, or a wrong one."""
+
+    code = "unauthorized"
+
+
+# --- what a worker meets
+
+
+class Superseded(PermanentError):
+    """Somebody else owns the stage or has ended the job: this run's work is dropped."""
+
+    code = "superseded"
+
+
+class JobFailed(PermanentError):
+    """The job has ended as failed; raised last, so that the task shows as failed as well."""
+
+    code = "job_failed"

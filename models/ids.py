@@ -1,0 +1,26 @@
+"""Prefixed, sortable ids: `job_01J…` is a ULID (48 bits of milliseconds, 80 random bits)."""
+
+import secrets
+import threading
+import time
+from typing import Final
+
+ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
+RANDOM_BITS: Final = 80
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id(prefix: str) -> str:
+    """A new id, larger than every earlier one of this process (https://github.com/ulid/spec)."""
+    global _last
+    with _lock:
+        now = (time.time_ns() // 1_000_000) << RANDOM_BITS
+        _last = max(now | secrets.randbits(RANDOM_BITS), _last + 1)
+        value = _last
+    return f"{prefix}_{_encode(value)}"
+
+
+def _encode(value: int) -> str:
+    return "".join(ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))

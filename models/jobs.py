@@ -1,0 +1,94 @@
+"""Jobs: one message on its way to one answer. How a job moves is in `transitions.py`."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Id, Timestamp
+
+STAGES: Final = ("intent", "compress", "generate", "persist")
+UNFINISHED: Final = ("queued", "in_progress")
+FINISHED: Final = ("completed", "failed", "cancelled", "expired")
+STATUSES: Final = UNFINISHED + FINISHED
+
+
+def after(stage: str) -> str | None:
+    """The stage that follows, or None after the last."""
+    rest = STAGES[STAGES.index(stage) + 1 :]
+    return rest[0] if rest else None
+
+
+class Job(Base):
+    """One job. Unfinished, it sits in exactly one slot; the checks below say what each slot needs.
+
+    `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
+    Times are the database's own; `queue_lease_s` is the length of the last queue lease in seconds.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(f"status IN {STATUSES}", name="status"),
+        CheckConstraint(f"stage IN {STAGES}", name="stage"),
+        CheckConstraint(f"(slot IS NOT NULL) = (status IN {UNFINISHED})", name="one_slot"),
+        CheckConstraint(
+            "slot IS NULL"
+            " OR (slot = 'queued' AND queue_lease_until IS NOT NULL)"
+            " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
+            " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)",
+            name="slot_is_whole",
+        ),
+        CheckConstraint("(completed_at IS NULL) = (slot IS NOT NULL)", name="finished_has_time"),
+        Index("ix_jobs_listing", "user_id", "id"),
+        Index("ix_jobs_track", "conversation_id", "mind", "id"),
+        Index("ix_jobs_slots", "slot", postgresql_where="slot IS NOT NULL"),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    message_id: Mapped[str] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), index=True
+    )
+    broadcast_id: Mapped[str | None] = mapped_column(String(40))
+    mind: Mapped[str] = mapped_column(String(64))
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+
+    status: Mapped[str] = mapped_column(String(11), default="queued")
+    stage: Mapped[str] = mapped_column(String(8), default=STAGES[0])
+    slot: Mapped[str | None] = mapped_column(String(7), default="queued")
+    epoch: Mapped[int] = mapped_column(default=1)
+    run_token: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    queue_lease_until: Mapped[datetime | None]
+    queue_lease_s: Mapped[int] = mapped_column(default=30)
+    next_attempt_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    starts: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+
+    created_at: Mapped[Timestamp]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+
+    intent: Mapped[str | None] = mapped_column(String(64))
+    prompt: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[dict[str, Any] | None]
+    stages: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    route: Mapped[dict[str, Any] | None]
+    input_tokens: Mapped[int] = mapped_column(default=0)
+    output_tokens: Mapped[int] = mapped_column(default=0)
+    tokens_saved: Mapped[int] = mapped_column(default=0)
+    cost_usd: Mapped[Decimal] = mapped_column(Numeric(14, 6), default=Decimal(0))
+    paid_duplicates: Mapped[int] = mapped_column(default=0)
+
+
+def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
+    """A user's job; another user's is as unknown as none."""
+    return session.scalar(select(Job).where(Job.id == job_id, Job.user_id == user_id))

@@ -1,0 +1,237 @@
+"""How a job moves: every transition is one fenced UPDATE on the database's clock.
+
+A fence names what must still be true for a write to count: the stage, the epoch, and the run token
+of whoever owns the running stage. An UPDATE that hits no row means that somebody else was there
+first, and the caller drops his work. The session's owner commits.
+
+    queued --begin--> running --checkpoint--> queued (the next stage)
+                         |-----wait---------> waiting --requeue--> queued
+                         |-----complete, fail--> finished, in no slot
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from models.conversations import Conversation, Message
+from models.ids import new_id
+from models.jobs import Job, after
+
+LEASE: Final = timedelta(seconds=30)
+QUEUE_LEASE_S: Final = 30
+
+now = func.clock_timestamp
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Which run of which stage of which job a write belongs to."""
+
+    job_id: str
+    epoch: int
+    stage: str
+    token: UUID
+
+    def owned(self) -> ColumnElement[bool]:
+        """True of the job's row while this run owns the stage."""
+        return and_(
+            Job.id == self.job_id,
+            Job.epoch == self.epoch,
+            Job.stage == self.stage,
+            Job.run_token == self.token,
+            Job.slot == "running",
+        )
+
+
+def begin(session: Session, fence: Fence) -> Job | None:
+    """Own the stage, unless its message is stale, doubled or late: then None.
+
+    A begin that is tried again with the same token is the same begin. A job whose deadline has
+    passed is not begun but ended here, unless its answer only has to be stored.
+    """
+    again = and_(Job.slot == "running", Job.run_token == fence.token)
+    job = session.scalar(
+        update(Job)
+        .where(
+            Job.id == fence.job_id,
+            Job.epoch == fence.epoch,
+            Job.stage == fence.stage,
+            or_(Job.slot == "queued", again),
+            or_(Job.expires_at > now(), Job.stage == "persist"),
+        )
+        .values(
+            status="in_progress",
+            slot="running",
+            run_token=fence.token,
+            lease_until=now() + LEASE,
+            queue_lease_until=None,
+            starts=case((again, Job.starts), else_=Job.starts + 1),
+            started_at=func.coalesce(Job.started_at, now()),
+            stages=_noting(fence.stage, {"status": "running"}),
+        )
+        .returning(Job)
+    )
+    if job is None:
+        end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
+    return job
+
+
+def checkpoint(
+    session: Session, fence: Fence, line: Mapping[str, Any], columns: Mapping[str, Any]
+) -> bool:
+    """Write a stage's result and queue the next stage, in one UPDATE. False: fenced off.
+
+    `line` goes to the receipt, `columns` are what later stages need.
+    """
+    return _hits(
+        session,
+        update(Job)
+        .where(fence.owned())
+        .values(
+            stage=after(fence.stage),
+            slot="queued",
+            queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
+            queue_lease_s=QUEUE_LEASE_S,
+            attempts=0,
+            stages=_noting(fence.stage, line),
+            **_no_owner(),
+            **columns,
+        ),
+    )
+
+
+def wait(session: Session, fence: Fence, delay: timedelta, *, counts: bool) -> bool:
+    """Give the stage back until `delay` has passed. False: fenced off.
+
+    `counts`: whether this was an attempt that failed; an open breaker is none.
+    """
+    return _hits(
+        session,
+        update(Job)
+        .where(fence.owned())
+        .values(
+            slot="waiting",
+            next_attempt_at=now() + delay,
+            attempts=Job.attempts + (1 if counts else 0),
+            stages=_noting(fence.stage, {"status": "pending"}),
+            **_no_owner(),
+        ),
+    )
+
+
+def fail(session: Session, fence: Fence, code: str, message: str, line: Mapping[str, Any]) -> bool:
+    """End the job as failed, with a stable code. False: fenced off."""
+    error = {"code": code, "message": message, "stage": fence.stage}
+    return _hits(
+        session,
+        update(Job)
+        .where(fence.owned())
+        .values(
+            **_finished("failed"),
+            error=_json(error).op("||")(func.jsonb_build_object("attempts", Job.attempts + 1)),
+            stages=_noting(fence.stage, line),
+        ),
+    )
+
+
+def complete(session: Session, fence: Fence, line: Mapping[str, Any]) -> bool:
+    """End the job as completed and store its answer, exactly once. False: fenced off.
+
+    First the fenced UPDATE, then the message: a caller who gets False must roll back, though
+    nothing was written.
+    """
+    job = session.execute(
+        update(Job)
+        .where(fence.owned(), Job.answer.is_not(None))
+        .values(**_finished("completed"), stages=_noting(fence.stage, line))
+        .returning(Job.conversation_id, Job.mind, Job.answer)
+    ).one_or_none()
+    if job is None:
+        return False
+    session.add(
+        Message(
+            id=new_id("msg"),
+            conversation_id=job.conversation_id,
+            role="assistant",
+            mind=job.mind,
+            job_id=fence.job_id,
+            content=job.answer,
+        )
+    )
+    session.execute(
+        update(Conversation).where(Conversation.id == job.conversation_id).values(updated_at=now())
+    )
+    return True
+
+
+def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
+    """End those of the jobs whose deadline has passed; how many there were.
+
+    Never started, a job is `expired`, else `failed`. One with a running stage is left alone, and
+    one whose answer only has to be stored.
+    """
+    error = func.jsonb_build_object(
+        "code", "deadline_exceeded",
+        "message", "The job did not finish by its deadline.",
+        "stage", Job.stage,
+        "attempts", Job.attempts,
+    )  # fmt: skip
+    return _count(
+        session,
+        update(Job)
+        .where(
+            *which,
+            Job.slot.in_(("queued", "waiting")),
+            Job.expires_at <= now(),
+            Job.stage != "persist",
+        )
+        .values(
+            **_finished(case((Job.started_at.is_(None), "expired"), else_="failed")), error=error
+        ),
+    )
+
+
+def _finished(status: str | ColumnElement[str]) -> dict[str, Any]:
+    return {
+        "status": status,
+        "slot": None,
+        "completed_at": now(),
+        "queue_lease_until": None,
+        "next_attempt_at": None,
+        **_no_owner(),
+    }
+
+
+def _no_owner() -> dict[str, None]:
+    return {"run_token": None, "lease_until": None}
+
+
+def _noting(stage: str, line: Mapping[str, Any]) -> ColumnElement[Any]:
+    return Job.stages.op("||")(_json({stage: dict(line)}))
+
+
+def _json(value: dict[str, Any]) -> ColumnElement[Any]:
+    return literal(value, Job.stages.type)
+
+
+def _hits(session: Session, statement: Executable) -> bool:
+    return _count(session, statement) == 1
+
+
+def _count(session: Session, statement: Executable) -> int:
+    return cast(CursorResult[Any], session.execute(statement)).rowcount

@@ -1,0 +1,128 @@
+"""Submit a job and dispatch its chain. The stages are named by string: nothing here imports them."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from celery import chain, signature
+from celery.canvas import Signature
+from kombu.exceptions import OperationalError
+from sqlalchemy.orm import Session
+
+from config.minds import get_minds
+from config.settings import get_settings
+from models.conversations import Message, create_conversation, find_conversation
+from models.errors import InvalidRequest, NotFound
+from models.ids import new_id
+from models.jobs import STAGES, Job
+from models.transitions import QUEUE_LEASE_S, now
+from tasks.celery import app
+
+TITLE_CHARS: Final = 60
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a caller wants answered. No conversation: a new one. No mind: the default one."""
+
+    user_id: str
+    message: str
+    conversation_id: str | None = None
+    mind: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def submit(session: Session, submission: Submission) -> Job:
+    """Accept a job: commit it, then publish its chain, best effort.
+
+    The commit is the promise. With the broker away the job is accepted all the same, and the
+    reconciler publishes it. Raises InvalidRequest (unknown mind) and NotFound (conversation).
+    """
+    job = accept(session, submission)
+    session.commit()
+    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(submission.message))
+    dispatch(job.id, job.epoch, job.stage, long=is_long(submission.message))
+    return job
+
+
+def accept(session: Session, submission: Submission) -> Job:
+    """Add the user's message and the job to the transaction that the caller commits."""
+    mind = _known_mind(submission.mind)
+    conversation_id = _conversation(session, submission)
+    message = Message(
+        id=new_id("msg"),
+        conversation_id=conversation_id,
+        role="user",
+        content=submission.message,
+    )
+    job = Job(
+        id=new_id("job"),
+        user_id=submission.user_id,
+        conversation_id=conversation_id,
+        message_id=message.id,
+        mind=mind,
+        meta=submission.metadata,
+        queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
+        expires_at=now() + timedelta(seconds=get_settings().deadline_s),
+    )
+    session.add(message)
+    session.flush()
+    session.add(job)
+    session.flush()
+    return job
+
+
+def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
+    """Publish the chain of a job from `stage` on. False: the broker is away, which is logged."""
+    try:
+        chain_of(job_id, epoch, stage, long=long).apply_async()
+    except OperationalError as error:
+        log.warning("broker away, job kept", job_id=job_id, stage=stage, error=str(error))
+        return False
+    return True
+
+
+def chain_of(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
+    """The chain of the stages from `stage` on; its messages carry ids only."""
+    rest = STAGES[STAGES.index(stage) :]
+    return chain(*(_signature(job_id, epoch, name, long=long) for name in rest), app=app)
+
+
+def is_long(message: str) -> bool:
+    """Whether a message is compressed, which is the cpu worker's business."""
+    return len(message) > get_settings().compress_over_chars
+
+
+def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
+    return signature(
+        stage,
+        args=(job_id, epoch),
+        immutable=True,
+        app=app,
+        queue="cpu" if stage == "compress" and long else "llm",
+        task_id=f"{job_id}.{epoch}.{stage}",
+    )
+
+
+def _known_mind(mind: str | None) -> str:
+    minds = get_minds()
+    if mind is None:
+        return minds.default_mind
+    if mind not in minds.minds:
+        raise InvalidRequest(f"There is no mind {mind!r}; use {' or '.join(minds.minds)}.", "mind")
+    return mind
+
+
+def _conversation(session: Session, submission: Submission) -> str:
+    wanted = submission.conversation_id
+    if wanted is None:
+        title = submission.message.strip().splitlines()[0][:TITLE_CHARS]
+        return create_conversation(session, submission.user_id, title=title).id
+    conversation = find_conversation(session, submission.user_id, wanted)
+    if conversation is None:
+        raise NotFound(f"There is no conversation {wanted!r}.")
+    conversation.updated_at = now()
+    return conversation.id
