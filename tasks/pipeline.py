@@ -1,4 +1,4 @@
-"""Submit a job and dispatch its chain. The stages are named by string: nothing here imports them."""
+"""Submit a job and dispatch its chain; stages are named by string, so that none is imported."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

@@ -73,6 +73,7 @@ class Process:
         self._popen = _spawner.submit(_spawn, launch, environ, cwd).result()
         self.session = Session(Identity.of(self._popen.pid), stop_signal)
         output = cast(IO[bytes], self._popen.stdout)
+        self._family: set[Identity] = set()
         self._reader = threading.Thread(target=self._read, args=(output,), name="log", daemon=True)
         self._reader.start()
 
@@ -94,6 +95,7 @@ class Process:
     def ask_to_end(self) -> None:
         """Sends the stop signal; does not wait."""
         if self.exit_code() is None:
+            self._family = self.session.family()
             self.session.ask_to_end()
 
     def kill(self) -> None:
@@ -105,7 +107,10 @@ class Process:
         if self.exit_code() is None:
             return False
         self.session.kill()
-        return not self.session.members()
+        for member in self._family:
+            if member.alive():
+                Session(member).kill()
+        return not self.session.members() and not any(one.alive() for one in self._family)
 
     def stop(self, deadline_s: float) -> None:
         """Asks it to end, kills the session after `deadline_s` seconds, and waits for that."""

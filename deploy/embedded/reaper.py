@@ -96,7 +96,7 @@ def _watch(session: Session) -> str:
     return f"watch {session.leader.pid} {session.leader.started} {int(session.stop_signal)}"
 
 
-def reap(lines: Iterable[str]) -> None:
+def reap(lines: Iterable[str], grace_s: float = GRACE_S) -> None:
     """Reads the protocol to its end and does what it says."""
     sessions: dict[tuple[str, str], Session] = {}
     folders: set[str] = set()
@@ -113,7 +113,7 @@ def reap(lines: Iterable[str]) -> None:
                 folders.add(folder)
             case ["done"]:
                 return
-    end_all(sessions.values(), within_s=GRACE_S)
+    end_all(sessions.values(), within_s=grace_s)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 

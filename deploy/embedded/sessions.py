@@ -57,10 +57,19 @@ class Session:
         leader = stats.get(self.leader.pid)
         if leader is not None and leader.started != self.leader.started:
             return []  # the number is somebody else's by now, so the session is over
-        found = {pid for pid, stat in stats.items() if stat.session == self.leader.pid}
+        of = self.leader.pid
+        found = {pid for pid, stat in stats.items() if of in (pid, stat.session)}
         while children := {pid for pid, stat in stats.items() if stat.parent in found} - found:
             found |= children
         return [pid for pid in found if stats[pid].state not in _GONE]
+
+    def family(self) -> set[Identity]:
+        """The members by identity: one in a session of its own is lost once its parent is dead."""
+        found = set()
+        for pid in self.members():
+            with suppress(ProcessLookupError):
+                found.add(Identity.of(pid))
+        return found
 
     def ask_to_end(self) -> None:
         """Sends the stop signal to the leader alone: it knows how to end its children."""
@@ -88,10 +97,12 @@ def end_all(sessions: Iterable[Session], within_s: float, kill_within_s: float =
     Returns:
         Whether nothing is left.
     """
-    left = list(sessions)
-    for session in left:
+    asked = list(sessions)
+    families = {member for session in asked for member in session.family()}
+    for session in asked:
         session.ask_to_end()
-    left = _wait_for_end(left, within_s, Session.kill_orphans)
+    left = _wait_for_end(asked, within_s, Session.kill_orphans)
+    left += [Session(member) for member in families if member.alive()]
     return not _wait_for_end(left, kill_within_s, Session.kill)
 
 

@@ -109,7 +109,7 @@ class Supervisor:
         new = [Unit(service, self._log) for service in services]
         self._add(new)
         while not all(unit.state in ("healthy", "done") for unit in new):
-            self._look()
+            self.look()
             self._pause(_STARTING_LOOK_S)
 
     def run(self) -> None:
@@ -119,7 +119,7 @@ class Supervisor:
             ServiceFailedError: one died five times within a minute, or was not ready again in time.
         """
         while self._asked_at is None:
-            self._look()
+            self.look()
             self._reaper.check()
             try:
                 self._pause(_RUNNING_LOOK_S)
@@ -154,7 +154,7 @@ class Supervisor:
             self._wait(_STARTING_LOOK_S)
         self._launch(unit)
         while unit.state != "healthy":
-            self._look()
+            self.look()
             self._pause(_STARTING_LOOK_S)
 
     def pid(self, name: str) -> int | None:
@@ -173,7 +173,12 @@ class Supervisor:
             if unit.service.scratch is not None:
                 self._reaper.remove(unit.service.scratch)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """One look at every service: starts, restarts, records; `start` and `run` do it for you.
+
+        Raises:
+            ServiceFailedError: as they do.
+        """
         for unit in self._units.values():
             unit.look()
             begins = unit.state == "waiting" and self._needs_met(unit)

@@ -5,7 +5,7 @@ processes. The caller of a compressor answers `CompressionFailed` with the origi
 """
 
 
-class CompressionFailed(Exception):  # noqa: N818 - the name the stages know
+class CompressionFailed(Exception):
     """The prompt could not be compressed; the original is still good."""
 
     def __init__(self, message: str) -> None:

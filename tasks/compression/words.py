@@ -19,7 +19,7 @@ _UNSPACED: Final = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
-_RUN: Final = re.compile(r"[^\w\s`]++[ \t]++\S++|\S++")
+_RUN: Final = re.compile(r"[-–—*+#>•·|.,;:!?()\"'/=~]++[ \t]++\S++|\S++")
 _CLAUSE: Final = re.compile(
     r"[^。！？；，、：…]*+[。！？；，、：…]++[”’」』）】》]*+|[^。！？；，、：…]++"
 )
