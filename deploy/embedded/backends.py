@@ -16,6 +16,7 @@ from deploy.embedded.unit import Log
 
 MODEL_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "EMBEDDED_MODEL_URL")
 _PASSED_ON = ("DATABASE_URL", "BROKER_URL", *MODEL_VARIABLES, "EMBEDDED_MODEL_CONTEXT")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _REDIS_SCHEMES = ("redis://", "rediss://")
 
 
@@ -92,6 +93,7 @@ class Backends:
         if self._model:
             made["EMBEDDED_MODEL_URL"] = self._model.url
             made["EMBEDDED_MODEL_CONTEXT"] = str(self._model.context)
+            made |= self._around_proxies()
         given = ("SHARED_SECRET", "FLOWER_BASIC_AUTH", *_PASSED_ON)
         return made | {name: self._set[name] for name in given if name in self._set}
 
@@ -106,6 +108,14 @@ class Backends:
     def pid(self, name: str) -> int | None:
         """Its process id, None while it is down."""
         return self._supervisor.pid(name)
+
+    def _around_proxies(self) -> dict[str, str]:
+        """Keeps HTTP clients from asking the environment's proxy for our loopback address."""
+        if not any(name.lower() in _PROXIES for name in self._set):
+            return {}
+        given = self._set.get("no_proxy") or self._set.get("NO_PROXY")
+        direct = f"{given},127.0.0.1" if given else "127.0.0.1"
+        return {"NO_PROXY": direct, "no_proxy": direct}
 
     @property
     def _set_redis_url(self) -> str:

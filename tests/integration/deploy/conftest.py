@@ -1,0 +1,61 @@
+"""What the tests of the embedded default share: a data folder, and a supervisor to be killed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.process import module_environ
+
+SUPERVISED = Path(__file__).with_name("supervised.py")
+WAIT_S = 30
+
+
+def _wait_until(condition: Callable[[], object], within_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    return _wait_until
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A data folder that PostgreSQL's user may enter, which `tmp_path` is not."""
+    folder = Path(tempfile.mkdtemp(prefix="trimind-home-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def supervise(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Runs supervised.py on the data folder, as `trimind up` would run."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(what: str, **environ: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SUPERVISED), what, str(home)]
+        process = subprocess.Popen(
+            command,
+            env=module_environ(os.environ) | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=WAIT_S)

@@ -1,0 +1,51 @@
+import io
+
+import pytest
+
+from deploy.embedded.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_carry_their_service_in_its_colour_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    console = Console(terminal, width=6)
+
+    console("web", "hello")
+    console("redis", "ready")
+
+    first, second = terminal.getvalue().splitlines()
+    assert first == "\x1b[36mweb    |\x1b[0m hello"
+    assert second.startswith("\x1b[33mredis  |")
+
+
+def test_there_is_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+
+    Console(terminal)("web", "hello")
+
+    assert terminal.getvalue() == "web        | hello\n"
+
+
+def test_there_is_no_colour_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = io.StringIO()
+
+    Console(file)("web", "hello")
+
+    assert "\x1b" not in file.getvalue()
+
+
+def test_a_closed_stream_is_no_error() -> None:
+    file = io.StringIO()
+    console = Console(file)
+    file.close()
+
+    console("web", "hello")

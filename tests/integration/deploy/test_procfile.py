@@ -1,0 +1,59 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.errors import ProcfileError
+from deploy.embedded.procfile import parse_procfile, read_procfile, shell_command
+
+
+def test_processes_come_in_the_order_of_the_file() -> None:
+    text = "# the house\nweb: gunicorn 'app:create_app()'\n\nworker-llm:celery -A tasks worker\n"
+
+    assert list(parse_procfile(text).items()) == [
+        ("web", "gunicorn 'app:create_app()'"),
+        ("worker-llm", "celery -A tasks worker"),
+    ]
+
+
+@pytest.mark.parametrize("rubbish", ["no colon here", "web:", "a b: c", ": command"])
+def test_rubbish_is_refused_with_its_line(rubbish: str) -> None:
+    with pytest.raises(ProcfileError, match="Procfile, line 2"):
+        parse_procfile(f"web: sleep 1\n{rubbish}\n")
+
+
+def test_a_name_that_comes_twice_is_refused_with_its_line() -> None:
+    with pytest.raises(ProcfileError, match="line 3: web is there twice"):
+        parse_procfile("web: a\nflower: b\nweb: c\n")
+
+
+def test_a_file_without_processes_is_refused() -> None:
+    with pytest.raises(ProcfileError, match="no process"):
+        parse_procfile("# nothing\n")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProcfileError, match="Procfile: No such file"):
+        read_procfile(tmp_path / "Procfile")
+
+
+def test_the_shell_expands_variables_and_gives_way_to_the_command() -> None:
+    command = shell_command("GREETING=hello sh -c 'echo $GREETING ${PORT:-8000} $PPID'")
+
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+
+    # Our own id as the parent: no shell stands between.
+    assert done.stdout.split()[:2] == ["hello", "8000"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert command[2].startswith("exec env ")
+
+
+def test_a_compound_command_keeps_its_shell() -> None:
+    done = subprocess.run(shell_command("echo one && echo two"), capture_output=True, text=True)
+
+    assert done.stdout == "one\ntwo\n"
+
+
+def test_a_command_with_an_open_quote_is_refused() -> None:
+    with pytest.raises(ProcfileError, match="cannot read"):
+        shell_command("echo 'one")
