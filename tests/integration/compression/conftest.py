@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
 """Small models of the real architectures, with real tokenizers, made here: no download.
 
 Their weights are random, so which words they keep means nothing; that everything else is right,

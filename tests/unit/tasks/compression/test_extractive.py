@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
 """The extractive compressor keeps what matters, in order, and never fails on a text."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
 """What a compressor must leave alone is found, whatever the text."""
 
 from itertools import pairwise
