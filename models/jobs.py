@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
+from models.errors import InvalidRequest
 
 STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
@@ -92,3 +93,26 @@ class Job(Base):
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
     """A user's job; another user's is as unknown as none."""
     return session.scalar(select(Job).where(Job.id == job_id, Job.user_id == user_id))
+
+
+def list_jobs(
+    session: Session,
+    user_id: str,
+    *,
+    limit: int,
+    after: str | None = None,
+    status: str | None = None,
+    conversation_id: str | None = None,
+) -> list[Job]:
+    """A user's jobs, newest first, from the one after `after` on: `limit` of them, and one more
+    where there are more. Raises InvalidRequest where `after` is not the user's."""
+    query = select(Job).where(Job.user_id == user_id).order_by(Job.id.desc()).limit(limit + 1)
+    if status is not None:
+        query = query.where(Job.status == status)
+    if conversation_id is not None:
+        query = query.where(Job.conversation_id == conversation_id)
+    if after is not None:
+        if find_job(session, user_id, after) is None:
+            raise InvalidRequest("There is no such job.", "after")
+        query = query.where(Job.id < after)
+    return list(session.scalars(query))

@@ -1,0 +1,15 @@
+"""The calls, a file a resource."""
+
+from flask_openapi3.openapi import OpenAPI
+
+from app.api import health, jobs
+from app.routing import IdConverter
+
+RESOURCES = (jobs.api, health.api)
+
+
+def register_api(app: OpenAPI) -> None:
+    """Add every call to the application."""
+    app.url_map.converters["id"] = IdConverter
+    for resource in RESOURCES:
+        app.register_api(resource)

@@ -1,0 +1,61 @@
+"""Whether this process runs, and whether it can work. No key is asked for."""
+
+from typing import Literal
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.answers import answer
+from app.openapi import problems
+from app.readiness import check_all
+
+api = APIBlueprint(
+    "health",
+    __name__,
+    abp_tags=[Tag(name="health", description="For load balancers and people.")],
+    abp_responses=problems(),
+)
+
+
+class Health(BaseModel):
+    """This process runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """What this process leans on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"status": "ok", "checks": {"database": "ok"}}}
+    )
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, Literal["ok", "unavailable", "schema_outdated"]] = Field(
+        description="`database` (its schema too), `redis`, and `broker` where it is another."
+    )
+
+
+@api.get("/healthz", responses={200: Health})
+def healthz() -> Response:
+    """Is this process running?
+    Asks nothing else."""
+    return answer(Health())
+
+
+@api.get("/api/v1/health", responses={200: Health}, deprecated=True)
+def legacy_health() -> Response:
+    """Is this process running? (the replaced system's call)"""
+    return answer(Health())
+
+
+@api.get("/readyz", responses={200: Readiness, 503: Readiness})
+def readyz() -> Response:
+    """Can this process work?
+    Asks each dependency, none for longer than two seconds; 503 unless all are well."""
+    checks = check_all()
+    ready = all(state == "ok" for state in checks.values())
+    body = {"status": "ok" if ready else "unavailable", "checks": checks}
+    return answer(Readiness.model_validate(body), 200 if ready else 503)

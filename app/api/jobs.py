@@ -1,0 +1,52 @@
+"""/v1/jobs: submit a job, read it, list them."""
+
+from flask import Response, g
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from app.api.answers import answer, job_answer
+from app.auth import require_user
+from app.db import db
+from app.openapi import USER_SECURITY, problems
+from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, job_body
+from app.schemas.paths import JobPath
+from models.errors import NotFound
+from models.jobs import find_job, list_jobs
+from tasks.pipeline import Submission, submit
+
+api = APIBlueprint(
+    "jobs",
+    __name__,
+    url_prefix="/v1/jobs",
+    abp_tags=[Tag(name="jobs", description="One message on its way to one answer.")],
+    abp_security=USER_SECURITY,
+    abp_responses=problems(400, 401, 422, 503),
+)
+api.before_request(require_user)
+
+
+@api.post("", responses={202: JobBody, **problems(404, 413, 415)})
+def submit_job(body: NewJob) -> Response:
+    """Submit a job
+    The job is stored before this answers 202, and will end. Read it at `Location`, not before
+    `Retry-After` seconds have passed."""
+    job = submit(db.session(), Submission(user_id=g.user_id, **body.model_dump()))
+    return job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
+
+
+@api.get("/<id:job_id>", responses={200: JobBody, **problems(404)})
+def read_job(path: JobPath) -> Response:
+    """Read a job
+    A job that failed is a 200 with its error inside. While it is unfinished, `Retry-After` says
+    when it is worth asking again."""
+    job = find_job(db.session(), g.user_id, path.job_id)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job_answer(job)
+
+
+@api.get("", responses={200: JobPage})
+def read_jobs(query: JobQuery) -> Response:
+    """List jobs, newest first"""
+    jobs = list_jobs(db.session(), g.user_id, **query.model_dump())
+    return answer(JobPage.of([job_body(job) for job in jobs], query.limit))

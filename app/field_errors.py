@@ -1,0 +1,45 @@
+"""What pydantic found, in our words: stable codes, dotted paths, and never the rejected value."""
+
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from app.problem import FieldError
+
+PATH_PART_CHARS: Final = 64
+
+# pydantic's type -> (our code, our sentence). What is not here keeps pydantic's own.
+WORDS: Final = {
+    "missing": ("missing", "is missing"),
+    "extra_forbidden": ("unknown_field", "is no field of this call"),
+    "string_type": ("not_a_string", "is not a string"),
+    "string_too_long": ("too_long", "is longer than {max_length} characters"),
+    "string_too_short": ("too_short", "is shorter than {min_length} characters"),
+    "dict_type": ("not_an_object", "is not an object"),
+    "too_long": ("too_many", "has more than {max_length} entries"),
+    "int_parsing": ("not_an_integer", "is not an integer"),
+    "int_parsing_size": ("not_an_integer", "is not an integer"),
+    "greater_than_equal": ("too_small", "is less than {ge}"),
+    "less_than_equal": ("too_large", "is more than {le}"),
+    "literal_error": ("not_allowed", "is none of {expected}"),
+}
+
+
+def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
+    """Each mistake, by the field's dotted path."""
+    found = error.errors(include_url=False, include_input=False)
+    return tuple(_field_error(problem) for problem in found)
+
+
+def dotted(path: tuple[int | str, ...]) -> str:
+    """A path as a client reads it. Names that the client made up are cut: they may be long."""
+    parts = (str(part).removesuffix("[key]")[:PATH_PART_CHARS] for part in path if part != "[key]")
+    return ".".join(parts)
+
+
+def _field_error(problem: ErrorDetails) -> FieldError:
+    kind = problem["type"]
+    code, words = WORDS.get(kind, (kind, problem["msg"]))
+    message = words.format_map(problem.get("ctx", {})) if kind in WORDS else words
+    return FieldError(field=dotted(problem["loc"]), code=code, message=message)

@@ -1,0 +1,101 @@
+"""The OpenAPI document at /openapi.json, and its page at /docs, served from here."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from flask import Response, render_template_string
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
+from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
+
+from app.errors import refuse_input
+from app.problem import MEDIA_TYPE, ProblemBody, title_of
+
+DESCRIPTION: Final = """\
+Trimind turns a chat message into an answer, asynchronously and without ever losing it: send a job,
+get 202, and read the job until it is finished. Failures are `application/problem+json` (RFC 9457)
+with a stable `code`; every answer carries `X-Request-Id`. Lists are read in pages: give a page's
+`last_id` as `after` while `has_more` is true.
+"""
+
+SECURITY_SCHEMES: Final[dict[str, Any]] = {
+    "api_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A user's API key: `tm_…`.",
+    },
+    "service": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The shared secret of the services, which name a user.",
+    },
+    "service_user": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Trimind-User",
+        "description": "The user whom a service asks for, by the service's own name for it: 1 to "
+        "255 visible ASCII characters. Created on first sight.",
+    },
+}
+USER_SECURITY: Final[list[dict[str, list[str]]]] = [
+    {"api_key": []},
+    {"service": [], "service_user": []},
+]
+SERVICE_SECURITY: Final[list[dict[str, list[str]]]] = [{"service": []}]
+
+
+def openapi_arguments() -> dict[str, Any]:
+    """What flask-openapi3 is told. The status of its own validation error is 500, which every call
+    documents: any other it would add to every call, in a shape that we never send."""
+    return {
+        "info": Info(title="Trimind", version=_version(), description=DESCRIPTION),
+        "security_schemes": SECURITY_SCHEMES,
+        "validation_error_callback": refuse_input,
+        "validation_error_model": ProblemBody,
+        "validation_error_status": 500,
+        "doc_ui": False,
+    }
+
+
+def problems(*statuses: int) -> dict[str | int, Any]:
+    """The declaration of the problems that a call may answer."""
+    return {status: _problem(status) for status in (*statuses, 500)}
+
+
+def register_docs(app: OpenAPI) -> None:
+    """Serve the document and its page."""
+    app.register_blueprint(RegisterPlugin.register(doc_url="openapi.json"), url_prefix="/docs")
+    page = swagger_html_string.replace('"swagger/', '"docs/swagger/')
+
+    options: dict[str, Any] = {
+        "doc_url": "openapi.json",
+        "swagger_config": {},
+        "oauth_config": None,
+    }
+
+    @app.route("/openapi.json")
+    def openapi_json() -> dict[str, Any]:
+        return app.api_doc
+
+    @app.route("/docs")
+    def docs() -> Response:
+        return Response(render_template_string(page, **options))
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{ProblemBody.__name__}"}
+    declared: dict[str, Any] = {
+        "description": title_of(status),
+        "content": {MEDIA_TYPE: {"schema": schema}},
+    }
+    if status == 503:
+        declared["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return declared
+
+
+def _version() -> str:
+    try:
+        return version("trimind")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"

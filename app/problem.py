@@ -1,0 +1,94 @@
+"""A failure as a client sees it: RFC 9457, `application/problem+json`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from flask import Response, g, jsonify
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of what was sent. The rejected value is never repeated."""
+
+    field: str = Field(description="A dotted path; empty for the body itself.")
+    code: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """A failure (RFC 9457)."""
+
+    model_config = ConfigDict(
+        title="Problem",
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Unprocessable Content",
+                "status": 422,
+                "detail": "message: is missing",
+                "code": "invalid_request",
+                "request_id": "req_01K8Z5M5V4Q2W9X7Y3T1N6P0RC",
+                "errors": [{"field": "message", "code": "missing", "message": "is missing"}],
+            }
+        },
+    )
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str = Field(description="The status in words.")
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str = Field(description="What happened, for people.")
+    code: str = Field(description="What happened, for programs; stable.")
+    request_id: str = Field(description="The answer's `X-Request-Id`; the log has it too.")
+    errors: list[FieldError] = Field(description="The fields that are wrong, if any are.")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A status, a stable code and a sentence, with the fields and headers that belong to it."""
+
+    status: int
+    code: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The answer, with the id of this request."""
+        body = ProblemBody(
+            title=title_of(self.status),
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            request_id=g.get("request_id", ""),
+            errors=list(self.errors),
+        )
+        response = jsonify(body.model_dump())
+        response.status_code = self.status
+        response.mimetype = MEDIA_TYPE
+        response.headers.update(self.headers)
+        return response
+
+
+class Refusal(Exception):
+    """A request is refused, for a reason that only HTTP knows."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def title_of(status: int) -> str:
+    """A status in the words of RFC 9110; Python 3.11 still has older ones."""
+    renamed = {413: "Content Too Large", 422: "Unprocessable Content"}
+    return renamed.get(status) or HTTPStatus(status).phrase
+
+
+def invalid(field: str, code: str, message: str, status: int = 422) -> Refusal:
+    """The refusal of one field."""
+    detail = f"{field}: {message}" if field else message
+    error = FieldError(field=field, code=code, message=message)
+    return Refusal(Problem(status, "invalid_request", detail, (error,)))

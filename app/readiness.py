@@ -1,0 +1,86 @@
+"""Whether what this process leans on is there: each dependency asked, none for long."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, cast
+
+import kombu
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.settings import Settings, get_settings
+from models.database import current_version, newest_version
+
+TIMEOUT_S: Final = 2
+
+log = structlog.get_logger(__name__)
+
+
+def check_all() -> dict[str, str]:
+    """The state of each dependency: `ok`, or what is wrong, without where it is."""
+    settings = get_settings()
+    checks = {"database": check_database, "redis": check_redis}
+    if settings.broker_url:
+        checks["broker"] = check_broker
+    with ThreadPoolExecutor(len(checks)) as threads:
+        states = {name: threads.submit(check, settings) for name, check in checks.items()}
+    return {name: state.result() for name, state in states.items()}
+
+
+def check_database(settings: Settings) -> str:
+    """`ok`, `unavailable`, or `schema_outdated`. On a connection of its own: a busy pool is no
+    reason to be taken out of service, and its time-out is short."""
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        poolclass=NullPool,
+        connect_args={
+            "connect_timeout": TIMEOUT_S,
+            "options": f"-c statement_timeout={TIMEOUT_S}s",
+            "tcp_user_timeout": TIMEOUT_S * 1000,
+        },
+    )
+    try:
+        with engine.connect() as connection:
+            version = current_version(connection)
+    except SQLAlchemyError as error:
+        return _unavailable("database", error)
+    return "ok" if version == newest_version() else "schema_outdated"
+
+
+def check_redis(settings: Settings) -> str:
+    """`ok` or `unavailable`."""
+    return _ask_redis(settings.redis_url.get_secret_value(), "redis")
+
+
+def check_broker(settings: Settings) -> str:
+    """`ok` or `unavailable`, where the broker is not REDIS_URL."""
+    if settings.broker.startswith("redis"):
+        return _ask_redis(settings.broker, "broker")
+    connection = cast(Any, kombu).Connection  # kombu has no types
+    broker = connection(settings.broker, connect_timeout=TIMEOUT_S)
+    try:
+        broker.connect()
+    except broker.connection_errors as error:
+        return _unavailable("broker", error)
+    finally:
+        broker.release()
+    return "ok"
+
+
+def _ask_redis(url: str, name: str) -> str:
+    client = Redis.from_url(
+        url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, retry=None
+    )
+    try:
+        with client:
+            client.ping()
+    except RedisError as error:
+        return _unavailable(name, error)
+    return "ok"
+
+
+def _unavailable(name: str, error: Exception) -> str:
+    log.warning("dependency away", dependency=name, error=str(error))
+    return "unavailable"

@@ -1,0 +1,48 @@
+"""The request's id, in every answer and every line of the log, and one line a request."""
+
+import re
+import time
+from typing import Final
+
+import structlog
+from flask import Flask, Response, g, request
+
+from models.ids import new_id
+
+HEADER: Final = "X-Request-Id"
+SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
+
+log = structlog.get_logger("app.access")
+
+
+def register_request_log(app: Flask) -> None:
+    """Name each request before anything else happens, and log it once it is answered."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def request_id_of(sent: str | None) -> str:
+    """The caller's own id if it can be trusted in a log, else a new one."""
+    return sent if sent and SANE.fullmatch(sent) else new_id("req")
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.request_id = request_id_of(request.headers.get(HEADER))
+    structlog.contextvars.clear_contextvars()  # gunicorn's threads serve one request after another
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers[HEADER] = g.request_id
+    response.headers.setdefault("Cache-Control", "no-store")
+    write = log.debug if request.path in QUIET and response.status_code < 500 else log.info
+    write(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.started) * 1000, 1),
+    )
+    return response

@@ -1,0 +1,166 @@
+"""Jobs as they are sent and as they are answered."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.lists import Identified, IdText, Page, PageQuery
+from app.schemas.message import MessageText
+from app.schemas.times import timestamp, timestamp_or_none
+from models.jobs import STAGES, Job
+
+METADATA_ENTRIES: Final = 16
+UNTIMED: Final = ("pending", "running")
+# JSONB forgets the order of an object's names; a person reads them in this one.
+LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
+
+JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
+StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
+MetadataName = Annotated[str, Field(max_length=64)]
+MetadataValue = Annotated[str, Field(max_length=512)]
+
+
+class NewJob(BaseModel):
+    """A message that wants an answer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"example": {"message": "What is the capital of France?"}},
+    )
+
+    message: MessageText
+    conversation_id: IdText | None = Field(
+        None, description="The conversation it belongs to; without one, a new one begins."
+    )
+    mind: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Who shall answer; without one, the default mind.", examples=["sage"]
+    )
+    metadata: Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADATA_ENTRIES)] = (
+        Field(
+            default={},
+            description=f"Yours to keep with the job: at most {METADATA_ENTRIES} strings by name, "
+            "names up to 64 characters, values up to 512.",
+        )
+    )
+
+
+class JobQuery(PageQuery):
+    """Which jobs."""
+
+    status: JobStatus | None = Field(None, description="Only jobs of this status.")
+    conversation_id: IdText | None = Field(None, description="Only jobs of this conversation.")
+
+
+class StageBody(BaseModel):
+    """A stage's line of the receipt; what it decided stands beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Literal["intent", "compress", "generate", "persist"]
+    status: StageStatus
+    ms: int | None = Field(description="How long it took; null until it has ended.")
+
+
+class RouteBody(BaseModel):
+    """Which model answers, and why."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    reason: str | None = None
+    fallbacks: list[Any] = []
+
+
+class JobErrorBody(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    stage: str | None = None
+    attempts: int | None = None
+
+
+class UsageBody(BaseModel):
+    """What a job cost."""
+
+    input_tokens: int
+    output_tokens: int
+    tokens_saved: int
+    cost_usd: str = Field(description="US dollars with 6 decimals.", examples=["0.000123"])
+    paid_duplicates: int
+
+
+class JobBody(Identified):
+    """A job and its receipt."""
+
+    model_config = ConfigDict(title="Job")
+
+    id: str = Field(examples=["job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    object: Literal["job"] = "job"
+    status: JobStatus
+    mind: str
+    conversation_id: str
+    broadcast_id: str | None
+    created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
+    started_at: str | None
+    completed_at: str | None
+    expires_at: str
+    stages: list[StageBody]
+    route: RouteBody | None
+    output: str | None = Field(description="The answer, once the job is completed.")
+    finish_reason: str | None
+    error: JobErrorBody | None
+    usage: UsageBody
+    metadata: dict[str, Any]
+
+
+class JobPage(Page[JobBody]):
+    """Jobs, newest first."""
+
+    model_config = ConfigDict(title="JobList")
+
+
+def job_body(job: Job) -> JobBody:
+    """A job as every call shows it."""
+    completed = job.status == "completed"  # an answer that is only checkpointed may yet be dropped
+    return JobBody(
+        id=job.id,
+        status=job.status,
+        mind=job.mind,
+        conversation_id=job.conversation_id,
+        broadcast_id=job.broadcast_id,
+        created_at=timestamp(job.created_at),
+        started_at=timestamp_or_none(job.started_at),
+        completed_at=timestamp_or_none(job.completed_at),
+        expires_at=timestamp(job.expires_at),
+        stages=[_stage_body(name, job.stages.get(name, {})) for name in STAGES],
+        route=RouteBody.model_validate(job.route) if job.route else None,
+        output=job.answer if completed else None,
+        finish_reason=job.finish_reason if completed else None,
+        error=JobErrorBody.model_validate(job.error) if job.error else None,
+        usage=_usage_body(job),
+        metadata=job.meta,
+    )
+
+
+def _stage_body(name: str, line: dict[str, Any]) -> StageBody:
+    status = line.get("status", "pending")
+    ms = None if status in UNTIMED else line.get("ms")
+    decided = {key: value for key, value in line.items() if key not in ("name", "status", "ms")}
+    ordered = {key: decided[key] for key in sorted(decided, key=_line_order)}
+    return StageBody(name=name, status=status, ms=ms, **ordered)
+
+
+def _line_order(name: str) -> int:
+    return LINE_ORDER.index(name) if name in LINE_ORDER else len(LINE_ORDER)
+
+
+def _usage_body(job: Job) -> UsageBody:
+    return UsageBody(
+        input_tokens=job.input_tokens,
+        output_tokens=job.output_tokens,
+        tokens_saved=job.tokens_saved,
+        cost_usd=f"{job.cost_usd:.6f}",
+        paid_duplicates=job.paid_duplicates,
+    )

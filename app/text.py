@@ -1,0 +1,26 @@
+"""Text that reaches the database: what PostgreSQL can't store is refused, by a code of its own."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+
+def refused_character(text: str) -> str | None:
+    """The code of what makes a text unfit to be stored; None where it is fit."""
+    if "\x00" in text:
+        return "null_character"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "lone_surrogate"
+    return None
+
+
+def _clean(text: str) -> str:
+    if code := refused_character(text):
+        raise PydanticCustomError(code, "has a " + code.replace("_", " "))
+    return text
+
+
+CleanText = Annotated[str, AfterValidator(_clean)]

@@ -1,0 +1,10 @@
+"""What gunicorn serves."""
+
+from app import create_app
+from config.logging import configure_logging
+from config.settings import settings_or_exit
+
+_settings = settings_or_exit()
+configure_logging(_settings.log_level, _settings.log_format)
+
+app = create_app()
