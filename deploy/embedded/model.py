@@ -8,9 +8,9 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
 
-# Measured on two cores: 4 slots take 0.5 GB and give 128 tokens/s together (one slot: 0.25 GB and
-# 112); 8 slots take 0.9 GB and give 151. One request alone gets 105 with any of them. Four answer
-# three minds and a health check at once; more slots cost 94 MB each and gain little.
+# Measured on two cores with two threads: 4 slots take 0.5 GB and give 128 tokens/s together (one
+# slot: 0.25 GB and 112), 8 slots take 0.9 GB and give 151; one request alone gets 105 with any of
+# them. Four answer three minds and one more at once; each further slot costs 94 MB and gains 4%.
 DEFAULT_SLOTS = 4
 _LOOK_S = 1
 
