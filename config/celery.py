@@ -11,7 +11,7 @@ broker_pool_limit = 2 * settings.worker_threads
 # A submit must not wait for a broker that is away: PostgreSQL has the job already.
 task_publish_retry = False
 
-imports = ("tasks.intent", "tasks.compress", "tasks.generate", "tasks.persist")
+imports = ("tasks.worker", "tasks.intent", "tasks.compress", "tasks.generate", "tasks.persist")
 task_default_queue = "llm"
 task_serializer = "json"
 accept_content = ["json"]

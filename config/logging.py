@@ -8,6 +8,15 @@ from typing import Any, Final
 
 import structlog
 
+# Our own line for each stage says more than these.
+NOISY: Final = (
+    "LiteLLM",
+    "alembic.runtime.plugins",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "httpcore",
+    "httpx",
+)
 SECRET: Final = re.compile(
     r"(?P<url>\b[a-z+]+://[^\s:/@]*:)[^\s@/]+(?=@)"
     r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
@@ -46,7 +55,7 @@ def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "LiteLLM", "alembic.runtime.plugins"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

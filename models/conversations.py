@@ -8,11 +8,14 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    or_,
     select,
 )
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
+from models.errors import InvalidRequest
 from models.ids import new_id
 
 TITLE_MAX_CHARS = 200
@@ -78,12 +81,66 @@ def find_conversation(session: Session, user_id: str, conversation_id: str) -> C
     )
 
 
-def find_external_conversation(
-    session: Session, user_id: str, external_id: str
-) -> Conversation | None:
-    """A user's conversation by the session id of the replaced system."""
+def list_conversations(
+    session: Session, user_id: str, *, limit: int, after: str | None = None
+) -> list[Conversation]:
+    """A user's conversations, newest first, from the one after `after` on: `limit` of them, and one
+    more where there are more. Raises InvalidRequest where `after` is not the user's."""
+    query = select(Conversation).where(Conversation.user_id == user_id)
+    if after is not None:
+        if find_conversation(session, user_id, after) is None:
+            raise InvalidRequest("There is no such conversation.", "after")
+        query = query.where(Conversation.id < after)
+    return list(session.scalars(query.order_by(Conversation.id.desc()).limit(limit + 1)))
+
+
+def find_session(session: Session, user_id: str, session_id: str) -> Conversation | None:
+    """A user's conversation by the session id of the replaced system, or by its own id."""
     return session.scalar(
-        select(Conversation).where(
-            Conversation.external_id == external_id, Conversation.user_id == user_id
+        select(Conversation)
+        .where(
+            or_(Conversation.external_id == session_id, Conversation.id == session_id),
+            Conversation.user_id == user_id,
         )
+        .order_by(Conversation.external_id)  # nulls last: a session id that looks like ours wins
+        .limit(1)
     )
+
+
+def get_or_create_session(
+    session: Session, user_id: str, session_id: str, title: str
+) -> Conversation:
+    """The conversation that a session id means; begun on first sight, once, however many ask."""
+    found = find_session(session, user_id, session_id)
+    if found is None:
+        session.execute(
+            insert(Conversation)
+            .values(id=new_id("conv"), user_id=user_id, external_id=session_id, title=title)
+            .on_conflict_do_nothing(index_elements=["user_id", "external_id"])
+        )
+        found = find_session(session, user_id, session_id)
+    assert found is not None  # noqa: S101 (whoever lost the race waited for the winner's commit)
+    return found
+
+
+def list_messages(
+    session: Session, conversation: Conversation, *, limit: int, after: str | None = None
+) -> list[Message]:
+    """A conversation's messages, oldest first, from the one after `after` on: `limit` of them, and
+    one more where there are more. Raises InvalidRequest where `after` is not among them."""
+    query = select(Message).where(Message.conversation_id == conversation.id)
+    if after is not None:
+        position = session.scalar(
+            query.with_only_columns(Message.position).where(Message.id == after)
+        )
+        if position is None:
+            raise InvalidRequest("There is no such message in this conversation.", "after")
+        query = query.where(Message.position > position)
+    return list(session.scalars(query.order_by(Message.position).limit(limit + 1)))
+
+
+def latest_messages(session: Session, conversation: Conversation, limit: int) -> list[Message]:
+    """The last messages of a conversation, oldest first."""
+    query = select(Message).where(Message.conversation_id == conversation.id)
+    found = session.scalars(query.order_by(Message.position.desc()).limit(limit)).all()
+    return list(reversed(found))

@@ -1,5 +1,6 @@
 """Prefixed, sortable ids: `job_01J…` is a ULID (48 bits of milliseconds, 80 random bits)."""
 
+import hashlib
 import secrets
 import threading
 import time
@@ -20,6 +21,12 @@ def new_id(prefix: str) -> str:
         _last = max(now | secrets.randbits(RANDOM_BITS), _last + 1)
         value = _last
     return f"{prefix}_{_encode(value)}"
+
+
+def derived_id(prefix: str, *parts: str) -> str:
+    """The same id for the same parts, always; for what must not be made twice. It does not sort."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return f"{prefix}_{_encode(int.from_bytes(digest[:16]))}"
 
 
 def _encode(value: int) -> str:

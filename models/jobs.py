@@ -1,11 +1,12 @@
 """Jobs: one message on its way to one answer. How a job moves is in `transitions.py`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
@@ -93,6 +94,18 @@ class Job(Base):
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
     """A user's job; another user's is as unknown as none."""
     return session.scalar(select(Job).where(Job.id == job_id, Job.user_id == user_id))
+
+
+def find_job_of_message(session: Session, user_id: str, message_id: str) -> Job | None:
+    """The user's job that a message began, or None."""
+    return session.scalar(select(Job).where(Job.message_id == message_id, Job.user_id == user_id))
+
+
+def jobs_of_messages(session: Session, message_ids: Iterable[str]) -> dict[str, str]:
+    """By message id, the job that each message began; of several, the first. The messages are
+    known to be the caller's."""
+    jobs = select(Job.message_id, func.min(Job.id)).where(Job.message_id.in_(message_ids))
+    return dict(session.execute(jobs.group_by(Job.message_id)).tuples().all())
 
 
 def list_jobs(

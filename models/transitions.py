@@ -9,7 +9,7 @@ first, and the caller drops his work. The session's owner commits.
                          |-----complete, fail--> finished, in no slot
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -142,7 +142,7 @@ def fail(session: Session, fence: Fence, code: str, message: str, line: Mapping[
         update(Job)
         .where(fence.owned())
         .values(
-            **_finished("failed"),
+            **finished("failed"),
             error=_json(error).op("||")(func.jsonb_build_object("attempts", Job.attempts + 1)),
             stages=_noting(fence.stage, line),
         ),
@@ -158,7 +158,7 @@ def complete(session: Session, fence: Fence, line: Mapping[str, Any]) -> bool:
     job = session.execute(
         update(Job)
         .where(fence.owned(), Job.answer.is_not(None))
-        .values(**_finished("completed"), stages=_noting(fence.stage, line))
+        .values(**finished("completed"), stages=_noting(fence.stage, line))
         .returning(Job.conversation_id, Job.mind, Job.answer)
     ).one_or_none()
     if job is None:
@@ -177,6 +177,17 @@ def complete(session: Session, fence: Fence, line: Mapping[str, Any]) -> bool:
         update(Conversation).where(Conversation.id == job.conversation_id).values(updated_at=now())
     )
     return True
+
+
+def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
+    """Extend the leases of the runs that still own their stage; the tokens of those."""
+    owned = session.scalars(
+        update(Job)
+        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .values(lease_until=now() + LEASE)
+        .returning(Job.run_token)
+    )
+    return {token for token in owned if token is not None}
 
 
 def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
@@ -201,12 +212,13 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
             Job.stage != "persist",
         )
         .values(
-            **_finished(case((Job.started_at.is_(None), "expired"), else_="failed")), error=error
+            **finished(case((Job.started_at.is_(None), "expired"), else_="failed")), error=error
         ),
     )
 
 
-def _finished(status: str | ColumnElement[str]) -> dict[str, Any]:
+def finished(status: str | ColumnElement[str]) -> dict[str, Any]:
+    """The columns of a job that has ended with this status."""
     return {
         "status": status,
         "slot": None,

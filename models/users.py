@@ -20,6 +20,11 @@ class User(Base):
     created_at: Mapped[Timestamp]
 
 
+def external_id_of(session: Session, user_id: str) -> str:
+    """The name by which a service or an issuer knows a user."""
+    return session.scalars(select(User.external_id).where(User.id == user_id)).one()
+
+
 def get_or_create_user(session: Session, external_id: str) -> str:
     """The id of the user whom a service names; created on first sight, once, however many ask."""
     known = select(User.id).where(User.external_id == external_id)

@@ -26,13 +26,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Submission:
-    """What a caller wants answered. No conversation: a new one. No mind: the default one."""
+    """What a caller wants answered. No conversation: a new one. No mind: the default one.
+
+    A caller that may send the same message twice gives it an id of its own, `message_id`; a second
+    one fails with IntegrityError, and nothing is accepted.
+    """
 
     user_id: str
     message: str
     conversation_id: str | None = None
     mind: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    message_id: str | None = None
 
 
 def submit(session: Session, submission: Submission) -> Job:
@@ -53,7 +58,7 @@ def accept(session: Session, submission: Submission) -> Job:
     mind = _known_mind(submission.mind)
     conversation_id = _conversation(session, submission)
     message = Message(
-        id=new_id("msg"),
+        id=submission.message_id or new_id("msg"),
         conversation_id=conversation_id,
         role="user",
         content=submission.message,
@@ -96,6 +101,11 @@ def is_long(message: str) -> bool:
     return len(message) > get_settings().compress_over_chars
 
 
+def title_of(message: str) -> str:
+    """What a conversation is called that begins with this message."""
+    return message.strip().splitlines()[0][:TITLE_CHARS]
+
+
 def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
     return signature(
         stage,
@@ -119,7 +129,7 @@ def _known_mind(mind: str | None) -> str:
 def _conversation(session: Session, submission: Submission) -> str:
     wanted = submission.conversation_id
     if wanted is None:
-        title = submission.message.strip().splitlines()[0][:TITLE_CHARS]
+        title = title_of(submission.message)
         return create_conversation(session, submission.user_id, title=title).id
     conversation = find_conversation(session, submission.user_id, wanted)
     if conversation is None:

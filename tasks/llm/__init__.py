@@ -1,0 +1,1 @@
+"""Model access: the only room that knows LiteLLM."""

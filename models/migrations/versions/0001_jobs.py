@@ -150,7 +150,10 @@ def upgrade() -> None:
             name=op.f("ck_jobs_one_slot"),
         ),
         sa.CheckConstraint(
-            "slot IS NULL OR (slot = 'queued' AND queue_lease_until IS NOT NULL) OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL) OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)",
+            "slot IS NULL"
+            " OR (slot = 'queued' AND queue_lease_until IS NOT NULL)"
+            " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
+            " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)",
             name=op.f("ck_jobs_slot_is_whole"),
         ),
         sa.CheckConstraint(

@@ -1,0 +1,106 @@
+"""Find the jobs that nobody works on though somebody should, and queue them again.
+
+Several may do so at once: rows are taken with SKIP LOCKED, and each statement is judged by the
+database's clock in the transaction that changes the row. The caller commits, then publishes.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.conversations import Message
+from models.jobs import Job
+from models.transitions import QUEUE_LEASE_S, end_overdue, finished, now
+
+QUEUE_LEASE_MAX_S: Final = 3600
+DEATHS_MAX: Final = 5
+
+
+@dataclass(frozen=True)
+class Due:
+    """A stage of a job whose message has to be published again."""
+
+    job_id: str
+    epoch: int
+    stage: str
+    message: str
+
+
+def end_all_overdue(session: Session, limit: int) -> int:
+    """End the jobs whose deadline has passed, `limit` at most; how many there were."""
+    return end_overdue(session, _some(Job.expires_at <= now(), limit))
+
+
+def bury_dead(session: Session, limit: int) -> int:
+    """Give up the runs whose lease ran out: a new epoch, queued at once; how many there were.
+
+    After five deaths at one stage the job has failed: it kills whoever touches it (`poison`).
+    """
+    ran_out = and_(Job.slot == "running", Job.lease_until <= now())
+    last = Job.deaths + 1 >= DEATHS_MAX
+    error = func.jsonb_build_object(
+        "code", "poison",
+        "message", f"The job's stage was given up for dead {DEATHS_MAX} times.",
+        "stage", Job.stage,
+        "attempts", Job.attempts,
+    )  # fmt: skip
+    poisoned = session.scalars(
+        update(Job)
+        .where(_some(and_(ran_out, last), limit), ran_out)
+        .values(**finished("failed"), deaths=Job.deaths + 1, error=error)
+        .returning(Job.id)
+    ).all()
+    queued = session.scalars(
+        update(Job)
+        .where(_some(and_(ran_out, ~last), limit), ran_out)
+        .values(
+            slot="queued",
+            epoch=Job.epoch + 1,
+            deaths=Job.deaths + 1,
+            run_token=None,
+            lease_until=None,
+            queue_lease_until=now(),  # due at once: `take_due` publishes it
+            queue_lease_s=QUEUE_LEASE_S // 2,
+        )
+        .returning(Job.id)
+    ).all()
+    return len(poisoned) + len(queued)
+
+
+def take_due(session: Session, limit: int) -> list[Due]:
+    """Queue the jobs whose queue lease or wait ran out; what has to be published, the oldest first.
+
+    The epoch stays, so that a second copy of a message is dropped by its begin. A queue lease
+    doubles each time, up to an hour, so that a long backlog is not published over and over.
+    """
+    lost = and_(Job.slot == "queued", Job.queue_lease_until <= now())
+    due = or_(lost, and_(Job.slot == "waiting", Job.next_attempt_at <= now()))
+    seconds = case(
+        (Job.slot == "queued", func.least(Job.queue_lease_s * 2, QUEUE_LEASE_MAX_S)),
+        else_=QUEUE_LEASE_S,
+    )
+    rows = session.execute(
+        update(Job)
+        .where(_some(due, limit), due, Job.message_id == Message.id)
+        .values(
+            slot="queued",
+            next_attempt_at=None,
+            queue_lease_s=seconds,
+            queue_lease_until=now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
+        )
+        .returning(Job.id, Job.epoch, Job.stage, Message.content)
+    ).all()
+    return sorted((Due(*row) for row in rows), key=lambda due: due.job_id)
+
+
+def _some(condition: ColumnElement[bool], limit: int) -> ColumnElement[bool]:
+    chosen: Any = (
+        select(Job.id)
+        .where(condition, Job.slot.is_not(None))
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return Job.id.in_(chosen)

@@ -1,0 +1,56 @@
+"""Stage 2, compress: a long prompt made shorter; the original where that fails or does not pay."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import structlog
+
+from config.settings import get_settings
+from models.errors import CircuitOpen
+from tasks.compression import compressor
+from tasks.compression.compressor import Compressor
+from tasks.compression.errors import CompressionFailed
+from tasks.compression.result import Compressed
+from tasks.policies import COMPRESS
+from tasks.resilience.breaker import guarded
+from tasks.stage import stage
+from tasks.work import Outcome, Work
+
+log = structlog.get_logger(__name__)
+
+
+@stage(COMPRESS)
+def compress(work: Work) -> Outcome:
+    """Compress the message if it is longer than the threshold; on any failure keep the original."""
+    settings = get_settings()
+    if len(work.message) <= settings.compress_over_chars:
+        return Outcome("skipped", {"reason": "short"})
+    try:
+        done = _compress(work.message, settings.compress_rate)
+    except (CompressionFailed, CircuitOpen) as error:
+        log.warning("not compressed, the original serves", error=str(error))
+        return Outcome("degraded", {"reason": "compression_failed", "compressor": "none"})
+    if not done.shortened:
+        return Outcome("skipped", {"reason": "no_gain", "compressor": done.compressor})
+    return Outcome(
+        "completed",
+        {
+            "compressor": done.compressor,
+            "tokens_before": done.tokens_before,
+            "tokens_after": done.tokens_after,
+        },
+        {"prompt": done.text, "tokens_saved": done.tokens_saved},
+    )
+
+
+def _compress(text: str, rate: float) -> Compressed:
+    chosen = chosen_compressor()
+    with guarded(f"compressor:{chosen.name}", COMPRESS.breaker):
+        return chosen.compress(text, rate)
+
+
+@lru_cache(maxsize=1)
+def chosen_compressor() -> Compressor:
+    """LLMLingua-2 where its weights are, else the extractive one; chosen once a process."""
+    settings = get_settings()
+    return compressor.choose(settings.trimind_home or Path(), settings.llmlingua_model)

@@ -1,0 +1,73 @@
+"""Stage 1, intent: what is asked, and which models shall answer."""
+
+from typing import Any
+
+import structlog
+
+from config.minds import EMBEDDED_MODEL, get_minds, with_keys
+from config.settings import get_settings
+from models.errors import PermanentError, TransientError
+from tasks.llm.models import target
+from tasks.nlu import asked, cache, local
+from tasks.nlu.classification import Classification
+from tasks.policies import INTENT
+from tasks.resilience.breaker import guarded
+from tasks.stage import stage
+from tasks.work import Outcome, Work
+
+log = structlog.get_logger(__name__)
+
+
+@stage(INTENT)
+def intent(work: Work) -> Outcome:
+    """Recall or classify the message's intent, and fix the route by it.
+
+    A configured model is asked; it failing, or none being configured, the local classifier decides.
+    """
+    classifier = _classifier()
+    remembered = cache.key(work.message, classifier or "local", get_minds().version)
+    found = cache.recall(remembered)
+    if found is not None:
+        return _outcome(work, found, cached=True)
+    if classifier is None:
+        found = local.classify(work.message)
+    else:
+        try:
+            found = _ask(work, classifier)
+        except (TransientError, PermanentError) as error:
+            log.warning("classifier failed, local one serves", model=classifier, error=str(error))
+            return _outcome(work, local.classify(work.message), degraded=error.code)
+    cache.remember(remembered, found)
+    return _outcome(work, found, cached=False)
+
+
+def _classifier() -> str | None:
+    """The model to ask: the first that has a key. The embedded model is not clever enough."""
+    models = with_keys(get_minds().intent_models, get_settings())
+    return models[0] if models and models[0] != EMBEDDED_MODEL else None
+
+
+def _ask(work: Work, model: str) -> Classification:
+    with guarded(f"classifier:{model}", INTENT.breaker):
+        return asked.classify(work.message, get_minds().intents, target(model), INTENT.call_limit_s)
+
+
+def _outcome(
+    work: Work, found: Classification, *, cached: bool = False, degraded: str | None = None
+) -> Outcome:
+    minds = get_minds()
+    name = found.intent if found.intent in minds.intents else "other"
+    models = minds.route(work.mind, name, get_settings())
+    route = {
+        "model": models[0] if models else None,
+        "reason": f"intent:{name}",
+        "fallbacks": list(models[1:]),
+    }
+    line: dict[str, Any] = {"intent": name, "confidence": found.confidence, "cached": cached}
+    if degraded:
+        line["reason"] = degraded
+    return Outcome(
+        status="degraded" if degraded else "completed",
+        line=line,
+        columns={"intent": name, "route": route},
+    )

@@ -1,0 +1,68 @@
+"""From a route's model name to what LiteLLM is told: model, address, key and limits."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from config.minds import EMBEDDED_MODEL
+from config.settings import get_settings
+from tasks.llm.library import litellm
+from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
+
+# A model that LiteLLM's table does not know is taken to hold this many tokens.
+UNKNOWN_CONTEXT_TOKENS: Final = 8192
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a call goes. `provider` names its breaker; `context_tokens` holds prompt and answer."""
+
+    name: str
+    provider: str
+    litellm_model: str
+    api_base: str | None
+    api_key: str
+    context_tokens: int
+    idle_limit_s: float
+
+    def call(self) -> dict[str, Any]:
+        """The arguments of `litellm.completion` that say where it goes, its own retries off."""
+        return {
+            "model": self.litellm_model,
+            "api_base": self.api_base,
+            "api_key": self.api_key,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+
+
+def target(name: str) -> Target:
+    """The target of a model of the routes, such as `openai/gpt-5.4-mini`."""
+    settings = get_settings()
+    provider = name.split("/", 1)[0]
+    if name == EMBEDDED_MODEL:
+        return Target(
+            name=name,
+            provider=provider,
+            litellm_model=name.replace("embedded/", "openai/", 1),
+            api_base=f"{(settings.embedded_model_url or '').rstrip('/')}/v1",
+            api_key="embedded",
+            context_tokens=settings.embedded_model_context,
+            idle_limit_s=EMBEDDED_IDLE_LIMIT_S,
+        )
+    bases = {"openai": settings.openai_api_base, "anthropic": settings.anthropic_api_base}
+    return Target(
+        name=name,
+        provider=provider,
+        litellm_model=name,
+        api_base=bases.get(provider),
+        api_key=settings.provider_key(provider) or "",
+        context_tokens=_context_tokens(name),
+        idle_limit_s=GENERATE.idle_limit_s,
+    )
+
+
+@lru_cache(maxsize=256)
+def _context_tokens(name: str) -> int:
+    known = litellm.model_cost.get(name) or litellm.model_cost.get(name.split("/", 1)[1]) or {}
+    return int(known.get("max_input_tokens") or UNKNOWN_CONTEXT_TOKENS)

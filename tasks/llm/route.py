@@ -1,0 +1,74 @@
+"""Walk a route: the first model that answers serves; each under its provider's breaker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from models.errors import (
+    CircuitOpen,
+    ContextTooLong,
+    NoModel,
+    ProviderRejected,
+    ProviderUnavailable,
+    TransientError,
+    TrimindError,
+)
+from tasks.llm.gateway import Completion
+from tasks.llm.models import Target, target
+from tasks.policies import Policy
+from tasks.resilience.breaker import guarded
+
+log = structlog.get_logger(__name__)
+
+Ask = Callable[[Target], Completion]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Who answered, and the models that failed before, with the code of each failure."""
+
+    model: str
+    completion: Completion
+    tried: list[dict[str, str]] = field(default_factory=list)
+
+
+def walk(models: tuple[str, ...], ask: Ask, policy: Policy) -> Answered:
+    """Ask the models of a route in order until one answers.
+
+    Raises the error that gives the best hope: the transient one to come back soonest (an open
+    breaker only if nothing else failed), else ContextTooLong, else ProviderRejected.
+    """
+    failed: list[tuple[str, TrimindError]] = []
+    for name in models:
+        try:
+            completion = _ask(target(name), ask, policy)
+        except (TransientError, ProviderRejected, ContextTooLong) as error:
+            log.warning("model failed", model=name, code=error.code, error=str(error))
+            failed.append((name, error))
+        else:
+            return Answered(name, completion, [{"model": m, "code": e.code} for m, e in failed])
+    raise _most_hopeful([error for _, error in failed])
+
+
+def _ask(to: Target, ask: Ask, policy: Policy) -> Completion:
+    quick = Retrying(
+        retry=retry_if_exception_type(ProviderUnavailable),
+        stop=stop_after_attempt(policy.quick_tries),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
+    with guarded(to.provider, policy.breaker):
+        answer: Completion = quick(ask, to)
+    return answer
+
+
+def _most_hopeful(errors: list[TrimindError]) -> TrimindError:
+    transient = [e for e in errors if isinstance(e, TransientError)]
+    failed = [e for e in transient if not isinstance(e, CircuitOpen)]
+    if transient:
+        return min(failed or transient, key=lambda e: e.retry_after or 0.0)
+    if not errors:
+        return NoModel("No model of this route has a key here.")
+    return next((e for e in errors if isinstance(e, ContextTooLong)), errors[-1])

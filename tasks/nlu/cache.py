@@ -1,0 +1,56 @@
+"""Remember intents in Redis. It may forget everything at any time; a miss only costs time."""
+
+import hashlib
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+import redis
+import structlog
+from pydantic import ValidationError
+
+from config.settings import get_settings
+from tasks.nlu.classification import CLASSIFIER_VERSION, Classification
+
+# Redis is asked on the way to every answer, and must not hold one up.
+TIMEOUT_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+@lru_cache(maxsize=1)
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(
+        get_settings().redis_url.get_secret_value(),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        decode_responses=True,
+    )
+
+
+def key(message: str, classifier: str, table: str) -> str:
+    """The cache's key: the normalised text, who classified it, and the version of the routes."""
+    text = " ".join(unicodedata.normalize("NFKC", message).casefold().split())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"trimind:intent:{CLASSIFIER_VERSION}:{table}:{classifier}:{digest}"
+
+
+def recall(name: str) -> Classification | None:
+    """What is remembered under a key, if anything, and if Redis answers."""
+    try:
+        found = _redis().get(name)
+        return Classification.model_validate_json(str(found)) if found else None
+    except (redis.RedisError, ValidationError) as error:
+        log.warning("intent cache not read", error=type(error).__name__)
+        return None
+
+
+def remember(name: str, found: Classification) -> None:
+    """Keep a result for `INTENT_CACHE_S` seconds (0: not at all)."""
+    seconds = get_settings().intent_cache_s
+    if not seconds:
+        return
+    try:
+        _redis().set(name, found.model_dump_json(), ex=seconds)
+    except redis.RedisError as error:
+        log.warning("intent cache not written", error=type(error).__name__)

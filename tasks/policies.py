@@ -1,0 +1,80 @@
+"""How hard each stage tries, and when it stops: the only place to tune it. All times in seconds."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class BreakerPolicy:
+    """After `failures` in a row a circuit opens; `reset_s` later one call may try again."""
+
+    failures: int
+    reset_s: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One stage's policy.
+
+    `quick_tries`: calls made at once, in the process, before a failure counts. `attempts`: failures
+    that are written down, with a wait between `first_wait_s` and `max_wait_s` after each, before
+    the job fails. `call_limit_s` bounds one call to the other side, `idle_limit_s` its silence.
+    """
+
+    stage: str
+    attempts: int
+    first_wait_s: float
+    max_wait_s: float
+    quick_tries: int
+    call_limit_s: float
+    idle_limit_s: float
+    breaker: BreakerPolicy
+
+
+INTENT: Final = Policy(
+    stage="intent",
+    attempts=3,
+    first_wait_s=1,
+    max_wait_s=30,
+    quick_tries=1,
+    call_limit_s=5,
+    idle_limit_s=5,
+    breaker=BreakerPolicy(failures=5, reset_s=30),
+)
+COMPRESS: Final = Policy(
+    stage="compress",
+    attempts=3,
+    first_wait_s=1,
+    max_wait_s=30,
+    quick_tries=1,
+    call_limit_s=60,
+    idle_limit_s=60,
+    breaker=BreakerPolicy(failures=3, reset_s=60),
+)
+GENERATE: Final = Policy(
+    stage="generate",
+    attempts=6,
+    first_wait_s=2,
+    max_wait_s=120,
+    quick_tries=2,
+    call_limit_s=300,
+    idle_limit_s=30,
+    breaker=BreakerPolicy(failures=5, reset_s=30),
+)
+PERSIST: Final = Policy(
+    stage="persist",
+    attempts=20,
+    first_wait_s=1,
+    max_wait_s=60,
+    quick_tries=2,
+    call_limit_s=30,
+    idle_limit_s=30,
+    breaker=BreakerPolicy(failures=5, reset_s=5),
+)
+# How long a stage tries to load its job while PostgreSQL is away, before it leaves it to the
+# reconciler; and the longest pause between two tries.
+LOAD_PATIENCE_S: Final = 30.0
+DATABASE_PAUSE_S: Final = 5.0
+# The first answer of the embedded model may have to wait for a free slot of it: it has no more than
+# the machine's cores can feed.
+EMBEDDED_IDLE_LIMIT_S: Final = 300.0

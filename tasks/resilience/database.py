@@ -1,0 +1,51 @@
+"""Work on the database that outlasts its absence."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.orm import Session
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+
+from models.errors import CircuitOpen, DatabaseUnavailable
+from models.session import unit_of_work
+from tasks.policies import DATABASE_PAUSE_S, PERSIST
+from tasks.resilience.breaker import guarded
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+def patiently(work: Callable[[Session], T], until: float, stop: threading.Event) -> T:
+    """Do `work` in one transaction, and again while PostgreSQL is away.
+
+    `until` is on `time.monotonic()`; `stop` ends the waiting as well. `work` must bear being done
+    twice: a commit may have gone through though its reply was lost.
+    Raises DatabaseUnavailable or CircuitOpen when it is over.
+    """
+
+    def over(_: RetryCallState) -> bool:
+        return stop.is_set() or time.monotonic() >= until
+
+    retrying = Retrying(
+        retry=retry_if_exception_type((DatabaseUnavailable, CircuitOpen)),
+        wait=wait_random_exponential(multiplier=0.2, max=DATABASE_PAUSE_S),
+        stop=over,
+        sleep=lambda seconds: _pause(stop, seconds),
+        before_sleep=lambda state: log.warning("database away", tries=state.attempt_number),
+        reraise=True,
+    )
+    done: T = retrying(_once, work)
+    return done
+
+
+def _once(work: Callable[[Session], T]) -> T:
+    with guarded("database", PERSIST.breaker), unit_of_work() as session:
+        return work(session)
+
+
+def _pause(stop: threading.Event, seconds: float) -> None:
+    stop.wait(seconds)

@@ -1,0 +1,49 @@
+"""Whether to try again: a pure function. Doing it is the stage's business."""
+
+from dataclasses import dataclass
+
+from models.errors import CircuitOpen, TransientError, TrimindError
+from tasks.policies import Policy
+
+
+@dataclass(frozen=True)
+class Again:
+    """Wait `delay_s`, then run the stage again. `counts`: whether an attempt is used up."""
+
+    delay_s: float
+    counts: bool
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The job has failed, with this code and this message."""
+
+    code: str
+    message: str
+
+
+def decide(error: Exception, policy: Policy, attempts: int, chance: float) -> Again | GiveUp:
+    """What follows a failed run of a stage after `attempts` earlier ones.
+
+    `chance` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
+    error that Trimind has no name for ends the job as `internal`, without its text.
+    """
+    if not isinstance(error, TrimindError):
+        return GiveUp("internal", "An unexpected error ended the job; the log has its details.")
+    if not isinstance(error, TransientError):
+        return GiveUp(error.code, error.message)
+    asked = error.retry_after or 0.0
+    if isinstance(error, CircuitOpen):
+        return Again(max(asked, policy.first_wait_s), counts=False)
+    if attempts + 1 >= policy.attempts:
+        return GiveUp(error.code, error.message)
+    return Again(max(asked, backoff(policy, attempts, chance)), counts=True)
+
+
+def backoff(policy: Policy, attempts: int, chance: float) -> float:
+    """Full jitter between `first_wait_s` and its double for each attempt, `max_wait_s` at most.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    top = min(policy.max_wait_s, policy.first_wait_s * 2.0 ** min(attempts + 1, 32))
+    return policy.first_wait_s + chance * (top - policy.first_wait_s)

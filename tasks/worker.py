@@ -1,0 +1,39 @@
+"""What a worker process does at its start and at its end."""
+
+import random
+from typing import Any
+
+import structlog
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+
+from config.minds import minds_or_exit
+from tasks.compress import chosen_compressor
+from tasks.compression.compressor import warm
+from tasks.compression.errors import CompressionFailed
+from tasks.heartbeat import stopping
+from tasks.reconcile import Reconciler
+
+log = structlog.get_logger(__name__)
+
+# A worker whose minds name no model that has a key would fail every job: it ends here instead.
+minds_or_exit()
+
+
+@worker_ready.connect
+def _start_reconciler(**_: Any) -> None:
+    Reconciler().start()
+
+
+@worker_process_init.connect
+def _warm_compressor(**_: Any) -> None:
+    """Only the prefork pool of the cpu worker sends this signal, in each of its children."""
+    try:
+        warm(chosen_compressor())
+    except CompressionFailed as error:
+        log.error("compressor not warmed, prompts stay as they are", error=str(error))
+    random.seed()  # LLMLingua sets the same seed everywhere; retries must not come in step
+
+
+@worker_shutting_down.connect
+def _stop_waiting(**_: Any) -> None:
+    stopping.set()
