@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
@@ -44,11 +44,6 @@ def get_engine() -> Engine:
     )
 
 
-@lru_cache(maxsize=1)
-def _sessions() -> sessionmaker[Session]:
-    return sessionmaker(get_engine(), expire_on_commit=False)
-
-
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """One transaction: committed at the end, rolled back whole on an error.
@@ -56,7 +51,7 @@ def unit_of_work() -> Iterator[Session]:
     Raises DatabaseUnavailable where PostgreSQL can't be reached or drops the connection.
     """
     try:
-        with _sessions().begin() as session:
+        with Session(get_engine(), expire_on_commit=False) as session, session.begin():
             yield session
     except DBAPIError as error:
         if is_unavailable(error):

