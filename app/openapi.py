@@ -8,6 +8,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
 from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
+from pydantic import BaseModel
 
 from app.errors import refuse_input
 from app.problem import MEDIA_TYPE, ProblemBody, title_of
@@ -63,9 +64,15 @@ def problems(*statuses: int) -> dict[str | int, Any]:
     return {status: _problem(status) for status in (*statuses, 500)}
 
 
+def listed(item: type[BaseModel]) -> dict[str, Any]:
+    """The declaration of an answer that is a bare list."""
+    schema = {"type": "array", "items": item.model_json_schema()}
+    return {"content": {"application/json": {"schema": schema}}}
+
+
 def register_docs(app: OpenAPI) -> None:
     """Serve the document and its page."""
-    app.register_blueprint(RegisterPlugin.register(doc_url="openapi.json"), url_prefix="/docs")
+    app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     page = swagger_html_string.replace('"swagger/', '"docs/swagger/')
 
     options: dict[str, Any] = {

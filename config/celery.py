@@ -25,8 +25,11 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 enable_utc = True
 
+# Nor may it be tried again: kombu would, every 2 s for 6 s. A worker's own connection is tried for
+# ever by `broker_connection_max_retries`.
+broker_transport_options = {"max_retries": 0}
 if broker_url.startswith("redis"):
-    broker_transport_options = {
+    broker_transport_options |= {
         "visibility_timeout": 300,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,

@@ -2,10 +2,10 @@
 
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import health, jobs
+from app.api import conversations, health, jobs, legacy
 from app.routing import IdConverter
 
-RESOURCES = (jobs.api, health.api)
+RESOURCES = (jobs.api, conversations.api, legacy.api, legacy.service_api, health.api)
 
 
 def register_api(app: OpenAPI) -> None:

@@ -1,0 +1,45 @@
+"""Jobs as the replaced system submits them: by session ids and message ids of its own."""
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.conversations import get_or_create_session
+from models.ids import derived_id
+from models.jobs import Job, find_job_of_message
+from tasks.pipeline import Submission, submit, title_of
+
+
+def submit_to_session(
+    session: Session,
+    user_id: str,
+    message: str,
+    session_id: str | None,
+    message_id: str | None = None,
+) -> Job:
+    """Submit a message to the conversation that a session id means; without one, to a new one."""
+    conversation_id = None
+    if session_id:
+        conversation_id = get_or_create_session(session, user_id, session_id, title_of(message)).id
+    return submit(session, Submission(user_id, message, conversation_id, message_id=message_id))
+
+
+def submit_once(
+    session: Session, user_id: str, message: str, session_id: str, given_id: str
+) -> Job:
+    """The job of a message that has an id already; the same id again is the same job.
+
+    Our id of the message is derived from the user and theirs, so the messages' primary key is what
+    keeps a second one out, however many arrive at once.
+    """
+    message_id = derived_id("msg", user_id, given_id)
+    known = find_job_of_message(session, user_id, message_id)
+    if known is not None:
+        return known
+    try:
+        return submit_to_session(session, user_id, message, session_id, message_id)
+    except IntegrityError:
+        session.rollback()
+        known = find_job_of_message(session, user_id, message_id)
+        if known is None:
+            raise
+        return known

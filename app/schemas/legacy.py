@@ -1,0 +1,82 @@
+"""The shapes of the replaced system. Its clients may send fields of their own: they are ignored."""
+
+# ruff: noqa: N815 (their names are what clients send)
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.auth import EXTERNAL_ID
+from app.schemas.message import MessageText
+from app.schemas.times import timestamp
+from app.text import CleanText
+from models.conversations import Conversation, Message
+
+EXTERNAL_ID_MAX_CHARS = 255
+
+SessionId = Annotated[CleanText, Field(max_length=EXTERNAL_ID_MAX_CHARS)]
+GivenId = Annotated[CleanText, Field(min_length=1, max_length=EXTERNAL_ID_MAX_CHARS)]
+ExternalUserId = Annotated[str, StringConstraints(pattern=EXTERNAL_ID)]
+
+
+class Chat(BaseModel):
+    """A message, in the replaced system's words."""
+
+    model_config = ConfigDict(strict=True)
+
+    message: MessageText
+    sessionId: SessionId | None = Field(
+        None, description="The conversation: any id of yours, begun on first sight; or none."
+    )
+
+
+class ChatAccepted(BaseModel):
+    """Where the answer will be."""
+
+    jobId: str
+    messageId: str
+    sessionId: str
+
+
+class ProcessJob(BaseModel):
+    """A message that a service sends for one of its users."""
+
+    model_config = ConfigDict(strict=True)
+
+    messageId: GivenId = Field(description="The same id of the same user again: the same job.")
+    sessionId: GivenId
+    userId: ExternalUserId = Field(description="1 to 255 visible ASCII characters.")
+    message: MessageText
+
+
+class SessionQuery(BaseModel):
+    """Which session."""
+
+    sessionId: GivenId
+
+
+class SessionMessage(BaseModel):
+    """A message, in the replaced system's words."""
+
+    id: str
+    sessionId: str
+    userId: str
+    role: Literal["user", "assistant"]
+    content: str
+    createdAt: str
+
+
+def session_id_of(conversation: Conversation) -> str:
+    """The id by which a client of the replaced system knows a conversation."""
+    return conversation.external_id or conversation.id
+
+
+def session_message(message: Message, session_id: str, user: str) -> SessionMessage:
+    """A message as the replaced system showed it."""
+    return SessionMessage(
+        id=message.id,
+        sessionId=session_id,
+        userId=user,
+        role=message.role,
+        content=message.content,
+        createdAt=timestamp(message.created_at),
+    )

@@ -1,0 +1,96 @@
+"""A client of the application, as one user; and gunicorn, as the Procfile starts it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.auth import USER_HEADER
+
+ROOT = Path(__file__).resolve().parents[3]
+WAIT_S = 30
+
+Client = Callable[[str], FlaskClient]
+Serve = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def app(backends: Mapping[str, str]) -> Flask:
+    return create_app()
+
+
+@pytest.fixture
+def client_of(app: Flask, backends: Mapping[str, str]) -> Client:
+    """A client that asks for the user of this external id, with the shared secret."""
+
+    def make(external_id: str) -> FlaskClient:
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {backends['SHARED_SECRET']}"
+        client.environ_base["HTTP_X_TRIMIND_USER"] = external_id
+        return client
+
+    return make
+
+
+@pytest.fixture
+def client(client_of: Client, external_id: str) -> FlaskClient:
+    return client_of(external_id)
+
+
+@pytest.fixture
+def stranger(client_of: Client, external_id: str) -> FlaskClient:
+    return client_of(f"not-{external_id}")
+
+
+@pytest.fixture
+def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iterator[Serve]:
+    """Starts gunicorn with changed variables and gives a client of it, as this test's user."""
+    started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
+
+    def start(**changed: str) -> httpx.Client:
+        socket = tmp_path / f"{len(started)}.sock"
+        command = ["--config", "python:config.gunicorn", "app.wsgi:app"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *command],
+            cwd=ROOT,
+            env={**backends, "BIND": f"unix:{socket}", **changed},
+            stderr=(tmp_path / "log").open("ab"),
+        )
+        headers = {
+            "Authorization": f"Bearer {backends['SHARED_SECRET']}",
+            USER_HEADER: external_id,
+        }
+        client = httpx.Client(
+            base_url="http://web",
+            headers=headers,
+            timeout=20,
+            transport=httpx.HTTPTransport(uds=str(socket)),
+        )
+        started.append((process, client))
+        _wait_until_up(client, process)
+        return client
+
+    yield start
+    for process, client in started:
+        client.close()
+        process.terminate()
+    assert [process.wait(WAIT_S) for process, _ in started] == [0] * len(started)
+
+
+def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client.get("/healthz")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("gunicorn did not start")

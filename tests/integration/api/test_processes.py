@@ -1,0 +1,150 @@
+"""Gunicorn as the Procfile starts it: with everything there, and with something away."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from redis import Redis
+from sqlalchemy import text
+
+from models.database import newest_version
+from models.session import unit_of_work
+
+HELLO = {"message": "hello"}
+JOB_S = 3
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The address of a server that is not there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_gunicorn_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
+    client = serve()
+
+    response = client.post("/v1/jobs", json=HELLO)
+
+    assert response.status_code == 202
+    with Redis.from_url(backends["REDIS_URL"]) as redis:
+        queued = b"".join(redis.lrange("llm", 0, -1)).decode()
+    assert f"{response.json()['id']}.1.intent" in queued
+    assert client.get(response.headers["Location"]).json()["status"] == "queued"
+
+
+def test_a_body_over_the_limit_is_refused_and_the_next_request_is_served(serve):
+    client = serve(MAX_MESSAGE_CHARS="1000")
+
+    refused = client.post("/v1/jobs", json={"message": "x" * 200_000})
+
+    assert refused.status_code == 413
+    assert refused.json()["code"] == "body_too_large"
+    assert client.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+def test_a_slow_upload_holds_no_database_connection(serve, tmp_path):
+    client = serve(DATABASE_POOL="1")
+    client.get("/v1/jobs")
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(tmp_path / "0.sock"))
+        head = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
+        start = f"POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n{head}"
+        slow.sendall(f"{start}Content-Type: application/json\r\n\r\n{{".encode())
+
+        assert client.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, nobody):
+    client = serve(REDIS_URL=f"redis://{nobody}/0")
+    started = time.monotonic()
+
+    response = client.post("/v1/jobs", json=HELLO)
+
+    assert response.status_code == 202
+    assert time.monotonic() - started < JOB_S
+    ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json() == {
+        "status": "unavailable",
+        "checks": {"database": "ok", "redis": "unavailable"},
+    }
+
+
+def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
+    serve, nobody, tmp_path
+):
+    client = serve(DATABASE_URL=f"postgresql://trimind:hunter22@{nobody}/trimind")
+
+    response = client.post("/v1/jobs", json=HELLO)
+
+    assert response.status_code == 503
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.json()["code"] == "database_unavailable"
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").json()["checks"]["database"] == "unavailable"
+    assert nobody.split(":")[1] not in response.text
+    assert "hunter22" not in (tmp_path / "log").read_text()
+
+
+def test_a_database_connection_that_was_closed_between_requests_is_replaced(client):
+    """The replaced system closed it after every request, so that the second one failed."""
+    for _ in range(3):
+        assert client.post("/v1/jobs", json=HELLO).status_code == 202
+        with unit_of_work() as session:
+            others = "pid <> pg_backend_pid() AND application_name = 'trimind'"
+            session.execute(
+                text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+            )
+
+
+def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends, tmp_path):
+    client = serve(LOG_FORMAT="json")
+
+    response = client.get("/v1/jobs?after=%00", headers={"X-Request-Id": "abc-1"})
+
+    assert response.headers["X-Request-Id"] == response.json()["request_id"] == "abc-1"
+    log = (tmp_path / "log").read_text()
+    [line] = [line for line in log.splitlines() if '"path": "/v1/jobs"' in line]
+    assert '"request_id": "abc-1"' in line
+    assert '"status": 422' in line
+    assert backends["SHARED_SECRET"] not in log
+
+
+def test_a_schema_that_is_behind_is_not_ready(client):
+    with unit_of_work() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = 'old'"))
+    try:
+        behind = client.get("/readyz")
+    finally:
+        with unit_of_work() as session:
+            newest = {"newest": newest_version()}
+            session.execute(text("UPDATE alembic_version SET version_num = :newest"), newest)
+
+    assert behind.status_code == 503
+    assert behind.json["checks"] == {"database": "schema_outdated", "redis": "ok"}
+    assert client.get("/readyz").json["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SHARED_SECRET", ""), ("DATABASE_URL", ""), ("SHARED_SECRET", "short"), ("PORT", "http")],
+)
+def test_gunicorn_ends_by_the_name_of_the_variable_that_is_wrong(backends, name, value):
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "app.wsgi:app"],
+        env={**backends, name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert ended.returncode == 78
+    assert re.search(rf"^{name}: ", ended.stderr, re.MULTILINE)
+    assert "Traceback" not in ended.stderr
