@@ -42,7 +42,6 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
             with bound_contextvars(job_id=job_id, epoch=epoch, stage=policy.stage):
                 execute(self, policy, body, fence)
 
-        run.__doc__ = body.__doc__
         return run
 
     return decorate

@@ -55,6 +55,13 @@ def guarded(name: str, policy: BreakerPolicy) -> Iterator[None]:
         ) from (error)
 
 
+def reset_all() -> None:
+    """Close every breaker of this process."""
+    with _lock:
+        for circuit in _breakers.values():
+            circuit.close()
+
+
 def _rest(circuit: pybreaker.CircuitBreaker) -> float:
     opened = circuit._state_storage.opened_at
     if opened is None:

@@ -1,0 +1,51 @@
+"""Jobs in a real database, made without a broker."""
+
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+import pytest
+
+from models.jobs import STAGES, Job
+from models.session import unit_of_work
+from models.transitions import Fence, begin, checkpoint
+from models.users import get_or_create_user
+from tasks.pipeline import Submission, accept
+
+MakeJob = Callable[..., str]
+
+
+@pytest.fixture
+def make_job(backends: Mapping[str, str], external_id: str) -> MakeJob:
+    """`make_job(message, conversation_id=…, mind=…)`: the id of an accepted job of this test."""
+
+    def make(message: str = "Hello there", **more: str) -> str:
+        with unit_of_work() as session:
+            user = get_or_create_user(session, external_id)
+            return accept(session, Submission(user, message, **more)).id
+
+    return make
+
+
+def read(job_id: str) -> Job:
+    """The job as the database has it now."""
+    with unit_of_work() as session:
+        job = session.get(Job, job_id)
+        assert job is not None
+        return job
+
+
+def own(job_id: str, stage: str, epoch: int = 1) -> Fence:
+    """Begin a stage and return the fence that owns it."""
+    fence = Fence(job_id, epoch, stage, uuid4())
+    with unit_of_work() as session:
+        assert begin(session, fence) is not None
+    return fence
+
+
+def advance(job_id: str, to: str) -> None:
+    """Bring a job to a stage, every stage before it done."""
+    for stage in STAGES[: STAGES.index(to)]:
+        with unit_of_work() as session:
+            columns = {"answer": "An answer."} if stage == "generate" else {}
+            line = {"status": "completed", "ms": 1}
+            assert checkpoint(session, own(job_id, stage), line, columns)

@@ -1,0 +1,145 @@
+"""The chain with all its real parts: database, broker, embedded model, and workers."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from config.minds import get_minds
+from config.settings import get_settings
+from deploy.embedded.backends import Backends
+from deploy.embedded.procfile import read_procfile, shell_command
+from deploy.embedded.service import Service
+from deploy.embedded.supervisor import Supervisor
+from models.jobs import Job
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from tasks import pipeline
+from tasks.celery import app
+from tasks.pipeline import Submission
+
+ROOT = Path(__file__).parents[3]
+
+Submit = Callable[..., str]
+SetVariables = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def model_home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="trimind-tests-", dir="/tmp"))
+    home.chmod(0o755)
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def supervisor(backends: Mapping[str, str], model_home: Path) -> Iterator[Supervisor]:
+    """Owns what the tests of this folder start, beside the session's servers."""
+    with Supervisor(model_home) as owner:
+        yield owner
+
+
+@pytest.fixture(scope="session")
+def environment(
+    backends: Mapping[str, str], supervisor: Supervisor, model_home: Path
+) -> dict[str, str]:
+    """What a worker is told; the embedded model runs."""
+    servers = {name: backends[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    model = Backends(model_home, servers)
+    supervisor.start(model.services())
+    return {
+        **backends,
+        **model.environment(),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "WORKER_THREADS": "4",
+        "MAX_TOKENS": "100",  # the embedded model does not always know when to stop
+    }
+
+
+@pytest.fixture(scope="session")
+def workers(environment: dict[str, str], supervisor: Supervisor) -> None:
+    """Both workers, by the Procfile's own commands."""
+    commands = read_procfile(ROOT / "Procfile")
+    services = [
+        Service(
+            name,
+            shell_command(commands[name]),
+            environment,
+            ready=partial(answers, name),
+            cwd=ROOT,
+        )
+        for name in ("worker", "cpu")
+    ]
+    supervisor.start(services)
+
+
+def answers(name: str) -> bool:
+    """Whether a worker answers to a ping over the broker."""
+    prefix = "llm@" if name == "worker" else "cpu@"
+    replies = app.control.ping(timeout=1)
+    return any(node.startswith(prefix) for reply in replies for node in reply)
+
+
+@pytest.fixture
+def variables(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SetVariables]:
+    """`variables(NAME=value)`: this process's settings for one test; the embedded model is there."""
+
+    def forget() -> None:
+        get_settings.cache_clear()
+        get_minds.cache_clear()
+
+    def change(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    change(EMBEDDED_MODEL_URL=environment["EMBEDDED_MODEL_URL"])
+    yield change
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def submit(backends: Mapping[str, str], external_id: str) -> Submit:
+    """`submit(message, …)`: accept and dispatch a job of this test's user; its id."""
+
+    def do(message: str, **more: str) -> str:
+        with unit_of_work() as session:
+            user = get_or_create_user(session, external_id)
+        with unit_of_work() as session:
+            return pipeline.submit(session, Submission(user, message, **more)).id
+
+    return do
+
+
+@pytest.fixture
+def accept(backends: Mapping[str, str], external_id: str) -> Submit:
+    """`accept(message, …)`: a job that is not dispatched; its id."""
+
+    def do(message: str, **more: str) -> str:
+        with unit_of_work() as session:
+            user = get_or_create_user(session, external_id)
+            return pipeline.accept(session, Submission(user, message, **more)).id
+
+    return do
+
+
+def read(job_id: str) -> Job:
+    """The job as the database has it now."""
+    with unit_of_work() as session:
+        job = session.get(Job, job_id)
+        assert job is not None
+        return job
+
+
+def finished(job_id: str) -> bool:
+    """Whether the job has ended."""
+    return read(job_id).slot is None

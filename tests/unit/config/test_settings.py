@@ -1,0 +1,138 @@
+"""Settings: read from the environment, and refused by their names."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import PROVIDER_KEYS, SettingsError, read_settings
+
+SECRET = "s" * 32
+ENOUGH = {
+    "DATABASE_URL": "postgres://u:hidden@db.example/app",
+    "REDIS_URL": "redis://:hidden@redis.example:6379/0",
+    "SHARED_SECRET": SECRET,
+}
+
+
+@pytest.fixture(autouse=True)
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has just what it needs."""
+    for name, value in ENOUGH.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_variable_is_named_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: is not set; write {name}="):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://u@db/app"),
+        ("DATABASE_URL", "nonsense"),
+        ("REDIS_URL", "http://redis"),
+        ("REDIS_URL", "redis:///0"),
+        ("BROKER_URL", "kafka://broker"),
+        ("SHARED_SECRET", "s" * 31),
+        ("FLOWER_BASIC_AUTH", "nopassword"),
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("MAX_TOKENS", "0"),
+        ("COMPRESS_RATE", "1.5"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name_and_never_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name}: ") as refused:
+        read_settings()
+    assert value not in str(refused.value).replace(f"write {name}=", "")
+
+
+def test_every_wrong_variable_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("REDIS_URL", "http://redis")
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    assert [line.split(":")[0] for line in str(refused.value).splitlines()] == [
+        "DATABASE_URL",
+        "REDIS_URL",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_a_postgresql_url_is_driven_by_psycopg(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"{scheme}://u:p@db/app")
+    url = read_settings().database_url.get_secret_value()
+    assert url == "postgresql+psycopg://u:p@db/app"
+
+
+def test_an_encrypted_redis_is_checked_unless_its_url_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "rediss://:p@redis:6380/0")
+    assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=required"
+    monkeypatch.setenv("REDIS_URL", "rediss://:p@redis:6380/0?ssl_cert_reqs=none")
+    assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=none"
+
+
+def test_the_broker_is_redis_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().broker == ENOUGH["REDIS_URL"]
+    monkeypatch.setenv("BROKER_URL", "amqp://u:p@rabbit:5672//")
+    assert read_settings().broker == "amqp://u:p@rabbit:5672//"
+
+
+def test_the_environment_wins_over_env_local_which_wins_over_env(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=a\nANTHROPIC_API_KEY=a\nGOOGLE_API_KEY=a\n")
+    (tmp_path / ".env.local").write_text("OPENAI_API_KEY=b\nANTHROPIC_API_KEY=b\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "c")
+    settings = read_settings()
+    keys = [settings.provider_key(name) for name in ("openai", "anthropic", "gemini")]
+    assert keys == ["c", "b", "a"]
+
+
+def test_secrets_do_not_show_in_a_repr() -> None:
+    assert "hidden" not in repr(read_settings())
+    assert SECRET not in repr(read_settings())
+
+
+def test_importing_the_whole_program_overrides_no_real_key() -> None:
+    """The system that this one replaces set dummy keys while it was imported."""
+    keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
+    program = (
+        "import os; before = dict(os.environ)\n"
+        "import app, tasks.pipeline, tasks.worker, tasks.generate\n"
+        f"assert all(os.environ[k] == 'a-real-key' for k in {list(keys)!r})\n"
+        "from config.settings import get_settings\n"
+        "assert get_settings().provider_key('openai') == 'a-real-key'\n"
+        "changed = {k for k, v in os.environ.items() if before.get(k) != v}\n"
+        "print(sorted(k for k in changed if 'KEY' in k))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **keys},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
