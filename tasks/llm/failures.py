@@ -1,5 +1,7 @@
 """One table: what LiteLLM raises -> what Trimind calls it."""
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
@@ -13,7 +15,7 @@ from models.errors import (
     RateLimited,
     TransientError,
 )
-from tasks.llm.library import ContextWindowExceededError
+from tasks.llm.library import ContextWindowExceededError, MidStreamFallbackError
 
 LIBRARY_ERRORS: Final = (openai.OpenAIError, httpx.HTTPError, httpx.StreamError)
 
@@ -28,8 +30,6 @@ TABLE: Final[tuple[tuple[type[Exception], type[PermanentError | TransientError]]
     (openai.UnprocessableEntityError, ProviderRejected),
     (Exception, ProviderUnavailable),
 )
-# llama.cpp names it so; LiteLLM takes it for any other bad request.
-TOO_LONG: Final = ("exceed_context_size", "exceeds the available context size", "context length")
 
 SAYS: Final = {
     ContextTooLong: "The message is too long for {model}.",
@@ -44,9 +44,9 @@ def named(error: Exception, model: str) -> PermanentError | TransientError:
 
     Of the provider's own text only the kind of error is kept: it may repeat the key or the prompt.
     """
+    if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
+        return named(error.original_exception, model)  # it wraps all that a stream raises
     kind = next(name for cause, name in TABLE if isinstance(error, cause))
-    if kind is ProviderRejected and any(words in str(error) for words in TOO_LONG):
-        kind = ContextTooLong
     message = SAYS[kind].format(model=model, why=type(error).__name__)
     if issubclass(kind, TransientError):
         return kind(message, retry_after(error))
@@ -54,10 +54,21 @@ def named(error: Exception, model: str) -> PermanentError | TransientError:
 
 
 def retry_after(error: Exception) -> float | None:
-    """The seconds of a `Retry-After` header, where the answer had one in seconds."""
-    response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or {}
+    """The seconds that a `Retry-After` header asks for, where the answer had one."""
+    # LiteLLM makes a response of its own for most errors, without the provider's headers.
+    headers = getattr(error, "litellm_response_headers", None)
+    headers = headers or getattr(getattr(error, "response", None), "headers", None) or {}
+    value = headers.get("retry-after")
+    if value is None:
+        return None
     try:
-        return float(headers["retry-after"])
-    except (KeyError, ValueError):
+        return max(0.0, float(value))
+    except ValueError:
+        return _until(value)
+
+
+def _until(date: str) -> float | None:
+    try:
+        return max(0.0, (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
         return None

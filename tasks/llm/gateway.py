@@ -1,15 +1,18 @@
 """Ask a model: streamed for answers, whole for small decisions."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from models.errors import ProviderUnavailable, Superseded
+from models.errors import ProviderRejected, ProviderUnavailable, Superseded
 from tasks.llm.cost import cost_usd
 from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
+from tasks.llm.wire import Watch
 from tasks.work import Work
 
 Messages = list[dict[str, str]]
@@ -36,8 +39,8 @@ def stream(
     work is not wanted any more (Superseded). Raises ContextTooLong, RateLimited,
     ProviderUnavailable or ProviderRejected.
     """
-    reading = _Reading(target.name, time.monotonic(), limit_s)
-    try:
+    reading = _Reading(target.name)
+    with _watched(target, Watch(limit_s, work.stop), limit_s):
         chunks = litellm.completion(
             **target.call(),
             messages=messages,
@@ -47,46 +50,63 @@ def stream(
             **parameters,
         )
         for chunk in chunks:
-            if work.stop.is_set():
-                chunks.close() if hasattr(chunks, "close") else None
-                raise Superseded("The stage belongs to another run now.")
             reading.take(chunk)
-    except LIBRARY_ERRORS as error:
-        raise named(error, target.name) from error
+    # Where the provider named no reason LiteLLM makes one up, though the stream just broke off.
+    reading.ended = bool(chunks.received_finish_reason or chunks.intermittent_finish_reason)
     return reading.completion(target, messages)
 
 
-def ask_json(target: Target, messages: Messages, *, limit_s: float, max_tokens: int) -> str:
-    """Ask for one small JSON object; its text, unparsed. Raises what `stream` raises."""
-    try:
+def ask_json(
+    target: Target, messages: Messages, schema: dict[str, Any], *, limit_s: float, max_tokens: int
+) -> str:
+    """Ask for one small JSON object of this schema; its text, unparsed. Raises what `stream` does.
+
+    Whether the provider keeps to the schema is not checked here.
+    """
+    with _watched(target, Watch(limit_s), limit_s):
         answer = litellm.completion(
             **target.call(),
             messages=messages,
-            response_format={"type": "json_object"},
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "strict": True, "schema": schema},
+            },
             temperature=0,
             max_tokens=max_tokens,
             timeout=limit_s,
         )
-    except LIBRARY_ERRORS as error:
-        raise named(error, target.name) from error
     return answer.choices[0].message.content or ""
+
+
+@contextmanager
+def _watched(target: Target, watch: Watch, limit_s: float) -> Iterator[None]:
+    """Make a call under a watch; name what goes wrong."""
+    with watch:
+        try:
+            yield
+        except LIBRARY_ERRORS as error:
+            if watch.stopped:
+                raise Superseded("The stage belongs to another run now.") from error
+            if watch.over:
+                raise ProviderUnavailable(
+                    f"{target.name} took longer than {limit_s:.0f} s."
+                ) from error
+            raise named(error, target.name) from error
 
 
 class _Reading:
     """What has come of a stream so far."""
 
-    def __init__(self, model: str, began: float, limit_s: float) -> None:
+    def __init__(self, model: str) -> None:
         self.model = model
-        self.began = began
-        self.limit_s = limit_s
+        self.began = time.monotonic()
         self.parts: list[str] = []
         self.finish_reason: str | None = None
+        self.ended = False
         self.usage: Any = None
         self.first_token_ms = 0
 
     def take(self, chunk: Any) -> None:
-        if time.monotonic() - self.began > self.limit_s:
-            raise ProviderUnavailable(f"{self.model} took longer than {self.limit_s:.0f} s.")
         self.usage = getattr(chunk, "usage", None) or self.usage
         for choice in chunk.choices:
             if choice.delta.content:
@@ -96,8 +116,10 @@ class _Reading:
 
     def completion(self, target: Target, messages: Messages) -> Completion:
         text = "".join(self.parts)
-        if self.finish_reason is None or not text.strip():
-            raise ProviderUnavailable(f"{self.model} broke off or answered nothing.")
+        if not self.ended or self.finish_reason is None:
+            raise ProviderUnavailable(f"{self.model} broke off.")
+        if not text.strip():
+            raise self._nothing()
         given = self.usage.prompt_tokens if self.usage else _count(target, messages)
         made = self.usage.completion_tokens if self.usage else _count(target, text)
         return Completion(
@@ -108,6 +130,11 @@ class _Reading:
             cost_usd=cost_usd(target, given, made),
             first_token_ms=self.first_token_ms,
         )
+
+    def _nothing(self) -> ProviderRejected | ProviderUnavailable:
+        if self.finish_reason == "content_filter":
+            return ProviderRejected(f"{self.model} refuses the request (content_filter).")
+        return ProviderUnavailable(f"{self.model} answered nothing ({self.finish_reason}).")
 
     def _ms(self) -> int:
         return round((time.monotonic() - self.began) * 1000)

@@ -1,17 +1,31 @@
-"""LiteLLM, loaded once and quietened. It takes 5 s and 170 MB: workers only, never the web."""
+"""LiteLLM, loaded once and quietened. It takes 3 to 5 s and 170 MB: workers only, never the web."""
 
 import logging
 import os
+from typing import Final
 
-# Without it LiteLLM fetches its price list from the network while it is imported.
+# Without these LiteLLM fetches its price list while it is imported, and a table of Anthropic's
+# headers during the first call that needs one.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 
 import litellm
-from litellm.exceptions import ContextWindowExceededError
+from litellm.exceptions import ContextWindowExceededError, MidStreamFallbackError
+from litellm.llms.custom_httpx.http_handler import HTTPHandler, get_ssl_configuration
+
+from tasks.llm.wire import pool
 
 litellm.drop_params = True  # newer models take no temperature: leave it out rather than fail
-litellm.suppress_debug_info = True
+litellm.suppress_debug_info = True  # else it prints to stdout
+litellm.disable_streaming_logging = True  # else it starts a job in a thread for every chunk
 litellm.telemetry = False
-logging.getLogger("LiteLLM").setLevel(logging.WARNING)
+for _name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router"):
+    # Its handlers write to stdout and stderr in its own format, beside ours.
+    logging.getLogger(_name).handlers.clear()
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
-__all__ = ["ContextWindowExceededError", "litellm"]
+# The OpenAI client takes its connections from the first, all other providers from the second.
+litellm.client_session = pool(get_ssl_configuration())
+HTTP: Final = HTTPHandler(client=litellm.client_session)
+
+__all__ = ["HTTP", "ContextWindowExceededError", "MidStreamFallbackError", "litellm"]

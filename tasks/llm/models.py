@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from config.minds import EMBEDDED_MODEL
 from config.settings import get_settings
-from tasks.llm.library import litellm
+from tasks.llm.library import HTTP, litellm
 from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
 
 # A model that LiteLLM's table does not know is taken to hold this many tokens.
@@ -27,13 +27,16 @@ class Target:
 
     def call(self) -> dict[str, Any]:
         """The arguments of `litellm.completion` that say where it goes, its own retries off."""
-        return {
+        arguments: dict[str, Any] = {
             "model": self.litellm_model,
             "api_base": self.api_base,
             "api_key": self.api_key,
             "num_retries": 0,
             "max_retries": 0,
         }
+        if not self.litellm_model.startswith("openai/"):  # that one has its client from library.py
+            arguments["client"] = HTTP
+        return arguments
 
 
 def target(name: str) -> Target:

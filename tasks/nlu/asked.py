@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -24,7 +24,11 @@ def classify(
     for.
     """
     answer = ask_json(
-        target, _messages(message, intents), limit_s=limit_s, max_tokens=ANSWER_TOKENS
+        target,
+        _messages(message, intents),
+        _schema(intents),
+        limit_s=limit_s,
+        max_tokens=ANSWER_TOKENS,
     )
     try:
         found = Classification.model_validate_json(answer)
@@ -33,6 +37,18 @@ def classify(
     if found.intent not in intents:
         raise ProviderUnavailable(f"{target.name} answered with an unknown intent.")
     return found
+
+
+def _schema(intents: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "intent": {"type": "string", "enum": list(intents)},
+            "confidence": {"type": "number"},
+        },
+        "required": ["intent", "confidence"],
+        "additionalProperties": False,
+    }
 
 
 def _messages(message: str, intents: Mapping[str, str]) -> Messages:
