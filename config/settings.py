@@ -76,7 +76,6 @@ class Settings(BaseSettings):
     web_threads: Annotated[int, Field(ge=1)] = 64
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     database_pool: Annotated[int, Field(ge=1)] = 10
-    trimind_home: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
 

@@ -1,10 +1,11 @@
 """Stage 2, compress: a long prompt made shorter; the original where that fails or does not pay."""
 
+import os
 from functools import lru_cache
-from pathlib import Path
 
 import structlog
 
+from config.home import data_home
 from config.settings import get_settings
 from models.errors import CircuitOpen
 from tasks.compression import compressor
@@ -53,4 +54,4 @@ def _compress(text: str, rate: float) -> Compressed:
 def chosen_compressor() -> Compressor:
     """LLMLingua-2 where its weights are, else the extractive one; chosen once a process."""
     settings = get_settings()
-    return compressor.choose(settings.trimind_home or Path(), settings.llmlingua_model)
+    return compressor.choose(data_home(os.environ), settings.llmlingua_model)

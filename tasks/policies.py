@@ -19,6 +19,7 @@ class Policy:
     `quick_tries`: calls made at once, in the process, before a failure counts. `attempts`: failures
     that are written down, with a wait between `first_wait_s` and `max_wait_s` after each, before
     the job fails. `call_limit_s` bounds one call to the other side, `idle_limit_s` its silence.
+    `soft_limit_s` interrupts the stage's own computing; only a prefork pool can do so.
     """
 
     stage: str
@@ -29,6 +30,7 @@ class Policy:
     call_limit_s: float
     idle_limit_s: float
     breaker: BreakerPolicy
+    soft_limit_s: float | None = None
 
 
 INTENT: Final = Policy(
@@ -50,6 +52,7 @@ COMPRESS: Final = Policy(
     call_limit_s=60,
     idle_limit_s=60,
     breaker=BreakerPolicy(failures=3, reset_s=60),
+    soft_limit_s=60,
 )
 GENERATE: Final = Policy(
     stage="generate",

@@ -36,7 +36,12 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
     """Make a stage's body the Celery task of its name."""
 
     def decorate(body: Body) -> Task:
-        @app.task(name=policy.stage, bind=True, throws=(JobFailed,))
+        @app.task(
+            name=policy.stage,
+            bind=True,
+            throws=(JobFailed,),
+            soft_time_limit=policy.soft_limit_s,
+        )
         def run(self: Task, job_id: str, epoch: int) -> None:
             fence = Fence(job_id, epoch, policy.stage, uuid4())
             with bound_contextvars(job_id=job_id, epoch=epoch, stage=policy.stage):

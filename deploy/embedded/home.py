@@ -4,30 +4,18 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from config.home import data_home
 from deploy.embedded.errors import HomeInUseError, HomeUnusableError
 from deploy.embedded.sessions import Identity
+
+__all__ = ["CLEANUP_S", "HomeLock", "data_home", "prepare_home", "run_folder", "write_private"]
 
 # A killed supervisor's helper holds the lock while it cleans up: 25 s of grace, and a little.
 CLEANUP_S = 40
 _POLL_S = 0.1
-
-
-def data_home(environ: Mapping[str, str]) -> Path:
-    """Where Trimind keeps its data, as an absolute path; creates nothing.
-
-    `TRIMIND_HOME` if set; else /var/lib/trimind as root; else `$XDG_DATA_HOME/trimind`, which is
-    ~/.local/share/trimind by default.
-    """
-    if chosen := environ.get("TRIMIND_HOME"):
-        return Path(os.path.abspath(Path(chosen).expanduser()))
-    if os.geteuid() == 0:
-        return Path("/var/lib/trimind")
-    base = environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-    return Path(os.path.abspath(base)) / "trimind"
 
 
 def prepare_home(home: Path) -> None:

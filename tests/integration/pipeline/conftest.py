@@ -90,7 +90,7 @@ def answers(name: str) -> bool:
 def variables(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SetVariables]:
-    """`variables(NAME=value)`: this process's settings for one test; the embedded model is there."""
+    """`variables(NAME=value)`: this process's settings for one test; with the embedded model."""
 
     def forget() -> None:
         get_settings.cache_clear()
