@@ -16,6 +16,7 @@ WORDS: Final = {
     "string_type": ("not_a_string", "is not a string"),
     "string_too_long": ("too_long", "is longer than {max_length} characters"),
     "string_too_short": ("too_short", "is shorter than {min_length} characters"),
+    "message_too_long": ("too_long", "is longer than {limit} characters"),
     "dict_type": ("not_an_object", "is not an object"),
     "too_long": ("too_many", "has more than {max_length} entries"),
     "int_parsing": ("not_an_integer", "is not an integer"),

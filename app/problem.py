@@ -23,7 +23,6 @@ class ProblemBody(BaseModel):
     """A failure (RFC 9457)."""
 
     model_config = ConfigDict(
-        title="Problem",
         json_schema_extra={
             "example": {
                 "type": "about:blank",

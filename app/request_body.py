@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.field_errors import dotted
 from app.problem import Problem, Refusal, invalid
@@ -17,6 +18,7 @@ from config.settings import Settings
 
 BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
 BESIDE_THE_MESSAGE: Final = 64 * 1024
+READ_PAST_BYTES: Final = 8 * 1024 * 1024
 
 
 def max_body_bytes(settings: Settings) -> int:
@@ -39,9 +41,23 @@ class JsonRequest(Request):
             raise Refusal(
                 Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
             )
-        body = parse(self.get_data())
+        try:
+            data = self.get_data()
+        except RequestEntityTooLarge:
+            self._read_past()
+            raise
+        body = parse(data)
         refuse_unclean(body)
         return body
+
+    def _read_past(self) -> None:
+        """Take the body in and forget it. With more than 64 KiB unread gunicorn closes the
+        connection, though it has just called it alive, and the caller's next request is lost."""
+        if (self.content_length or 0) > READ_PAST_BYTES:
+            return
+        body, left = self.environ["wsgi.input"], READ_PAST_BYTES
+        while left > 0 and (chunk := body.read(min(left, 64 * 1024))):
+            left -= len(chunk)
 
 
 def parse(data: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 import time
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, g, request
@@ -10,6 +11,7 @@ from flask import Flask, Response, g, request
 from models.ids import new_id
 
 HEADER: Final = "X-Request-Id"
+LOGGED_PATH_CHARS: Final = 200
 SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
 
@@ -41,7 +43,7 @@ def _end(response: Response) -> Response:
     write(
         "request",
         method=request.method,
-        path=request.path,
+        path=quote(request.path)[:LOGGED_PATH_CHARS],
         status=response.status_code,
         ms=round((time.perf_counter() - g.started) * 1000, 1),
     )

@@ -24,8 +24,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 bind = os.environ.get("BIND") or f"0.0.0.0:{_settings.port}"
-worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+worker_class = "gthread"  # as many as WEB_CONCURRENCY, which gunicorn reads; else one
 threads = _settings.web_threads
 graceful_timeout = 20  # a PaaS kills 30 s after SIGTERM
 control_socket_disable = True  # it would lie in the home folder

@@ -24,8 +24,6 @@ class NewConversation(BaseModel):
 class ConversationBody(Identified):
     """One user's thread."""
 
-    model_config = ConfigDict(title="Conversation")
-
     id: str = Field(examples=["conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
     object: Literal["conversation"] = "conversation"
     title: str | None
@@ -36,13 +34,9 @@ class ConversationBody(Identified):
 class ConversationPage(Page[ConversationBody]):
     """Conversations, newest first."""
 
-    model_config = ConfigDict(title="ConversationList")
-
 
 class MessageBody(Identified):
     """What the user or a mind said."""
-
-    model_config = ConfigDict(title="Message")
 
     id: str = Field(examples=["msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
     object: Literal["message"] = "message"
@@ -56,8 +50,6 @@ class MessageBody(Identified):
 
 class MessagePage(Page[MessageBody]):
     """Messages, oldest first."""
-
-    model_config = ConfigDict(title="MessageList")
 
 
 def conversation_body(conversation: Conversation) -> ConversationBody:

@@ -94,7 +94,16 @@ class UsageBody(BaseModel):
 class JobBody(Identified):
     """A job and its receipt."""
 
-    model_config = ConfigDict(title="Job")
+    model_config = ConfigDict(
+        openapi_extra={  # type: ignore[typeddict-unknown-key]  # flask-openapi3 reads it
+            "headers": {
+                "Retry-After": {
+                    "description": "Seconds until it is worth asking again; while unfinished.",
+                    "schema": {"type": "integer"},
+                }
+            }
+        }
+    )
 
     id: str = Field(examples=["job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
     object: Literal["job"] = "job"
@@ -117,8 +126,6 @@ class JobBody(Identified):
 
 class JobPage(Page[JobBody]):
     """Jobs, newest first."""
-
-    model_config = ConfigDict(title="JobList")
 
 
 def job_body(job: Job) -> JobBody:

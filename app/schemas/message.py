@@ -13,7 +13,7 @@ def _says_something(message: str) -> str:
         raise PydanticCustomError("blank", "is empty or only white space")
     limit = get_settings().max_message_chars
     if len(message) > limit:
-        raise PydanticCustomError("too_long", "is longer than {limit} characters", {"limit": limit})
+        raise PydanticCustomError("message_too_long", "is too long", {"limit": limit})
     return message
 
 

@@ -1,0 +1,43 @@
+"""The application with nothing behind it: what is tested here needs no server."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from config.minds import get_minds
+from config.settings import get_settings
+
+# Port 9 is discard: nobody answers there.
+ENVIRONMENT = {
+    "DATABASE_URL": "postgresql://trimind@127.0.0.1:9/trimind",
+    "REDIS_URL": "redis://127.0.0.1:9/0",
+    "SHARED_SECRET": "s" * 32,
+    "EMBEDDED_MODEL_URL": "http://127.0.0.1:9",
+    "MAX_MESSAGE_CHARS": "1000",
+}
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The settings of a process that has no server."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for cached in (get_settings, get_minds):
+        cached.cache_clear()
+    yield
+    monkeypatch.undo()
+    for cached in (get_settings, get_minds):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def app(settled: None) -> Flask:
+    return create_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

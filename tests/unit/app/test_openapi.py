@@ -1,0 +1,67 @@
+"""The OpenAPI document and its page."""
+
+import json
+import re
+
+import pytest
+
+CALLS = {
+    ("post", "/v1/jobs"): {"202", "400", "401", "404", "413", "415", "422", "500", "503"},
+    ("get", "/v1/jobs"): {"200", "400", "401", "422", "500", "503"},
+    ("get", "/v1/jobs/{job_id}"): {"200", "400", "401", "404", "422", "500", "503"},
+    ("get", "/v1/conversations"): {"200", "400", "401", "422", "500", "503"},
+    ("post", "/v1/conversations"): {"201", "400", "401", "413", "415", "422", "500", "503"},
+    ("get", "/healthz"): {"200", "500"},
+    ("get", "/readyz"): {"200", "500", "503"},
+}
+
+
+@pytest.fixture
+def document(client) -> dict:
+    return client.get("/openapi.json").json
+
+
+def test_the_document_is_openapi_3_1(document):
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "Trimind"
+
+
+@pytest.mark.parametrize(("call", "statuses"), CALLS.items())
+def test_every_status_of_a_call_is_documented(document, call, statuses):
+    method, path = call
+
+    assert set(document["paths"][path][method]["responses"]) == statuses
+
+
+def test_every_failure_is_documented_as_a_problem(document):
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                if status >= "400" and (path, status) != ("/readyz", "503"):
+                    assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_every_call_but_health_says_who_may_make_it(document):
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            asks = bool(operation.get("security"))
+            assert asks != path.endswith(("healthz", "readyz", "health")), path
+            assert operation["summary"]
+
+
+def test_every_reference_leads_somewhere(document):
+    found = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+
+    assert found
+    assert found <= set(document["components"]["schemas"])
+
+
+def test_the_page_loads_nothing_from_elsewhere(client):
+    page = client.get("/docs")
+
+    assert page.mimetype == "text/html"
+    assert "http" not in page.text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert parts
+    for part in parts:
+        assert client.get(f"/{part}").status_code == 200
