@@ -42,13 +42,21 @@ class JsonRequest(Request):
                 Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
             )
         try:
-            data = self.get_data()
+            data = self._whole()
         except RequestEntityTooLarge:
             self._read_past()
             raise
         body = parse(data)
         refuse_unclean(body)
         return body
+
+    def _whole(self) -> bytes:
+        """The body. One without a length is cut at the limit by werkzeug, which says nothing."""
+        data = self.get_data()
+        limit = self.max_content_length
+        if self.content_length is None and limit is not None and len(data) >= limit:
+            raise RequestEntityTooLarge
+        return data
 
     def _read_past(self) -> None:
         """Take the body in and forget it. With more than 64 KiB unread gunicorn closes the

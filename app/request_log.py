@@ -19,9 +19,11 @@ log = structlog.get_logger("app.access")
 
 
 def register_request_log(app: Flask) -> None:
-    """Name each request before anything else happens, and log it once it is answered."""
+    """Name each request before anything else happens, and log it once it is answered. A thread of
+    gunicorn's forgets the name then: its next line may be about nobody's request."""
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())
 
 
 def request_id_of(sent: str | None) -> str:
@@ -32,7 +34,6 @@ def request_id_of(sent: str | None) -> str:
 def _begin() -> None:
     g.started = time.perf_counter()
     g.request_id = request_id_of(request.headers.get(HEADER))
-    structlog.contextvars.clear_contextvars()  # gunicorn's threads serve one request after another
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 

@@ -47,6 +47,16 @@ def test_a_body_over_the_limit_is_refused_and_the_next_request_is_served(serve):
     assert client.post("/v1/jobs", json=HELLO).status_code == 202
 
 
+def test_a_body_over_the_limit_that_names_no_length_is_refused_as_well(serve):
+    client = serve(MAX_MESSAGE_CHARS="1000")
+    chunks = (b'{"message": "x"}' if n == 0 else b" " * 10_000 for n in range(20))
+
+    refused = client.post("/v1/jobs", content=chunks, headers={"Content-Type": "application/json"})
+
+    assert refused.status_code == 413
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
 def test_a_slow_upload_holds_no_database_connection(serve, tmp_path):
     client = serve(DATABASE_POOL="1")
     client.get("/v1/jobs")

@@ -1,6 +1,7 @@
 """The request's id."""
 
 import pytest
+import structlog
 
 from app.request_log import request_id_of
 
@@ -19,6 +20,12 @@ def test_every_answer_has_an_id(client):
     first, second = (client.get("/healthz").headers["X-Request-Id"] for _ in range(2))
 
     assert first != second
+
+
+def test_the_threads_next_line_does_not_carry_the_id(client):
+    client.get("/healthz")
+
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 def test_a_path_can_not_forge_a_line_of_the_log(client, capfd):
