@@ -1,0 +1,53 @@
+"""`trimind`, the command. A subcommand is imported when it is asked for, so that help is quick."""
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+COMMANDS: Final = {
+    "up": "app.cli.up:up",
+    "status": "app.cli.status:status",
+    "ask": "app.cli.ask:ask",
+    "job": "app.cli.jobs:job",
+    "key": "app.cli.keys:key",
+    "db": "app.cli.db:db",
+    "models": "app.cli.models:models",
+    "doctor": "app.cli.doctor:doctor",
+}
+SUMMARIES: Final = {
+    "up": "Start everything that nobody has set, answer a first message, keep serving.",
+    "status": "Show what runs, where, and where the demo key is.",
+    "ask": "Ask something and watch it being answered.",
+    "job": "Look at a job.",
+    "key": "Make API keys.",
+    "db": "Look after the database's schema.",
+    "models": "Fetch the weights of LLMLingua-2.",
+    "doctor": "Check every dependency and say what to do.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on demand: some of them bring Celery and SQLAlchemy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Trimind: an asynchronous AI pipeline that never loses an answer."""

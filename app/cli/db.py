@@ -1,0 +1,32 @@
+"""`trimind db`: the schema."""
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from config.logging import configure_logging, mask
+from config.minds import get_minds
+from config.settings import SettingsError, settings_or_exit
+from models.database import newest_version, upgrade
+from models.session import get_engine
+
+
+@click.group()
+def db() -> None:
+    """Look after the database's schema."""
+
+
+@db.command("upgrade")
+def upgrade_command() -> None:
+    """Bring the schema to this version's; the release step of a deployment."""
+    settings = settings_or_exit()
+    configure_logging(settings.log_level, settings.log_format)
+    try:
+        get_minds()  # better refused here than in each process of the new release
+        upgrade()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    except DBAPIError as error:
+        url = get_engine().url.render_as_string()  # without its password
+        reason = mask(str(error.orig).strip().splitlines()[0])
+        raise click.ClickException(f"DATABASE_URL={url}: {reason}") from None
+    click.echo(f"The schema is at version {newest_version()}.")

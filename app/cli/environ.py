@@ -1,0 +1,28 @@
+"""What the environment says, `.env` files included, as `config.settings` would read it."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from dotenv import dotenv_values
+
+from config.settings import Settings
+
+_KNOWN: Final = {field.upper() for field in Settings.model_fields}
+_FILES: Final = (".env", ".env.local")  # the later one wins, and the real environment over both
+
+
+def read_environment() -> dict[str, str]:
+    """The variables that are set; an empty one counts as unset, and the case of ours does not."""
+    merged: dict[str, str] = {}
+    for file in _FILES:
+        merged |= _set_ones(dotenv_values(file, encoding="utf-8"))
+    return merged | _set_ones(os.environ)
+
+
+def _set_ones(variables: Mapping[str, str | None]) -> dict[str, str]:
+    return {_name(name): value for name, value in variables.items() if value}
+
+
+def _name(name: str) -> str:
+    return name.upper() if name.upper() in _KNOWN else name

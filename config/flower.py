@@ -1,0 +1,101 @@
+"""Flower's settings: Python that Flower runs because of `--conf`. Read only, and closed whole.
+
+Flower's own authentication leaves out `/metrics`, `/healthcheck`, `/static` and answers to OPTIONS,
+and its read-only mode decides per call. So every request goes through one gate before it is routed:
+no right password, no answer; and nothing but reading, whatever is asked.
+"""
+
+import hmac
+import os
+import sys
+from base64 import b64encode
+from logging import ERROR, getLogger
+from typing import Any, NoReturn
+
+from celery import current_app
+from flower.app import Flower
+from flower.views.tasks import TasksDataTable
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.web import Application, ErrorHandler
+
+from config.logging import configure_logging
+from config.minds import get_minds
+from config.settings import Settings, SettingsError, settings_or_exit
+
+
+class Unauthorized(ErrorHandler):
+    """Answers 401 to whatever was asked."""
+
+    def set_default_headers(self) -> None:
+        """Let a browser ask for the password."""
+        self.set_header("WWW-Authenticate", 'Basic realm="flower", charset="UTF-8"')
+
+
+class Gate:
+    """Decides about a request before Flower sees it."""
+
+    def __init__(self, user_and_password: str) -> None:
+        self._expected = b"Basic " + b64encode(user_and_password.encode())
+
+    def find_handler(
+        self, flower: Application, request: HTTPServerRequest, **kwargs: Any
+    ) -> HTTPMessageDelegate:
+        """What answers: a refusal, or what Flower itself would choose."""
+        if not self._knows(request):
+            return flower.get_handler_delegate(request, Unauthorized, {"status_code": 401})
+        found = Application.find_handler(flower, request, **kwargs)
+        if not _only_reads(request, found):
+            return flower.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
+        return found
+
+    def _knows(self, request: HTTPServerRequest) -> bool:
+        shown = request.headers.get("Authorization", "").encode()
+        return hmac.compare_digest(shown, self._expected)
+
+
+def _only_reads(request: HTTPServerRequest, found: HTTPMessageDelegate) -> bool:
+    # The table of tasks is read by POST, since its query is long.
+    table = getattr(found, "handler_class", None) is TasksDataTable
+    return request.method in ("GET", "HEAD") or (table and request.method == "POST")
+
+
+def _user_and_password(settings: Settings) -> str:
+    if settings.flower_basic_auth is None:
+        _end(
+            "FLOWER_BASIC_AUTH: is not set; write FLOWER_BASIC_AUTH=<user>:<password>, "
+            "the password of at least 8 characters"
+        )
+    return settings.flower_basic_auth.get_secret_value()
+
+
+def _check_minds() -> None:
+    # Flower needs none, but a deployment that is wrong shall be so in each of its processes.
+    try:
+        get_minds()
+    except SettingsError as error:
+        _end(str(error))
+
+
+def _end(problem: str) -> NoReturn:
+    sys.stderr.write(f"trimind cannot start:\n{problem}\n")
+    raise SystemExit(78)
+
+
+_settings = settings_or_exit()
+configure_logging(_settings.log_level, _settings.log_format)
+# It warns four times whenever no worker answers within a second, as at every start.
+getLogger("flower.inspector").setLevel(ERROR)
+_check_minds()
+_gate = Gate(_user_and_password(_settings))
+Flower.find_handler = lambda flower, request, **kwargs: _gate.find_handler(
+    flower, request, **kwargs
+)
+# Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the tasks' names,
+# which come with their events.
+current_app.conf.imports = ()
+
+# Each name from here on is an option of Flower's. A PaaS (and honcho) says by PORT where to listen.
+port = int(os.environ.get("PORT") or _settings.flower_port)
+basic_auth = [_user_and_password(_settings)]
+logging = "none"  # ours stays
+read_only = True  # hides the buttons that the gate refuses

@@ -1,0 +1,112 @@
+"""The calls. One client holds one connection pool; close it, or use it in a `with`."""
+
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final, cast
+
+import httpx
+
+from trimind.errors import ApiError, Unreachable
+from trimind.jobs import FINISHED, Job
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+# Stages end within moments: at first look often, then when the server says that it is worth it.
+QUICK_S: Final = 0.2
+QUICK_FOR_S: Final = 15.0
+# A web process that is being replaced is back within this time.
+PATIENCE_S: Final = 30.0
+
+
+class Client:
+    """Talks to one installation as one user.
+
+    Args:
+        url: such as http://127.0.0.1:8000.
+        key: an API key, `tm_…`.
+        timeout_s: for each call.
+    """
+
+    def __init__(self, url: str, key: str, timeout_s: float = 30.0) -> None:
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=timeout_s,
+            # The environment's proxy has no business with this machine's own address.
+            trust_env=httpx.URL(url).host not in LOOPBACK,
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def submit(
+        self, message: str, *, mind: str | None = None, conversation_id: str | None = None
+    ) -> Job:
+        """Hand in a message; its job, accepted."""
+        body = {"message": message, "mind": mind, "conversation_id": conversation_id}
+        return self._call("POST", "/v1/jobs", json=body)[0]
+
+    def job(self, job_id: str) -> Job:
+        """A job as it is now."""
+        return self._call("GET", f"/v1/jobs/{job_id}")[0]
+
+    def jobs(self, limit: int = 20) -> list[Job]:
+        """The newest jobs."""
+        page, _ = self._call("GET", "/v1/jobs", params={"limit": limit})
+        return cast(list[Job], page["data"])
+
+    def watch(self, job_id: str) -> Iterator[Job]:
+        """The job each time that it has changed, the last time finished."""
+        began = time.monotonic()
+        last: Job | None = None
+        while last is None or last["status"] not in FINISHED:
+            job, worth_s = self._patient_job(job_id)
+            if job != last:
+                yield job
+            last = job
+            if job["status"] not in FINISHED:
+                time.sleep(QUICK_S if time.monotonic() - began < QUICK_FOR_S else worth_s)
+
+    def _patient_job(self, job_id: str) -> tuple[Job, float]:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self._call("GET", f"/v1/jobs/{job_id}")
+            except Unreachable:
+                if time.monotonic() >= until:
+                    raise
+            except ApiError as error:
+                away = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+                if not away or time.monotonic() >= until:
+                    raise
+            time.sleep(1)
+
+    def _call(self, method: str, path: str, **sent: Any) -> tuple[dict[str, Any], float]:
+        try:
+            response = self._http.request(method, path, **sent)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{self._http.base_url} does not answer: {error}") from error
+        if not response.is_success:
+            raise _refusal(response)
+        return cast(dict[str, Any], response.json()), float(response.headers.get("Retry-After", 1))
+
+
+def _refusal(response: httpx.Response) -> ApiError:
+    try:
+        problem = response.json()
+        return ApiError(response.status_code, problem["code"], problem["detail"])
+    except (ValueError, KeyError, TypeError):  # something between us and Trimind answered
+        return ApiError(response.status_code, "unknown", response.reason_phrase)
