@@ -1,0 +1,49 @@
+"""The stage with weights on the machine: llmlingua's own code between two checkpoints."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from config.settings import get_settings
+from models.jobs import Job
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from tasks import compress
+from tasks.celery import app
+from tasks.pipeline import Submission, accept
+
+
+@pytest.fixture
+def weights(
+    backends: Mapping[str, str], bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """This process's cpu worker finds LLMLingua-2's weights for one test."""
+
+    def forget() -> None:
+        get_settings.cache_clear()
+        compress.chosen_compressor.cache_clear()
+
+    monkeypatch.setenv("LLMLINGUA_MODEL", str(bert))
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.mark.usefixtures("weights")
+def test_llmlingua_compresses_where_its_weights_are(prose: str, external_id: str) -> None:
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        job_id = accept(session, Submission(user, prose)).id
+    app.loader.import_default_modules()
+    for stage in ("intent", "compress"):
+        assert app.tasks[stage].apply(args=(job_id, 1)).state == "SUCCESS"
+    with unit_of_work() as session:
+        job = session.get(Job, job_id)
+    assert job is not None
+    line = job.stages["compress"]
+    assert (line["status"], line["compressor"]) == ("completed", "llmlingua2")
+    assert job.prompt is not None
+    assert len(job.prompt) < len(prose)
+    assert job.tokens_saved == line["tokens_before"] - line["tokens_after"] > 0
