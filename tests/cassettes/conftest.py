@@ -1,0 +1,249 @@
+"""Cassettes: what servers really answered, recorded by `make record`, replayed with no network.
+
+A test says what it needs by the name of one argument (KINDS). Recording asks the provider whose key
+is set, and the embedded model's server, on fixed ports, where none is. Each cassette begins with
+the server it came from; a replay calls that server's address and model.
+"""
+
+import os
+import re
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from vcr.cassette import Cassette
+from vcr.request import Request
+
+from config.minds import get_minds
+from config.settings import PROVIDER_KEYS, get_settings
+from deploy.embedded.model_server import MODEL_NAME, TOKENS_PER_SLOT
+from deploy.embedded.process import module_command, module_environ
+from deploy.embedded.service import Service
+from deploy.embedded.supervisor import Supervisor
+from models.transitions import Fence
+from tasks.llm.models import Target
+from tasks.llm.models import target as target_of
+from tasks.work import Work
+
+CASSETTES = Path(__file__).parents[2] / "cassettes"
+OPEN_PORT, KEYED_PORT = 19391, 19392
+SERVER = "deploy.embedded.model_server"
+KEYED_SERVER = Path(__file__).with_name("keyed_server.py")
+BASE_PATHS = {"openai": "/v1", "anthropic": ""}
+PROVIDERS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+}
+KEPT_HEADERS = {"content-type", "anthropic-version", "server", "retry-after"}
+REAL_KEYS = {name: key for name, variable in PROVIDER_KEYS.items() if (key := os.getenv(variable))}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """By which protocols the embedded server can show it, and whether providers can as well."""
+
+    protocols: tuple[str, ...]
+    port: int = OPEN_PORT
+    provider: bool = True
+    key: str | None = None
+
+
+KINDS = {
+    "protocol": Kind(("openai", "anthropic")),
+    "json_protocol": Kind(("openai",)),  # llama.cpp forces JSON by OpenAI's protocol alone
+    "wrong_key_protocol": Kind(("openai", "anthropic"), KEYED_PORT, key="not-the-key"),
+    "embedded_protocol": Kind(("openai", "anthropic"), provider=False),
+    "loose_protocol": Kind(("anthropic",), provider=False),
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a cassette comes from; its header."""
+
+    name: str
+    url: str
+    model: str
+    protocol: str
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A case for each protocol that the embedded server speaks, and for each recorded provider."""
+    for argument in KINDS.keys() & set(metafunc.fixturenames):
+        kind = KINDS[argument]
+        more = [p for p in PROVIDERS if kind.provider and _is_recorded(metafunc, p)]
+        metafunc.parametrize(argument, list(dict.fromkeys([*kind.protocols, *more])))
+
+
+def _is_recorded(metafunc: pytest.Metafunc, protocol: str) -> bool:
+    if metafunc.config.getoption("--record-mode") not in (None, "none"):
+        return protocol in REAL_KEYS
+    name = f"{metafunc.function.__name__}[{protocol}].yaml"
+    return (CASSETTES / Path(metafunc.module.__file__).stem / name).exists()
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    return str(CASSETTES / request.path.stem)
+
+
+@pytest.fixture(scope="session")
+def kinds() -> dict[str, tuple[str, ...]]:
+    """For each argument that a test may have: the protocols that it must be recorded by."""
+    return {argument: kind.protocols for argument, kind in KINDS.items()}
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The embedded model's server, and another that wants a key."""
+    slots = ("--context", str(TOKENS_PER_SLOT), "--parallel", "1")
+    keyed = (sys.executable, str(KEYED_SERVER), str(KEYED_PORT), uuid.uuid4().hex)
+    plain = module_command(SERVER, "--port", str(OPEN_PORT), *slots)
+    commands = {OPEN_PORT: plain, KEYED_PORT: keyed}
+    for port in commands:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                pytest.exit(f"Port {port} of 127.0.0.1 is taken; the cassettes name it: free it.")
+    services = [
+        Service(f"model-{port}", command, module_environ(os.environ), partial(_answers, port))
+        for port, command in commands.items()
+    ]
+    with Supervisor(tmp_path_factory.mktemp("home"), lambda name, line: None) as supervisor:
+        supervisor.start(services)
+        yield
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success
+    except httpx.ConnectError:
+        return False
+
+
+@pytest.fixture
+def server(
+    request: pytest.FixtureRequest,
+    record_mode: str,
+    vcr_cassette_dir: str,
+    default_cassette_name: str,
+) -> Iterator[Server]:
+    """The server to record; or, at a replay, the one that the cassette names."""
+    cassette = Path(vcr_cassette_dir, f"{default_cassette_name}.yaml")
+    if record_mode != "none":
+        to_record = _to_record(request)
+        yield to_record
+        _put_header(cassette, to_record)
+    else:
+        if not cassette.exists():
+            pytest.fail(f"{cassette.name} is not recorded: run `make record`", pytrace=False)
+        yield Server(**yaml.safe_load(cassette.read_text("utf-8"))["server"])
+
+
+def _to_record(request: pytest.FixtureRequest) -> Server:
+    kind, protocol = _asked_for(request)
+    if kind.provider and protocol in REAL_KEYS:
+        models = (m.split("/", 1) for m in get_minds().intent_models)
+        url, model = PROVIDERS[protocol], next(name for by, name in models if by == protocol)
+        return Server(url.split("/")[2], url, model, protocol)
+    request.getfixturevalue("embedded")
+    name = f"llama.cpp (xllamacpp {version('xllamacpp')})"
+    url = f"http://127.0.0.1:{kind.port}{BASE_PATHS[protocol]}"
+    return Server(name, url, MODEL_NAME, protocol)
+
+
+def _asked_for(request: pytest.FixtureRequest) -> tuple[Kind, str]:
+    argument = next(name for name in KINDS if name in request.fixturenames)
+    return KINDS[argument], str(request.node.callspec.params[argument])
+
+
+@pytest.fixture
+def target(
+    request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Target]:
+    """What the gateway is told to call, by our own settings."""
+    real = server.url in PROVIDERS.values() and request.config.getoption("--record-mode")
+    key = _asked_for(request)[0].key or (REAL_KEYS.get(server.protocol) if real else None)
+    for name in (*PROVIDER_KEYS.values(), "EMBEDDED_MODEL_URL", "MINDS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9")
+    monkeypatch.setenv("SHARED_SECRET", "s" * 32)
+    monkeypatch.setenv(PROVIDER_KEYS[server.protocol], key or "no-key")
+    if server.protocol in BASE_PATHS:
+        monkeypatch.setenv(f"{server.protocol.upper()}_API_BASE", server.url)
+    get_settings.cache_clear()
+    yield target_of(f"{server.protocol}/{server.model}")
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def work() -> Work:
+    """A job's generate stage, wanted for a minute."""
+    fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
+    return Work(fence, "sage", "Hello", None, None, None, 0, deadline=time.monotonic() + 60)
+
+
+@pytest.fixture
+def vcr_config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if request.node.get_closest_marker("vcr") is not None:
+        # Asked for here, so that its header is written after VCR has saved the cassette.
+        request.getfixturevalue("server")
+    return {
+        "match_on": ["method", "scheme", "host", "port", "path", "query", "body"],
+        "filter_query_parameters": ["key"],
+        "before_record_request": _without_headers,
+        "before_record_response": _clean,
+        "decode_compressed_response": True,
+    }
+
+
+@pytest.fixture(autouse=True)
+def every_recorded_answer_is_used(vcr: Cassette | None, record_mode: str) -> Iterator[None]:
+    """A request that matches nothing looks like a refused connection to the code under test."""
+    yield
+    if vcr is not None:
+        assert len(vcr) > 0
+        assert record_mode != "none" or vcr.all_played
+
+
+def _without_headers(request: Request) -> Request:
+    request.headers = {k: v for k, v in request.headers.items() if k.lower() in KEPT_HEADERS}
+    return request
+
+
+def _clean(response: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in response["headers"].items() if k.lower() in KEPT_HEADERS}
+    body = response["body"]["string"]
+    body = re.sub(rb'"(?:/|[A-Za-z]:\\)[^"]*\.gguf"', b'"model.gguf"', body)
+    return {**response, "headers": kept, "body": {"string": body}}
+
+
+def _put_header(cassette: Path, server: Server) -> None:
+    if cassette.exists():
+        recorded = yaml.safe_load(cassette.read_text("utf-8"))
+        headed = {"server": asdict(server), **recorded}
+        style = {"allow_unicode": True, "sort_keys": False, "width": 2**20}
+        cassette.write_text(yaml.dump(headed, Dumper=_Readable, **style), "utf-8")
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _text)

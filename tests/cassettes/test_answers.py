@@ -1,0 +1,101 @@
+"""Answers streamed by real servers, through the gateway."""
+
+import json
+
+import pytest
+from vcr.cassette import Cassette
+
+from models.tracks import Turn
+from tasks.llm.context import fit
+from tasks.llm.gateway import stream
+from tasks.llm.models import Target
+from tasks.llm.route import walk
+from tasks.policies import GENERATE
+from tasks.work import Work
+
+pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
+
+HELLO = [{"role": "user", "content": "Say hello in one short sentence."}]
+
+
+def body(vcr: Cassette) -> dict[str, object]:
+    """What the only request of a cassette asked for."""
+    (request,) = vcr.requests
+    sent: dict[str, object] = json.loads(request.body)
+    return sent
+
+
+def test_an_answer_is_streamed_to_its_end(protocol: str, target: Target, work: Work) -> None:
+    made = stream(target, HELLO, work, limit_s=60, temperature=0, max_tokens=200)
+
+    assert made.text.strip()
+    assert made.finish_reason == "stop"
+    assert 0 < made.input_tokens < 100
+    assert 0 < made.output_tokens < 200
+    assert made.first_token_ms > 0
+    assert made.cost_usd >= 0
+
+
+def test_an_answer_cut_by_max_tokens_says_so(protocol: str, target: Target, work: Work) -> None:
+    question = [{"role": "user", "content": "Tell me a long story about a lighthouse."}]
+
+    made = stream(target, question, work, limit_s=60, temperature=0, max_tokens=8)
+
+    assert made.finish_reason == "length"
+    assert 0 < made.output_tokens <= 8
+    assert made.text.strip()
+
+
+def test_the_parameters_of_the_settings_are_sent(
+    protocol: str, target: Target, work: Work, vcr: Cassette
+) -> None:
+    stream(target, HELLO, work, limit_s=60, temperature=0.7, max_tokens=16)
+
+    sent = body(vcr)
+    settings = sent.get("generationConfig", sent)
+    assert isinstance(settings, dict)
+    names = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+    assert [settings[name] for name in names if name in settings] == [16]
+    assert settings["temperature"] == 0.7
+
+
+def test_history_goes_along_oldest_first(
+    protocol: str, target: Target, work: Work, vcr: Cassette
+) -> None:
+    turns = [Turn("My name is Ada.", "Hello Ada."), Turn("I like maps.", "So do I.")]
+    messages = fit("Be brief.", turns, "What is my name?", input_tokens=2000, history_tokens=1000)
+
+    made = stream(target, messages, work, limit_s=60, temperature=0, max_tokens=30)
+
+    assert made.text.strip()
+    sent = json.dumps(body(vcr))
+    places = [sent.index(turn.question) for turn in turns] + [sent.index("What is my name?")]
+    assert places == sorted(places)
+    assert "Be brief." in sent
+
+
+def test_text_of_any_script_arrives_as_it_was_sent(
+    protocol: str, target: Target, work: Work, vcr: Cassette
+) -> None:
+    text = "Grüße, 世界! Ποῦ; \N{SLIGHTLY SMILING FACE} \N{BULLET} مرحبا"
+    question = [{"role": "user", "content": f"Repeat exactly: {text}"}]
+
+    made = stream(target, question, work, limit_s=60, temperature=0, max_tokens=80)
+
+    assert text in json.dumps(body(vcr), ensure_ascii=False)
+    assert any(ord(letter) > 127 for letter in made.text)
+    assert "\N{REPLACEMENT CHARACTER}" not in made.text
+
+
+def test_a_route_of_one_model_is_served_by_it(protocol: str, target: Target, work: Work) -> None:
+    messages = fit("Be brief.", [], "Hello!", input_tokens=2000, history_tokens=0)
+
+    answered = walk(
+        (target.name,),
+        lambda to: stream(to, messages, work, limit_s=60, temperature=0, max_tokens=60),
+        GENERATE,
+    )
+
+    assert answered.model == target.name
+    assert answered.completion.text.strip()
+    assert answered.tried == []
