@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 
 from config.settings import Settings
 
-_KNOWN: Final = {field.upper() for field in Settings.model_fields}
+KNOWN: Final = {field.upper() for field in Settings.model_fields}
 _FILES: Final = (".env", ".env.local")  # the later one wins, and the real environment over both
 
 
@@ -25,4 +25,4 @@ def _set_ones(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _name(name: str) -> str:
-    return name.upper() if name.upper() in _KNOWN else name
+    return name.upper() if name.upper() in KNOWN else name

@@ -3,9 +3,10 @@
 import re
 
 import click
+from sqlalchemy.exc import ProgrammingError
 
 from app.auth import EXTERNAL_ID
-from app.cli.running import join_installation
+from app.cli.running import join_installation_or_fail
 from config.settings import get_settings
 from models.api_keys import create_key
 from models.errors import TrimindError
@@ -37,11 +38,13 @@ def key() -> None:
 @click.option("--name", default="", callback=_name, help="To tell the user's keys apart.")
 def create(user: str, name: str) -> None:
     """Make a key for a user, created on first sight, and print it. It cannot be shown again."""
-    join_installation()
+    join_installation_or_fail()
     try:
         with unit_of_work() as session:
             user_id = get_or_create_user(session, user)
             made = create_key(session, user_id, name, get_settings().pepper)
     except TrimindError as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
+    except ProgrammingError:  # there are no tables
+        raise click.ClickException("the schema is missing: run `trimind db upgrade`") from None
     click.echo(made)

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from app.cli.environ import read_environment
+from app.cli.environ import KNOWN, read_environment
 from config.settings import SettingsError, read_settings
 from deploy.embedded.home import data_home
 from deploy.embedded.status import ServiceStatus, read_services
@@ -16,16 +16,6 @@ from deploy.embedded.status import ServiceStatus, read_services
 DEMO_KEY: Final = "demo-key"
 WEB: Final = "web"
 FLOWER: Final = "flower"
-# What another process has to know to work on the same installation; no provider's key.
-_SHARED: Final = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "BROKER_URL",
-    "SHARED_SECRET",
-    "API_KEY_PEPPER",
-    "FLOWER_BASIC_AUTH",
-    "EMBEDDED_MODEL_URL",
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class Running:
         return next((s for s in self.services if s.name == name and s.state == "healthy"), None)
 
     def environment(self) -> dict[str, str]:
-        """What the web was told of databases and secrets; empty where none runs.
+        """The settings of the web's process; empty where none runs.
 
         Read from the process itself, so that no secret is written down for it.
         """
@@ -74,21 +64,23 @@ class Running:
         except OSError:  # it has just ended, or is another user's
             return {}
         pairs = (os.fsdecode(pair).partition("=") for pair in text.split(b"\0"))
-        return {name: value for name, _, value in pairs if name in _SHARED and value}
+        return {name: value for name, _, value in pairs if name in KNOWN and value}
 
 
 def join_installation() -> None:
-    """Make this process one of the installation's: the environment's, else the one that runs here.
-
-    Raises ClickException, naming what to set, where there is neither.
-    """
+    """Take over the settings of what runs here, unless the environment names another database."""
     environ = read_environment()
     if "DATABASE_URL" not in environ:
         os.environ.update(Running.of(environ).environment())
+
+
+def join_installation_or_fail() -> None:
+    """The same; raises ClickException, naming what to set, where there is no installation."""
+    join_installation()
     try:
         read_settings()
     except SettingsError as error:
         raise click.ClickException(
-            f"nothing runs on TRIMIND_HOME={data_home(environ)} (`trimind up` starts it), and the"
-            f" environment names no other installation:\n{error}"
+            f"nothing runs on TRIMIND_HOME={data_home(read_environment())} (`trimind up` starts"
+            f" it), and the environment names no other installation:\n{error}"
         ) from None

@@ -1,0 +1,50 @@
+"""`trimind doctor`: every dependency, and what to do about it."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from app.cli.doctor.case import Case
+from app.cli.doctor.finding import Finding
+from app.cli.doctor.installed import check_compress, check_embedded, check_packages, check_python
+from app.cli.doctor.language import check_compressor, check_minds, check_models
+from app.cli.doctor.processes import check_flower, check_secret, check_workers
+from app.cli.doctor.servers import check_broker, check_postgres, check_redis
+
+CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
+    check_python,
+    check_packages,
+    check_compress,
+    check_embedded,
+    check_secret,
+    check_postgres,
+    check_redis,
+    check_broker,
+    check_workers,
+    check_models,
+    check_minds,
+    check_compressor,
+    check_flower,
+)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON: ok, checks.")
+def doctor(as_json: bool) -> None:
+    """Check every dependency and say what to do. Exit code 1 where something needed is missing.
+
+    Looks at what the environment names, else at what `trimind up` runs on the data folder.
+    """
+    case = Case.here()
+    found = [check(case) for check in CHECKS]
+    well = all(one.state != "missing" for one in found)
+    if as_json:
+        click.echo(json.dumps({"ok": well, "checks": [one.as_dict() for one in found]}, indent=2))
+    else:
+        for one in found:
+            click.echo(one.line())
+        click.echo("All that is needed is there." if well else "Something needed is missing.")
+    sys.exit(0 if well else 1)

@@ -1,0 +1,43 @@
+"""What a check found."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["ok", "optional", "missing"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One dependency: what was found, and what to do about it.
+
+    `optional`: not there, and Trimind works without it. `missing`: Trimind needs it.
+    """
+
+    name: str
+    state: State
+    found: str
+    to_do: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """For people."""
+        advice = f"\n{'':<10}{'':<14}-> {self.to_do}" if self.to_do else ""
+        return f"{self.state:<10}{self.name:<14}{self.found}{advice}"
+
+
+def ok(name: str, found: str, to_do: str | None = None) -> Finding:
+    """It is there."""
+    return Finding(name, "ok", found, to_do)
+
+
+def optional(name: str, found: str, to_do: str | None = None) -> Finding:
+    """It is not there, and need not be."""
+    return Finding(name, "optional", found, to_do)
+
+
+def missing(name: str, found: str, to_do: str) -> Finding:
+    """It is not there, and has to be."""
+    return Finding(name, "missing", found, to_do)

@@ -1,0 +1,68 @@
+"""The workers and Flower: whether they answer."""
+
+from typing import Any, Final
+
+from app.cli.doctor.case import Case
+from app.cli.doctor.finding import Finding, missing, ok, optional
+from app.cli.readiness import flower_ready
+from app.cli.running import FLOWER
+from tasks.celery import app
+
+ANSWER_S: Final = 1.5
+QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
+
+
+def check_secret(case: Case) -> Finding:
+    """The secret of the services, under which keys are stored too."""
+    if problem := case.problem("SHARED_SECRET"):
+        return missing("secret", problem, "set SHARED_SECRET; `trimind up` makes one of its own")
+    others = {name: line for name, line in case.wrong.items() if name not in _CHECKED_ELSEWHERE}
+    if others:
+        return missing("settings", "; ".join(others.values()), f"mend {', '.join(others)}")
+    return ok("secret", "SHARED_SECRET is set")
+
+
+_CHECKED_ELSEWHERE: Final = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "FLOWER_BASIC_AUTH")
+
+
+def check_workers(case: Case) -> Finding:
+    """Somebody takes from each of the two queues."""
+    if case.wrong:
+        return missing("workers", "not asked: the settings are wrong", "mend the settings first")
+    served = _served()
+    idle = [process for queue, process in QUEUES.items() if queue not in served]
+    found = ", ".join(f"{queue}: {' '.join(nodes)}" for queue, nodes in sorted(served.items()))
+    if idle:
+        lines = " and ".join(f"`{process}`" for process in idle)
+        to_do = f"start the Procfile's {lines}; or `trimind up`, which starts all"
+        return missing("workers", found or "none answers", to_do)
+    return ok("workers", found)
+
+
+def _served() -> dict[str, list[str]]:
+    with app.connection_for_write() as connection:
+        try:
+            inspect = app.control.inspect(timeout=ANSWER_S, connection=connection)
+            answers: dict[str, list[dict[str, Any]]] = inspect.active_queues() or {}
+        except (*connection.connection_errors, *connection.channel_errors):
+            return {}
+    served: dict[str, list[str]] = {}
+    for node, queues in sorted(answers.items()):
+        for queue in queues:
+            served.setdefault(queue["name"], []).append(node)
+    return served
+
+
+def check_flower(case: Case) -> Finding:
+    """It answers who knows its password."""
+    if problem := case.problem("FLOWER_BASIC_AUTH"):
+        return missing("flower", problem, "write FLOWER_BASIC_AUTH=<user>:<password>")
+    secret = case.settings.flower_basic_auth
+    if secret is None:
+        to_do = "write FLOWER_BASIC_AUTH=<user>:<password>; Flower does not start without it"
+        return optional("flower", "FLOWER_BASIC_AUTH is not set", to_do)
+    service = case.running.service(FLOWER)
+    url = (service and service.url) or f"http://127.0.0.1:{case.settings.flower_port}"
+    if flower_ready(url, secret.get_secret_value())():
+        return ok("flower", f"answers at {url}")
+    return optional("flower", f"does not answer at {url}", "start the Procfile's `flower`")

@@ -1,0 +1,89 @@
+"""PostgreSQL, Redis and the broker: set, reachable, and as they have to be."""
+
+from typing import Any, Final, cast
+
+import kombu
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.cli.doctor.case import Case
+from app.cli.doctor.finding import Finding, missing, ok
+from config.logging import mask
+from models.database import current_version, newest_version
+
+TIMEOUT_S: Final = 3
+OR_UP: Final = "; or `trimind up`, which starts one"
+
+
+def check_postgres(case: Case) -> Finding:
+    """Reachable, and its schema is this version's."""
+    if problem := case.problem("DATABASE_URL"):
+        return missing("postgresql", problem, f"set DATABASE_URL{OR_UP}")
+    engine = create_engine(
+        case.settings.database_url.get_secret_value(),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": TIMEOUT_S},
+    )
+    try:
+        return _schema(engine)
+    except SQLAlchemyError as error:
+        where = engine.url.render_as_string()  # without its password
+        reason = mask(" ".join(str(getattr(error, "orig", error)).split()))
+        return missing("postgresql", f"{where}: {reason}", f"start it, or mend DATABASE_URL{OR_UP}")
+
+
+def _schema(engine: Engine) -> Finding:
+    with engine.connect() as connection:
+        server = connection.scalar(text("SHOW server_version"))
+        schema = current_version(connection) or "none"
+    found = f"{server}, reachable, schema {schema}"
+    if schema == newest_version():
+        return ok("postgresql", found)
+    return missing("postgresql", f"{found}, needed {newest_version()}", "run `trimind db upgrade`")
+
+
+def check_redis(case: Case) -> Finding:
+    """Reachable, and it does not evict keys."""
+    if problem := case.problem("REDIS_URL"):
+        return missing("redis", problem, f"set REDIS_URL{OR_UP}")
+    return _redis("redis", case.settings.redis_url.get_secret_value(), "REDIS_URL")
+
+
+def check_broker(case: Case) -> Finding:
+    """Where Celery's messages go."""
+    if problem := case.problem("BROKER_URL", "REDIS_URL"):
+        return missing("broker", problem, "set BROKER_URL, or REDIS_URL which serves as the broker")
+    if case.settings.broker_url is None:
+        return ok("broker", "REDIS_URL serves")
+    url = case.settings.broker
+    return _redis("broker", url, "BROKER_URL") if url.startswith("redis") else _amqp(url)
+
+
+def _redis(name: str, url: str, variable: str) -> Finding:
+    client = Redis.from_url(
+        url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, retry=None
+    )
+    try:
+        with client:
+            about: dict[str, Any] = client.info()
+    except RedisError as error:
+        return missing(name, f"{mask(url)}: {error}", f"start it, or mend {variable}{OR_UP}")
+    kind = about.get("server_name", "redis")
+    found = f"{kind} {about.get(f'{kind}_version') or about.get('redis_version')}, reachable"
+    if about.get("maxmemory_policy", "noeviction") == "noeviction":
+        return ok(name, found)
+    advice = f"set maxmemory-policy to noeviction: {about['maxmemory_policy']} may drop messages"
+    return ok(name, found, advice)
+
+
+def _amqp(url: str) -> Finding:
+    broker = cast(Any, kombu).Connection(url, connect_timeout=TIMEOUT_S)  # kombu has no types
+    try:
+        broker.connect()
+    except (*broker.connection_errors, *broker.channel_errors) as error:
+        return missing("broker", f"{mask(url)}: {error}", "start it, or mend BROKER_URL")
+    finally:
+        broker.release()
+    return ok("broker", f"{broker.as_uri()}, reachable")

@@ -1,0 +1,33 @@
+"""`trimind models`: the weights of LLMLingua-2."""
+
+from pathlib import Path
+
+import click
+
+from app.cli.environ import read_environment
+from deploy.embedded.home import data_home
+from tasks.compression.errors import WeightsUnusable
+from tasks.compression.weights import pull
+
+
+@click.group()
+def models() -> None:
+    """Fetch the weights of LLMLingua-2."""
+
+
+@models.command("pull")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A local folder to copy; else they are downloaded (700 MB).",
+)
+def pull_command(source: Path | None) -> None:
+    """Put the weights into the data folder, where the next start of the cpu worker finds them."""
+    home = data_home(read_environment())
+    try:
+        pull(home, source, click.echo)
+    except WeightsUnusable as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{home / 'models'}: {error.strerror or error}") from None
