@@ -3,7 +3,20 @@
 from models.api_keys import ApiKey
 from models.base import Base
 from models.conversations import Conversation, Message
+from models.counters import Counter
+from models.idempotency import IdempotencyKey
 from models.jobs import Job
+from models.marker import BrokerMarker
 from models.users import User
 
-__all__ = ["ApiKey", "Base", "Conversation", "Job", "Message", "User"]
+__all__ = [
+    "ApiKey",
+    "Base",
+    "BrokerMarker",
+    "Conversation",
+    "Counter",
+    "IdempotencyKey",
+    "Job",
+    "Message",
+    "User",
+]

@@ -27,6 +27,7 @@ def after(stage: str) -> str | None:
 class Job(Base):
     """One job. Unfinished, it sits in exactly one slot; the checks below say what each slot needs.
 
+    `partial` is what a running generate has saved of its text; a cancelled job keeps it.
     `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
     Times are the database's own; `queue_lease_s` is the length of the last queue lease in seconds.
     """
@@ -80,6 +81,7 @@ class Job(Base):
     intent: Mapped[str | None] = mapped_column(String(64))
     prompt: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
+    partial: Mapped[str | None] = mapped_column(Text)
     finish_reason: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[dict[str, Any] | None]
     stages: Mapped[dict[str, Any]] = mapped_column(default=dict)

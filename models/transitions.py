@@ -179,6 +179,17 @@ def complete(session: Session, fence: Fence, line: Mapping[str, Any]) -> bool:
     return True
 
 
+def cancel(session: Session, job_id: str) -> bool:
+    """End an unfinished job as cancelled, whatever it is doing. False: it has ended already.
+
+    A running stage loses its token with it, so that its checkpoint finds no row.
+    """
+    return _hits(
+        session,
+        update(Job).where(Job.id == job_id, Job.slot.is_not(None)).values(**finished("cancelled")),
+    )
+
+
 def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
     """Extend the leases of the runs that still own their stage; the tokens of those."""
     owned = session.scalars(
