@@ -1,7 +1,8 @@
-"""One table: what LiteLLM raises -> what Trimind calls it."""
+"""What LiteLLM raises -> what Trimind calls it."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 
 import httpx
@@ -19,17 +20,8 @@ from tasks.llm.library import ContextWindowExceededError, MidStreamFallbackError
 
 LIBRARY_ERRORS: Final = (openai.OpenAIError, httpx.HTTPError, httpx.StreamError)
 
-# LiteLLM's classes derive from OpenAI's; the most special first.
-TABLE: Final[tuple[tuple[type[Exception], type[PermanentError | TransientError]], ...]] = (
-    (ContextWindowExceededError, ContextTooLong),
-    (openai.RateLimitError, RateLimited),
-    (openai.AuthenticationError, ProviderRejected),
-    (openai.PermissionDeniedError, ProviderRejected),
-    (openai.NotFoundError, ProviderRejected),
-    (openai.BadRequestError, ProviderRejected),
-    (openai.UnprocessableEntityError, ProviderRejected),
-    (Exception, ProviderUnavailable),
-)
+# Refusals that may be none a moment later; any other 4xx stays one.
+TRY_AGAIN: Final = frozenset({408, 409, 425})
 
 SAYS: Final = {
     ContextTooLong: "The message is too long for {model}.",
@@ -46,11 +38,24 @@ def named(error: Exception, model: str) -> PermanentError | TransientError:
     """
     if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
         return named(error.original_exception, model)  # it wraps all that a stream raises
-    kind = next(name for cause, name in TABLE if isinstance(error, cause))
+    kind = _kind(error)
     message = SAYS[kind].format(model=model, why=type(error).__name__)
     if issubclass(kind, TransientError):
         return kind(message, retry_after(error))
     return kind(message)
+
+
+def _kind(error: Exception) -> type[PermanentError | TransientError]:
+    if isinstance(error, ContextWindowExceededError):
+        return ContextTooLong
+    # LiteLLM's classes are not to be relied on: a 403 of OpenAI comes as APIError, a refused
+    # connection as InternalServerError. The status is right.
+    status = getattr(error, "status_code", None)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited
+    if isinstance(status, int) and 400 <= status < 500 and status not in TRY_AGAIN:
+        return ProviderRejected
+    return ProviderUnavailable
 
 
 def retry_after(error: Exception) -> float | None:

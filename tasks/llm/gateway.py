@@ -13,7 +13,7 @@ from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
 from tasks.llm.wire import Watch
-from tasks.work import Work
+from tasks.work import Draft, Work
 
 Messages = list[dict[str, str]]
 
@@ -39,10 +39,10 @@ def stream(
     work is not wanted any more (Superseded). Raises ContextTooLong, RateLimited,
     ProviderUnavailable or ProviderRejected.
     """
-    reading = _Reading(target.name)
+    reading = _Reading(target.name, work.draft)
     with _watched(target, Watch(limit_s, work.stop), limit_s):
-        chunks = litellm.completion(
-            **target.call(),
+        chunks = _call(
+            target,
             messages=messages,
             stream=True,
             stream_options={"include_usage": True},
@@ -64,8 +64,8 @@ def ask_json(
     Whether the provider keeps to the schema is not checked here.
     """
     with _watched(target, Watch(limit_s), limit_s):
-        answer = litellm.completion(
-            **target.call(),
+        answer = _call(
+            target,
             messages=messages,
             response_format={
                 "type": "json_schema",
@@ -78,9 +78,18 @@ def ask_json(
     return answer.choices[0].message.content or ""
 
 
+def _call(target: Target, **arguments: Any) -> Any:
+    answer = litellm.completion(**target.call(), **arguments)
+    if answer is None:  # what LiteLLM makes of a 422 that it could not mend
+        raise ProviderRejected(f"{target.name} refuses the request (UnprocessableEntityError).")
+    return answer
+
+
 @contextmanager
 def _watched(target: Target, watch: Watch, limit_s: float) -> Iterator[None]:
     """Make a call under a watch; name what goes wrong."""
+    if watch.stopped:
+        raise Superseded("The stage belongs to another run now.")
     with watch:
         try:
             yield
@@ -97,10 +106,11 @@ def _watched(target: Target, watch: Watch, limit_s: float) -> Iterator[None]:
 class _Reading:
     """What has come of a stream so far."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, draft: Draft) -> None:
         self.model = model
         self.began = time.monotonic()
-        self.parts: list[str] = []
+        self.draft = draft
+        draft.restart()
         self.finish_reason: str | None = None
         self.ended = False
         self.usage: Any = None
@@ -111,11 +121,11 @@ class _Reading:
         for choice in chunk.choices:
             if choice.delta.content:
                 self.first_token_ms = self.first_token_ms or self._ms()
-                self.parts.append(choice.delta.content)
+                self.draft.add(choice.delta.content)
             self.finish_reason = choice.finish_reason or self.finish_reason
 
     def completion(self, target: Target, messages: Messages) -> Completion:
-        text = "".join(self.parts)
+        text = self.draft.text
         if not self.ended or self.finish_reason is None:
             raise ProviderUnavailable(f"{self.model} broke off.")
         if not text.strip():

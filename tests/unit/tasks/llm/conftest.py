@@ -1,0 +1,86 @@
+"""Settings of no server, a job's work, and a loopback server that answers as a test says."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from config.minds import get_minds
+from config.settings import PROVIDER_KEYS, get_settings
+from models.transitions import Fence
+from tasks.llm.models import Target
+from tasks.resilience.breaker import reset_all
+from tasks.work import Work
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+Serve = Callable[[Answer], str]
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Set variables through it; no provider has a key until a test sets one."""
+    unset = ("EMBEDDED_MODEL_URL", "MINDS_FILE", "OPENAI_API_BASE", "ANTHROPIC_API_BASE")
+    for name in (*PROVIDER_KEYS.values(), *unset):
+        monkeypatch.setenv(name, "")  # set, so that no .env file is asked; empty counts as unset
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9")
+    monkeypatch.setenv("SHARED_SECRET", "s" * 32)
+    for cached in (get_settings, get_minds):
+        cached.cache_clear()
+    reset_all()
+    yield monkeypatch
+    for cached in (get_settings, get_minds):
+        cached.cache_clear()
+    reset_all()
+
+
+@pytest.fixture
+def work() -> Work:
+    """A job's generate stage, wanted for a minute."""
+    fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
+    return Work(fence, "sage", "Hello", None, None, None, 0, deadline=time.monotonic() + 60)
+
+
+@pytest.fixture
+def target_at() -> Callable[..., Target]:
+    """`target_at(url, protocol)`: a model behind that address, allowed 5 s of silence."""
+
+    def at(url: str, protocol: str = "openai", idle_s: float = 5) -> Target:
+        base = f"{url}/v1" if protocol == "openai" else url
+        return Target(f"{protocol}/m", protocol, f"{protocol}/m", base, "the-key", 4096, idle_s)
+
+    return at
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """`serve(answer)`: the URL of a server that lets `answer` reply to each request."""
+    with ExitStack() as servers:
+        yield lambda answer: _start(answer, servers)
+
+
+def _start(answer: Answer, servers: ExitStack) -> str:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.close_connection = True
+            with suppress(OSError):  # the client has left
+                answer(self)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    servers.callback(thread.join)
+    servers.callback(server.server_close)
+    servers.callback(server.shutdown)
+    return f"http://127.0.0.1:{server.server_address[1]}"
