@@ -1,5 +1,6 @@
 """What LiteLLM raises -> what Trimind calls it."""
 
+import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -67,9 +68,10 @@ def retry_after(error: Exception) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         return _until(value)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _until(date: str) -> float | None:

@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from vcr.request import Request
 
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
+from deploy.embedded import model_server
 from deploy.embedded.model_server import MODEL_NAME, TOKENS_PER_SLOT
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
@@ -33,12 +34,12 @@ from deploy.embedded.supervisor import Supervisor
 from models.transitions import Fence
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
+from tasks.resilience.breaker import reset_all
 from tasks.work import Work
 
 CASSETTES = Path(__file__).parents[2] / "cassettes"
 OPEN_PORT, KEYED_PORT = 19391, 19392
-SERVER = "deploy.embedded.model_server"
-KEYED_SERVER = Path(__file__).with_name("keyed_server.py")
+KEYED_SERVER = str(Path(__file__).with_name("keyed_server.py"))
 BASE_PATHS = {"openai": "/v1", "anthropic": ""}
 PROVIDERS = {
     "openai": "https://api.openai.com/v1",
@@ -107,10 +108,10 @@ def kinds() -> dict[str, tuple[str, ...]]:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The embedded model's server, and another that wants a key."""
-    slots = ("--context", str(TOKENS_PER_SLOT), "--parallel", "1")
-    keyed = (sys.executable, str(KEYED_SERVER), str(KEYED_PORT), uuid.uuid4().hex)
-    plain = module_command(SERVER, "--port", str(OPEN_PORT), *slots)
-    commands = {OPEN_PORT: plain, KEYED_PORT: keyed}
+    slot = ("--context", str(TOKENS_PER_SLOT), "--parallel", "1")
+    plain = module_command(model_server.__name__, "--port", str(OPEN_PORT), *slot)
+    with_key = (sys.executable, KEYED_SERVER, str(KEYED_PORT), uuid.uuid4().hex)
+    commands = {OPEN_PORT: plain, KEYED_PORT: with_key}
     for port in commands:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -141,9 +142,8 @@ def server(
     """The server to record; or, at a replay, the one that the cassette names."""
     cassette = Path(vcr_cassette_dir, f"{default_cassette_name}.yaml")
     if record_mode != "none":
-        to_record = _to_record(request)
-        yield to_record
-        _put_header(cassette, to_record)
+        yield (recorded := _to_record(request))
+        _put_header(cassette, recorded)
     else:
         if not cassette.exists():
             pytest.fail(f"{cassette.name} is not recorded: run `make record`", pytrace=False)
@@ -183,6 +183,7 @@ def target(
     if server.protocol in BASE_PATHS:
         monkeypatch.setenv(f"{server.protocol.upper()}_API_BASE", server.url)
     get_settings.cache_clear()
+    reset_all()
     yield target_of(f"{server.protocol}/{server.model}")
     get_settings.cache_clear()
 
@@ -191,7 +192,9 @@ def target(
 def work() -> Work:
     """A job's generate stage, wanted for a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
-    return Work(fence, "sage", "Hello", None, None, None, 0, deadline=time.monotonic() + 60)
+    given = {"fence": fence, "deadline": time.monotonic() + 60}
+    needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
+    return Work(**{name: given.get(name) for name in needed})
 
 
 @pytest.fixture
@@ -224,8 +227,7 @@ def _without_headers(request: Request) -> Request:
 
 def _clean(response: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in response["headers"].items() if k.lower() in KEPT_HEADERS}
-    body = response["body"]["string"]
-    body = re.sub(rb'"(?:/|[A-Za-z]:\\)[^"]*\.gguf"', b'"model.gguf"', body)
+    body = re.sub(rb'"[^"]*\.gguf"', b'"model.gguf"', response["body"]["string"])
     return {**response, "headers": kept, "body": {"string": body}}
 
 
@@ -242,8 +244,7 @@ class _Readable(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, "|" if "\n" in text else None)
 
 
 _Readable.add_representer(str, _text)

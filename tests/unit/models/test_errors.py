@@ -1,0 +1,53 @@
+"""The tree of errors: stable codes, and types that survive the way through a broker."""
+
+import inspect
+import pickle
+
+import pytest
+
+from models import errors
+from models.errors import PermanentError, TransientError, TrimindError
+
+ALL = [
+    thing
+    for _, thing in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(thing, TrimindError)
+]
+
+
+def made(kind: type[TrimindError]) -> TrimindError:
+    """One of this kind, each of its arguments given."""
+    values = {"message": "What happened.", "retry_after": 2.5, "field": "message"}
+    names = list(inspect.signature(kind.__init__).parameters)[1:]
+    return kind(*[values[name] for name in names])
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_error_keeps_its_type_and_all_it_says_through_pickle(kind: type[TrimindError]) -> None:
+    error = made(kind)
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert type(again) is kind
+    assert vars(again) == vars(error)
+    assert again.args == error.args
+    assert again.message == "What happened."
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_message_is_for_people(kind: type[TrimindError]) -> None:
+    assert kind.__doc__
+    assert made(kind).message in str(made(kind))
+
+
+def test_a_code_belongs_to_one_error_alone() -> None:
+    codes = [kind.code for kind in ALL if kind.code != "internal"]
+
+    assert len(set(codes)) == len(codes)
+    assert all(code.islower() and code.replace("_", "").isalpha() for code in codes)
+
+
+def test_an_error_is_permanent_or_transient_and_never_both() -> None:
+    for kind in set(ALL) - {TrimindError, PermanentError, TransientError}:
+        assert issubclass(kind, PermanentError) != issubclass(kind, TransientError), kind
+        assert kind.code != "internal", kind

@@ -1,0 +1,30 @@
+"""LiteLLM is loaded without the network and without a word on stdout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+
+
+def test_loading_it_needs_no_network_and_prints_nothing() -> None:
+    code = (
+        "import socket\n"
+        "socket.socket.connect = socket.getaddrinfo = None\n"
+        "from tasks.llm.library import litellm\n"
+        "assert len(litellm.model_cost) > 100\n"
+        "import logging\n"
+        "logging.getLogger('LiteLLM').info('hidden')\n"
+    )
+    names = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    assert done.stderr == ""
