@@ -21,6 +21,8 @@ task_reject_on_worker_lost = True
 task_send_sent_event = True
 worker_send_task_events = True
 worker_prefetch_multiplier = 1
+# The cpu worker's own: Procfile maps SIGTERM to SIGQUIT for it. A PaaS kills after 30 s.
+worker_soft_shutdown_timeout = 20
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 enable_utc = True

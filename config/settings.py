@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     web_threads: Annotated[int, Field(ge=1)] = 64
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     database_pool: Annotated[int, Field(ge=1)] = 10
+    # Tests alone: where a worker dies, once (tasks/crash.py)
+    crash_at: str | None = None
+    crash_once: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
 

@@ -4,7 +4,9 @@ Several may do so at once: rows are taken with SKIP LOCKED, and each statement i
 database's clock in the transaction that changes the row. The caller commits, then publishes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from models.conversations import Message
 from models.jobs import Job
-from models.transitions import QUEUE_LEASE_S, end_overdue, finished, now
+from models.transitions import LEASE, QUEUE_LEASE_S, end_overdue, finished, now, paid_in_vain
 
 QUEUE_LEASE_MAX_S: Final = 3600
 DEATHS_MAX: Final = 5
@@ -33,12 +35,15 @@ def end_all_overdue(session: Session, limit: int) -> int:
     return end_overdue(session, _some(Job.expires_at <= now(), limit))
 
 
-def bury_dead(session: Session, limit: int) -> int:
+def bury_dead(session: Session, limit: int, settled: timedelta = LEASE) -> int:
     """Give up the runs whose lease ran out: a new epoch, queued at once; how many there were.
 
     After five deaths at one stage the job has failed: it kills whoever touches it (`poison`).
+    Nobody is judged before the database has been up for `settled`: after an outage every lease
+    looks expired, and its owner gets the time to beat.
     """
-    ran_out = and_(Job.slot == "running", Job.lease_until <= now())
+    up = now() - func.pg_postmaster_start_time() >= settled
+    ran_out = and_(Job.slot == "running", Job.lease_until <= now(), up)
     last = Job.deaths + 1 >= DEATHS_MAX
     error = func.jsonb_build_object(
         "code", "poison",
@@ -49,7 +54,12 @@ def bury_dead(session: Session, limit: int) -> int:
     poisoned = session.scalars(
         update(Job)
         .where(_some(and_(ran_out, last), limit), ran_out)
-        .values(**finished("failed"), deaths=Job.deaths + 1, error=error)
+        .values(
+            **finished("failed"),
+            deaths=Job.deaths + 1,
+            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            error=error,
+        )
         .returning(Job.id)
     ).all()
     queued = session.scalars(
@@ -59,6 +69,7 @@ def bury_dead(session: Session, limit: int) -> int:
             slot="queued",
             epoch=Job.epoch + 1,
             deaths=Job.deaths + 1,
+            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
             run_token=None,
             lease_until=None,
             queue_lease_until=now(),  # due at once: `take_due` publishes it
@@ -93,6 +104,18 @@ def take_due(session: Session, limit: int) -> list[Due]:
         .returning(Job.id, Job.epoch, Job.stage, Message.content)
     ).all()
     return sorted((Due(*row) for row in rows), key=lambda due: due.job_id)
+
+
+def unpublished(session: Session, job_ids: Collection[str]) -> None:
+    """Undo `take_due` for jobs whose message did not go out: due still, the lease not doubled."""
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.slot == "queued", Job.queue_lease_until > now())
+        .values(
+            queue_lease_until=now(),
+            queue_lease_s=func.greatest(Job.queue_lease_s // 2, QUEUE_LEASE_S // 2),
+        )
+    )
 
 
 def _some(condition: ColumnElement[bool], limit: int) -> ColumnElement[bool]:

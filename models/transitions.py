@@ -108,11 +108,61 @@ def checkpoint(
             queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
             queue_lease_s=QUEUE_LEASE_S,
             attempts=0,
+            deaths=0,
+            partial=None,
             stages=_noting(fence.stage, line),
             **_no_owner(),
             **columns,
         ),
     )
+
+
+def adopt(session: Session, fence: Fence, starts: int) -> int | None:
+    """Own a stage again whose lease was given up, so that its result is not lost; the job's epoch.
+
+    None: somebody else has begun the stage since (`starts` is that of this run), or the job has
+    ended. The stage's message may be in the broker: the checkpoint that follows lets it be dropped.
+    What was counted as a paid duplicate is none.
+    """
+    epoch: int | None = session.scalar(
+        update(Job)
+        .where(
+            Job.id == fence.job_id,
+            Job.stage == fence.stage,
+            Job.slot.in_(("queued", "waiting")),
+            Job.starts == starts,
+        )
+        .values(
+            slot="running",
+            run_token=fence.token,
+            lease_until=now() + LEASE,
+            starts=Job.starts + 1,
+            paid_duplicates=func.greatest(Job.paid_duplicates - paid_in_vain(), 0),
+        )
+        .returning(Job.epoch)
+    )
+    return epoch
+
+
+def hand_back(session: Session, tokens: Collection[UUID]) -> int:
+    """Give up the runs of a process that must end now; due at once, no death. How many."""
+    return _count(
+        session,
+        update(Job)
+        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .values(
+            slot="queued",
+            queue_lease_until=now(),
+            queue_lease_s=QUEUE_LEASE_S // 2,
+            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            **_no_owner(),
+        ),
+    )
+
+
+def save_partial(session: Session, fence: Fence, text: str) -> bool:
+    """Keep what a running stage has made so far. False: fenced off."""
+    return _hits(session, update(Job).where(fence.owned()).values(partial=text))
 
 
 def wait(session: Session, fence: Fence, delay: timedelta, *, counts: bool) -> bool:
@@ -238,6 +288,11 @@ def finished(status: str | ColumnElement[str]) -> dict[str, Any]:
         "next_attempt_at": None,
         **_no_owner(),
     }
+
+
+def paid_in_vain() -> ColumnElement[int]:
+    """1 for a stage whose call to a provider was probably paid for, though its answer is lost."""
+    return case((Job.stage == "generate", 1), else_=0)
 
 
 def _no_owner() -> dict[str, None]:

@@ -1,6 +1,7 @@
-"""Keep the leases of the stages that run in this process, from one thread at their side."""
+"""Keep the leases of the stages that run in this process, and their drafts, from the side."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,10 +11,11 @@ import structlog
 
 from models.errors import DatabaseUnavailable
 from models.session import unit_of_work
-from models.transitions import extend_leases
+from models.transitions import extend_leases, hand_back, save_partial
 from tasks.work import Work
 
 BEAT_S: Final = 10.0
+SAVE_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 stopping = threading.Event()
 
 _running: dict[UUID, Work] = {}
+_saved: dict[UUID, int] = {}
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
@@ -35,13 +38,16 @@ def beating(work: Work) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            del _running[work.fence.token]
+            _running.pop(work.fence.token, None)
+            _saved.pop(work.fence.token, None)
 
 
 def beat() -> None:
-    """Extend every lease of this process once; stop the runs that do not own their stage now."""
-    with _lock:
-        runs = dict(_running)
+    """Extend every lease of this process once; stop the runs that do not own their stage now.
+
+    A run past its limits is not extended: a call that hangs must not keep its lease for ever.
+    """
+    runs = {token: work for token, work in _runs().items() if not work.overtime}
     if not runs:
         return
     with unit_of_work() as session:
@@ -49,6 +55,44 @@ def beat() -> None:
     for token in runs.keys() - owned:
         log.warning("run lost its stage", job_id=runs[token].fence.job_id)
         runs[token].stop.set()
+
+
+def save_drafts() -> None:
+    """Keep the drafts that have grown since, so that a cancelled job shows what was generated."""
+    for token, work in _runs().items():
+        text = work.draft.text
+        if len(text) <= _saved.get(token, 0):
+            continue
+        with unit_of_work() as session:
+            owned = save_partial(session, work.fence, text)
+        _saved[token] = len(text)
+        if not owned:
+            work.stop.set()
+
+
+def stop_job(job_id: str) -> None:
+    """Tell the runs of a job, if any are here, that nobody wants them any more."""
+    for work in _runs().values():
+        if work.fence.job_id == job_id:
+            log.info("run stopped", job_id=job_id)
+            work.stop.set()
+
+
+def hand_all_back() -> int:
+    """Give up every run of this process, in the database first; how many."""
+    runs = _runs()
+    if not runs:
+        return 0
+    with unit_of_work() as session:
+        given = hand_back(session, list(runs))
+    for work in runs.values():
+        work.stop.set()
+    return given
+
+
+def _runs() -> dict[UUID, Work]:
+    with _lock:
+        return dict(_running)
 
 
 def _ensure_thread() -> None:
@@ -59,9 +103,17 @@ def _ensure_thread() -> None:
 
 
 def _beat_for_ever() -> None:
-    while not stopping.wait(BEAT_S):
+    """It goes on while the process drains: its runs are still owned."""
+    beaten = time.monotonic()
+    while True:
+        time.sleep(SAVE_S)
         try:
-            beat()
+            save_drafts()
+            if time.monotonic() - beaten >= BEAT_S:
+                beat()
+                beaten = time.monotonic()
         except DatabaseUnavailable as error:
             # The leases may run out meanwhile; the fence of each write decides who is too late.
             log.warning("heartbeat missed", error=str(error))
+        except Exception:  # the seam: without this thread every lease of the process runs out
+            log.exception("heartbeat failed")

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from models.errors import Superseded
 from models.transitions import complete
+from tasks import crash
 from tasks.heartbeat import stopping
 from tasks.policies import PERSIST
 from tasks.resilience.database import patiently
@@ -16,14 +17,13 @@ from tasks.work import Outcome, Work
 @stage(PERSIST)
 def persist(work: Work) -> Outcome:
     """Store the answer that generate has checkpointed; nothing here is paid for again."""
-    began = time.monotonic()
 
     def store(session: Session) -> bool:
-        ms = round((time.monotonic() - began) * 1000)
-        return complete(session, work.fence, {"status": "completed", "ms": ms})
+        crash.point(PERSIST.stage, "before_checkpoint")
+        return complete(session, work.fence, {"status": "completed", "ms": work.ms})
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
-    stored = patiently(store, began + PERSIST.call_limit_s, stopping)
+    stored = patiently(store, time.monotonic() + PERSIST.call_limit_s, stopping)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
     return Outcome("completed", stored=True)

@@ -8,19 +8,23 @@ import threading
 import time
 from typing import Final
 
+import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from models.counters import count
 from models.errors import DatabaseUnavailable
-from models.reconciliation import bury_dead, end_all_overdue, take_due
+from models.marker import adopt_marker
+from models.reconciliation import bury_dead, end_all_overdue, take_due, unpublished
 from models.session import unit_of_work
 from models.transitions import LEASE
 from tasks.celery import app
 from tasks.heartbeat import stopping
+from tasks.marker import seen_marker
 from tasks.pipeline import dispatch, is_long
 
-EVERY_S: Final = 3.0
-BATCH: Final = 100
+EVERY_S: Final = 2.0
+BATCH: Final = 200
 
 log = structlog.get_logger(__name__)
 
@@ -45,25 +49,54 @@ class Reconciler(threading.Thread):
     def _once(self) -> None:
         now = time.monotonic()
         self._database_since = self._database_since or now
-        # After an outage every lease looks expired: their owners get one lease's time to beat.
+        # This process may have been cut off while the others beat: it waits one lease's length.
         settled = now - self._database_since >= LEASE.total_seconds()
-        ended, buried = reconcile_ends(bury=settled)
-        sent = publish_due() if broker_answers() else 0
-        if ended or buried or sent:
-            log.info("reconciled", overdue=ended, dead=buried, published=sent)
+        reconcile_ends(bury=settled)
+        if broker_answers():
+            notice_emptied_broker()
+            publish_due()
 
 
-def reconcile_ends(*, bury: bool) -> tuple[int, int]:
-    """End overdue jobs and, with `bury`, give up runs whose lease ran out; how many of each."""
+def reconcile_ends(*, bury: bool) -> None:
+    """End overdue jobs and, with `bury`, give up the runs whose lease ran out."""
     with unit_of_work() as session:
-        return end_all_overdue(session, BATCH), bury_dead(session, BATCH) if bury else 0
+        overdue = end_all_overdue(session, BATCH)
+        dead = bury_dead(session, BATCH) if bury else 0
+        count(session, "reconciled", overdue, "overdue")
+        count(session, "reconciled", dead, "dead")
+    if overdue or dead:
+        log.warning("reconciled", overdue=overdue, dead=dead)
+
+
+def notice_emptied_broker() -> None:
+    """End all queue leases where the broker is not the one that their messages were given to."""
+    try:
+        seen = seen_marker()
+    except redis.RedisError as error:
+        log.warning("marker not read", error=type(error).__name__)
+        return
+    if seen is None:
+        return
+    with unit_of_work() as session:
+        ended = adopt_marker(session, seen)
+        count(session, "reconciled", ended or 0, "emptied")
+    if ended is not None:
+        log.warning("new broker noticed", queue_leases_ended=ended)
 
 
 def publish_due() -> int:
-    """Publish again what should be in the broker and perhaps is not; how many messages."""
+    """Publish again what should be in the broker and perhaps is not; how many messages went out."""
     with unit_of_work() as session:
         due = take_due(session, BATCH)
-    return sum(dispatch(d.job_id, d.epoch, d.stage, long=is_long(d.message)) for d in due)
+    failed = [
+        d.job_id for d in due if not dispatch(d.job_id, d.epoch, d.stage, long=is_long(d.message))
+    ]
+    if due:
+        with unit_of_work() as session:
+            unpublished(session, failed)
+            count(session, "reconciled", len(due) - len(failed), "published")
+        log.info("reconciled", published=len(due) - len(failed), failed=len(failed))
+    return len(due) - len(failed)
 
 
 def broker_answers() -> bool:

@@ -8,20 +8,24 @@ job failed: failed. Never Ignore, which Flower shows as started for ever.
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
 from celery import Task
 from celery.exceptions import Retry
+from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from models import transitions
 from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Superseded
-from models.transitions import Fence
+from models.jobs import after
+from models.transitions import Fence, adopt, checkpoint, fail, wait
+from tasks import crash
 from tasks.celery import app
 from tasks.heartbeat import beating, stopping
+from tasks.pipeline import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.database import patiently
 from tasks.resilience.decision import Again, GiveUp, decide
@@ -29,6 +33,7 @@ from tasks.work import Outcome, Work, load
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 Body = Callable[[Work], Outcome]
 
 
@@ -38,6 +43,7 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
     def decorate(body: Body) -> Task:
         @app.task(
             name=policy.stage,
+            base=crash.task_class(),
             bind=True,
             throws=(JobFailed,),
             soft_time_limit=policy.soft_limit_s,
@@ -54,76 +60,89 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
 
 def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
     """One delivery of one message, from begin to checkpoint."""
-    work = _begin(task, fence)
+    work = _begin(task, policy, fence)
     if work is None:
         return
-    began = time.monotonic()
     try:
         with beating(work):
             outcome = body(work)
-    except Superseded:
-        _drop(task, "superseded")
+            if not outcome.stored:
+                _checkpoint(task, work, outcome)
+            crash.point(fence.stage, "after_checkpoint")
+    except Superseded as error:
+        _drop(task, str(error))
     except Exception as error:  # noqa: BLE001 (the seam: whatever fails becomes a wait or a code)
-        _settle(policy, work, error, _ms(began))
+        _settle(task, policy, work, error)
     else:
-        _checkpoint(task, work, outcome, _ms(began))
+        log.info("stage finished", status=outcome.status, ms=work.ms, **outcome.line)
 
 
-def _begin(task: Task, fence: Fence) -> Work | None:
+def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
     until = time.monotonic() + LOAD_PATIENCE_S
+    crash.point(fence.stage, "before_begin")
     try:
-        work = patiently(lambda session: load(session, fence), until, stopping)
+        work = patiently(lambda session: load(session, fence, policy.run_limit_s), until, stopping)
     except (DatabaseUnavailable, CircuitOpen) as error:
         # Nothing can be written down. The job is queued in the database, whose lease runs out.
-        _drop(task, "database away")
-        log.warning("stage left to the reconciler", error=str(error))
+        _drop(task, f"database away: {error}")
         return None
     if work is None:
         _drop(task, "nothing to begin")
         return None
+    crash.point(fence.stage, "after_begin")
     log.info("stage started", attempt=work.attempts + 1)
     return work
 
 
-def _checkpoint(task: Task, work: Work, outcome: Outcome, ms: int) -> None:
-    line = {"status": outcome.status, "ms": ms, **outcome.line}
-    if not outcome.stored and not _write(
-        work, lambda session: transitions.checkpoint(session, work.fence, line, outcome.columns)
-    ):
-        _drop(task, "superseded")
+def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
+    line = {"status": outcome.status, "ms": work.ms, **outcome.line}
+    crash.point(work.fence.stage, "before_checkpoint")
+    if _write(work, lambda session: checkpoint(session, work.fence, line, outcome.columns)):
         return
-    log.info("stage finished", **line)
+    epoch = _write(work, lambda session: _adopt(session, work, line, outcome))
+    if epoch is None:
+        raise Superseded("another run has begun, or the job has ended")
+    log.info("result adopted", epoch=epoch)
+    task.request.chain = None
+    stage_after = after(work.fence.stage)
+    if stage_after is not None:
+        dispatch(work.fence.job_id, epoch, stage_after, long=is_long(work.message))
 
 
-def _settle(policy: Policy, work: Work, error: Exception, ms: int) -> None:
+def _adopt(session: Session, work: Work, line: dict[str, Any], outcome: Outcome) -> int | None:
+    epoch = adopt(session, work.fence, work.starts)
+    if epoch is not None:
+        checkpoint(session, replace(work.fence, epoch=epoch), line, outcome.columns)
+    return epoch
+
+
+def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
     decision = decide(error, policy, work.attempts, random.random())  # noqa: S311 (jitter)
     if isinstance(decision, Again):
-        _wait(work, decision, error)
+        _wait(task, work, decision, error)
     else:
-        _fail(work, decision, error, ms)
+        _fail(task, work, decision, error)
 
 
-def _wait(work: Work, again: Again, error: Exception) -> None:
+def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     delay = timedelta(seconds=again.delay_s)
-    _write(
-        work,
-        lambda session: transitions.wait(session, work.fence, delay, counts=again.counts),
-    )
+    if not _write(work, lambda session: wait(session, work.fence, delay, counts=again.counts)):
+        _drop(task, "superseded while it failed")
+        return
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
 
-def _fail(work: Work, end: GiveUp, error: Exception, ms: int) -> None:
-    line = {"status": "failed", "ms": ms, "code": end.code}
-    _write(
-        work,
-        lambda session: transitions.fail(session, work.fence, end.code, end.message, line),
-    )
+def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
+    line = {"status": "failed", "ms": work.ms, "code": end.code}
+    if not _write(work, lambda session: fail(session, work.fence, end.code, end.message, line)):
+        _drop(task, "superseded while it failed")
+        return
     log.error("job failed", code=end.code, exc_info=error if end.code == "internal" else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 
 
-def _write(work: Work, change: Callable[[Any], bool]) -> bool:
+def _write(work: Work, change: Callable[[Session], T]) -> T:
     return patiently(change, work.deadline, stopping)
 
 
@@ -131,7 +150,3 @@ def _drop(task: Task, why: str) -> None:
     """End the chain here: this message has nothing more to say."""
     task.request.chain = None
     log.info("message dropped", why=why)
-
-
-def _ms(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

@@ -13,11 +13,32 @@ from models.jobs import Job
 from models.transitions import Fence, begin, now
 
 
+class Draft:
+    """The text that a running stage has made so far; written by one thread, read by another."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+
+    def restart(self) -> None:
+        """Forget it: another model begins anew."""
+        self._parts = []
+
+    def add(self, text: str) -> None:
+        """Append what has just come."""
+        self._parts.append(text)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._parts)
+
+
 @dataclass(frozen=True)
 class Work:
     """One run of one stage of a job.
 
-    `deadline` is on `time.monotonic()`. `stop` is set when the work is not wanted any more; every
+    `began` and `deadline` are on `time.monotonic()`. `starts` tells this run from others, also once
+    its lease was given up. `stop` is set when the work is not wanted any more; every
     stage that takes long looks at it.
     """
 
@@ -28,8 +49,22 @@ class Work:
     intent: str | None
     route: dict[str, Any] | None
     attempts: int
+    starts: int
+    began: float
     deadline: float
+    run_limit_s: float
     stop: threading.Event = field(default_factory=threading.Event)
+    draft: Draft = field(default_factory=Draft)
+
+    @property
+    def ms(self) -> int:
+        """Milliseconds since this run began."""
+        return round((time.monotonic() - self.began) * 1000)
+
+    @property
+    def overtime(self) -> bool:
+        """Whether this run has had its time."""
+        return time.monotonic() - self.began > self.run_limit_s
 
     @property
     def remaining_s(self) -> float:
@@ -50,8 +85,9 @@ class Outcome:
     stored: bool = False
 
 
-def load(session: Session, fence: Fence) -> Work | None:
+def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
     """Begin the stage and load what it works on; None where there is nothing to be done."""
+    began = time.monotonic()
     job = begin(session, fence)
     if job is None:
         return None
@@ -68,5 +104,8 @@ def load(session: Session, fence: Fence) -> Work | None:
         intent=job.intent,
         route=job.route,
         attempts=job.attempts,
+        starts=job.starts,
+        began=began,
         deadline=time.monotonic() + float(remaining_s),
+        run_limit_s=run_limit_s,
     )

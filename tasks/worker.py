@@ -4,13 +4,16 @@ import random
 from typing import Any
 
 import structlog
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from config.minds import minds_or_exit
 from tasks.compress import chosen_compressor
 from tasks.compression.compressor import warm
 from tasks.compression.errors import CompressionFailed
+from tasks.drain import Drain
 from tasks.heartbeat import stopping
+from tasks.listener import StopListener
 from tasks.reconcile import Reconciler
 
 log = structlog.get_logger(__name__)
@@ -20,8 +23,16 @@ minds_or_exit()
 
 
 @worker_ready.connect
-def _start_reconciler(**_: Any) -> None:
+def _start_threads(sender: Any, **_: Any) -> None:
     Reconciler().start()
+    StopListener().start()
+    if isinstance(sender.pool, ThreadPool):
+        worker_shutting_down.connect(_drain, weak=False)
+
+
+def _drain(**_: Any) -> None:
+    """A prefork pool has Celery's own soft shutdown; a pool of threads has none."""
+    Drain().start()
 
 
 @worker_process_init.connect

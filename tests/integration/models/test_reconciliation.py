@@ -1,18 +1,27 @@
 """What the reconciler finds, and what it leaves alone."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import update
 
 from models.jobs import Job
-from models.reconciliation import DEATHS_MAX, bury_dead, end_all_overdue, take_due
+from models.marker import adopt_marker
+from models.reconciliation import (
+    DEATHS_MAX,
+    bury_dead,
+    end_all_overdue,
+    take_due,
+    unpublished,
+)
 from models.session import unit_of_work
 from models.transitions import Fence, begin, now
 
 from .conftest import MakeJob, advance, own, read
 
 MANY = 10_000
+AT_ONCE = timedelta(0)
 
 
 def change(job_id: str, **columns: object) -> None:
@@ -60,7 +69,7 @@ def test_a_dead_run_is_given_up_and_its_stage_queued_under_a_new_epoch(make_job:
     fence = own(job_id, "intent")
     change(job_id, lease_until=now())
     with unit_of_work() as session:
-        assert bury_dead(session, MANY) >= 1
+        assert bury_dead(session, MANY, AT_ONCE) >= 1
     job = read(job_id)
     assert (job.slot, job.epoch, job.deaths, job.run_token) == ("queued", 2, 1, None)
     assert taken(job_id) == [(2, "intent")]
@@ -72,7 +81,7 @@ def test_a_run_that_beats_is_left_alone(make_job: MakeJob) -> None:
     job_id = make_job()
     own(job_id, "intent")
     with unit_of_work() as session:
-        bury_dead(session, MANY)
+        bury_dead(session, MANY, AT_ONCE)
     assert (read(job_id).slot, read(job_id).epoch) == ("running", 1)
 
 
@@ -83,7 +92,7 @@ def test_a_stage_that_kills_its_workers_fails_as_poison(make_job: MakeJob) -> No
             assert begin(session, Fence(job_id, epoch, "intent", uuid4())) is not None
         change(job_id, lease_until=now())
         with unit_of_work() as session:
-            bury_dead(session, MANY)
+            bury_dead(session, MANY, AT_ONCE)
     job = read(job_id)
     assert job.status == "failed"
     assert job.error is not None
@@ -109,7 +118,50 @@ def test_several_at_once_raise_an_epoch_once(make_job: MakeJob, together: Any) -
 
     def bury() -> None:
         with unit_of_work() as session:
-            bury_dead(session, MANY)
+            bury_dead(session, MANY, AT_ONCE)
 
     together(6, bury)
     assert (read(job_id).epoch, read(job_id).deaths) == (2, 1)
+
+
+def test_nobody_is_given_up_just_after_the_database_has_come_back(make_job: MakeJob) -> None:
+    job_id = make_job()
+    own(job_id, "intent")
+    change(job_id, lease_until=now())
+    with unit_of_work() as session:
+        bury_dead(session, MANY, timedelta(days=1))
+    assert (read(job_id).slot, read(job_id).epoch) == ("running", 1)
+
+
+def test_a_message_that_could_not_be_published_stays_due_and_its_lease_as_long(
+    make_job: MakeJob,
+) -> None:
+    job_id = make_job()
+    for _ in range(5):
+        change(job_id, queue_lease_until=now())
+        assert taken(job_id)
+        with unit_of_work() as session:
+            unpublished(session, [job_id])
+    assert read(job_id).queue_lease_s == 30
+
+
+def test_a_death_in_generate_is_counted_as_perhaps_paid_in_vain(make_job: MakeJob) -> None:
+    job_id = make_job()
+    advance(job_id, "generate")
+    own(job_id, "generate")
+    change(job_id, lease_until=now())
+    with unit_of_work() as session:
+        bury_dead(session, MANY, AT_ONCE)
+    assert read(job_id).paid_duplicates == 1
+
+
+def test_an_emptied_broker_ends_every_queue_lease_once(make_job: MakeJob, together: Any) -> None:
+    job_id = make_job()
+
+    def adopt() -> int | None:
+        with unit_of_work() as session:
+            return adopt_marker(session, "another run:another marker")
+
+    assert sorted(together(6, adopt), key=str)[-5:] == [None] * 5
+    assert taken(job_id) == [(1, "intent")]
+    assert adopt() is None

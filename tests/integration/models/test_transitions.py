@@ -1,6 +1,7 @@
 """The fences: what a transition demands, and what it leaves behind, on the real SQL."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,13 +15,17 @@ from models.jobs import STAGES, Job
 from models.session import unit_of_work
 from models.transitions import (
     Fence,
+    adopt,
     begin,
+    cancel,
     checkpoint,
     complete,
     end_overdue,
     extend_leases,
     fail,
+    hand_back,
     now,
+    save_partial,
     wait,
 )
 
@@ -246,3 +251,71 @@ def test_only_one_of_many_runs_begins_a_stage(make_job: MakeJob, together: Any) 
     job_id = make_job()
     begun = together(8, lambda: try_begin(Fence(job_id, 1, "intent", uuid4())))
     assert sorted(begun) == [False] * 7 + [True]
+
+
+def give_up(job_id: str) -> None:
+    """What the reconciler does with a run whose lease ran out."""
+    change(job_id, slot="queued", run_token=None, queue_lease_until=now(), epoch=Job.epoch + 1)
+
+
+def test_a_late_owner_adopts_what_nobody_has_begun_since(make_job: MakeJob) -> None:
+    job_id = make_job()
+    late = own(job_id, "intent")
+    starts = read(job_id).starts
+    give_up(job_id)
+    with unit_of_work() as session:
+        epoch = adopt(session, late, starts)
+        assert epoch == 2
+        assert checkpoint(session, replace(late, epoch=epoch), DONE, {"intent": "coding"})
+    assert (read(job_id).stage, read(job_id).epoch) == ("compress", 2)
+    assert not try_begin(Fence(job_id, 2, "intent", uuid4()))
+
+
+def test_a_late_owner_is_refused_once_another_run_has_begun(make_job: MakeJob) -> None:
+    job_id = make_job()
+    late = own(job_id, "intent")
+    starts = read(job_id).starts
+    give_up(job_id)
+    other = own(job_id, "intent", epoch=2)
+    with unit_of_work() as session:
+        assert wait(session, other, timedelta(seconds=60), counts=True)
+    with unit_of_work() as session:
+        assert adopt(session, late, starts) is None
+
+
+def test_a_run_handed_back_is_due_at_once_and_no_death(make_job: MakeJob) -> None:
+    job_id = make_job()
+    fence = own(job_id, "intent")
+    with unit_of_work() as session:
+        assert hand_back(session, [fence.token]) == 1
+    job = read(job_id)
+    assert (job.slot, job.epoch, job.deaths) == ("queued", 1, 0)
+    assert not attempt("checkpoint", fence)
+    assert try_begin(Fence(job_id, 1, "intent", uuid4()))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_cancelled_job_ends_at_once_and_takes_no_more_writes(
+    make_job: MakeJob, stage: str
+) -> None:
+    job_id = make_job()
+    advance(job_id, stage)
+    fence = own(job_id, stage)
+    with unit_of_work() as session:
+        assert cancel(session, job_id)
+    with unit_of_work() as session:
+        assert not cancel(session, job_id)
+        assert adopt(session, fence, read(job_id).starts) is None
+    assert not any(attempt(write, fence) for write in WRITES)
+    assert (read(job_id).status, answers(job_id)) == ("cancelled", 0)
+
+
+def test_a_cancelled_job_keeps_what_was_generated(make_job: MakeJob) -> None:
+    job_id = make_job()
+    advance(job_id, "generate")
+    fence = own(job_id, "generate")
+    with unit_of_work() as session:
+        assert save_partial(session, fence, "Half an ans")
+        assert cancel(session, job_id)
+        assert not save_partial(session, fence, "Half an answer, too late")
+    assert read(job_id).partial == "Half an ans"

@@ -1,0 +1,69 @@
+"""Crash points: places where a test may let this process die, as if it had been killed there.
+
+`CRASH_AT=<stage>.<point>` arms one; it kills once, which the file `CRASH_ONCE` remembers. Points:
+before and after begin, checkpoint, publish (of the next stage's message) and ack.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Task
+from celery.signals import after_task_publish, before_task_publish
+from celery.worker.request import Request
+
+from config.settings import get_settings
+from models.jobs import STAGES
+
+
+def point(stage: str, name: str) -> None:
+    """Die here, without a word to anybody, if this point is armed and has not killed yet."""
+    settings = get_settings()
+    if settings.crash_at != f"{stage}.{name}" or settings.crash_once is None:
+        return
+    if _first(settings.crash_once):
+        os._exit(137)
+
+
+def _first(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+class CrashingRequest(Request):  # type: ignore[misc]
+    """A request that may die around its acknowledgement."""
+
+    def acknowledge(self) -> None:
+        point(self.task_name, "before_ack")
+        super().acknowledge()
+        point(self.task_name, "after_ack")
+
+
+class CrashingTask(Task):  # type: ignore[misc]
+    """A task whose requests may die so."""
+
+    Request = f"{__name__}:CrashingRequest"
+
+
+def task_class() -> type[Task]:
+    """The class of the stages' tasks: Celery's own, unless a crash point is armed."""
+    return CrashingTask if os.environ.get("CRASH_AT") else Task
+
+
+def _publisher(next_stage: str) -> str:
+    return STAGES[STAGES.index(next_stage) - 1]
+
+
+@before_task_publish.connect
+def _before_publish(sender: str, **_: Any) -> None:
+    if sender in STAGES[1:]:
+        point(_publisher(sender), "before_publish")
+
+
+@after_task_publish.connect
+def _after_publish(sender: str, **_: Any) -> None:
+    if sender in STAGES[1:]:
+        point(_publisher(sender), "after_publish")

@@ -1,0 +1,35 @@
+"""SIGTERM to a worker of threads: finish what can be finished, hand back the rest, and go.
+
+Celery's threads pool waits for its threads without limit, and a PaaS kills after 30 s.
+"""
+
+import os
+import threading
+import time
+from typing import Final
+
+import structlog
+
+from models.errors import DatabaseUnavailable
+from tasks.heartbeat import hand_all_back, stopping
+
+HAND_BACK_AFTER_S: Final = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+class Drain(threading.Thread):
+    """Started when the shutdown begins; ends the process if it is still there at the limit."""
+
+    def __init__(self) -> None:
+        super().__init__(name="drain", daemon=True)
+
+    def run(self) -> None:
+        stopping.set()
+        log.info("draining", limit_s=HAND_BACK_AFTER_S)
+        time.sleep(HAND_BACK_AFTER_S)
+        try:
+            log.warning("handed back", jobs=hand_all_back())
+        except DatabaseUnavailable as error:
+            log.warning("not handed back, their leases run out", error=str(error))
+        os._exit(0)

@@ -1,0 +1,43 @@
+"""Hears, in a worker, which jobs are not wanted any more."""
+
+import threading
+
+import redis
+import structlog
+
+from config.settings import get_settings
+from tasks.heartbeat import stop_job, stopping
+from tasks.stop import CHANNEL
+
+log = structlog.get_logger(__name__)
+
+
+class StopListener(threading.Thread):
+    """Listens in a worker, and stops the runs of the jobs that are named."""
+
+    def __init__(self) -> None:
+        super().__init__(name="stop-listener", daemon=True)
+
+    def run(self) -> None:
+        while not stopping.is_set():
+            try:
+                self._listen()
+            except redis.RedisError as error:
+                log.warning("stop listener waits for Redis", error=type(error).__name__)
+                stopping.wait(2)
+
+    def _listen(self) -> None:
+        # No timeout of its own: redis-py's default breaks a read that blocks for longer.
+        client = redis.Redis.from_url(
+            get_settings().redis_url.get_secret_value(),
+            socket_timeout=None,
+            socket_connect_timeout=2,
+            health_check_interval=10,
+            decode_responses=True,
+        )
+        with client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+            channel.subscribe(CHANNEL)
+            while not stopping.is_set():
+                message = channel.get_message(timeout=1)
+                if message:
+                    stop_job(str(message["data"]))

@@ -1,0 +1,37 @@
+"""The broker's marker: a random value in Redis by which its emptying is noticed."""
+
+from functools import lru_cache
+from typing import Final
+from uuid import uuid4
+
+import redis
+
+from config.settings import get_settings
+
+KEY: Final = "trimind:marker"
+TIMEOUT_S: Final = 2.0
+
+
+def seen_marker() -> str | None:
+    """The broker's run id and its marker, set anew where it is missing; None: it has no marker.
+
+    Only Redis has one; elsewhere the queue leases notice a loss. A restarted Redis has another run
+    id, and may have lost the last second of its log. Raises redis.RedisError where it is away.
+    """
+    if not get_settings().broker.startswith("redis"):
+        return None
+    client = _redis()
+    # First set, then read: with the other order a second flush between the two would stay hidden.
+    client.set(KEY, uuid4().hex, nx=True)
+    run_id = client.info("server")["run_id"]
+    return f"{run_id}:{client.get(KEY)!s}"
+
+
+@lru_cache(maxsize=1)
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(
+        get_settings().broker,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        decode_responses=True,
+    )

@@ -1,0 +1,31 @@
+"""Tell the workers that a job is not wanted any more; best effort, since its fence decides."""
+
+from functools import lru_cache
+from typing import Final
+
+import redis
+import structlog
+
+from config.settings import get_settings
+
+CHANNEL: Final = "trimind:stop"
+TIMEOUT_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+def announce(job_id: str) -> None:
+    """Say that a job was cancelled. A worker that misses it learns of it by its next write."""
+    try:
+        _publisher().publish(CHANNEL, job_id)
+    except redis.RedisError as error:
+        log.warning("stop not announced", job_id=job_id, error=type(error).__name__)
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> redis.Redis:
+    return redis.Redis.from_url(
+        get_settings().redis_url.get_secret_value(),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+    )
