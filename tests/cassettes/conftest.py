@@ -227,7 +227,7 @@ def _without_headers(request: Request) -> Request:
 
 def _clean(response: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in response["headers"].items() if k.lower() in KEPT_HEADERS}
-    body = re.sub(rb'"[^"]*\.gguf"', b'"model.gguf"', response["body"]["string"])
+    body = re.sub(rb'"[^"]*\.gguf"', b'"model"', response["body"]["string"])
     return {**response, "headers": kept, "body": {"string": body}}
 
 

@@ -21,7 +21,7 @@ CREDENTIAL = re.compile(
 )
 PATH = re.compile(
     r"(?<![\w/.:])/(?:app|builds?|etc|home|mnt|opt|private|root|srv|tmp|usr|Users|var|work)/"
-    r"|\b[A-Z]:\\|[/\\][^"]*\.gguf\b|site-packages"
+    r"|\b[A-Z]:\\|\.gguf\b|site-packages"
 )
 
 
