@@ -34,7 +34,6 @@ from deploy.embedded.supervisor import Supervisor
 from models.transitions import Fence
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
-from tasks.resilience.breaker import reset_all
 from tasks.work import Work
 
 CASSETTES = Path(__file__).parents[2] / "cassettes"
@@ -183,7 +182,6 @@ def target(
     if server.protocol in BASE_PATHS:
         monkeypatch.setenv(f"{server.protocol.upper()}_API_BASE", server.url)
     get_settings.cache_clear()
-    reset_all()
     yield target_of(f"{server.protocol}/{server.model}")
     get_settings.cache_clear()
 

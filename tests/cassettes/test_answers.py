@@ -9,8 +9,6 @@ from models.tracks import Turn
 from tasks.llm.context import fit
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
-from tasks.llm.route import walk
-from tasks.policies import GENERATE
 from tasks.work import Work
 
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
@@ -85,17 +83,3 @@ def test_text_of_any_script_arrives_as_it_was_sent(
     assert text in json.dumps(body(vcr), ensure_ascii=False)
     assert any(ord(letter) > 127 for letter in made.text)
     assert "\N{REPLACEMENT CHARACTER}" not in made.text
-
-
-def test_a_route_of_one_model_is_served_by_it(protocol: str, target: Target, work: Work) -> None:
-    messages = fit("Be brief.", [], "Hello!", input_tokens=2000, history_tokens=0)
-
-    answered = walk(
-        (target.name,),
-        lambda to: stream(to, messages, work, limit_s=60, temperature=0, max_tokens=60),
-        GENERATE,
-    )
-
-    assert answered.model == target.name
-    assert answered.completion.text.strip()
-    assert answered.tried == []

@@ -8,9 +8,7 @@ import pytest
 from models.errors import ContextTooLong, ProviderRejected
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
-from tasks.llm.route import walk
 from tasks.nlu.asked import classify
-from tasks.policies import GENERATE
 from tasks.work import Work
 
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
@@ -27,13 +25,6 @@ def test_a_message_that_exceeds_the_context_is_too_long(
         stream(target, LONG, work, limit_s=60, max_tokens=5)
 
     assert refused.value.message == f"The message is too long for {target.name}."
-
-
-def test_a_route_whose_only_model_is_too_small_says_so(
-    embedded_protocol: str, target: Target, work: Work
-) -> None:
-    with pytest.raises(ContextTooLong):
-        walk((target.name,), lambda to: stream(to, LONG, work, limit_s=60, max_tokens=5), GENERATE)
 
 
 def test_a_wrong_key_is_refused_and_not_repeated(

@@ -14,7 +14,6 @@ from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
 from models.transitions import Fence
 from tasks.llm.models import Target
-from tasks.resilience.breaker import reset_all
 from tasks.work import Work
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -32,11 +31,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setenv("SHARED_SECRET", "s" * 32)
     for cached in (get_settings, get_minds):
         cached.cache_clear()
-    reset_all()
     yield monkeypatch
     for cached in (get_settings, get_minds):
         cached.cache_clear()
-    reset_all()
 
 
 @pytest.fixture

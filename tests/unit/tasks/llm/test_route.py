@@ -1,6 +1,6 @@
 """Walking a route: who is asked, in which order, and what is said when nobody answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,6 +20,7 @@ from tasks.llm.gateway import Completion
 from tasks.llm.models import Target
 from tasks.llm.route import walk
 from tasks.policies import GENERATE
+from tasks.resilience.breaker import reset_all
 
 OPENAI, CLAUDE, GEMINI = "openai/gpt-5.4", "anthropic/claude-sonnet-4-6", "gemini/gemini-2.5-pro"
 ROUTE = (OPENAI, CLAUDE, GEMINI)
@@ -28,8 +29,11 @@ DONE = Completion("Done.", "stop", 1, 1, Decimal(0), 1)
 
 
 @pytest.fixture(autouse=True)
-def _settings(settings: pytest.MonkeyPatch) -> None:
-    """No server, closed breakers."""
+def _closed_breakers(settings: pytest.MonkeyPatch) -> Iterator[None]:
+    """No server, and every breaker closed; what fails here is forgotten."""
+    reset_all()
+    yield
+    reset_all()
 
 
 def asking(errors: dict[str, TrimindError], asked: list[str]) -> Callable[[Target], Completion]:
