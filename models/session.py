@@ -40,7 +40,10 @@ def get_engine() -> Engine:
     """The engine of this process, made at first use, so that no fork shares a connection."""
     settings = get_settings()
     return create_engine(
-        settings.database_url.get_secret_value(), **engine_options(settings.database_pool)
+        settings.database_url.get_secret_value(),
+        # Whoever works here tries again by itself, so that no connection is asked for its health
+        # before each use: that would cost as much as the work.
+        **{**engine_options(settings.database_pool), "pool_pre_ping": False},
     )
 
 

@@ -12,6 +12,7 @@ first, and the caller drops his work. The session's owner commits.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -19,8 +20,12 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Executable,
+    Float,
+    Table,
     and_,
+    bindparam,
     case,
+    extract,
     func,
     literal,
     or_,
@@ -38,6 +43,22 @@ QUEUE_LEASE_S: Final = 30
 now = func.clock_timestamp
 
 
+jobs = cast(Table, Job.__table__)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a stage that has begun is told of its job; `remaining_s` until the deadline."""
+
+    mind: str
+    message: str
+    prompt: str | None
+    intent: str | None
+    attempts: int
+    starts: int
+    remaining_s: float
+
+
 @dataclass(frozen=True)
 class Fence:
     """Which run of which stage of which job a write belongs to."""
@@ -46,6 +67,15 @@ class Fence:
     epoch: int
     stage: str
     token: UUID
+
+    def values(self) -> dict[str, Any]:
+        """Its parts, as the parameters of a statement."""
+        return {
+            "job_id": self.job_id,
+            "at_epoch": self.epoch,
+            "at_stage": self.stage,
+            "token": self.token,
+        }
 
     def owned(self) -> ColumnElement[bool]:
         """True of the job's row while this run owns the stage."""
@@ -58,37 +88,54 @@ class Fence:
         )
 
 
-def begin(session: Session, fence: Fence) -> Job | None:
+def begin(session: Session, fence: Fence) -> Begun | None:
     """Own the stage, unless its message is stale, doubled or late: then None.
 
     A begin that is tried again with the same token is the same begin. A job whose deadline has
     passed is not begun but ended here, unless its answer only has to be stored.
     """
-    again = and_(Job.slot == "running", Job.run_token == fence.token)
-    job = session.scalar(
-        update(Job)
+    values = {**fence.values(), "note": {fence.stage: {"status": "running"}}}
+    row = session.execute(_begin_statement(), values).one_or_none()
+    if row is None:
+        end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
+        return None
+    return Begun(*row)
+
+
+@lru_cache(maxsize=1)
+def _begin_statement() -> Executable:
+    """Built once: building it costs more CPU than running it."""
+    again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
+    return (
+        update(jobs)
         .where(
-            Job.id == fence.job_id,
-            Job.epoch == fence.epoch,
-            Job.stage == fence.stage,
-            or_(Job.slot == "queued", again),
-            or_(Job.expires_at > now(), Job.stage == "persist"),
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.epoch == bindparam("at_epoch"),
+            jobs.c.stage == bindparam("at_stage"),
+            or_(jobs.c.slot == "queued", again),
+            or_(jobs.c.expires_at > now(), jobs.c.stage == "persist"),
+            Message.__table__.c.id == jobs.c.message_id,
         )
         .values(
             status="in_progress",
             slot="running",
-            run_token=fence.token,
+            run_token=bindparam("token"),
             lease_until=now() + LEASE,
             queue_lease_until=None,
-            starts=case((again, Job.starts), else_=Job.starts + 1),
-            started_at=func.coalesce(Job.started_at, now()),
-            stages=_noting(fence.stage, {"status": "running"}),
+            starts=case((again, jobs.c.starts), else_=jobs.c.starts + 1),
+            started_at=func.coalesce(jobs.c.started_at, now()),
+            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
         )
-        .returning(Job)
+        .returning(
+            jobs.c.mind,
+            Message.__table__.c.content,
+            jobs.c.prompt,
+            jobs.c.intent,
+            jobs.c.attempts,
+            jobs.c.starts,
+            extract("epoch", jobs.c.expires_at - now()).cast(Float),
+        )
     )
-    if job is None:
-        end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
-    return job
 
 
 def checkpoint(
@@ -98,22 +145,35 @@ def checkpoint(
 
     `line` goes to the receipt, `columns` are what later stages need.
     """
-    return _hits(
-        session,
-        update(Job)
-        .where(fence.owned())
+    statement = _checkpoint_statement(fence.stage, tuple(columns))
+    values = {**fence.values(), "note": {fence.stage: dict(line)}}
+    values |= {f"set_{name}": value for name, value in columns.items()}
+    return cast(CursorResult[Any], session.execute(statement, values)).rowcount == 1
+
+
+@lru_cache(maxsize=64)
+def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.epoch == bindparam("at_epoch"),
+            jobs.c.stage == bindparam("at_stage"),
+            jobs.c.run_token == bindparam("token"),
+            jobs.c.slot == "running",
+        )
         .values(
-            stage=after(fence.stage),
+            stage=after(stage),
             slot="queued",
             queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
             queue_lease_s=QUEUE_LEASE_S,
             attempts=0,
             deaths=0,
             partial=None,
-            stages=_noting(fence.stage, line),
+            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **_no_owner(),
-            **columns,
-        ),
+            **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
+        )
     )
 
 

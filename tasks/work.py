@@ -5,12 +5,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import extract, select
 from sqlalchemy.orm import Session
 
-from models.conversations import Message
-from models.jobs import Job
-from models.transitions import Fence, begin, now
+from models.transitions import Fence, begin
 
 
 class Draft:
@@ -47,7 +44,6 @@ class Work:
     message: str
     prompt: str | None
     intent: str | None
-    route: dict[str, Any] | None
     attempts: int
     starts: int
     began: float
@@ -91,21 +87,15 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
     job = begin(session, fence)
     if job is None:
         return None
-    message, remaining_s = session.execute(
-        select(Message.content, extract("epoch", Job.expires_at - now()))
-        .join(Job, Job.message_id == Message.id)
-        .where(Job.id == job.id)
-    ).one()
     return Work(
         fence=fence,
         mind=job.mind,
-        message=message,
+        message=job.message,
         prompt=job.prompt,
         intent=job.intent,
-        route=job.route,
         attempts=job.attempts,
         starts=job.starts,
         began=began,
-        deadline=time.monotonic() + float(remaining_s),
+        deadline=time.monotonic() + job.remaining_s,
         run_limit_s=run_limit_s,
     )
