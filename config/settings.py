@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SHARED_SECRET_MIN_CHARS: Final = 32
@@ -70,6 +70,13 @@ class Settings(BaseSettings):
     deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
 
+    # Recovery: how long an owner and a message are believed, and how often somebody looks
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 30
+    beat_s: Annotated[float, Field(gt=0)] = 10
+    queue_lease_s: Annotated[int, Field(ge=2, le=3600)] = 30
+    reconcile_every_s: Annotated[float, Field(ge=0.1, le=60)] = 2
+    drain_s: Annotated[float, Field(ge=0, le=25)] = 20
+
     # Processes
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
@@ -122,6 +129,13 @@ class Settings(BaseSettings):
     def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[^:\s]+:\S{8,}", value.get_secret_value()):
             raise ValueError("is not user:password with a password of at least 8 characters")
+        return value
+
+    @field_validator("beat_s")
+    @classmethod
+    def _two_beats_a_lease(cls, value: float, info: ValidationInfo) -> float:
+        if value >= info.data.get("lease_s", value * 3) / 2:
+            raise ValueError("is not less than half of LEASE_S: one missed beat would lose a lease")
         return value
 
     @property

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from models.conversations import Message
 from models.jobs import Job
-from models.transitions import LEASE, QUEUE_LEASE_S, end_overdue, finished, now, paid_in_vain
+from models.leases import lease, queue_lease_s
+from models.transitions import end_overdue, finished, now, paid_in_vain
 
 QUEUE_LEASE_MAX_S: Final = 3600
 DEATHS_MAX: Final = 5
@@ -35,14 +36,14 @@ def end_all_overdue(session: Session, limit: int) -> int:
     return end_overdue(session, _some(Job.expires_at <= now(), limit))
 
 
-def bury_dead(session: Session, limit: int, settled: timedelta = LEASE) -> int:
+def bury_dead(session: Session, limit: int, settled: timedelta | None = None) -> int:
     """Give up the runs whose lease ran out: a new epoch, queued at once; how many there were.
 
     After five deaths at one stage the job has failed: it kills whoever touches it (`poison`).
-    Nobody is judged before the database has been up for `settled`: after an outage every lease
-    looks expired, and its owner gets the time to beat.
+    Nobody is judged before the database has been up for `settled`, by default a lease's length:
+    after an outage every lease looks expired, and its owner gets the time to beat.
     """
-    up = now() - func.pg_postmaster_start_time() >= settled
+    up = now() - func.pg_postmaster_start_time() >= (lease() if settled is None else settled)
     ran_out = and_(Job.slot == "running", Job.lease_until <= now(), up)
     last = Job.deaths + 1 >= DEATHS_MAX
     error = func.jsonb_build_object(
@@ -73,7 +74,7 @@ def bury_dead(session: Session, limit: int, settled: timedelta = LEASE) -> int:
             run_token=None,
             lease_until=None,
             queue_lease_until=now(),  # due at once: `take_due` publishes it
-            queue_lease_s=QUEUE_LEASE_S // 2,
+            queue_lease_s=queue_lease_s() // 2,
         )
         .returning(Job.id)
     ).all()
@@ -90,7 +91,7 @@ def take_due(session: Session, limit: int) -> list[Due]:
     due = or_(lost, and_(Job.slot == "waiting", Job.next_attempt_at <= now()))
     seconds = case(
         (Job.slot == "queued", func.least(Job.queue_lease_s * 2, QUEUE_LEASE_MAX_S)),
-        else_=QUEUE_LEASE_S,
+        else_=queue_lease_s(),
     )
     rows = session.execute(
         update(Job)
@@ -113,7 +114,7 @@ def unpublished(session: Session, job_ids: Collection[str]) -> None:
         .where(Job.id.in_(job_ids), Job.slot == "queued", Job.queue_lease_until > now())
         .values(
             queue_lease_until=now(),
-            queue_lease_s=func.greatest(Job.queue_lease_s // 2, QUEUE_LEASE_S // 2),
+            queue_lease_s=func.greatest(Job.queue_lease_s // 2, queue_lease_s() // 2),
         )
     )
 

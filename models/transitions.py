@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -36,9 +36,7 @@ from sqlalchemy.orm import Session
 from models.conversations import Conversation, Message
 from models.ids import new_id
 from models.jobs import Job, after
-
-LEASE: Final = timedelta(seconds=30)
-QUEUE_LEASE_S: Final = 30
+from models.leases import lease, queue_lease, queue_lease_s
 
 now = func.clock_timestamp
 
@@ -120,7 +118,7 @@ def _begin_statement() -> Executable:
             status="in_progress",
             slot="running",
             run_token=bindparam("token"),
-            lease_until=now() + LEASE,
+            lease_until=now() + lease(),
             queue_lease_until=None,
             starts=case((again, jobs.c.starts), else_=jobs.c.starts + 1),
             started_at=func.coalesce(jobs.c.started_at, now()),
@@ -165,8 +163,8 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
         .values(
             stage=after(stage),
             slot="queued",
-            queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
-            queue_lease_s=QUEUE_LEASE_S,
+            queue_lease_until=now() + queue_lease(),
+            queue_lease_s=queue_lease_s(),
             attempts=0,
             deaths=0,
             partial=None,
@@ -195,7 +193,7 @@ def adopt(session: Session, fence: Fence, starts: int) -> int | None:
         .values(
             slot="running",
             run_token=fence.token,
-            lease_until=now() + LEASE,
+            lease_until=now() + lease(),
             starts=Job.starts + 1,
             paid_duplicates=func.greatest(Job.paid_duplicates - paid_in_vain(), 0),
         )
@@ -213,7 +211,7 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
         .values(
             slot="queued",
             queue_lease_until=now(),
-            queue_lease_s=QUEUE_LEASE_S // 2,
+            queue_lease_s=queue_lease_s() // 2,
             paid_duplicates=Job.paid_duplicates + paid_in_vain(),
             **_no_owner(),
         ),
@@ -305,7 +303,7 @@ def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
     owned = session.scalars(
         update(Job)
         .where(Job.run_token.in_(tokens), Job.slot == "running")
-        .values(lease_until=now() + LEASE)
+        .values(lease_until=now() + lease())
         .returning(Job.run_token)
     )
     return {token for token in owned if token is not None}

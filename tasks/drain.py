@@ -6,14 +6,12 @@ Celery's threads pool waits for its threads without limit, and a PaaS kills afte
 import os
 import threading
 import time
-from typing import Final
 
 import structlog
 
+from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from tasks.heartbeat import hand_all_back, stopping
-
-HAND_BACK_AFTER_S: Final = 20.0
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +24,9 @@ class Drain(threading.Thread):
 
     def run(self) -> None:
         stopping.set()
-        log.info("draining", limit_s=HAND_BACK_AFTER_S)
-        time.sleep(HAND_BACK_AFTER_S)
+        limit_s = get_settings().drain_s
+        log.info("draining", limit_s=limit_s)
+        time.sleep(limit_s)
         try:
             log.warning("handed back", jobs=hand_all_back())
         except DatabaseUnavailable as error:

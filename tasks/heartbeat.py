@@ -9,12 +9,12 @@ from uuid import UUID
 
 import structlog
 
+from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.session import unit_of_work
 from models.transitions import extend_leases, hand_back, save_partial
 from tasks.work import Work
 
-BEAT_S: Final = 10.0
 SAVE_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
@@ -104,12 +104,13 @@ def _ensure_thread() -> None:
 
 def _beat_for_ever() -> None:
     """It goes on while the process drains: its runs are still owned."""
+    beat_s = get_settings().beat_s
     beaten = time.monotonic()
     while True:
-        time.sleep(SAVE_S)
+        time.sleep(min(SAVE_S, beat_s))
         try:
             save_drafts()
-            if time.monotonic() - beaten >= BEAT_S:
+            if time.monotonic() - beaten >= beat_s:
                 beat()
                 beaten = time.monotonic()
         except DatabaseUnavailable as error:

@@ -16,7 +16,8 @@ from models.conversations import Message, create_conversation, find_conversation
 from models.errors import InvalidRequest, NotFound
 from models.ids import new_id
 from models.jobs import STAGES, Job
-from models.transitions import QUEUE_LEASE_S, now
+from models.leases import queue_lease, queue_lease_s
+from models.transitions import now
 from tasks.celery import app
 
 TITLE_CHARS: Final = 60
@@ -70,7 +71,8 @@ def accept(session: Session, submission: Submission) -> Job:
         message_id=message.id,
         mind=mind,
         meta=submission.metadata,
-        queue_lease_until=now() + timedelta(seconds=QUEUE_LEASE_S),
+        queue_lease_until=now() + queue_lease(),
+        queue_lease_s=queue_lease_s(),
         expires_at=now() + timedelta(seconds=get_settings().deadline_s),
     )
     session.add(message)

@@ -12,18 +12,18 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from config.settings import get_settings
 from models.counters import count
 from models.errors import DatabaseUnavailable
+from models.leases import lease
 from models.marker import adopt_marker
 from models.reconciliation import bury_dead, end_all_overdue, take_due, unpublished
 from models.session import unit_of_work
-from models.transitions import LEASE
 from tasks.celery import app
 from tasks.heartbeat import stopping
 from tasks.marker import seen_marker
 from tasks.pipeline import dispatch, is_long
 
-EVERY_S: Final = 2.0
 BATCH: Final = 200
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,8 @@ class Reconciler(threading.Thread):
         self._database_since: float | None = None
 
     def run(self) -> None:
-        while not stopping.wait(EVERY_S * random.uniform(0.7, 1.3)):  # noqa: S311 (jitter)
+        every_s = get_settings().reconcile_every_s
+        while not stopping.wait(every_s * random.uniform(0.7, 1.3)):  # noqa: S311 (jitter)
             try:
                 self._once()
             except DatabaseUnavailable as error:
@@ -50,7 +51,7 @@ class Reconciler(threading.Thread):
         now = time.monotonic()
         self._database_since = self._database_since or now
         # This process may have been cut off while the others beat: it waits one lease's length.
-        settled = now - self._database_since >= LEASE.total_seconds()
+        settled = now - self._database_since >= lease().total_seconds()
         reconcile_ends(bury=settled)
         if broker_answers():
             notice_emptied_broker()

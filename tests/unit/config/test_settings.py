@@ -136,3 +136,9 @@ def test_importing_the_whole_program_overrides_no_real_key() -> None:
         check=False,
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_a_lease_is_long_enough_for_two_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEASE_S", "19")
+    with pytest.raises(SettingsError, match="BEAT_S: is not less than half of LEASE_S"):
+        read_settings()
