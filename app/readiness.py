@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings, get_settings
 from models.database import current_version, newest_version
+from tasks.resilience.states import breaker_states
 
 TIMEOUT_S: Final = 2
 
@@ -27,6 +28,15 @@ def check_all() -> dict[str, str]:
     with ThreadPoolExecutor(len(checks)) as threads:
         states = {name: threads.submit(check, settings) for name, check in checks.items()}
     return {name: state.result() for name, state in states.items()}
+
+
+def show_breakers() -> dict[str, str]:
+    """The state of each breaker that the fleet shares; none where Redis is away. An open one makes
+    nothing unready: its jobs wait, and others go on."""
+    try:
+        return {breaker.name: breaker.state for breaker in breaker_states()}
+    except RedisError:
+        return {}
 
 
 def check_database(settings: Settings) -> str:

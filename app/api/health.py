@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.answers import answer
 from app.openapi import problems
-from app.readiness import check_all
+from app.readiness import check_all, show_breakers
 
 api = APIBlueprint(
     "health",
@@ -36,6 +36,10 @@ class Readiness(BaseModel):
     checks: dict[str, Literal["ok", "unavailable", "schema_outdated"]] = Field(
         description="`database` (its schema too), `redis`, and `broker` where it is another."
     )
+    breakers: dict[str, Literal["closed", "open", "half-open"]] = Field(
+        default={},
+        description="Breakers that the fleet shares, once they failed. None makes it unready.",
+    )
 
 
 @api.get("/healthz", responses={200: Health})
@@ -57,5 +61,9 @@ def readyz() -> Response:
     Asks each dependency, none for longer than two seconds; 503 unless all are well."""
     checks = check_all()
     ready = all(state == "ok" for state in checks.values())
-    body = {"status": "ok" if ready else "unavailable", "checks": checks}
+    body = {
+        "status": "ok" if ready else "unavailable",
+        "checks": checks,
+        "breakers": show_breakers() if checks["redis"] == "ok" else {},
+    }
     return answer(Readiness.model_validate(body), 200 if ready else 503)

@@ -3,40 +3,23 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import pybreaker
+import redis
 import structlog
 
-from models.errors import CircuitOpen, PermanentError
+from models.errors import CircuitOpen
 from tasks.policies import BreakerPolicy
+from tasks.resilience import board
+from tasks.resilience.call import Call
+from tasks.resilience.circuit import Circuit
+from tasks.resilience.fleet import FleetCircuit
+from tasks.resilience.local import LocalCircuit
 
 log = structlog.get_logger(__name__)
 
-_breakers: dict[str, pybreaker.CircuitBreaker] = {}
+_circuits: dict[str, Circuit] = {}
 _lock = threading.Lock()
-
-
-class _Logged(pybreaker.CircuitBreakerListener):
-    def state_change(
-        self, cb: pybreaker.CircuitBreaker, old_state: object, new_state: object
-    ) -> None:
-        log.warning("breaker changed", breaker=cb.name, state=getattr(new_state, "name", None))
-
-
-def breaker(name: str, policy: BreakerPolicy) -> pybreaker.CircuitBreaker:
-    """The breaker of this name, made at first use; a refused request (4xx) does not count."""
-    with _lock:
-        if name not in _breakers:
-            _breakers[name] = pybreaker.CircuitBreaker(
-                fail_max=policy.failures,
-                reset_timeout=policy.reset_s,
-                exclude=[PermanentError],
-                listeners=[_Logged()],
-                name=name,
-                throw_new_error_on_trip=False,
-            )
-        return _breakers[name]
 
 
 @contextmanager
@@ -45,26 +28,45 @@ def guarded(name: str, policy: BreakerPolicy) -> Iterator[None]:
 
     Raises CircuitOpen, with the seconds until the next probe, where the call must not be made.
     """
-    circuit = breaker(name, policy)
+    call = Call(name, _circuit(name, policy), policy)
     try:
-        with circuit.calling():
+        with call.guard().calling():
             yield
     except pybreaker.CircuitBreakerError as error:
         raise CircuitOpen(
-            f"{name} is failing; it is left alone for a while.", _rest(circuit)
-        ) from (error)
+            f"{name} is failing; it is left alone for a while.", call.wait_s
+        ) from error
+    finally:
+        call.end()
 
 
 def reset_all() -> None:
-    """Close every breaker of this process."""
+    """Close every breaker that this process knows: for the fleet too, unless Redis is away."""
+    for name in list(_circuits):
+        try:
+            reset(name)
+        except redis.RedisError as error:
+            log.info("breaker reset in this process only", breaker=name, error=str(error))
+
+
+def reset(name: str | None = None) -> int:
+    """Close a breaker, or all, for the fleet; how many Redis knew. Others see it within a second.
+
+    Raises redis.RedisError where Redis is away; those of this process are closed even so. Breakers
+    that are not shared stay as they are in other processes.
+    """
+    try:
+        return board.clear(name)
+    finally:
+        for known, circuit in list(_circuits.items()):
+            if name in (None, known):
+                circuit.reset()
+
+
+def _circuit(name: str, policy: BreakerPolicy) -> Circuit:
+    known = _circuits.get(name)
+    if known is not None:
+        return known
     with _lock:
-        for circuit in _breakers.values():
-            circuit.close()
-
-
-def _rest(circuit: pybreaker.CircuitBreaker) -> float:
-    opened = circuit._state_storage.opened_at
-    if opened is None:
-        return float(circuit.reset_timeout)
-    gone = (datetime.now(UTC) - opened).total_seconds()
-    return float(max(0.1, circuit.reset_timeout - gone))
+        made = FleetCircuit(name, policy) if policy.shared else LocalCircuit(name, policy)
+        return _circuits.setdefault(name, made)

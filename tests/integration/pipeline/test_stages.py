@@ -16,8 +16,10 @@ NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
-def closed_breakers(variables: SetVariables) -> None:
-    """No test inherits another one's failures, or its compressor."""
+def closed_breakers(variables: SetVariables, environment: dict[str, str]) -> None:
+    """No test inherits another one's failures, or its compressor; and none opens a breaker of the
+    workers, which share theirs in another database of the same server."""
+    variables(REDIS_URL=environment["REDIS_URL"].removesuffix("/0") + "/1")
     breaker.reset_all()
     compress.chosen_compressor.cache_clear()
 

@@ -1,21 +1,64 @@
-"""Breakers: open after failures in a row, closed again by a call that went well."""
+"""Breakers of one process: when they open, who may try again, and what counts."""
 
 import secrets
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from models.errors import CircuitOpen, ProviderRejected, ProviderUnavailable
-from tasks.policies import BreakerPolicy
+from models.errors import (
+    CircuitOpen,
+    ContextTooLong,
+    DatabaseUnavailable,
+    ProviderRejected,
+    ProviderUnavailable,
+    RateLimited,
+    Superseded,
+)
+from tasks.policies import PERSIST, BreakerPolicy
 from tasks.resilience.breaker import guarded
 
-LONG = BreakerPolicy(failures=3, reset_s=60)
+LONG = BreakerPolicy(failures=3, window_s=60, reset_s=60, shared=False)
+QUICK = replace(LONG, failures=1, reset_s=0.2)
+DATABASE = replace(PERSIST.breaker, reset_s=0.2)
+
+Until = Callable[..., None]
 
 
-def fail(name: str, policy: BreakerPolicy, error: Exception) -> None:
+def fail(name: str, policy: BreakerPolicy, error: BaseException) -> None:
     with pytest.raises(type(error)), guarded(name, policy):
         raise error
+
+
+def passes(name: str, policy: BreakerPolicy) -> bool:
+    try:
+        with guarded(name, policy):
+            return True
+    except CircuitOpen:
+        return False
+
+
+def open_until_due(name: str, policy: BreakerPolicy, until: Until) -> None:
+    """Open it, and wait until a probe may be made."""
+    for _ in range(policy.failures):
+        fail(name, policy, ProviderUnavailable("away"))
+    assert not passes(name, policy)
+    until(lambda: probes(name, policy))
+
+
+def probes(name: str, policy: BreakerPolicy) -> bool:
+    """Whether a call is let through; one that tells nothing, so that the next is a probe too."""
+    try:
+        with guarded(name, policy):
+            raise Superseded("cancelled")
+    except Superseded:
+        return True
+    except CircuitOpen:
+        return False
 
 
 @pytest.fixture
@@ -23,46 +66,115 @@ def name() -> str:
     return f"test-{secrets.token_hex(4)}"
 
 
-def test_it_opens_after_failures_in_a_row_and_says_when_it_lets_a_probe_through(name: str) -> None:
+@pytest.mark.parametrize("error", [ProviderUnavailable("away"), RateLimited("429"), OSError()])
+def test_it_opens_after_failures_and_says_when_it_lets_a_probe_through(
+    name: str, error: Exception
+) -> None:
     for _ in range(LONG.failures):
-        fail(name, LONG, ProviderUnavailable("away"))
+        fail(name, LONG, error)
     with pytest.raises(CircuitOpen) as opened, guarded(name, LONG):
         pytest.fail("the call was made")
     assert opened.value.retry_after is not None
     assert 50 < opened.value.retry_after <= 60
 
 
-def test_a_success_between_failures_starts_the_count_anew(name: str) -> None:
-    for _ in range(LONG.failures - 1):
+def test_a_success_between_failures_does_not_hide_them(name: str) -> None:
+    for _ in range(LONG.failures):
+        assert passes(name, LONG)
         fail(name, LONG, ProviderUnavailable("away"))
-    with guarded(name, LONG):
-        pass
-    fail(name, LONG, ProviderUnavailable("away"))
-    with guarded(name, LONG):
-        pass
+    assert not passes(name, LONG)
 
 
-def test_a_refused_request_does_not_count(name: str) -> None:
+def test_failures_among_many_successes_do_not_open_it(name: str) -> None:
     for _ in range(LONG.failures * 2):
-        fail(name, LONG, ProviderRejected("a wrong key"))
-    with guarded(name, LONG):
-        pass
+        fail(name, LONG, ProviderUnavailable("away"))
+        for _ in range(LONG.failures):
+            assert passes(name, LONG)
 
 
-def test_the_probe_that_goes_well_closes_it(name: str, until: Callable[..., None]) -> None:
-    quick = BreakerPolicy(failures=1, reset_s=0.2)
-    fail(name, quick, ProviderUnavailable("away"))
+def test_failures_older_than_the_window_do_not_count(name: str, until: Until) -> None:
+    short = replace(LONG, failures=2, window_s=0.05)
+    fail(name, short, ProviderUnavailable("away"))
+    end = time.monotonic() + short.window_s
+    until(lambda: time.monotonic() > end)
+    fail(name, short, ProviderUnavailable("away"))
+    assert passes(name, short)
 
-    def closed() -> bool:
+
+@pytest.mark.parametrize(
+    "error",
+    [ProviderRejected("a key"), ContextTooLong("long"), Superseded("cancelled"), SystemExit()],
+)
+def test_what_is_no_failure_of_the_other_side_does_not_count(
+    name: str, error: BaseException
+) -> None:
+    for _ in range(LONG.failures * 2):
+        fail(name, LONG, error)
+    assert passes(name, LONG)
+
+
+def test_only_its_absence_opens_the_databases(name: str) -> None:
+    for error in (ValueError("a bug"), ProviderUnavailable("another thing")):
+        for _ in range(DATABASE.failures):
+            fail(name, DATABASE, error)
+    assert passes(name, DATABASE)
+    for _ in range(DATABASE.failures):
+        fail(name, DATABASE, DatabaseUnavailable("away"))
+    assert not passes(name, DATABASE)
+
+
+def test_the_probe_that_goes_well_closes_it(name: str, until: Until) -> None:
+    open_until_due(name, QUICK, until)
+    assert passes(name, QUICK)
+    assert all(passes(name, QUICK) for _ in range(3))
+
+
+def test_the_probe_that_fails_opens_it_anew(name: str, until: Until) -> None:
+    long = replace(LONG, failures=1, reset_s=1)
+    open_until_due(name, long, until)
+    fail(name, long, ProviderUnavailable("away"))
+    assert not passes(name, long)
+
+
+def test_a_probe_that_is_cancelled_neither_closes_nor_opens_it(name: str, until: Until) -> None:
+    open_until_due(name, QUICK, until)
+    assert all(probes(name, QUICK) for _ in range(3))
+
+
+def test_a_probe_that_is_refused_has_found_somebody_there(name: str, until: Until) -> None:
+    open_until_due(name, QUICK, until)
+    fail(name, QUICK, ProviderRejected("a wrong key"))
+    assert all(passes(name, QUICK) for _ in range(3))
+
+
+def test_during_the_probe_others_are_told_to_come_back_soon(name: str, until: Until) -> None:
+    open_until_due(name, QUICK, until)
+    with (
+        guarded(name, QUICK),
+        pytest.raises(CircuitOpen) as refused,
+        guarded(name, QUICK),
+    ):
+        pytest.fail("a second probe was made")
+    assert refused.value.retry_after is not None
+    assert 0 < refused.value.retry_after <= 1
+
+
+def test_one_of_many_threads_makes_the_probe(
+    name: str, until: Until, together: Callable[..., list[object]]
+) -> None:
+    open_until_due(name, QUICK, until)
+    all_have_tried = threading.Barrier(20, timeout=10)
+
+    def try_it() -> bool:
         try:
-            with guarded(name, quick):
+            with guarded(name, QUICK):
+                all_have_tried.wait()
                 return True
         except CircuitOpen:
+            all_have_tried.wait()
             return False
 
-    assert not closed()
-    until(closed)
-    assert closed()
+    assert sorted(map(bool, together(20, try_it))) == [False] * 19 + [True]
 
 
 def test_calls_under_one_breaker_run_at_the_same_time(name: str) -> None:
@@ -78,3 +190,17 @@ def test_calls_under_one_breaker_run_at_the_same_time(name: str) -> None:
     other.join(5)
     assert not other.is_alive()
     assert not both.broken
+
+
+@pytest.mark.parametrize("wrong", [{"failures": 0}, {"window_s": 0}, {"reset_s": -1}])
+def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        replace(LONG, **wrong)
+
+
+def test_importing_it_asks_for_no_settings_and_no_redis() -> None:
+    code = "import tasks.resilience.breaker, tasks.resilience.states"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False
+    )
+    assert done.returncode == 0

@@ -1,0 +1,209 @@
+"""The fleet's breakers: one hash in Redis, a field for each, changed by one script.
+
+The script runs alone and on Redis's clock, so that of all processes only one opens a circuit or
+makes its probe. Redis may forget everything: then every breaker is closed.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from config.settings import get_settings
+from tasks.policies import BreakerPolicy
+
+KEY: Final = "trimind:breakers"
+# A breaker stands before every call, and must not hold one up for long; with Redis away it is asked
+# again after a pause only.
+TIMEOUT_S: Final = 0.5
+PAUSE_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+# A field: {failed: [[time, successes before it], ...], window, opens, due, token, lease}, times in
+# milliseconds. Without `due` it is closed; from `due` on a probe may be made, and `token` makes it
+# until `lease`.
+SCRIPT: Final = """
+local all, name, verb, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local failures, window, reset = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local lease, successes = tonumber(ARGV[7]), tonumber(ARGV[8])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local kept = redis.call('HGET', all, name)
+local it = kept and cjson.decode(kept) or {failed = {}, opens = 0}
+local mine = it.token == token
+local event = ''
+
+local function open()
+  it.due, it.opens, event = now + reset, it.opens + 1, 'opened'
+end
+
+local function is_too_much()
+  local between = 0
+  for i = 2, #it.failed do between = between + it.failed[i][2] end
+  return #it.failed == failures and between <= failures
+end
+
+if verb == 'fail' and not it.due then
+  it.window, event = window, 'counted'
+  table.insert(it.failed, {now, successes})
+  while #it.failed > failures or it.failed[1][1] <= now - window do
+    table.remove(it.failed, 1)
+  end
+  if is_too_much() then open() end
+elseif verb == 'probe' and it.due and it.due <= now and (not it.token or it.lease <= now) then
+  it.token, it.lease, event = token, now + lease, 'probing'
+elseif verb == 'renew' and mine then
+  it.lease, event = now + lease, 'renewed'
+elseif verb == 'good' and mine then
+  it.failed, it.due, it.token, event = {}, nil, nil, 'closed'
+elseif verb == 'bad' and mine then
+  it.token = nil
+  open()
+elseif verb == 'back' and mine then
+  it.token, event = nil, 'given back'
+end
+if event ~= '' then redis.call('HSET', all, name, cjson.encode(it)) end
+
+if not it.due then return {'closed', 0, event} end
+if it.token and it.lease > now then return {'half-open', it.lease - now, event} end
+return {'open', math.max(0, it.due - now), event}
+"""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A circuit's state, the seconds until that ends, and what the question changed."""
+
+    state: str
+    rest_s: float
+    event: str
+
+
+class Board:
+    """Asks Redis, unless it was away a moment ago. Says once that it is away, and once that it is
+    back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._away = False
+        self._again_at = 0.0
+
+    def ask(
+        self, verb: str, name: str, policy: BreakerPolicy, *, token: str = "", successes: int = 0
+    ) -> Reply | None:
+        """One round trip; None where Redis is away."""
+        if self._away and time.monotonic() < self._again_at:
+            return None
+        numbers = (policy.failures, *map(_ms, (policy.window_s, policy.reset_s, policy.lease_s)))
+        try:
+            state, rest_ms, event = _script()(
+                keys=[KEY], args=[name, verb, token, *numbers, successes]
+            )
+        except redis.RedisError as error:
+            self._is_away(error)
+            return None
+        self._is_there()
+        return Reply(state, rest_ms / 1000, event)
+
+    def _is_away(self, error: redis.RedisError) -> None:
+        with self._lock:
+            self._again_at = time.monotonic() + PAUSE_S
+            first, self._away = not self._away, True
+        if first:
+            why = type(error).__name__
+            log.warning("Redis is away, each process has its own breakers", error=why)
+
+    def _is_there(self) -> None:
+        if not self._away:
+            return
+        with self._lock:
+            first, self._away = self._away, False
+        if first:
+            log.warning("Redis is back, the fleet shares its breakers")
+
+
+board: Final = Board()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A field of the hash, as of `now_s` (Unix time of Redis's clock, as the others are)."""
+
+    name: str
+    failures: int
+    opens: int
+    now_s: float
+    due_s: float | None
+    lease_s: float | None
+
+
+def read() -> Iterator[Kept]:
+    """Every breaker that ever failed, by name. Raises redis.RedisError."""
+    pipeline = client().pipeline(transaction=False)
+    pipeline.time()
+    pipeline.hgetall(KEY)
+    (seconds, micros), fields = pipeline.execute()
+    now_s = seconds + micros / 1e6
+    for name, text in sorted(fields.items()):
+        yield _kept(name, json.loads(text), now_s)
+
+
+def clear(name: str | None) -> int:
+    """Forget a breaker, or all; how many there were. Raises redis.RedisError."""
+    if name is not None:
+        return int(client().hdel(KEY, name))
+    count = int(client().hlen(KEY))
+    client().delete(KEY)
+    return count
+
+
+def client() -> redis.Redis:
+    """The connections of this process to Redis, made at first use."""
+    return _client(get_settings().redis_url.get_secret_value())
+
+
+def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:
+    since_ms = now_s * 1000 - field["window"]
+    due, lease = field.get("due"), field.get("lease") if field.get("token") else None
+    return Kept(
+        name=name,
+        failures=sum(1 for at, _ in field["failed"] if due or at > since_ms),
+        opens=field["opens"],
+        now_s=now_s,
+        due_s=due / 1000 if due else None,
+        lease_s=lease / 1000 if lease else None,
+    )
+
+
+def _script() -> Script:
+    return _registered(get_settings().redis_url.get_secret_value())
+
+
+@lru_cache(maxsize=4)
+def _registered(url: str) -> Script:
+    return _client(url).register_script(SCRIPT)
+
+
+@lru_cache(maxsize=4)
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # the default tries eleven times
+        decode_responses=True,
+    )
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
