@@ -82,6 +82,7 @@ def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, nobody):
     assert ready.json() == {
         "status": "unavailable",
         "checks": {"database": "ok", "redis": "unavailable"},
+        "breakers": {},
     }
 
 
