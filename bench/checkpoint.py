@@ -17,8 +17,9 @@ import psycopg
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
 from models.database import upgrade
+from models.fence import Fence
 from models.session import unit_of_work
-from models.transitions import Fence, begin, checkpoint
+from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.pipeline import Submission, accept
 

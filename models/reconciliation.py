@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.conversations import Message
+from models.endings import end_overdue, finished
+from models.fence import now, paid_in_vain
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
-from models.transitions import end_overdue, finished, now, paid_in_vain
 
 QUEUE_LEASE_MAX_S: Final = 3600
 DEATHS_MAX: Final = 5

@@ -11,8 +11,8 @@ import structlog
 
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
+from models.ownership import extend_leases, hand_back, save_partial
 from models.session import unit_of_work
-from models.transitions import extend_leases, hand_back, save_partial
 from tasks.work import Work
 
 SAVE_S: Final = 2.0

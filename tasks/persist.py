@@ -4,8 +4,8 @@ import time
 
 from sqlalchemy.orm import Session
 
+from models.endings import complete
 from models.errors import Superseded
-from models.transitions import complete
 from tasks import crash
 from tasks.heartbeat import stopping
 from tasks.policies import PERSIST

@@ -19,9 +19,12 @@ from celery.exceptions import Retry
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
+from models.endings import fail
 from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Superseded
+from models.fence import Fence
 from models.jobs import after
-from models.transitions import Fence, adopt, checkpoint, fail, wait
+from models.ownership import adopt
+from models.transitions import checkpoint, wait
 from tasks import crash
 from tasks.celery import app
 from tasks.heartbeat import beating, stopping

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from models.transitions import Fence, begin
+from models.fence import Fence
+from models.transitions import begin
 
 
 class Draft:

@@ -31,7 +31,7 @@ from deploy.embedded.model_server import MODEL_NAME, TOKENS_PER_SLOT
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
 from deploy.embedded.supervisor import Supervisor
-from models.transitions import Fence
+from models.fence import Fence
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
 from tasks.work import Work

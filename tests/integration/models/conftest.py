@@ -9,9 +9,10 @@ from sqlalchemy import make_url
 
 from config.settings import get_settings
 from models.database import upgrade
+from models.fence import Fence
 from models.jobs import STAGES, Job
 from models.session import get_engine, unit_of_work
-from models.transitions import Fence, begin, checkpoint
+from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.pipeline import Submission, accept
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import update
 
+from models.fence import Fence, now
 from models.jobs import Job
 from models.marker import adopt_marker
 from models.reconciliation import (
@@ -16,7 +17,7 @@ from models.reconciliation import (
     unpublished,
 )
 from models.session import unit_of_work
-from models.transitions import Fence, begin, now
+from models.transitions import begin
 
 from .conftest import MakeJob, advance, own, read
 

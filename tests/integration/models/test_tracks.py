@@ -1,8 +1,8 @@
 """A mind's track: its own turns and the messages that went to it."""
 
+from models.endings import complete, fail
 from models.session import unit_of_work
 from models.tracks import Turn, track
-from models.transitions import complete, fail
 
 from .conftest import MakeJob, advance, own, read
 

@@ -11,23 +11,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from models.conversations import Message
+from models.endings import cancel, complete, end_overdue, fail
+from models.fence import Fence, now
 from models.jobs import STAGES, Job
+from models.ownership import adopt, extend_leases, hand_back, save_partial
 from models.session import unit_of_work
-from models.transitions import (
-    Fence,
-    adopt,
-    begin,
-    cancel,
-    checkpoint,
-    complete,
-    end_overdue,
-    extend_leases,
-    fail,
-    hand_back,
-    now,
-    save_partial,
-    wait,
-)
+from models.transitions import begin, checkpoint, wait
 
 from .conftest import MakeJob, advance, own, read
 

@@ -72,6 +72,7 @@ def workers(environment: dict[str, str], supervisor: Supervisor) -> None:
             shell_command(commands[name]),
             environment,
             ready=partial(answers, name),
+            ready_within_s=180,
             cwd=ROOT,
         )
         for name in ("worker", "cpu")

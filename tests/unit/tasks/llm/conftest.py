@@ -12,7 +12,7 @@ import pytest
 
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
-from models.transitions import Fence
+from models.fence import Fence
 from tasks.llm.models import Target
 from tasks.work import Work
 

@@ -1,0 +1,82 @@
+"""The fence: what must still be true of a job for a write to count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+)
+from sqlalchemy.orm import Session
+
+from models.jobs import Job
+
+now = func.clock_timestamp
+
+jobs = cast(Table, Job.__table__)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Which run of which stage of which job a write belongs to."""
+
+    job_id: str
+    epoch: int
+    stage: str
+    token: UUID
+
+    def values(self) -> dict[str, Any]:
+        """Its parts, as the parameters of a statement."""
+        return {
+            "job_id": self.job_id,
+            "at_epoch": self.epoch,
+            "at_stage": self.stage,
+            "token": self.token,
+        }
+
+    def owned(self) -> ColumnElement[bool]:
+        """True of the job's row while this run owns the stage."""
+        return and_(
+            Job.id == self.job_id,
+            Job.epoch == self.epoch,
+            Job.stage == self.stage,
+            Job.run_token == self.token,
+            Job.slot == "running",
+        )
+
+
+def paid_in_vain() -> ColumnElement[int]:
+    """1 for a stage whose call to a provider was probably paid for, though its answer is lost."""
+    return case((Job.stage == "generate", 1), else_=0)
+
+
+def no_owner() -> dict[str, None]:
+    """The columns of a job that nobody owns."""
+    return {"run_token": None, "lease_until": None}
+
+
+def noting(stage: str, line: Mapping[str, Any]) -> ColumnElement[Any]:
+    """The receipt with this line for a stage."""
+    return Job.stages.op("||")(json_literal({stage: dict(line)}))
+
+
+def json_literal(value: dict[str, Any]) -> ColumnElement[Any]:
+    return literal(value, Job.stages.type)
+
+
+def hits(session: Session, statement: Executable) -> bool:
+    """Whether a statement changed its one row."""
+    return rows_of(session, statement) == 1
+
+
+def rows_of(session: Session, statement: Executable) -> int:
+    """How many rows a statement changed."""
+    return cast(CursorResult[Any], session.execute(statement)).rowcount

@@ -1,0 +1,70 @@
+"""Who owns a running stage: its lease extended, given back, or taken up again."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
+
+from models.fence import Fence, hits, no_owner, now, paid_in_vain, rows_of
+from models.jobs import Job
+from models.leases import lease, queue_lease_s
+
+
+def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
+    """Extend the leases of the runs that still own their stage; the tokens of those."""
+    owned = session.scalars(
+        update(Job)
+        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .values(lease_until=now() + lease())
+        .returning(Job.run_token)
+    )
+    return {token for token in owned if token is not None}
+
+
+def save_partial(session: Session, fence: Fence, text: str) -> bool:
+    """Keep what a running stage has made so far. False: fenced off."""
+    return hits(session, update(Job).where(fence.owned()).values(partial=text))
+
+
+def adopt(session: Session, fence: Fence, starts: int) -> int | None:
+    """Own a stage again whose lease was given up, so that its result is not lost; the job's epoch.
+
+    None: somebody else has begun the stage since (`starts` is that of this run), or the job has
+    ended. The stage's message may be in the broker: the checkpoint that follows lets it be dropped.
+    What was counted as a paid duplicate is none.
+    """
+    epoch: int | None = session.scalar(
+        update(Job)
+        .where(
+            Job.id == fence.job_id,
+            Job.stage == fence.stage,
+            Job.slot.in_(("queued", "waiting")),
+            Job.starts == starts,
+        )
+        .values(
+            slot="running",
+            run_token=fence.token,
+            lease_until=now() + lease(),
+            starts=Job.starts + 1,
+            paid_duplicates=func.greatest(Job.paid_duplicates - paid_in_vain(), 0),
+        )
+        .returning(Job.epoch)
+    )
+    return epoch
+
+
+def hand_back(session: Session, tokens: Collection[UUID]) -> int:
+    """Give up the runs of a process that must end now; due at once, no death. How many."""
+    return rows_of(
+        session,
+        update(Job)
+        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .values(
+            slot="queued",
+            queue_lease_until=now(),
+            queue_lease_s=queue_lease_s() // 2,
+            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            **no_owner(),
+        ),
+    )
