@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from celery.utils.nodenames import default_nodename, host_format
+from kombu.exceptions import OperationalError
 
 from tasks.celery import app
 
@@ -55,6 +56,6 @@ def _pongs(node: str) -> bool:
     with app.connection_for_write() as connection:
         try:
             replies = app.control.ping([node], timeout=_PING_S, connection=connection)
-        except (*connection.connection_errors, *connection.channel_errors):
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors):
             return False
     return any(node in reply for reply in replies)

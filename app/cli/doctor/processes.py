@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from kombu.exceptions import OperationalError
+
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional
 from app.cli.readiness import flower_ready
@@ -44,7 +46,7 @@ def _served() -> dict[str, list[str]]:
         try:
             inspect = app.control.inspect(timeout=ANSWER_S, connection=connection)
             answers: dict[str, list[dict[str, Any]]] = inspect.active_queues() or {}
-        except (*connection.connection_errors, *connection.channel_errors):
+        except (OperationalError, *connection.connection_errors, *connection.channel_errors):
             return {}
     served: dict[str, list[str]] = {}
     for node, queues in sorted(answers.items()):

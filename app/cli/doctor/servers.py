@@ -21,17 +21,14 @@ def check_postgres(case: Case) -> Finding:
     """Reachable, and its schema is this version's."""
     if problem := case.problem("DATABASE_URL"):
         return missing("postgresql", problem, f"set DATABASE_URL{OR_UP}")
-    engine = create_engine(
-        case.settings.database_url.get_secret_value(),
-        poolclass=NullPool,
-        connect_args={"connect_timeout": TIMEOUT_S},
-    )
+    url = case.settings.database_url.get_secret_value()
+    connect: dict[str, Any] = {"connect_timeout": TIMEOUT_S}
     try:
-        return _schema(engine)
-    except SQLAlchemyError as error:
-        where = engine.url.render_as_string()  # without its password
-        reason = mask(" ".join(str(getattr(error, "orig", error)).split()))
-        return missing("postgresql", f"{where}: {reason}", f"start it, or mend DATABASE_URL{OR_UP}")
+        return _schema(create_engine(url, poolclass=NullPool, connect_args=connect))
+    except (SQLAlchemyError, ValueError) as error:  # ValueError: a port that is no number
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        found = f"{mask(url)}: {mask(reason)}"
+        return missing("postgresql", found, f"start it, or mend DATABASE_URL{OR_UP}")
 
 
 def _schema(engine: Engine) -> Finding:
@@ -62,13 +59,11 @@ def check_broker(case: Case) -> Finding:
 
 
 def _redis(name: str, url: str, variable: str) -> Finding:
-    client = Redis.from_url(
-        url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S, retry=None
-    )
+    patience = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
     try:
-        with client:
+        with Redis.from_url(url, retry=None, **patience) as client:
             about: dict[str, Any] = client.info()
-    except RedisError as error:
+    except (RedisError, ValueError) as error:  # ValueError: a port that is no number
         return missing(name, f"{mask(url)}: {error}", f"start it, or mend {variable}{OR_UP}")
     kind = about.get("server_name", "redis")
     found = f"{kind} {about.get(f'{kind}_version') or about.get('redis_version')}, reachable"

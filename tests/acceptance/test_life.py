@@ -1,0 +1,81 @@
+"""How `trimind up` begins again, and how it ends: asked or killed, with nothing left behind."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.embedded.sessions import Identity
+
+from .conftest import STOP_WITHIN_S, TRIMIND, Stack
+
+Until = Callable[..., None]
+
+
+def left(family: set[Identity], home: Path) -> list[str]:
+    """What still runs of these processes, or has the data folder on its command line."""
+    alive = [f"process {member.pid}" for member in family if member.alive()]
+    return alive + [
+        line for line in map(_command, Path("/proc").glob("[0-9]*")) if str(home) in line
+    ]
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:  # it has just ended
+        return ""
+
+
+def test_a_second_house_serves_beside_the_first_and_ends_at_ctrl_c(
+    stack: Stack, new_stack: Callable[[], Stack]
+) -> None:
+    beside = new_stack().start()
+    beside.wait_for()
+    assert beside.answered("Hello from here!")["status"] == "completed"
+    assert stack.answered("Hello from there!")["status"] == "completed"
+    family = beside.family()
+    assert len(family) > 10
+    beside.process.send_signal(signal.SIGINT)
+    assert beside.wait_for_end() == 0
+    assert left(family, beside.home) == []
+    assert stack.process.poll() is None
+
+
+def test_it_begins_again_with_the_earlier_jobs_and_a_kill_leaves_nothing(
+    new_stack: Callable[[], Stack], until: Until
+) -> None:
+    house = new_stack().start()
+    key = house.key
+    with house.client() as client:
+        [first] = client.jobs()
+    family = house.family()
+    house.process.send_signal(signal.SIGTERM)
+    assert house.wait_for_end() == 0
+    assert left(family, house.home) == []
+
+    house.start()
+    assert "1 job from earlier" in house.wait_for("in the database")
+    assert house.key == key
+    with house.client() as client:
+        assert client.job(first["id"]) == first
+        assert len(client.jobs()) == 2
+    family = house.family()
+    house.process.kill()
+    house.process.wait()
+    until(lambda: left(family, house.home) == [], STOP_WITHIN_S)
+
+
+def test_it_ends_with_the_make_that_started_it(
+    new_stack: Callable[[], Stack], until: Until
+) -> None:
+    # Like make: a parent that waits, and passes no signal on when it is killed.
+    parent = "import subprocess, sys; subprocess.call(sys.argv[1:])"
+    house = new_stack().start(sys.executable, "-c", parent, TRIMIND, "up", "--with-parent")
+    house.wait_for("redis")
+    family = house.family()
+    assert len(family) > 3
+    os.kill(house.process.pid, signal.SIGKILL)
+    house.process.wait()
+    until(lambda: left(family, house.home) == [], STOP_WITHIN_S)

@@ -1,0 +1,141 @@
+"""A process of the Procfile that lacks something ends by its name; `trimind up` likewise."""
+
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from app.cli.services import ROOT
+from config.minds import BUILT_IN
+from deploy.embedded.procfile import read_procfile, shell_command
+
+from .conftest import TRIMIND, Stack, bare_environment
+
+WITHIN_S = 120
+LINES = read_procfile(ROOT / "Procfile")
+# Whole, and nobody is there: a process that got past its settings would not end by a setting.
+SET = {
+    "DATABASE_URL": "postgresql://127.0.0.1:9/nothing",
+    "REDIS_URL": "redis://127.0.0.1:9",
+    "SHARED_SECRET": "x" * 40,
+    "FLOWER_BASIC_AUTH": "operator:a-long-password",
+    "EMBEDDED_MODEL_URL": "http://127.0.0.1:9",
+}
+
+
+def ends(
+    changes: Mapping[str, str], lines: Mapping[str, str] = LINES
+) -> dict[str, tuple[int, str]]:
+    """Start each line, all at once; its exit code and what it wrote. Empty means unset."""
+    environ = bare_environment(**(SET | changes))
+    environ["PATH"] = f"{Path(TRIMIND).parent}:{environ['PATH']}"
+    started = {
+        name: subprocess.Popen(
+            shell_command(command),
+            env=environ,
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for name, command in lines.items()
+    }
+    try:
+        return {
+            name: (process.returncode or 0, output)
+            for name, process in started.items()
+            for output in [process.communicate(timeout=WITHIN_S)[0]]
+        }
+    finally:
+        for process in started.values():
+            process.kill()
+
+
+def assert_named(found: Mapping[str, tuple[int, str]], *words: str) -> None:
+    assert found
+    for name, (code, output) in found.items():
+        assert code != 0, f"{name} went on"
+        assert "Traceback" not in output, f"{name}: {output}"
+        assert len(output.splitlines()) <= 7, f"{name}: {output}"
+        for word in words:
+            assert word in output, f"{name}: {output}"
+
+
+def test_unset_variables_end_every_process_by_their_names() -> None:
+    names = ("DATABASE_URL", "REDIS_URL", "SHARED_SECRET")
+    told = [f"{name}: is not set; write {name}=" for name in names]
+    assert_named(ends(dict.fromkeys(names, "")), *told)
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "SHARED_SECRET"])
+def test_one_unset_variable_is_enough_to_end_a_release(variable: str) -> None:
+    found = ends({variable: ""}, {"release": LINES["release"]})
+    assert_named(found, f"{variable}: is not set; write {variable}=")
+
+
+def test_broken_variables_end_every_process_by_their_names() -> None:
+    broken = {
+        "DATABASE_URL": "mysql://127.0.0.1/x",
+        "REDIS_URL": "127.0.0.1:6379",
+        "BROKER_URL": "sqs://x",
+        "SHARED_SECRET": "tiny-word",
+        "PORT": "http",
+    }
+    found = ends(broken)
+    assert_named(found, *(f"{name}: " for name in broken))
+    assert [name for name, (_, output) in found.items() if "tiny-word" in output] == []
+
+
+def test_an_unknown_route_ends_every_process_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "minds.toml"
+    file.write_text(BUILT_IN.read_text().replace('default = "quick"', 'default = "nowhere"'))
+    assert_named(ends({"MINDS_FILE": str(file)}), "MINDS_FILE", "unknown route 'nowhere'", "quick")
+
+
+def test_no_model_at_all_ends_those_who_need_one() -> None:
+    needing = {name: LINES[name] for name in ("web", "worker", "cpu")}
+    assert_named(ends({"EMBEDDED_MODEL_URL": ""}, needing), "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize("value", ["", "operator:short", "no-colon-at-all"])
+def test_flower_without_a_good_password_does_not_start(value: str) -> None:
+    found = ends({"FLOWER_BASIC_AUTH": value}, {"flower": LINES["flower"]})
+    assert_named(found, "FLOWER_BASIC_AUTH: is not")
+
+
+def test_a_release_without_its_database_says_which() -> None:
+    found = ends({"DATABASE_URL": "postgresql://me:hidden@127.0.0.1:9/x"}, {"r": LINES["release"]})
+    assert_named(found, "DATABASE_URL", "127.0.0.1:9", "refused")
+    assert "hidden" not in found["r"][1]
+
+
+def test_up_on_a_taken_port_says_what_to_write(
+    trimind: Callable[..., CompletedProcess[str]], new_stack: Callable[[], Stack]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = trimind("up", PORT=str(port), TRIMIND_HOME=str(new_stack().home))
+    assert ended.returncode == 1
+    assert f"PORT={port} is taken" in ended.stderr
+    assert "write PORT=" in ended.stderr
+
+
+def test_up_on_a_data_folder_in_use_says_by_whom(stack: Stack) -> None:
+    ended = stack.trimind("up")
+    assert ended.returncode == 1
+    assert f"TRIMIND_HOME={stack.home}" in ended.stderr
+    assert str(stack.process.pid) in ended.stderr
+
+
+def test_up_with_a_wrong_setting_starts_nothing(
+    trimind: Callable[..., CompletedProcess[str]], new_stack: Callable[[], Stack]
+) -> None:
+    ended = trimind("up", SHARED_SECRET="short", TRIMIND_HOME=str(new_stack().home))
+    assert ended.returncode == 1
+    assert "SHARED_SECRET: is shorter" in ended.stderr
+    assert "Traceback" not in ended.stderr
