@@ -3,8 +3,8 @@
     {"do": "call", "count": 20, "how": "ok" | "fail" | "hold" | …, "name": …, "policy": {…}}
     {"do": "release", "how": "ok" | "fail", "name": …}       ends the call that is held
 
-Each is answered by one line: how many calls were made, the `retry_after` of those that were not,
-and the seconds that the slowest took.
+It says `{"ready": true}` first. Each order is answered by one line: how many calls were made, the
+`retry_after` of those that were not, and the seconds that the slowest took.
 """
 
 import json
@@ -80,10 +80,15 @@ class Caller:
         self.reports.put({"s": time.monotonic() - began, **what})
 
 
+def answer(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     caller = Caller()
+    answer({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
-        sys.stdout.write(json.dumps(getattr(caller, order.pop("do"))(**order)) + "\n")
-        sys.stdout.flush()
+        answer(getattr(caller, order.pop("do"))(**order))
