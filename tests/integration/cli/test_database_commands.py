@@ -1,0 +1,90 @@
+"""The commands that work on the database itself."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.cli.demo import demo_key, earlier_jobs
+from config.settings import get_settings
+from models.api_keys import ApiKey, digest_of, owner_of_key
+from models.database import newest_version
+from models.session import unit_of_work
+from models.users import external_id_of
+
+pytestmark = pytest.mark.usefixtures("backends")
+
+
+def owner(key: str) -> str | None:
+    with unit_of_work() as session:
+        user_id = owner_of_key(session, key, get_settings().pepper)
+        return external_id_of(session, user_id) if user_id else None
+
+
+def revoke(key: str) -> None:
+    with unit_of_work() as session:
+        digest = digest_of(key, get_settings().pepper)
+        session.query(ApiKey).filter_by(digest=digest).delete()
+
+
+def test_a_key_belongs_to_the_user_that_it_was_made_for(external_id: str) -> None:
+    made = CliRunner().invoke(main, ["key", "create", "--user", external_id, "--name", "laptop"])
+    assert made.exit_code == 0, made.output
+    assert owner(made.output.strip()) == external_id
+
+
+def test_a_second_key_of_a_user_leaves_the_first_valid(external_id: str) -> None:
+    keys = [
+        CliRunner().invoke(main, ["key", "create", "--user", external_id]).output.strip()
+        for _ in range(2)
+    ]
+    assert keys[0] != keys[1]
+    assert [owner(key) for key in keys] == [external_id, external_id]
+
+
+def test_an_upgrade_of_a_new_schema_does_nothing_and_says_its_version(
+    backends: Mapping[str, str],
+) -> None:
+    # In a process of its own, as a release is: it sets up logging for the whole of it.
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "db", "upgrade"],
+        env={**os.environ, **backends},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"The schema is at version {newest_version()}.\n"
+
+
+def test_the_demo_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    file = tmp_path / "demo-key"
+    key = demo_key(file)
+    assert demo_key(file) == key
+    assert owner(key) == "demo"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kept", ["tm_of-another-database", ""])
+def test_a_kept_key_that_is_no_longer_good_is_replaced(tmp_path: Path, kept: str) -> None:
+    file = tmp_path / "demo-key"
+    file.write_text(kept)
+    key = demo_key(file)
+    assert owner(key) == "demo"
+    assert file.read_text().strip() == key
+
+
+def test_a_deleted_key_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "demo-key"
+    first = demo_key(file)
+    revoke(first)
+    assert demo_key(file) != first
+
+
+def test_the_jobs_are_counted_in_words() -> None:
+    assert earlier_jobs().startswith("no jobs yet") or "from earlier" in earlier_jobs()
