@@ -19,6 +19,7 @@ WORDS: Final = {
     "message_too_long": ("too_long", "is longer than {limit} characters"),
     "dict_type": ("not_an_object", "is not an object"),
     "too_long": ("too_many", "has more than {max_length} entries"),
+    "int_type": ("not_an_integer", "is not an integer"),
     "int_parsing": ("not_an_integer", "is not an integer"),
     "int_parsing_size": ("not_an_integer", "is not an integer"),
     "greater_than_equal": ("too_small", "is less than {ge}"),

@@ -6,21 +6,22 @@ from sqlalchemy.orm import Session
 from models.conversations import get_or_create_session
 from models.ids import derived_id
 from models.jobs import Job, find_job_of_message
-from tasks.pipeline import Submission, submit, title_of
+from tasks.pipeline import Submission, accept, publish, title_of
 
 
-def submit_to_session(
+def accept_in_session(
     session: Session,
     user_id: str,
     message: str,
     session_id: str | None,
     message_id: str | None = None,
 ) -> Job:
-    """Submit a message to the conversation that a session id means; without one, to a new one."""
+    """Accept a message in the conversation that a session id means; without one, in a new one. The
+    caller commits, then publishes."""
     conversation_id = None
     if session_id:
         conversation_id = get_or_create_session(session, user_id, session_id, title_of(message)).id
-    return submit(session, Submission(user_id, message, conversation_id, message_id=message_id))
+    return accept(session, Submission(user_id, message, conversation_id, message_id=message_id))
 
 
 def submit_once(
@@ -36,10 +37,13 @@ def submit_once(
     if known is not None:
         return known
     try:
-        return submit_to_session(session, user_id, message, session_id, message_id)
+        job = accept_in_session(session, user_id, message, session_id, message_id)
+        session.commit()
     except IntegrityError:
         session.rollback()
         known = find_job_of_message(session, user_id, message_id)
         if known is None:
             raise
         return known
+    publish(job, message)
+    return job

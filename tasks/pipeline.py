@@ -14,10 +14,10 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.conversations import Message, create_conversation, find_conversation
 from models.errors import InvalidRequest, NotFound
+from models.fence import now
 from models.ids import new_id
 from models.jobs import STAGES, Job
 from models.leases import queue_lease, queue_lease_s
-from models.transitions import now
 from tasks.celery import app
 
 TITLE_CHARS: Final = 60
@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Submission:
-    """What a caller wants answered. No conversation: a new one. No mind: the default one.
+    """What a caller wants answered. No conversation: a new one. No mind: the default one. No
+    deadline: the settings' one.
 
     A caller that may send the same message twice gives it an id of its own, `message_id`; a second
     one fails with IntegrityError, and nothing is accepted.
@@ -38,6 +39,7 @@ class Submission:
     conversation_id: str | None = None
     mind: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    deadline_s: int | None = None
     message_id: str | None = None
 
 
@@ -49,8 +51,7 @@ def submit(session: Session, submission: Submission) -> Job:
     """
     job = accept(session, submission)
     session.commit()
-    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(submission.message))
-    dispatch(job.id, job.epoch, job.stage, long=is_long(submission.message))
+    publish(job, submission.message)
     return job
 
 
@@ -73,13 +74,19 @@ def accept(session: Session, submission: Submission) -> Job:
         meta=submission.metadata,
         queue_lease_until=now() + queue_lease(),
         queue_lease_s=queue_lease_s(),
-        expires_at=now() + timedelta(seconds=get_settings().deadline_s),
+        expires_at=now() + timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
     )
     session.add(message)
     session.flush()
     session.add(job)
     session.flush()
     return job
+
+
+def publish(job: Job, message: str) -> None:
+    """Publish the chain of a job that was accepted just now; its transaction is committed."""
+    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message))
+    dispatch(job.id, job.epoch, job.stage, long=is_long(message))
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:

@@ -7,6 +7,7 @@ from flask_openapi3.models.tag import Tag
 from app.api.answers import answer
 from app.auth import require_user
 from app.db import db
+from app.idempotency import Created, create_once
 from app.openapi import USER_SECURITY, problems
 from app.schemas.conversations import (
     ConversationBody,
@@ -16,6 +17,7 @@ from app.schemas.conversations import (
     conversation_body,
     message_body,
 )
+from app.schemas.headers import CreateHeaders
 from app.schemas.lists import PageQuery
 from app.schemas.paths import ConversationPath
 from models.conversations import (
@@ -39,13 +41,16 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={201: ConversationBody, **problems(413, 415)})
-def begin_conversation(body: NewConversation) -> Response:
+@api.post("", responses={201: ConversationBody, **problems(409, 413, 415)})
+def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response:
     """Begin a conversation"""
-    conversation = create_conversation(db.session(), g.user_id, title=body.title)
-    db.session.commit()
-    location = f"/v1/conversations/{conversation.id}"
-    return answer(conversation_body(conversation), 201, Location=location)
+
+    def create() -> Created:
+        conversation = create_conversation(db.session(), g.user_id, title=body.title)
+        location = f"/v1/conversations/{conversation.id}"
+        return Created(answer(conversation_body(conversation), 201, Location=location))
+
+    return create_once(header.idempotency_key, create)
 
 
 @api.get("", responses={200: ConversationPage})

@@ -7,12 +7,14 @@ from flask_openapi3.models.tag import Tag
 from app.api.answers import answer, job_answer
 from app.auth import require_user
 from app.db import db
+from app.idempotency import Created, create_once
 from app.openapi import USER_SECURITY, problems
-from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, job_body
+from app.schemas.headers import SubmitHeaders
+from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
 from models.errors import NotFound
 from models.jobs import find_job, list_jobs
-from tasks.pipeline import Submission, submit
+from tasks.pipeline import Submission, accept, publish
 
 api = APIBlueprint(
     "jobs",
@@ -25,13 +27,20 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={202: JobBody, **problems(404, 413, 415)})
-def submit_job(body: NewJob) -> Response:
+@api.post("", responses={202: JobBody, **problems(404, 409, 413, 415)})
+def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     """Submit a job
     The job is stored before this answers 202, and will end. Read it at `Location`, not before
     `Retry-After` seconds have passed."""
-    job = submit(db.session(), Submission(user_id=g.user_id, **body.model_dump()))
-    return job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
+    fields = body.model_dump() | {"deadline_s": deadline_of(header, body)}
+    submission = Submission(user_id=g.user_id, **fields)
+
+    def create() -> Created:
+        job = accept(db.session(), submission)
+        answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
+        return Created(answer, then=lambda: publish(job, submission.message))
+
+    return create_once(header.idempotency_key, create)
 
 
 @api.get("/<id:job_id>", responses={200: JobBody, **problems(404)})

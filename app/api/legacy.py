@@ -7,8 +7,10 @@ from flask_openapi3.models.tag import Tag
 from app.api.answers import answer
 from app.auth import let_in, require_service, require_user
 from app.db import db
-from app.legacy import submit_once, submit_to_session
+from app.idempotency import Created, create_once
+from app.legacy import accept_in_session, submit_once
 from app.openapi import SERVICE_SECURITY, USER_SECURITY, listed, problems
+from app.schemas.headers import CreateHeaders
 from app.schemas.legacy import (
     Chat,
     ChatAccepted,
@@ -20,6 +22,7 @@ from app.schemas.legacy import (
 )
 from models.conversations import find_session, latest_messages
 from models.users import external_id_of
+from tasks.pipeline import publish
 
 SHOWN_MESSAGES = 1000
 
@@ -46,13 +49,20 @@ service_api = APIBlueprint(
 service_api.before_request(require_service)
 
 
-@api.post("/chat", responses={202: ChatAccepted, **problems(413, 415)})
-def chat(body: Chat) -> Response:
+@api.post("/chat", responses={202: ChatAccepted, **problems(409, 413, 415)})
+def chat(header: CreateHeaders, body: Chat) -> Response:
     """Send a message to a session"""
-    job = submit_to_session(db.session(), g.user_id, body.message, body.sessionId)
-    session_id = body.sessionId or job.conversation_id
-    accepted = ChatAccepted(jobId=job.id, messageId=job.message_id, sessionId=session_id)
-    return answer(accepted, 202, Location=f"/v1/jobs/{job.id}")
+
+    def create() -> Created:
+        job = accept_in_session(db.session(), g.user_id, body.message, body.sessionId)
+        session_id = body.sessionId or job.conversation_id
+        accepted = ChatAccepted(jobId=job.id, messageId=job.message_id, sessionId=session_id)
+        location = f"/v1/jobs/{job.id}"
+        return Created(
+            answer(accepted, 202, Location=location), then=lambda: publish(job, body.message)
+        )
+
+    return create_once(header.idempotency_key, create)
 
 
 @api.get("/messages", responses={200: listed(SessionMessage)})

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.problem import invalid
+from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp, timestamp_or_none
@@ -43,6 +45,18 @@ class NewJob(BaseModel):
             "names up to 64 characters, values up to 512.",
         )
     )
+    deadline_s: Annotated[int, Field(ge=1, le=DEADLINE_MAX_S)] | None = Field(
+        None,
+        description="Seconds until the job is given up: unstarted it ends `expired`, started "
+        "`failed`. Without it, what `DEADLINE_S` says here.",
+    )
+
+
+def deadline_of(header: SubmitHeaders, body: NewJob) -> int | None:
+    """The deadline that a body or a header asks for. Raises Refusal where they contradict."""
+    if body.deadline_s is None or header.cancel_after in (None, body.deadline_s):
+        return body.deadline_s or header.cancel_after
+    raise invalid("deadline_s", "contradiction", f"is not what the header {CANCEL_AFTER} says")
 
 
 class JobQuery(PageQuery):

@@ -110,7 +110,7 @@ def test_a_database_connection_that_was_closed_between_requests_is_replaced(clie
         with unit_of_work() as session:
             others = "pid <> pg_backend_pid() AND application_name = 'trimind'"
             session.execute(
-                text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+                text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
             )
 
 

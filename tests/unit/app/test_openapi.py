@@ -6,14 +6,17 @@ import re
 import pytest
 
 CALLS = {
-    ("post", "/v1/jobs"): {"202", "400", "401", "404", "413", "415", "422", "500", "503"},
+    ("post", "/v1/jobs"): {"202", "400", "401", "404", "409", "413", "415", "422", "500", "503"},
     ("get", "/v1/jobs"): {"200", "400", "401", "422", "500", "503"},
     ("get", "/v1/jobs/{job_id}"): {"200", "400", "401", "404", "422", "500", "503"},
     ("get", "/v1/conversations"): {"200", "400", "401", "422", "500", "503"},
-    ("post", "/v1/conversations"): {"201", "400", "401", "413", "415", "422", "500", "503"},
+    ("post", "/v1/conversations"): {"201", "400", "401", "409", "413", "415", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/readyz"): {"200", "500", "503"},
 }
+
+
+CREATING = ("/v1/jobs", "/v1/conversations", "/api/chat")
 
 
 @pytest.fixture
@@ -47,6 +50,14 @@ def test_every_call_but_health_says_who_may_make_it(document):
             asks = bool(operation.get("security"))
             assert asks != path.endswith(("healthz", "readyz", "health")), path
             assert operation["summary"]
+
+
+@pytest.mark.parametrize("path", CREATING)
+def test_every_call_that_creates_names_the_header_that_makes_it_once(document, path):
+    headers = {each["name"] for each in document["paths"][path]["post"]["parameters"]}
+
+    assert "Idempotency-Key" in headers
+    assert ("Cancel-After" in headers) == (path == "/v1/jobs")
 
 
 def test_every_reference_leads_somewhere(document):

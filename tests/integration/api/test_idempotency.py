@@ -1,0 +1,229 @@
+"""A POST with an Idempotency-Key: made once, answered alike."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import select, update
+
+from models.endings import cancel
+from models.idempotency import IdempotencyKey, Kept, keep, sweep, take_key
+from models.session import unit_of_work
+from models.users import get_or_create_user
+
+QUESTION = {"message": "What is the capital of France?", "metadata": {"a": "1", "b": "2"}}
+KEPT_BYTES = b"\0" * 32
+A_DAY = timedelta(hours=24)
+
+
+@pytest.fixture
+def user_id(backends, external_id) -> str:
+    with unit_of_work() as session:
+        return get_or_create_user(session, external_id)
+
+
+@contextmanager
+def owned(user_id: str, key: str) -> Iterator[None]:
+    """Meanwhile the first request with this key is still being answered."""
+    with unit_of_work() as session:
+        assert take_key(session, user_id, key)
+        yield
+
+
+def post(client: FlaskClient, key: str, body: object, path: str = "/v1/jobs"):
+    return client.post(path, json=body, headers={"Idempotency-Key": key})
+
+
+def jobs_of(client) -> list[str]:
+    answer = client.get("/v1/jobs")
+    body = answer.json if isinstance(answer.json, dict) else answer.json()
+    return [job["id"] for job in body["data"]]
+
+
+def age(user_id: str, key: str, by: timedelta) -> None:
+    with unit_of_work() as session:
+        session.execute(
+            update(IdempotencyKey)
+            .where(IdempotencyKey.user_id == user_id, IdempotencyKey.key == key)
+            .values(created_at=IdempotencyKey.created_at - by)
+        )
+
+
+def keys_of(user_id: str) -> set[str]:
+    with unit_of_work() as session:
+        query = select(IdempotencyKey.key).where(IdempotencyKey.user_id == user_id)
+        return set(session.scalars(query))
+
+
+def test_the_same_key_and_body_get_the_same_answer_byte_for_byte(client):
+    first = post(client, "k", QUESTION)
+    second = post(client, "k", QUESTION)
+
+    assert first.status_code == second.status_code == 202
+    assert first.data == second.data
+    for name in ("Location", "Retry-After", "Content-Type"):
+        assert first.headers[name] == second.headers[name]
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["X-Request-Id"] != first.headers["X-Request-Id"]
+    assert jobs_of(client) == [first.json["id"]]
+
+
+def test_the_answer_stays_what_it_was_though_the_job_goes_on(client):
+    first = post(client, "k", QUESTION)
+
+    with unit_of_work() as session:
+        assert cancel(session, first.json["id"])
+
+    assert client.get(first.headers["Location"]).json["status"] == "cancelled"
+    assert post(client, "k", QUESTION).data == first.data
+
+
+def test_a_body_is_the_same_whatever_its_white_space_and_the_order_of_its_names(client):
+    first = post(client, "k", QUESTION)
+    text = '{ "metadata": {"b": "2", "a": "1"},\n "message": "What is the capital of France?" }'
+
+    second = client.post(
+        "/v1/jobs",
+        data=text,
+        headers={"Idempotency-Key": "k", "Content-Type": "application/json"},
+    )
+
+    assert second.json["id"] == first.json["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/jobs", {"message": "Another one"}),
+        ("/v1/jobs", {**QUESTION, "deadline_s": 5}),
+        ("/v1/conversations", {"title": "Capitals"}),
+    ],
+)
+def test_a_key_that_comes_with_another_call_or_body_is_refused(client, path, body):
+    first = post(client, "k", QUESTION)
+
+    other = post(client, "k", body, path)
+
+    assert other.status_code == 422
+    assert other.json["code"] == "idempotency_key_reused"
+    assert jobs_of(client) == [first.json["id"]]
+
+
+def test_a_conversation_and_a_chat_are_begun_once_for_a_key_as_well(client):
+    for path, body in (
+        ("/v1/conversations", {"title": "Capitals"}),
+        ("/api/chat", {"message": "hello"}),
+    ):
+        first, second = post(client, path, body, path), post(client, path, body, path)
+
+        assert first.status_code == second.status_code < 300
+        assert first.data == second.data
+    assert len(client.get("/v1/conversations").json["data"]) == 2
+    assert len(jobs_of(client)) == 1
+
+
+def test_two_users_may_use_the_same_key_and_share_nothing(client, stranger):
+    mine, theirs = post(client, "k", QUESTION), post(stranger, "k", QUESTION)
+
+    assert mine.status_code == theirs.status_code == 202
+    assert mine.json["id"] != theirs.json["id"]
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "ä"])
+def test_a_key_that_is_none_is_refused_by_name_and_nothing_is_created(client, key):
+    refused = post(client, key, QUESTION)
+
+    assert refused.status_code == 400
+    assert refused.json["code"] == "invalid_header"
+    assert refused.json["errors"][0]["field"] == "Idempotency-Key"
+    assert jobs_of(client) == []
+
+
+@pytest.mark.parametrize("body", [{"message": ""}, {"message": "x", "mind": "nobody"}])
+def test_a_post_that_failed_leaves_its_key_free(client, user_id, body):
+    assert post(client, "k", body).status_code == 422
+
+    assert keys_of(user_id) == set()
+    assert post(client, "k", QUESTION).status_code == 202
+
+
+def test_a_key_is_kept_for_a_day(client, user_id):
+    first = post(client, "k", QUESTION)
+    age(user_id, "k", A_DAY - timedelta(minutes=1))
+    assert post(client, "k", QUESTION).json["id"] == first.json["id"]
+
+    age(user_id, "k", timedelta(minutes=1))
+    later = post(client, "k", {"message": "Another one"})
+
+    assert later.status_code == 202
+    assert "Idempotent-Replayed" not in later.headers
+    assert post(client, "k", {"message": "Another one"}).json["id"] == later.json["id"]
+
+
+def test_each_new_key_sweeps_a_few_of_the_expired_ones_out(client, user_id):
+    for number in range(3):
+        post(client, f"old-{number}", {}, "/v1/conversations")
+        age(user_id, f"old-{number}", 40 * A_DAY)  # older than another test's
+
+    post(client, "new", {}, "/v1/conversations")
+
+    assert keys_of(user_id) == {"new"}
+
+
+def test_a_sweep_passes_over_what_somebody_is_writing(client, user_id):
+    post(client, "old", {}, "/v1/conversations")
+    age(user_id, "old", 50 * A_DAY)
+
+    with unit_of_work() as writing:
+        keep(writing, user_id, "old", Kept(KEPT_BYTES, {}))
+        with unit_of_work() as session:
+            sweep(session, 100)
+
+    assert keys_of(user_id) == {"old"}
+
+
+def test_a_hundred_posts_with_one_key_at_once_make_one_job_that_is_published_once(
+    serve, together, backends
+):
+    client = serve()
+
+    answers = together(100, lambda: post(client, "k", QUESTION))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    replayed = [answer for answer in answers if "Idempotent-Replayed" in answer.headers]
+    assert len(replayed) == 99
+    [job_id] = jobs_of(client)
+    with Redis.from_url(backends["REDIS_URL"]) as redis:
+        queued = redis.lrange("llm", 0, -1)
+    assert sum(f"{job_id}.1.intent".encode() in message for message in queued) == 1
+
+
+def test_copies_that_wait_for_a_key_hold_no_connection_and_give_up_after_a_while(
+    serve, together, user_id
+):
+    client = serve(DATABASE_POOL="2")
+    slowest = 0.0
+    with owned(user_id, "k"):
+        waiting = threading.Thread(
+            target=lambda: answers.extend(together(30, lambda: post(client, "k", QUESTION)))
+        )
+        answers: list = []
+        waiting.start()
+        while waiting.is_alive():
+            asked = time.monotonic()
+            assert client.get("/v1/jobs").status_code == 200
+            slowest = max(slowest, time.monotonic() - asked)
+            waiting.join(0.1)
+
+    assert {answer.status_code for answer in answers} == {409}
+    assert {answer.json()["code"] for answer in answers} == {"idempotency_in_progress"}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
+    assert slowest < 2
+    assert post(client, "k", QUESTION).status_code == 202
