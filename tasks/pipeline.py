@@ -1,4 +1,4 @@
-"""Submit a job and dispatch its chain; stages are named by string, so that none is imported."""
+"""Submit a job, dispatch its chain, cancel it. Stages are named by string: none is imported."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from config.minds import get_minds
 from config.settings import get_settings
+from models import endings
 from models.conversations import Message, create_conversation, find_conversation
 from models.errors import InvalidRequest, NotFound
 from models.fence import now
 from models.ids import new_id
-from models.jobs import STAGES, Job
+from models.jobs import STAGES, Job, find_job
 from models.leases import queue_lease, queue_lease_s
 from tasks.celery import app
+from tasks.stop import announce
 
 TITLE_CHARS: Final = 60
 
@@ -89,6 +91,22 @@ def publish(job: Job, message: str) -> None:
     dispatch(job.id, job.epoch, job.stage, long=is_long(message))
 
 
+def cancel(session: Session, user_id: str, job_id: str) -> Job:
+    """The user's job, cancelled if it had not ended; commits. The workers are told, best effort.
+
+    What comes back may have ended otherwise, before or meanwhile. Raises NotFound.
+    """
+    _owned_job(session, user_id, job_id)
+    cancelled = endings.cancel(session, job_id)
+    session.expire_all()  # whoever lost a race reads what the winner wrote
+    job = _owned_job(session, user_id, job_id)
+    session.commit()
+    if cancelled:
+        log.info("job cancelled", job_id=job_id, stage=job.stage)
+        announce(job_id)
+    return job
+
+
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
     """Publish the chain of a job from `stage` on. False: the broker is away, which is logged."""
     try:
@@ -124,6 +142,13 @@ def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[
         queue="cpu" if stage == "compress" and long else "llm",
         task_id=f"{job_id}.{epoch}.{stage}",
     )
+
+
+def _owned_job(session: Session, user_id: str, job_id: str) -> Job:
+    job = find_job(session, user_id, job_id)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
 
 
 def _known_mind(mind: str | None) -> str:

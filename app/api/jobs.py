@@ -1,4 +1,6 @@
-"""/v1/jobs: submit a job, read it, list them."""
+"""/v1/jobs: submit a job, read it, cancel it, list them."""
+
+from typing import Final
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
@@ -9,12 +11,19 @@ from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
 from app.openapi import USER_SECURITY, problems
+from app.problem import Problem, Refusal
 from app.schemas.headers import SubmitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
 from models.errors import NotFound
 from models.jobs import find_job, list_jobs
-from tasks.pipeline import Submission, accept, publish
+from tasks.pipeline import Submission, accept, cancel, publish
+
+ENDED: Final = {
+    "completed": "job_completed",
+    "failed": "job_failed",
+    "expired": "job_expired",
+}
 
 api = APIBlueprint(
     "jobs",
@@ -51,6 +60,18 @@ def read_job(path: JobPath) -> Response:
     job = find_job(db.session(), g.user_id, path.job_id)
     if job is None:
         raise NotFound("There is no such job.")
+    return job_answer(job)
+
+
+@api.post("/<id:job_id>/cancel", responses={200: JobBody, **problems(404, 409)})
+def cancel_job(path: JobPath) -> Response:
+    """Cancel a job
+    It ends at once, whatever it is doing, and what was generated so far is its `output`. Cancelling
+    it again is a 200 as well; a job that has ended otherwise is a 409 whose `code` says how."""
+    job = cancel(db.session(), g.user_id, path.job_id)
+    if job.status != "cancelled":
+        detail = f"The job can't be cancelled: it has ended as {job.status}."
+        raise Refusal(Problem(409, ENDED[job.status], detail))
     return job_answer(job)
 
 

@@ -9,7 +9,7 @@ from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp, timestamp_or_none
-from models.jobs import STAGES, Job
+from models.jobs import STAGES, UNFINISHED, Job
 
 METADATA_ENTRIES: Final = 16
 UNTIMED: Final = ("pending", "running")
@@ -72,7 +72,10 @@ class StageBody(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     name: Literal["intent", "compress", "generate", "persist"]
-    status: StageStatus
+    status: StageStatus = Field(
+        description="Nothing runs in a job that has ended: the stage at which it failed is "
+        "`failed`; one that was not done, though it may have been running, is `pending`."
+    )
     ms: int | None = Field(description="How long it took; null until it has ended.")
 
 
@@ -131,7 +134,9 @@ class JobBody(Identified):
     expires_at: str
     stages: list[StageBody]
     route: RouteBody | None
-    output: str | None = Field(description="The answer, once the job is completed.")
+    output: str | None = Field(
+        description="The answer, once the job is completed; of a cancelled one, what there is."
+    )
     finish_reason: str | None
     error: JobErrorBody | None
     usage: UsageBody
@@ -144,7 +149,7 @@ class JobPage(Page[JobBody]):
 
 def job_body(job: Job) -> JobBody:
     """A job as every call shows it."""
-    completed = job.status == "completed"  # an answer that is only checkpointed may yet be dropped
+    output = _output(job)
     return JobBody(
         id=job.id,
         status=job.status,
@@ -155,14 +160,32 @@ def job_body(job: Job) -> JobBody:
         started_at=timestamp_or_none(job.started_at),
         completed_at=timestamp_or_none(job.completed_at),
         expires_at=timestamp(job.expires_at),
-        stages=[_stage_body(name, job.stages.get(name, {})) for name in STAGES],
+        stages=[_stage_body(name, _line(job, name)) for name in STAGES],
         route=RouteBody.model_validate(job.route) if job.route else None,
-        output=job.answer if completed else None,
-        finish_reason=job.finish_reason if completed else None,
+        output=output,
+        finish_reason=job.finish_reason if output is not None else None,
         error=JobErrorBody.model_validate(job.error) if job.error else None,
         usage=_usage_body(job),
         metadata=job.meta,
     )
+
+
+def _output(job: Job) -> str | None:
+    """An answer that is only checkpointed may yet be dropped, so it is shown at the end alone; of a
+    cancelled job, as much of it as there is."""
+    if job.status == "cancelled":
+        return job.answer if job.answer is not None else job.partial
+    return job.answer if job.status == "completed" else None
+
+
+def _line(job: Job, name: str) -> dict[str, Any]:
+    """A stage's line. Nothing runs in a job that has ended: the stage at which it failed is shown
+    as failed, any other that was not done as pending."""
+    line: dict[str, Any] = job.stages.get(name, {})
+    if job.status in UNFINISHED or line.get("status", "pending") not in UNTIMED:
+        return line
+    fatal = job.status == "failed" and (job.error or {}).get("stage") == name
+    return {**line, "status": "failed" if fatal else "pending"}
 
 
 def _stage_body(name: str, line: dict[str, Any]) -> StageBody:

@@ -1,5 +1,6 @@
 """A client of the application, as one user; and gunicorn, as the Procfile starts it."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -55,12 +56,12 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
     started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
 
     def start(**changed: str) -> httpx.Client:
-        socket = tmp_path / f"{len(started)}.sock"
+        path = tmp_path / f"{len(started)}.sock"
         command = ["--config", "python:config.gunicorn", "app.wsgi:app"]
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *command],
             cwd=ROOT,
-            env={**backends, "BIND": f"unix:{socket}", **changed},
+            env={**backends, "BIND": f"unix:{path}", **changed},
             stderr=(tmp_path / "log").open("ab"),
         )
         headers = {
@@ -71,7 +72,7 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
             base_url="http://web",
             headers=headers,
             timeout=20,
-            transport=httpx.HTTPTransport(uds=str(socket)),
+            transport=httpx.HTTPTransport(uds=str(path)),
         )
         started.append((process, client))
         _wait_until_up(client, process)
@@ -82,6 +83,14 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
         client.close()
         process.terminate()
     assert [process.wait(WAIT_S) for process, _ in started] == [0] * len(started)
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The address of a server that is not there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:

@@ -17,14 +17,6 @@ HELLO = {"message": "hello"}
 JOB_S = 3
 
 
-@pytest.fixture
-def nobody() -> str:
-    """The address of a server that is not there."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
-
-
 def test_gunicorn_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
     client = serve()
 

@@ -70,6 +70,34 @@ def test_a_stage_that_runs_or_waits_has_no_time_yet():
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "shown"),
+    [
+        ("cancelled", None, ["completed", "pending", "pending"]),
+        ("expired", {"code": "deadline_exceeded", "stage": "compress"}, ["completed", "pending"]),
+        ("failed", {"code": "poison", "stage": "compress"}, ["completed", "failed", "pending"]),
+        ("failed", {"code": "deadline_exceeded", "stage": "generate"}, ["completed", "pending"]),
+        ("in_progress", None, ["completed", "running", "pending"]),
+    ],
+)
+def test_nothing_runs_in_a_job_that_has_ended(status, error, shown):
+    lines = {"intent": {"status": "completed", "ms": 3}, "compress": {"status": "running"}}
+    ended = job(status=status, stages=lines, error=error and {"message": "x", **error})
+
+    statuses = [stage.status for stage in job_body(ended).stages]
+
+    assert statuses[: len(shown)] == shown
+    assert "running" not in statuses or status == "in_progress"
+
+
+@pytest.mark.parametrize(
+    ("status", "output"),
+    [("completed", "whole"), ("cancelled", "whole"), ("failed", None), ("in_progress", None)],
+)
+def test_an_answer_is_shown_of_a_job_that_is_completed_or_cancelled(status, output):
+    assert job_body(job(status=status, answer="whole", partial="wh")).output == output
+
+
 def test_what_a_stage_decided_stands_in_its_entry():
     line = {"ms": 3, "cached": False, "intent": "math", "status": "degraded", "confidence": 0.5}
 
