@@ -1,6 +1,6 @@
 """What gunicorn serves."""
 
-from app import create_app
+from app.factory import create_app
 from config.logging import configure_logging
 from config.settings import settings_or_exit
 

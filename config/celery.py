@@ -11,7 +11,9 @@ broker_pool_limit = 2 * settings.worker_threads
 # A submit must not wait for a broker that is away: PostgreSQL has the job already.
 task_publish_retry = False
 
-imports = ("tasks.worker", "tasks.intent", "tasks.compress", "tasks.generate", "tasks.persist")
+# What both workers need. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker does
+# not need: the llm worker names them in the Procfile.
+imports = ("tasks.worker", "tasks.compress")
 task_default_queue = "llm"
 task_serializer = "json"
 accept_content = ["json"]

@@ -5,6 +5,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
         )
         if not url.startswith("postgresql+psycopg://"):
             raise ValueError("is not a PostgreSQL URL")
+        _check_port(url)
         return SecretStr(url)
 
     @field_validator("redis_url")
@@ -105,6 +107,7 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         if not re.match(r"^rediss?://[^/]+", url):
             raise ValueError("is not a Redis URL")
+        _check_port(url)
         return SecretStr(_with_certificates(url))
 
     @field_validator("broker_url")
@@ -115,6 +118,7 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         if not re.match(r"^(rediss?|amqps?)://[^/]+", url):
             raise ValueError("is neither a Redis nor an AMQP URL")
+        _check_port(url)
         return SecretStr(_with_certificates(url))
 
     @field_validator("shared_secret")
@@ -153,6 +157,13 @@ class Settings(BaseSettings):
         field = PROVIDER_KEYS[provider].lower()
         secret: SecretStr | None = getattr(self, field)
         return secret.get_secret_value() if secret else None
+
+
+def _check_port(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018 (reading it is the check)
+    except ValueError:
+        raise ValueError("has a port that is no number from 0 to 65535") from None
 
 
 def _with_certificates(url: str) -> str:

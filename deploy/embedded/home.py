@@ -13,8 +13,8 @@ from deploy.embedded.sessions import Identity
 
 __all__ = ["CLEANUP_S", "HomeLock", "data_home", "prepare_home", "run_folder", "write_private"]
 
-# A killed supervisor's helper holds the lock while it cleans up: 25 s of grace, and a little.
-CLEANUP_S = 40
+# A killed supervisor's helper holds the lock while it cleans up: 10 s of grace, and a little.
+CLEANUP_S = 20
 _POLL_S = 0.1
 
 

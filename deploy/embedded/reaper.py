@@ -24,7 +24,8 @@ from typing import IO, cast
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.sessions import Identity, Session, end_all
 
-GRACE_S = 25
+# Short: whoever killed the supervisor does not wait, and what is killed here loses nothing.
+GRACE_S = 10
 
 
 class Reaper:

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from app.auth import USER_HEADER
+from app.factory import create_app
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30

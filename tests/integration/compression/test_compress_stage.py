@@ -9,8 +9,7 @@ from config.settings import get_settings
 from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks import compress
-from tasks.celery import app
+from tasks import compress, intent
 from tasks.pipeline import Submission, accept
 
 
@@ -36,9 +35,8 @@ def test_llmlingua_compresses_where_its_weights_are(prose: str, external_id: str
     with unit_of_work() as session:
         user = get_or_create_user(session, external_id)
         job_id = accept(session, Submission(user, prose)).id
-    app.loader.import_default_modules()
-    for stage in ("intent", "compress"):
-        assert app.tasks[stage].apply(args=(job_id, 1)).state == "SUCCESS"
+    for stage in (intent.intent, compress.compress):
+        assert stage.apply(args=(job_id, 1)).state == "SUCCESS"
     with unit_of_work() as session:
         job = session.get(Job, job_id)
     assert job is not None

@@ -5,13 +5,13 @@ from celery.result import EagerResult
 
 from models.errors import JobFailed
 from models.jobs import STAGES
-from tasks import compress
-from tasks.celery import app
+from tasks import compress, generate, intent, persist
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
 
 from .conftest import SetVariables, Submit, read
 
+TASKS = {"intent": intent, "compress": compress, "generate": generate, "persist": persist}
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -25,8 +25,9 @@ def closed_breakers(variables: SetVariables, environment: dict[str, str]) -> Non
 
 
 def run(stage: str, job_id: str, epoch: int = 1) -> EagerResult:
-    app.loader.import_default_modules()
-    return app.tasks[stage].apply(args=(job_id, epoch), task_id=f"{job_id}.{epoch}.{stage}")
+    return getattr(TASKS[stage], stage).apply(
+        args=(job_id, epoch), task_id=f"{job_id}.{epoch}.{stage}"
+    )
 
 
 def test_the_four_stages_lead_to_an_answer(accept: Submit) -> None:

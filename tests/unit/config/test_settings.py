@@ -42,6 +42,8 @@ def test_a_missing_variable_is_named_with_what_to_write(
     [
         ("DATABASE_URL", "mysql://u@db/app"),
         ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgresql://u@db:port/app"),
+        ("REDIS_URL", "redis://redis:99999/0"),
         ("REDIS_URL", "http://redis"),
         ("REDIS_URL", "redis:///0"),
         ("BROKER_URL", "kafka://broker"),
@@ -119,7 +121,7 @@ def test_importing_the_whole_program_overrides_no_real_key() -> None:
     keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
     program = (
         "import os; before = dict(os.environ)\n"
-        "import app, tasks.pipeline, tasks.worker, tasks.generate\n"
+        "import app.factory, tasks.pipeline, tasks.worker, tasks.generate\n"
         f"assert all(os.environ[k] == 'a-real-key' for k in {list(keys)!r})\n"
         "from config.settings import get_settings\n"
         "assert get_settings().provider_key('openai') == 'a-real-key'\n"

@@ -1,0 +1,33 @@
+"""The web application. `create_app` puts it together; nothing is connected until it is asked."""
+
+from flask_openapi3.openapi import OpenAPI
+
+from app.api import register_api
+from app.db import connect_database
+from app.errors import register_errors
+from app.openapi import openapi_arguments, register_docs
+from app.request_body import JsonRequest, max_body_bytes
+from app.request_log import register_request_log
+from config.minds import minds_or_exit
+from config.settings import settings_or_exit
+
+
+class Trimind(OpenAPI):
+    """Flask with declared views, whose requests carry JSON objects and nothing else."""
+
+    request_class = JsonRequest
+
+
+def create_app() -> Trimind:
+    """The application of this process. Ends it, naming the variable, where a setting is wrong."""
+    settings = settings_or_exit()
+    minds_or_exit()
+    app = Trimind("app", static_folder=None, **openapi_arguments())
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
+    connect_database(app, settings)
+    register_request_log(app)
+    register_errors(app)
+    register_api(app)
+    register_docs(app)
+    return app
