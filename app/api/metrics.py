@@ -1,0 +1,30 @@
+"""/metrics, for Prometheus and nobody else."""
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from prometheus_client.exposition import choose_encoder
+
+from app.auth import require_service
+from app.db import db
+from app.metrics import Fleet
+from app.openapi import SERVICE_SECURITY, problems
+
+api = APIBlueprint(
+    "metrics",
+    __name__,
+    abp_tags=[Tag(name="health", description="For load balancers and people.")],
+    abp_security=SERVICE_SECURITY,
+    abp_responses=problems(401, 503),
+)
+api.before_request(require_service)
+
+TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+@api.get("/metrics", responses={200: TEXT})
+def metrics() -> Response:
+    """The state of the whole fleet, for Prometheus
+    Whichever process is asked. 503 while the database is away."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(Fleet(db.session())), content_type=content_type)
