@@ -1,9 +1,12 @@
 """`trimind up`: everything that it takes, on one machine, until a signal."""
 
 import os
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -85,5 +88,11 @@ def _addresses(supervisor: Supervisor, where: Addresses, key: str) -> list[str]:
         f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or"
         f" flower_basic_auth in {supervisor.home / 'secrets.json'})",
         f"  demo key   {key} (kept in {supervisor.home / DEMO_KEY})",
-        '  ask        trimind ask "What is the capital of France?"',
+        f'  ask        {_how_to_call(supervisor.home)} ask "What is the capital of France?"',
     ]
+
+
+def _how_to_call(home: Path) -> str:
+    """The command as it was called here; from another terminal it has to find this data folder."""
+    chosen = "" if home == data_home({}) else f"TRIMIND_HOME={shlex.quote(str(home))} "
+    return chosen + shlex.quote(sys.argv[0])
