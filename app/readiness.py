@@ -1,6 +1,7 @@
 """Whether what this process leans on is there: each dependency asked, none for long."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import kombu
@@ -10,18 +11,35 @@ from redis.exceptions import RedisError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.remembered import Remembered
 from config.settings import Settings, get_settings
 from models.database import current_version, newest_version
 from tasks.resilience.states import breaker_states
 
 TIMEOUT_S: Final = 2
+FRESH_S: Final = 1.0
+STALE_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-def check_all() -> dict[str, str]:
+def readiness() -> tuple[dict[str, str], dict[str, str]]:
+    """The state of each dependency, and of each breaker, as they were a moment ago: whoever asks
+    needs no key, so that asking a thousand times must not cost a thousand connections."""
+    return _remembered(get_settings())()
+
+
+@lru_cache(maxsize=1)
+def _remembered(settings: Settings) -> Remembered[tuple[dict[str, str], dict[str, str]]]:
+    def look() -> tuple[dict[str, str], dict[str, str]]:
+        checks = check_all(settings)
+        return checks, show_breakers() if checks["redis"] == "ok" else {}
+
+    return Remembered(look, fresh_s=FRESH_S, stale_s=STALE_S)
+
+
+def check_all(settings: Settings) -> dict[str, str]:
     """The state of each dependency: `ok`, or what is wrong, without where it is."""
-    settings = get_settings()
     checks = {"database": check_database, "redis": check_redis}
     if settings.broker_url:
         checks["broker"] = check_broker

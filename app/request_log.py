@@ -13,6 +13,7 @@ from models.ids import new_id
 HEADER: Final = "X-Request-Id"
 LOGGED_PATH_CHARS: Final = 200
 SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+READS: Final = frozenset({"GET", "HEAD"})
 QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
 
 log = structlog.get_logger("app.access")
@@ -40,7 +41,7 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     response.headers.setdefault("Cache-Control", "no-store")
-    write = log.debug if request.path in QUIET and response.status_code < 500 else log.info
+    write = log.debug if _is_quiet(response.status_code) else log.info
     write(
         "request",
         method=request.method,
@@ -49,3 +50,10 @@ def _end(response: Response) -> Response:
         ms=round((time.perf_counter() - g.started) * 1000, 1),
     )
     return response
+
+
+def _is_quiet(status: int) -> bool:
+    """Whether a line is nobody's concern: a read that went well, as polling clients send by the
+    thousand, and what load balancers ask, unless it failed."""
+    went_well = status < 300 or status == 304
+    return (request.method in READS and went_well) or (request.path in QUIET and status < 500)

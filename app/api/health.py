@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.answers import answer
 from app.openapi import problems
-from app.readiness import check_all, show_breakers
+from app.readiness import readiness
 
 api = APIBlueprint(
     "health",
@@ -58,12 +58,10 @@ def legacy_health() -> Response:
 @api.get("/readyz", responses={200: Readiness, 503: Readiness})
 def readyz() -> Response:
     """Can this process work?
-    Asks each dependency, none for longer than two seconds; 503 unless all are well."""
-    checks = check_all()
+    Asks each dependency, none for longer than two seconds; 503 unless all are well. The answer may
+    be a second old."""
+    checks, breakers = readiness()
     ready = all(state == "ok" for state in checks.values())
-    body = {
-        "status": "ok" if ready else "unavailable",
-        "checks": checks,
-        "breakers": show_breakers() if checks["redis"] == "ok" else {},
-    }
+    status = "ok" if ready else "unavailable"
+    body = {"status": status, "checks": checks, "breakers": breakers}
     return answer(Readiness.model_validate(body), 200 if ready else 503)

@@ -119,19 +119,53 @@ def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends,
     assert backends["SHARED_SECRET"] not in log
 
 
-def test_a_schema_that_is_behind_is_not_ready(client):
+def test_a_schema_that_is_behind_is_not_ready(client, until):
+    def checks() -> dict:
+        return client.get("/readyz").json["checks"]
+
     with unit_of_work() as session:
         session.execute(text("UPDATE alembic_version SET version_num = 'old'"))
     try:
-        behind = client.get("/readyz")
+        until(lambda: checks() == {"database": "schema_outdated", "redis": "ok"}, 5)
+        assert client.get("/readyz").status_code == 503
     finally:
         with unit_of_work() as session:
             newest = {"newest": newest_version()}
             session.execute(text("UPDATE alembic_version SET version_num = :newest"), newest)
 
-    assert behind.status_code == 503
-    assert behind.json["checks"] == {"database": "schema_outdated", "redis": "ok"}
+    until(lambda: checks() == {"database": "ok", "redis": "ok"}, 5)
     assert client.get("/readyz").json["status"] == "ok"
+
+
+def test_a_flood_of_readiness_checks_opens_a_few_connections_only(serve, together):
+    client = serve()
+    client.get("/readyz")
+    before = _connections_so_far()
+
+    answers = together(100, lambda: client.get("/readyz").status_code)
+
+    assert set(answers) == {200}
+    assert _connections_so_far() - before < 20
+
+
+def test_reads_that_went_well_do_not_fill_the_log(serve, tmp_path):
+    client = serve(LOG_FORMAT="json")
+
+    job = client.post("/v1/jobs", json=HELLO).json()
+    assert client.get(f"/v1/jobs/{job['id']}").status_code == 200
+    assert client.get("/v1/jobs/job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC").status_code == 404
+
+    log = (tmp_path / "log").read_text()
+    assert re.findall(r'"method": "(\w+)".*?"status": (\d+)', log) == [
+        ("POST", "202"),
+        ("GET", "404"),
+    ]
+
+
+def _connections_so_far() -> int:
+    with unit_of_work() as session:
+        query = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+        return session.execute(text(query)).scalar_one()
 
 
 @pytest.mark.parametrize(
