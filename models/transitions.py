@@ -1,4 +1,4 @@
-"""How a job moves from stage to stage: each transition is one fenced UPDATE, on the database's clock.
+"""How a job moves from stage to stage: each transition is one fenced UPDATE on the database clock.
 
 A fence names what must still be true for a write to count: the stage, the epoch, and the run token
 of whoever owns the running stage. An UPDATE that hits no row means that somebody else was there
