@@ -1,7 +1,6 @@
 """One table: which failure is which answer."""
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from math import ceil
 from typing import Any, Final, NoReturn
 
@@ -89,17 +88,22 @@ def _database_away(error: Exception) -> Problem:
     return Problem(
         503,
         "database_unavailable",
-        "The database can't be reached; nothing was accepted. Try again.",
+        "The database can't be reached. Try again.",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
 
 
-HTTP_CODES: Final = {413: "body_too_large"}
+HTTP_CODES: Final = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
 
 
 def _http(error: HTTPException) -> Problem:
     status = error.code or 500
-    code = HTTP_CODES.get(status) or HTTPStatus(status).name.lower()
+    code = HTTP_CODES.get(status) or ("bad_request" if status < 500 else "internal")
     headers = {}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))

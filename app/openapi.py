@@ -10,6 +10,7 @@ from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import
 from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
 from pydantic import BaseModel
 
+from app.error_codes import tables
 from app.errors import refuse_input
 from app.problem import MEDIA_TYPE, ProblemBody, title_of
 
@@ -18,6 +19,7 @@ Trimind turns a chat message into an answer, asynchronously and without ever los
 get 202, and read the job until it is finished. Failures are `application/problem+json` (RFC 9457)
 with a stable `code`; every answer carries `X-Request-Id`. Lists are read in pages: give a page's
 `last_id` as `after` while `has_more` is true.
+
 """
 
 SECURITY_SCHEMES: Final[dict[str, Any]] = {
@@ -50,7 +52,7 @@ def openapi_arguments() -> dict[str, Any]:
     """What flask-openapi3 is told. The status of its own validation error is 500, which every call
     documents: any other it would add to every call, in a shape that we never send."""
     return {
-        "info": Info(title="Trimind", version=_version(), description=DESCRIPTION),
+        "info": Info(title="Trimind", version=_version(), description=DESCRIPTION + tables()),
         "security_schemes": SECURITY_SCHEMES,
         "validation_error_callback": refuse_input,
         "validation_error_model": ProblemBody,

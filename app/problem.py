@@ -40,7 +40,7 @@ class ProblemBody(BaseModel):
     title: str = Field(description="The status in words.")
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str = Field(description="What happened, for people.")
-    code: str = Field(description="What happened, for programs; stable.")
+    code: str = Field(description="What happened, for programs; stable. See the table of codes.")
     request_id: str = Field(description="The answer's `X-Request-Id`; the log has it too.")
     errors: list[FieldError] = Field(description="The fields that are wrong, if any are.")
 

@@ -92,7 +92,7 @@ class RouteBody(BaseModel):
 class JobErrorBody(BaseModel):
     """Why a job failed."""
 
-    code: str
+    code: str = Field(description="For programs; stable. See the table of codes.")
     message: str
     stage: str | None = None
     attempts: int | None = None

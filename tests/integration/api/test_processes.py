@@ -15,6 +15,16 @@ from models.session import unit_of_work
 
 HELLO = {"message": "hello"}
 JOB_S = 3
+CALLS = [
+    ("POST", "/v1/jobs"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"),
+    ("POST", "/v1/jobs/job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC/cancel"),
+    ("POST", "/v1/conversations"),
+    ("POST", "/api/chat"),
+    ("GET", "/metrics"),
+    ("GET", "/readyz"),
+]
 
 
 def test_gunicorn_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
@@ -78,6 +88,19 @@ def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, nobody):
     }
 
 
+def test_with_a_broker_that_is_full_a_job_is_accepted_all_the_same(serve, backends):
+    client = serve()
+    with Redis.from_url(backends["REDIS_URL"]) as redis:
+        try:
+            redis.config_set("maxmemory", 1)
+            response = client.post("/v1/jobs", json=HELLO)
+        finally:
+            redis.config_set("maxmemory", 0)
+
+    assert response.status_code == 202
+    assert client.get(response.headers["Location"]).json()["status"] == "queued"
+
+
 def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
     serve, nobody, tmp_path
 ):
@@ -91,7 +114,10 @@ def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
     assert response.json()["code"] == "database_unavailable"
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json()["checks"]["database"] == "unavailable"
-    assert nobody.split(":")[1] not in response.text
+    for method, path in CALLS:
+        text = client.request(method, path, json=HELLO if method == "POST" else None).text
+        for secret in ("hunter22", nobody.split(":")[1], "Traceback", "psycopg", ".py"):
+            assert secret not in text, path
     assert "hunter22" not in (tmp_path / "log").read_text()
 
 

@@ -1,6 +1,8 @@
 """Which failure is which answer."""
 
 import pytest
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -15,6 +17,7 @@ from models.errors import (
 )
 
 SECRET = "s" * 32
+WHERE = "connection to postgresql://trimind:hunter22@db.internal:5432/trimind failed"
 KEYS = ["type", "title", "status", "detail", "code", "request_id", "errors"]
 
 
@@ -117,3 +120,29 @@ def test_a_failure_that_nobody_foresaw_is_in_the_log_and_not_in_the_answer(app, 
     assert "s3cret" not in response.text
     written = capfd.readouterr()
     assert "s3cret" in written.out + written.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(WHERE),
+        KeyError(WHERE),
+        PoolTimeout(WHERE),
+        OperationalError(WHERE, {}, Exception(WHERE)),
+        DataError(WHERE, {"password": WHERE}, Exception(WHERE)),
+        RedisError(WHERE),
+        BrokerError(WHERE),
+        TrimindError(WHERE),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_failure_tells_a_client_where_a_server_is_or_what_was_called(app, error):
+    @app.get("/broken")
+    def broken() -> None:
+        raise error
+
+    response = app.test_client().get("/broken")
+
+    assert response.status_code >= 500
+    for secret in ("hunter22", "db.internal", "Traceback", "broken", ".py"):
+        assert secret not in response.text + str(response.headers)

@@ -1,0 +1,237 @@
+"""Every code that a client may meet, what it means and what to do: the one place that knows.
+
+The OpenAPI document shows these tables, and docs/errors.md is made of them:
+
+    python -m app.error_codes > docs/errors.md
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """A code of a problem, by its HTTP status; or of a job's `error`, which has none."""
+
+    code: str
+    meaning: str
+    advice: str
+    status: int | None = None
+
+
+PROBLEMS: Final = (
+    ErrorCode("bad_request", "HTTP itself was not understood.", "Mend the request.", 400),
+    ErrorCode("malformed_json", "The body is no JSON in UTF-8.", "Mend the body.", 400),
+    ErrorCode(
+        "invalid_header",
+        "A header can't be meant; `errors[0].field` names it.",
+        "Mend the header, or leave it out.",
+        400,
+    ),
+    ErrorCode(
+        "invalid_user",
+        "A service named no user, or not by 1 to 255 visible ASCII characters.",
+        "Send `X-Trimind-User`.",
+        400,
+    ),
+    ErrorCode(
+        "unauthorized",
+        "No key came along, or one that is unknown or revoked.",
+        "Send `Authorization: Bearer` and a valid key.",
+        401,
+    ),
+    ErrorCode(
+        "not_found",
+        "There is no such thing, or it is another user's.",
+        "Check the path and the id.",
+        404,
+    ),
+    ErrorCode(
+        "method_not_allowed",
+        "The path is known, the method is not.",
+        "See the header `Allow`.",
+        405,
+    ),
+    ErrorCode("job_completed", "The job can't be cancelled: it is completed.", "Read it.", 409),
+    ErrorCode("job_failed", "The job can't be cancelled: it has failed.", "Read its `error`.", 409),
+    ErrorCode(
+        "job_expired",
+        "The job can't be cancelled: it was not started by its deadline.",
+        "Submit it again.",
+        409,
+    ),
+    ErrorCode(
+        "idempotency_in_progress",
+        "The first request with this `Idempotency-Key` is still being answered.",
+        "Send the same again after `Retry-After` seconds.",
+        409,
+    ),
+    ErrorCode("body_too_large", "The body is larger than any message may be.", "Shorten it.", 413),
+    ErrorCode(
+        "unsupported_media_type",
+        "The body is not declared as JSON.",
+        "Send `Content-Type: application/json`.",
+        415,
+    ),
+    ErrorCode(
+        "invalid_request",
+        "A field is wrong; `errors` names each one and what is wrong with it.",
+        "Mend the fields.",
+        422,
+    ),
+    ErrorCode(
+        "idempotency_key_reused",
+        "The `Idempotency-Key` was sent before, with another call or another body.",
+        "Use a new key for a new request.",
+        422,
+    ),
+    ErrorCode(
+        "internal",
+        "Something went wrong here that nobody foresaw.",
+        "Report the `request_id`: the log has the details.",
+        500,
+    ),
+    ErrorCode(
+        "database_unavailable",
+        "PostgreSQL can't be reached, or no connection was free.",
+        "Send the same again after `Retry-After` seconds; with the same `Idempotency-Key`, since a "
+        "connection may break after the commit.",
+        503,
+    ),
+)
+
+OF_A_JOB: Final = (
+    ErrorCode(
+        "context_too_long",
+        "The message fits none of the route's models; the message names the limit.",
+        "Shorten it.",
+    ),
+    ErrorCode(
+        "provider_rejected",
+        "A provider refuses the request: a wrong key, an unknown model, a refused content.",
+        "Read the job's message; for a key, tell the operator.",
+    ),
+    ErrorCode(
+        "provider_unavailable",
+        "All models of the route failed, as often as the stage's policy tries.",
+        "Submit it again later.",
+    ),
+    ErrorCode(
+        "rate_limited",
+        "The providers answered 429 as often as the stage's policy tries.",
+        "Submit it again later.",
+    ),
+    ErrorCode(
+        "circuit_open",
+        "A breaker was open, so that a call was not made. Only in a receipt's `tried`: a job waits "
+        "for a breaker until its deadline.",
+        "Nothing; another model answered.",
+    ),
+    ErrorCode(
+        "no_model",
+        "The route has no model that has a key here.",
+        "Tell the operator: a provider's key is missing.",
+    ),
+    ErrorCode(
+        "database_unavailable",
+        "PostgreSQL failed as often as the stage's policy tries.",
+        "Submit it again later.",
+    ),
+    ErrorCode(
+        "deadline_exceeded",
+        "The job did not end by its deadline. One that never started is `expired`, else `failed`.",
+        "Submit it again, with a later `deadline_s`.",
+    ),
+    ErrorCode(
+        "poison",
+        "The workers that took the job died of it, or were given up for dead, five times.",
+        "Do not submit it again; report the job's id.",
+    ),
+    ErrorCode(
+        "internal",
+        "Something went wrong that nobody foresaw.",
+        "Report the job's id: the log has the details.",
+    ),
+)
+
+UNSEEN: Final = (
+    ErrorCode(
+        "superseded",
+        "A worker's run is not the job's run any more: its work is dropped.",
+        "Nothing.",
+    ),
+    ErrorCode("job_failed", "A task shows that its job has failed.", "Read the job's `error`."),
+)
+
+FIELDS: Final = {
+    "missing": "It has to be there.",
+    "unknown_field": "The call has no such field.",
+    "invalid": "It can't be meant; the message says why.",
+    "contradiction": "It says something else than a header.",
+    "blank": "It is empty, or white space only.",
+    "not_a_string": "It is another kind of value.",
+    "not_an_integer": "It is another kind of value.",
+    "not_an_object": "It is another kind of value.",
+    "not_allowed": "It is none of the values that are allowed.",
+    "too_long": "It has too many characters.",
+    "too_short": "It has too few characters.",
+    "too_many": "It has too many entries.",
+    "too_large": "It is a larger number than is allowed.",
+    "too_small": "It is a smaller number than is allowed.",
+    "null_character": "It has a U+0000, which can't be stored.",
+    "lone_surrogate": "It has half of a surrogate pair, which is no text.",
+}
+
+_INTRODUCTION: Final = """\
+# Error codes
+
+A failed call is `application/problem+json` (RFC 9457). Programs read its `code`, which is stable;
+`detail` is for people and may change. `request_id` is in the log as well. A job that failed is no
+failed call: it is read with 200, and its `error` has a `code` of its own.
+
+This page is made by `python -m app.error_codes > docs/errors.md`.
+"""
+
+
+def tables() -> str:
+    """The codes that clients meet, as Markdown."""
+    return f"""\
+## Codes of a failed call
+
+{_table(("status", "code", "meaning", "what to do"), map(_with_status, PROBLEMS))}
+
+## Codes in a job's `error`
+
+{_table(("code", "meaning", "what to do"), map(_without_status, OF_A_JOB))}
+
+## Codes in `errors[]`, for one field
+
+A code that is not here is pydantic's own name of what is wrong.
+
+{_table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in FIELDS.items()))}
+"""
+
+
+def page() -> str:
+    """docs/errors.md."""
+    inside = _table(("code", "meaning", "what to do"), map(_without_status, UNSEEN))
+    return f"{_INTRODUCTION}\n{tables()}\n## Codes in the workers' log only\n\n{inside}\n"
+
+
+def _with_status(error: ErrorCode) -> tuple[str, ...]:
+    return (str(error.status), *_without_status(error))
+
+
+def _without_status(error: ErrorCode) -> tuple[str, ...]:
+    return (f"`{error.code}`", error.meaning, error.advice)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
