@@ -191,7 +191,7 @@ def test_a_sweep_passes_over_what_somebody_is_writing(client, user_id):
 def test_a_hundred_posts_with_one_key_at_once_make_one_job_that_is_published_once(
     serve, together, backends
 ):
-    client = serve()
+    client = serve(WEB_CONCURRENCY="2")
 
     answers = together(100, lambda: post(client, "k", QUESTION))
 
