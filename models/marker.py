@@ -23,25 +23,21 @@ def adopt_marker(session: Session, seen: str) -> int | None:
     """Compare the marker seen in the broker with the copy; the queue leases that end with it.
 
     None: they are the same. Whoever changes the copy (one of many, by compare-and-set) ends all
-    queue leases, since the messages that they vouch for are gone.
+    queue leases, since the messages that they vouch for are gone. A first sight of a broker says
+    nothing of a loss: the leases stay.
     """
     known = session.scalar(select(BrokerMarker.value).where(BrokerMarker.id == 1))
     if known == seen:
         return None
     if known is None:
-        won = session.scalar(
-            insert(BrokerMarker)
-            .values(id=1, value=seen)
-            .on_conflict_do_nothing()
-            .returning(BrokerMarker.id)
-        )
-    else:
-        won = session.scalar(
-            update(BrokerMarker)
-            .where(BrokerMarker.id == 1, BrokerMarker.value == known)
-            .values(value=seen)
-            .returning(BrokerMarker.id)
-        )
+        session.execute(insert(BrokerMarker).values(id=1, value=seen).on_conflict_do_nothing())
+        return None
+    won = session.scalar(
+        update(BrokerMarker)
+        .where(BrokerMarker.id == 1, BrokerMarker.value == known)
+        .values(value=seen)
+        .returning(BrokerMarker.id)
+    )
     if won is None:
         return None
     ended = session.scalars(

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from models.fence import Fence, now
 from models.jobs import Job
-from models.marker import adopt_marker
+from models.marker import BrokerMarker, adopt_marker
 from models.reconciliation import (
     DEATHS_MAX,
     bury_dead,
@@ -28,6 +28,11 @@ AT_ONCE = timedelta(0)
 def change(job_id: str, **columns: object) -> None:
     with unit_of_work() as session:
         session.execute(update(Job).where(Job.id == job_id).values(**columns))
+
+
+def adopt(marker: str) -> int | None:
+    with unit_of_work() as session:
+        return adopt_marker(session, marker)
 
 
 def taken(job_id: str) -> list[tuple[int, str]]:
@@ -158,11 +163,17 @@ def test_a_death_in_generate_is_counted_as_perhaps_paid_in_vain(make_job: MakeJo
 
 def test_an_emptied_broker_ends_every_queue_lease_once(make_job: MakeJob, together: Any) -> None:
     job_id = make_job()
-
-    def adopt() -> int | None:
-        with unit_of_work() as session:
-            return adopt_marker(session, "another run:another marker")
-
-    assert sorted(together(6, adopt), key=str)[-5:] == [None] * 5
+    adopt(f"before {job_id}")
+    ended = together(6, lambda: adopt(f"after {job_id}"))
+    assert sorted(ended, key=str)[-5:] == [None] * 5
     assert taken(job_id) == [(1, "intent")]
-    assert adopt() is None
+    assert adopt(f"after {job_id}") is None
+
+
+def test_a_first_sight_of_a_broker_ends_no_queue_lease(make_job: MakeJob) -> None:
+    with unit_of_work() as session:
+        session.execute(delete(BrokerMarker))
+    job_id = make_job()
+    assert adopt(f"first {job_id}") is None
+    assert taken(job_id) == []
+    assert adopt(f"second {job_id}") is not None

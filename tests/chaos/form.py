@@ -1,0 +1,74 @@
+"""How much of everything: the short form for every run of the tests, the long form for figures."""
+
+import os
+from dataclasses import dataclass, replace
+
+SHORT_SEED = 20_260_401
+
+
+@dataclass(frozen=True)
+class Form:
+    """Numbers of a run. Times in seconds; `leases` are the settings of every process."""
+
+    name: str
+    seed: int
+    workers: int
+    threads: int
+    jobs: int  # that meet one fault
+    in_flight: int
+    kills: int
+    flushes: int
+    quiet_jobs: int  # without any fault
+    rolls: int
+    leases: dict[str, str]
+    patience_s: float  # for everything to end after the last fault
+
+    @property
+    def lease_s(self) -> float:
+        """For how long a silent owner is believed."""
+        return float(self.leases.get("LEASE_S", 30))
+
+
+SHORT = Form(
+    name="short",
+    seed=SHORT_SEED,
+    workers=3,
+    threads=6,
+    jobs=60,
+    in_flight=40,
+    kills=5,
+    flushes=2,
+    quiet_jobs=1000,
+    rolls=3,
+    leases={
+        "LEASE_S": "4",
+        "BEAT_S": "1",
+        "QUEUE_LEASE_S": "4",
+        "RECONCILE_EVERY_S": "0.5",
+        "DRAIN_S": "3",
+    },
+    patience_s=90,
+)
+LONG = replace(
+    SHORT,
+    name="long",
+    seed=int.from_bytes(os.urandom(4), "big"),
+    jobs=3000,
+    in_flight=60,
+    kills=200,
+    flushes=20,
+    rolls=12,
+    leases={},
+    patience_s=600,
+)
+
+
+def chosen() -> Form:
+    """The form that CHAOS_FORM names; CHAOS_SEED, CHAOS_JOBS and CHAOS_KILLS change its numbers."""
+    form = LONG if os.environ.get("CHAOS_FORM") == "long" else SHORT
+    given = {
+        name: int(os.environ[f"CHAOS_{name.upper()}"])
+        for name in ("seed", "jobs", "kills", "flushes")
+        if os.environ.get(f"CHAOS_{name.upper()}")
+    }
+    return replace(form, **given)

@@ -1,0 +1,193 @@
+"""The real stack, of its own: servers, web, provider, workers, and proxies between them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import redis
+
+from deploy.embedded.backends import Backends
+from deploy.embedded.ports import free_port
+from deploy.embedded.process import Process
+from deploy.embedded.procfile import read_procfile, shell_command
+
+from .form import Form
+from .waiting import wait_for
+from .workers import ROOT, Fleet, Nursery, Worker
+
+HERE = Path(__file__).parent
+# No model may start, and the provider of these tests takes any key.
+KEY = {"OPENAI_API_KEY": "chaos"}
+MINDS = """
+default_mind = "one"
+intent_models = []
+[intents]
+other = "anything"
+[routes]
+only = ["openai/gpt-4o-mini"]
+[minds.one]
+title = "The One"
+system_prompt = "Answer."
+[minds.one.routes]
+default = "only"
+"""
+
+
+class House:
+    """One whole Trimind on loopback; a context manager that leaves nothing behind."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.home = Path(tempfile.mkdtemp(prefix="trimind-chaos-", dir="/tmp"))
+        self.home.chmod(0o755)  # PostgreSQL's own user must be able to enter
+        self._exits = ExitStack()
+        self._named = 0
+
+    def __enter__(self) -> "House":
+        with ExitStack() as exits:
+            exits.callback(shutil.rmtree, self.home, ignore_errors=True)
+            self.backends = exits.enter_context(Backends(self.home, KEY))
+            self.environ = self._environment()
+            self.nursery = Nursery(self.environ)
+            exits.callback(self.nursery.close)
+            exits.callback(self._end_processes)
+            self._processes: list[Process] = []
+            self._trimind("db", "upgrade")
+            self.key = self._trimind("key", "create", "--user", "chaos").strip()
+            self._start_provider()
+            self._start_web()
+            self.nursery.wait_until_ready()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    # --- what is in it
+
+    @property
+    def database_url(self) -> str:
+        """For psycopg."""
+        return self.environ["DATABASE_URL"].replace("+psycopg", "")
+
+    def redis(self) -> redis.Redis:
+        """A client of the broker."""
+        return redis.Redis.from_url(self.environ["REDIS_URL"], decode_responses=True)
+
+    def fleet(self, count: int | None = None, **environ: str) -> Fleet:
+        """Workers of a fleet of their own, not yet started."""
+        return Fleet([self.worker(**environ) for _ in range(count or self.form.workers)])
+
+    def worker(self, **environ: str) -> Worker:
+        """A worker, not yet started."""
+        self._named += 1
+        return Worker(f"w{self._named}", self.nursery, self.environ | environ, self.home)
+
+    def behave(self, **faults: object) -> None:
+        """Tell the provider how to behave from now on; without arguments, well."""
+        httpx.put(f"{self.provider}/faults", json=faults, timeout=10).raise_for_status()
+
+    def calls(self) -> list[dict[str, object]]:
+        """Every call that the provider has begun to serve."""
+        return list(httpx.get(f"{self.provider}/calls", timeout=30).json())
+
+    # --- what befalls it
+
+    def empty_redis(self) -> None:
+        """Kill Redis and start it without its data."""
+        self.kill_redis()
+        shutil.rmtree(self.home / "redis" / "appendonlydir", ignore_errors=True)
+        self.backends.restart("redis")
+
+    def kill_redis(self) -> None:
+        """Kill Redis; it stays away until `backends.restart`."""
+        self.backends.kill("redis")
+
+    def crash_postgres(self) -> None:
+        """Stop PostgreSQL by an immediate shutdown; its next start recovers from its log."""
+        pid = self.backends.pid("postgres")
+        assert pid is not None
+        os.kill(pid, signal.SIGQUIT)
+        wait_for(lambda: not (self.home / "postgres/postmaster.pid").exists(), 20, "the shutdown")
+
+    # --- how it is built
+
+    def _environment(self) -> dict[str, str]:
+        minds = self.home / "minds.toml"
+        minds.write_text(MINDS)
+        self.web_port, provider_port = free_port(), free_port()
+        self.provider = f"http://127.0.0.1:{provider_port}"
+        self.web = f"http://127.0.0.1:{self.web_port}"
+        return {
+            **_bare(),
+            **self.backends.environment(),
+            **KEY,
+            **self.form.leases,
+            "OPENAI_API_BASE": f"{self.provider}/v1",
+            "MINDS_FILE": str(minds),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "PORT": str(self.web_port),
+            "BIND": f"127.0.0.1:{self.web_port}",
+            "WORKER_THREADS": str(self.form.threads),
+            "LOG_FORMAT": "json",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def _trimind(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _start_provider(self) -> None:
+        script = str(HERE / "provider.py")
+        self._start("provider", (sys.executable, script, self.provider.rsplit(":", 1)[1]))
+        wait_for(lambda: _answers(f"{self.provider}/calls"), 20, "the provider")
+
+    def _start_web(self) -> None:
+        self._start("web", shell_command(read_procfile(ROOT / "Procfile")["web"]))
+        wait_for(lambda: _answers(f"{self.web}/healthz"), 60, "the web")
+
+    def _start(self, name: str, command: tuple[str, ...]) -> None:
+        log = (self.home / f"{name}.log").open("a")
+        self._exits.callback(log.close)
+
+        def write(line: str) -> None:
+            if not log.closed:
+                log.write(line + "\n")
+                log.flush()
+
+        process = Process(command, environ=self.environ, on_line=write, cwd=ROOT)
+        self._processes.append(process)
+
+    def _end_processes(self) -> None:
+        for process in self._processes:
+            process.stop(5)
+
+
+def _bare() -> Mapping[str, str]:
+    """This process's environment without anything that could be meant for Trimind."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,151 @@
+"""The independent ledger: what was promised, what was served, and what the database holds.
+
+It reads the database by SQL of its own, and the provider's record over HTTP; none of the code
+under test has a part in it.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from .house import House
+from .load import Load
+from .waiting import TooLate
+
+# One clock for all, so that this is for what happens between two of its readings.
+SLACK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job as the database holds it, with its answers and the calls that were made for it."""
+
+    row: dict[str, Any]
+    answers: list[str]
+    calls: list[dict[str, Any]]
+
+    @property
+    def status(self) -> str:
+        return str(self.row["status"])
+
+    @property
+    def paid(self) -> int:
+        """How many whole answers the provider has given."""
+        return sum(bool(call["whole"]) for call in self.calls)
+
+
+class Ledger:
+    """The books of one run of the load."""
+
+    def __init__(self, house: House, load: Load) -> None:
+        self._house = house
+        self._load = load
+        self._before = self.counters()
+
+    def settle(self, within_s: float) -> None:
+        """Wait until every job that was promised has ended. Raises TooLate, naming the others."""
+        end = time.monotonic() + within_s
+        while stuck := self._unfinished():
+            if time.monotonic() > end:
+                raise TooLate(f"{len(stuck)} jobs did not end in {within_s:.0f} s: {stuck[:5]}")
+            time.sleep(0.2)
+
+    def entries(self) -> dict[str, Entry]:
+        """By mark, every job of this load."""
+        calls: dict[str, list[dict[str, Any]]] = {}
+        for call in self._house.calls():
+            calls.setdefault(str(call["mark"]), []).append(call)
+        rows = self._rows(
+            "SELECT j.*, substring(m.content FROM '\\[#([0-9a-f]{16})\\]') AS mark,"
+            " extract(epoch FROM j.completed_at)::float8 AS ended,"
+            " (SELECT array_agg(a.content) FROM messages a WHERE a.job_id = j.id) AS answers"
+            " FROM jobs j JOIN messages m ON m.id = j.message_id"
+        )
+        ours = set(self._load.marks)
+        books: dict[str, Entry] = {}
+        for row in rows:
+            mark = row["mark"]
+            if mark not in ours:
+                continue
+            assert mark not in books, f"two jobs for one submission {mark}"
+            books[mark] = Entry(row, row["answers"] or [], calls.get(mark, []))
+        return books
+
+    def close(self, *, may_fail: frozenset[str] = frozenset()) -> dict[str, int]:
+        """Check every promise and return the counts; `may_fail` are codes of expected failures."""
+        books = self.entries()
+        lost = [p for p in self._load.accepted if p.mark not in books]
+        assert not lost, f"{len(lost)} jobs that were accepted do not exist: {lost[:3]}"
+        wrong = [why for mark, entry in books.items() for why in faults(mark, entry, may_fail)]
+        assert not wrong, f"{len(wrong)} wrong: {wrong[:5]}"
+        ids = {p.mark: p.job_id for p in self._load.accepted}
+        assert all(books[mark].row["id"] == job_id for mark, job_id in ids.items())
+        return self.counts(books)
+
+    def counts(self, books: dict[str, Entry]) -> dict[str, int]:
+        """The figures of a report."""
+        ends = Counter(entry.status for entry in books.values())
+        accepted = {promise.mark for promise in self._load.accepted}
+        return {
+            "accepted": len(accepted),
+            "completed": ends["completed"],
+            "failed": ends["failed"],
+            "lost": sum(mark not in books or not books[mark].row["ended"] for mark in accepted),
+            "doubled": sum(len(entry.answers) > 1 for entry in books.values()),
+            "paid_twice": sum(entry.paid > 1 for entry in books.values()),
+            "given_up": sum(entry.row["epoch"] > 1 for entry in books.values()),
+        }
+
+    def counters(self) -> dict[str, int]:
+        """The fleet's counters `reconciled/…`, as the database has them."""
+        rows = self._rows("SELECT label, value FROM counters WHERE name = 'reconciled'")
+        return {row["label"]: row["value"] for row in rows}
+
+    def reconciled(self) -> dict[str, int]:
+        """What the reconcilers have done since this ledger was opened."""
+        now = Counter(self.counters())
+        now.subtract(self._before)
+        return {label: value for label, value in now.items() if value}
+
+    def _unfinished(self) -> list[dict[str, Any]]:
+        ids = [promise.job_id for promise in self._load.accepted]
+        return self._rows(
+            "SELECT id, status, stage, slot, epoch, starts, attempts, lease_until,"
+            " queue_lease_until, next_attempt_at, now() FROM jobs"
+            " WHERE id = ANY(%s) AND slot IS NOT NULL",
+            [ids],
+        )
+
+    def _rows(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
+        with psycopg.connect(self._house.database_url, row_factory=dict_row) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def faults(mark: str, entry: Entry, may_fail: frozenset[str]) -> list[str]:
+    """What is wrong with one ended job; nothing, if all is well."""
+    row, wrong = entry.row, []
+    if row["slot"] is not None or row["ended"] is None:
+        return [f"{row['id']} has not ended"]
+    if entry.status == "completed":
+        if len(entry.answers) != 1:
+            wrong.append(f"{row['id']} has {len(entry.answers)} answers")
+        if not all(f"[#{mark}]" in answer for answer in entry.answers):
+            wrong.append(f"{row['id']} has another job's answer")
+        if not entry.paid:
+            wrong.append(f"{row['id']} was answered, though the provider never did")
+    else:
+        code = (row["error"] or {}).get("code")
+        if code not in may_fail:
+            wrong.append(f"{row['id']} ended {entry.status}: {row['error']}")
+        if entry.answers:
+            wrong.append(f"{row['id']} ended {entry.status} and has an answer")
+    late = [call for call in entry.calls if call["at"] > row["ended"] + SLACK_S]
+    if late:
+        wrong.append(f"{row['id']} was asked for {len(late)} times after its end")
+    if row["epoch"] > 1 + row["starts"] or row["starts"] < 4 * (entry.status == "completed"):
+        wrong.append(f"{row['id']}: epoch {row['epoch']} after {row['starts']} starts")
+    return wrong

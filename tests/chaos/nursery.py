@@ -1,0 +1,71 @@
+"""Forks workers that are ready at once: orders come on stdin, process ids go to stdout.
+
+Importing LiteLLM takes 5 s of CPU, and a chaos test starts workers by the hundred. Here the
+libraries (and nothing of ours) are imported once; each child then runs Celery's own command line
+in a process group of its own, and imports Trimind afresh, with the environment that it was given.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
+
+import celery.__main__
+import celery.bin.celery
+import celery.bin.worker
+import celery.concurrency.thread
+import celery.worker.worker
+import tenacity  # noqa: F401
+
+PR_SET_PDEATHSIG = 1
+
+
+def bury(*_: Any) -> None:
+    """Let no child stay a zombie: whoever watches looks at its process id."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def bear(order: dict[str, Any]) -> int:
+    """Fork a worker; its process id."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    sys.path[:0] = order["environ"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.argv = order["argv"]
+    os.chdir(order["cwd"])
+    celery.__main__.main()
+    os._exit(0)
+
+
+def say(what: object) -> None:
+    """Answer with one line."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, bury)
+    say("ready")
+    for line in sys.stdin:
+        say(bear(json.loads(line)))

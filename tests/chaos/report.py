@@ -1,0 +1,56 @@
+"""The figures of a run, as a table for people."""
+
+import os
+from pathlib import Path
+
+from .form import Form
+
+COLUMNS = (
+    "accepted", "completed", "failed", "lost", "doubled", "paid_twice", "given_up",
+    "recovery_p50_s", "recovery_p99_s",
+)  # fmt: skip
+
+
+class Report:
+    """Rows of figures, one a test."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._rows: list[tuple[str, dict[str, float | int | str]]] = []
+
+    def add(self, what: str, counts: dict[str, int], **more: float | int | str) -> None:
+        """Take the figures of one test."""
+        self._rows.append((what, {**counts, **more}))
+
+    def write(self) -> None:
+        """Write all that was taken to the file that CHAOS_REPORT names; without one, nowhere."""
+        path = os.environ.get("CHAOS_REPORT")
+        if path and self._rows:
+            Path(path).write_text(self.text())
+
+    def text(self) -> str:
+        """A table in Markdown, and below it what has no column."""
+        lines = [
+            f"Form {self._form.name}, seed {self._form.seed}.",
+            "",
+            f"| fault | {' | '.join(column.replace('_', ' ') for column in COLUMNS)} |",
+            f"| --- |{' --- |' * len(COLUMNS)}",
+        ]
+        for what, counts in self._rows:
+            cells = " | ".join(str(counts.get(column, "")) for column in COLUMNS)
+            lines.append(f"| {what} | {cells} |")
+        lines.append("")
+        for what, counts in self._rows:
+            rest = {name: value for name, value in counts.items() if name not in COLUMNS}
+            if rest:
+                said = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in rest.items())
+                lines.append(f"- {what}: {said}")
+        return "\n".join([*lines, ""])
+
+
+def percentile(values: list[float], share: float) -> float | str:
+    """The value that this share of all does not pass; nothing where there are none."""
+    if not values:
+        return ""
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)

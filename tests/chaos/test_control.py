@@ -1,0 +1,131 @@
+"""The control arm: the same kills and the same flush, against a plain Celery chain.
+
+If it lost nothing under the flush, our own test would prove nothing. Under kills it may lose or
+double; what it does is reported.
+"""
+
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from celery import Celery, chain
+
+from deploy.embedded.backends import Backends
+
+from .form import Form
+from .report import Report
+from .waiting import TooLate, wait_for
+from .workers import Fleet, Nursery, Worker
+
+APP = "tests.chaos.control.app"
+COMMAND = ["celery", "--quiet", "--app", APP, "worker", "--pool", "threads", "--concurrency", "6"]
+COMMAND += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+STAGES = ("intent", "compress", "generate", "persist")
+VISIBILITY_S = 6
+KILL_EVERY_S = 3.0
+
+
+class Control:
+    """A Redis, a fleet, and a file of what is done."""
+
+    def __init__(self, home: Path, backends: Backends, nursery: Nursery, environ: dict[str, str]):
+        self._home = home
+        self.url = backends.environment()["REDIS_URL"]
+        self.done = home / "done"
+        self.done.touch()
+        self.sent: list[str] = []
+        self._app = Celery("client", broker=self.url)
+        told = environ | {
+            "REDIS_URL": self.url,
+            "DONE_FILE": str(self.done),
+            "VISIBILITY_S": str(VISIBILITY_S),
+            "CALL_S": "0.4",
+        }
+        self.fleet = Fleet(
+            [
+                Worker(f"c{n}", nursery, told, home, [*COMMAND, "--hostname", f"c{n}@%h"])
+                for n in range(3)
+            ]
+        )
+
+    def submit(self, jobs: int) -> None:
+        """Send the chains of so many jobs."""
+        for _ in range(jobs):
+            mark = secrets.token_hex(8)
+            first, *rest = (self._app.signature(f"{APP}.{stage}") for stage in STAGES)
+            chain(first.clone(args=(mark,)), *rest).apply_async()
+            self.sent.append(mark)
+
+    def ended(self) -> Counter[str]:
+        """How often each job was done."""
+        return Counter(self.done.read_text().split())
+
+    def counts(self) -> dict[str, int]:
+        """The figures of the report, once nothing more happens."""
+        # A message of a dead worker comes back within its visibility timeout: wait for four.
+        seen = -1
+        while seen != (seen := sum(self.ended().values())):
+            try:
+                wait_for(lambda: sum(self.ended().values()) > seen, 4 * VISIBILITY_S, "more")
+            except TooLate:
+                break
+        ended = self.ended()
+        return {
+            "accepted": len(self.sent),
+            "completed": len(ended),
+            "lost": len(self.sent) - len(ended),
+            "doubled": sum(times > 1 for times in ended.values()),
+        }
+
+
+@pytest.fixture
+def control() -> Iterator[Control]:
+    home = Path(tempfile.mkdtemp(prefix="trimind-control-", dir="/tmp"))
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environ = kept | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    # Redis alone: nothing here asks a database or a model for anything.
+    needless = {"DATABASE_URL": "postgresql://nowhere/none", "OPENAI_API_KEY": "none"}
+    with Backends(home, needless) as backends:
+        nursery = Nursery(environ)
+        nursery.wait_until_ready()
+        made = Control(home, backends, nursery, environ)
+        made.fleet.start()
+        yield made
+        made.fleet.stop()
+        nursery.close()
+    shutil.rmtree(home)
+
+
+def test_a_plain_chain_loses_jobs_under_a_flush(
+    control: Control, form: Form, report: Report
+) -> None:
+    control.submit(form.jobs)
+    wait_for(control.ended, 30, "a first job to be done")
+    control._app.connection().default_channel.client.flushall()
+    counts = control.counts()
+    report.add("control: Redis flushed", counts)
+    assert counts["lost"] > 0, "the control arm lost nothing: the flush is too weak a test"
+
+
+def test_what_a_plain_chain_loses_under_kills_is_reported(
+    control: Control, chance: Random, form: Form, report: Report
+) -> None:
+    kills = 0
+    control.submit(form.jobs)
+    while kills < form.kills:
+        control.submit(form.in_flight // 2)
+        threading.Event().wait(KILL_EVERY_S * chance.uniform(0.8, 1.2))
+        victim = chance.choice(control.fleet.workers)
+        if victim.ready():
+            victim.kill()
+            kills += 1
+    counts = control.counts()
+    report.add("control: a worker killed every 3 s", counts, kills=kills)
+    assert counts["completed"] > 0

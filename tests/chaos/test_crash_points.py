@@ -1,0 +1,64 @@
+"""Fault 7: a worker dies before and after every commit, publish and acknowledgement."""
+
+from itertools import product
+from random import Random
+
+from models.jobs import STAGES
+
+from .form import Form
+from .house import House
+from .ledger import Ledger
+from .load import Load
+from .report import Report
+from .waiting import wait_for
+
+COMMITS = ("begin", "checkpoint", "publish", "ack")
+# The last stage publishes nothing.
+POINTS = [
+    f"{stage}.{when}_{what}"
+    for stage, what, when in product(STAGES, COMMITS, ("before", "after"))
+    if (stage, what) != (STAGES[-1], "publish")
+]
+
+
+AT_ONCE = 6
+# Slower than they work: with a backlog of first stages nobody comes to the last one.
+REST_S = 1.0
+
+
+def test_a_worker_may_die_at_every_point(
+    house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
+) -> None:
+    house.behave(latency_s=[0.01, 0.02])
+    points = chance.sample(POINTS, len(POINTS))
+    with load.running(rest_s=REST_S):
+        for start in range(0, len(points), AT_ONCE):
+            die_at(points[start : start + AT_ONCE], house)
+    survivors = house.fleet(1)
+    survivors.start()
+    try:
+        ledger.settle(form.patience_s)
+    finally:
+        survivors.stop()
+    counts = ledger.close()
+    report.add("a crash at every point", counts, points=len(points))
+    assert counts["given_up"] > 0
+
+
+def die_at(points: list[str], house: House) -> None:
+    """Wait until as many workers, each armed with one point, have died there."""
+    armed = [Armed(house, point) for point in points]
+    wait_for(lambda: not any(one.worker.alive() for one in armed), 300, f"deaths at {points}")
+    for one in armed:
+        assert one.once.exists(), f"it ended before {one.point}: {one.worker.log.read_text()}"
+
+
+class Armed:
+    """A worker that dies at one point."""
+
+    def __init__(self, house: House, point: str) -> None:
+        self.point = point
+        self.once = house.home / f"crashed-at-{point}"
+        self.worker = house.worker(
+            CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2"
+        ).start()

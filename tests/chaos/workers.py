@@ -1,0 +1,188 @@
+"""Workers that can be killed, stopped and started again, each in a process group of its own."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.embedded.procfile import read_procfile
+from deploy.embedded.sessions import Identity
+
+from .waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+NURSERY = Path(__file__).with_name("nursery.py")
+
+
+class Nursery:
+    """Starts processes of Celery's command line in a few tenths of a second."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, str(NURSERY)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(environ),
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the libraries are imported."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def bear(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Identity:
+        """Start one; what it says goes to `log`."""
+        order = {"argv": argv, "environ": dict(environ), "log": str(log), "cwd": str(ROOT)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return Identity.of(int(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End it, and with it every child that is left."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+class Worker:
+    """One worker by the Procfile's command; after a death another process takes its name."""
+
+    def __init__(
+        self,
+        name: str,
+        nursery: Nursery,
+        environ: Mapping[str, str],
+        folder: Path,
+        argv: list[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.environ = dict(environ)
+        self._nursery = nursery
+        self._folder = folder
+        self._argv = argv or command(name, self.environ)
+        self._lives = 0
+        self.identity: Identity | None = None
+        self.wanted = False
+
+    def start(self, **more: str) -> "Worker":
+        """Start a process of it; `more` is added to its environment for this life."""
+        assert not self.alive()
+        self._lives += 1
+        self.wanted = True
+        environ = self.environ | more
+        self.identity = self._nursery.bear(self._argv, environ, self.log)
+        return self
+
+    @property
+    def log(self) -> Path:
+        """What its present process says."""
+        return self._folder / f"{self.name}.{self._lives}.log"
+
+    def alive(self) -> bool:
+        """Whether its process runs (or is stopped)."""
+        return self.identity is not None and self.identity.alive()
+
+    def ready(self) -> bool:
+        """Whether it consumes its queue."""
+        return self.alive() and self.log.exists() and " ready." in self.log.read_text()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its whole process group."""
+        if self.identity is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.identity.pid, number)
+
+    def kill(self) -> set[str]:
+        """Kill its group, as a fault would; the jobs that it had in hand."""
+        identity, log = self.identity, self.log
+        self.signal(signal.SIGKILL)
+        wait_for(lambda: identity is None or not identity.alive(), 10, f"{self.name} to be dead")
+        return {job_id for job_id, _ in in_hand(log)}
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What all its processes have logged, oldest first; `at` is in seconds since 1970."""
+        for life in range(1, self._lives + 1):
+            log = self._folder / f"{self.name}.{life}.log"
+            for text in log.read_text().splitlines() if log.exists() else ():
+                with suppress(ValueError):
+                    line = json.loads(text)
+                    line["at"] = datetime.fromisoformat(line["timestamp"]).timestamp()
+                    yield line
+
+
+ENDS = {"stage finished", "message dropped", "stage waits", "job failed", "result adopted"}
+
+
+def in_hand(log: Path) -> set[tuple[str, str]]:
+    """The (job, stage) that a process has begun and not finished, by its log."""
+    begun: set[tuple[str, str]] = set()
+    for text in log.read_text().splitlines() if log.exists() else ():
+        with suppress(ValueError):
+            line = json.loads(text)
+            key = (line.get("job_id", ""), line.get("stage", ""))
+            if line["event"] == "stage started":
+                begun.add(key)
+            elif line["event"] in ENDS:
+                begun.discard(key)
+    return begun
+
+
+class Fleet:
+    """Several workers, and a keeper that starts again those which died."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self.workers = workers
+        self._ended = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Start all, and keep them."""
+        for worker in self.workers:
+            worker.start()
+        self._keeper.start()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until every worker consumes its queue."""
+        for worker in self.workers:
+            wait_for(worker.ready, 60, f"{worker.name} to be ready")
+
+    def stop(self) -> None:
+        """End all, at once."""
+        self._ended.set()
+        self._keeper.join()
+        for worker in self.workers:
+            worker.wanted = False
+            worker.signal(signal.SIGKILL)
+
+    def _keep(self) -> None:
+        while not self._ended.wait(0.2):
+            for worker in self.workers:
+                if worker.wanted and not worker.alive():
+                    time.sleep(0.2)
+                    worker.start()
+
+
+def command(name: str, environ: Mapping[str, str]) -> list[str]:
+    """The Procfile's worker, by a host name of its own."""
+    threads = environ["WORKER_THREADS"]
+    text = read_procfile(ROOT / "Procfile")["worker"].replace("${WORKER_THREADS:-32}", threads)
+    return [*shlex.split(text), "--hostname", f"{name}@%h"]
