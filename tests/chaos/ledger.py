@@ -16,6 +16,7 @@ from .house import House
 from .load import Load
 from .waiting import TooLate
 
+STAGES = ("intent", "compress", "generate", "persist")
 # One clock for all, so that this is for what happens between two of its readings.
 SLACK_S = 1.0
 
@@ -126,26 +127,23 @@ class Ledger:
 
 
 def faults(mark: str, entry: Entry, may_fail: frozenset[str]) -> list[str]:
-    """What is wrong with one ended job; nothing, if all is well."""
-    row, wrong = entry.row, []
+    """What is wrong with one job; nothing, if all is well."""
+    row, done = entry.row, entry.status == "completed"
     if row["slot"] is not None or row["ended"] is None:
         return [f"{row['id']} has not ended"]
-    if entry.status == "completed":
-        if len(entry.answers) != 1:
-            wrong.append(f"{row['id']} has {len(entry.answers)} answers")
-        if not all(f"[#{mark}]" in answer for answer in entry.answers):
-            wrong.append(f"{row['id']} has another job's answer")
-        if not entry.paid:
-            wrong.append(f"{row['id']} was answered, though the provider never did")
-    else:
-        code = (row["error"] or {}).get("code")
-        if code not in may_fail:
-            wrong.append(f"{row['id']} ended {entry.status}: {row['error']}")
-        if entry.answers:
-            wrong.append(f"{row['id']} ended {entry.status} and has an answer")
-    late = [call for call in entry.calls if call["at"] > row["ended"] + SLACK_S]
-    if late:
-        wrong.append(f"{row['id']} was asked for {len(late)} times after its end")
-    if row["epoch"] > 1 + row["starts"] or row["starts"] < 4 * (entry.status == "completed"):
-        wrong.append(f"{row['id']}: epoch {row['epoch']} after {row['starts']} starts")
-    return wrong
+    late = sum(call["at"] > row["ended"] + SLACK_S for call in entry.calls)
+    found = {
+        f"{len(entry.answers)} answers": len(entry.answers) != done,
+        "another job's answer": not all(f"[#{mark}]" in answer for answer in entry.answers),
+        "an answer that the provider never gave": done and not entry.paid,
+        f"ended {entry.status} by {row['error']}": not done and code(row) not in may_fail,
+        f"{late} calls after its end": late > 0,
+        f"epoch {row['epoch']} after {row['starts']} starts": row["epoch"] > 1 + row["starts"],
+        f"only {row['starts']} starts": done and row["starts"] < len(STAGES),
+    }
+    return [f"{row['id']}: {what}" for what, wrong in found.items() if wrong]
+
+
+def code(row: dict[str, Any]) -> str | None:
+    """The code of a job's error."""
+    return str(row["error"]["code"]) if row["error"] else None

@@ -43,9 +43,9 @@ class Load:
         self._lock = threading.Lock()
         self.promises: list[Promise] = []
 
-    def submit(self, client: httpx.Client, **headers: str) -> Promise:
+    def submit(self, client: httpx.Client, mark: str | None = None, **headers: str) -> Promise:
         """Submit one job; whatever comes of it is written down."""
-        mark = secrets.token_hex(8)
+        mark = mark or secrets.token_hex(8)
         sent_at, status, job_id = time.time(), None, None
         try:
             reply = client.post(
