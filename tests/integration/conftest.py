@@ -4,16 +4,20 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from config.minds import get_minds
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
 from models.database import upgrade
 from models.session import get_engine
+
+Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
 # No model is asked for anything here: the address only has to stand in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
@@ -37,6 +41,32 @@ def backends() -> Iterator[Mapping[str, str]]:
         get_engine().dispose()
         _forget_settings()
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def quietly() -> Quietly:
+    """`with quietly(backends) as environment`: a database and a queue in which no worker works."""
+    return _quietly
+
+
+@contextmanager
+def _quietly(backends: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    database = f"quiet_{secrets.token_hex(4)}"
+    autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {database}")
+    url = make_url(backends["DATABASE_URL"]).set(database=database)
+    database_url = url.render_as_string(hide_password=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", database_url)
+        _forget_settings()
+        upgrade()
+        # The queue is for the processes that a test starts. Celery reads its broker once, so that
+        # this process keeps the session's, where a worker drops what its database does not know.
+        queue = backends["REDIS_URL"].removesuffix("/0") + "/1"
+        yield {**backends, "DATABASE_URL": database_url, "REDIS_URL": queue}
+        get_engine().dispose()
+    _forget_settings()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -19,10 +20,18 @@ ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30
 
 Client = Callable[[str], FlaskClient]
+Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 Serve = Callable[..., httpx.Client]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def backends(backends: Mapping[str, str], quietly: Quietly) -> Iterator[Mapping[str, str]]:
+    """The session's servers, but no worker: a job stays as it was accepted."""
+    with quietly(backends) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
 def app(backends: Mapping[str, str]) -> Flask:
     return create_app()
 

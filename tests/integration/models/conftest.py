@@ -1,45 +1,27 @@
 """Jobs in a real database, made without a broker."""
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import make_url
 
-from config.settings import get_settings
-from models.database import upgrade
 from models.fence import Fence
 from models.jobs import STAGES, Job
-from models.session import get_engine, unit_of_work
+from models.session import unit_of_work
 from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.pipeline import Submission, accept
 
 MakeJob = Callable[..., str]
+Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quiet_database(backends: Mapping[str, str]) -> Iterator[None]:
-    """A database of the same server in which no worker works: these tests look at every row."""
-    url = make_url(backends["DATABASE_URL"])
-    name = f"quiet_{secrets.token_hex(4)}"
-    with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    with pytest.MonkeyPatch.context() as patch:
-        quiet = url.set(database=name).render_as_string(hide_password=False)
-        patch.setenv("DATABASE_URL", quiet)
-        forget()
-        upgrade()
+def quiet(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
+    """These tests look at every row: no worker may touch one."""
+    with quietly(backends):
         yield
-        get_engine().dispose()
-    forget()
-
-
-def forget() -> None:
-    """Let the settings, and the engine made by them, be read anew."""
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 @pytest.fixture
