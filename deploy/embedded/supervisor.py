@@ -95,7 +95,7 @@ class Supervisor:
     def handle_signals(self) -> None:
         """Turns the three signals into a request to stop; needs the main thread."""
         for number in _SIGNALS:
-            # nohup stays nohup; but a shell's background job, which ignores SIGINT, can be ended by it.
+            # nohup stays nohup; but a shell's background job, which ignores SIGINT, ends by it.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
