@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import Settings
 from deploy.embedded.process import module_environ
 
 SUPERVISED = Path(__file__).with_name("supervised.py")
@@ -27,6 +28,13 @@ def _wait_until(condition: Callable[[], object], within_s: float = WAIT_S) -> No
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
     return _wait_until
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of the same session set these for themselves: here everything is embedded."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
