@@ -8,7 +8,7 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 PACKAGES := app config deploy models tasks trimind
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format record clean
+.PHONY: help run test chaos check format record clean
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -18,6 +18,11 @@ run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serv
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+chaos: $(VENV)/.test ## Break the real stack at length; the figures go to build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
+	@mkdir -p build
+	@CHAOS_FORM=long CHAOS_REPORT=build/chaos.md $(BIN)/python -m pytest tests/chaos -p no:randomly $(ARGS)
+	@cat build/chaos.md
 
 check: $(VENV)/.test ## Lint, types, import directions
 	@$(BIN)/ruff check .

@@ -14,6 +14,27 @@ from .report import Report
 from .workers import Fleet
 
 
+class Shifts:
+    """The fleet that works in the shared house, while one does."""
+
+    def __init__(self) -> None:
+        self._fleet: Fleet | None = None
+
+    def present(self, house: House) -> Fleet:
+        """The fleet, ready; a new one where there is none."""
+        if self._fleet is None:
+            self._fleet = house.fleet()
+            self._fleet.start()
+        self._fleet.wait_until_ready()
+        return self._fleet
+
+    def end(self) -> None:
+        """Let nobody work any more."""
+        if self._fleet is not None:
+            self._fleet.stop()
+            self._fleet = None
+
+
 @pytest.fixture(scope="session")
 def form() -> Form:
     """How much of everything."""
@@ -51,14 +72,23 @@ def house(shared_house: House) -> Iterator[House]:
 
 
 @pytest.fixture
-def fleet(house: House) -> Iterator[Fleet]:
-    """Workers that are kept alive."""
-    workers = house.fleet()
-    try:
-        workers.start()
-        yield workers
-    finally:
-        workers.stop()
+def empty_house(house: House, shifts: Shifts) -> House:
+    """The same, and nobody works in it until the test has somebody do so."""
+    shifts.end()
+    return house
+
+
+@pytest.fixture
+def fleet(house: House, shifts: Shifts) -> Fleet:
+    """Workers that are kept alive; tests one after the other have the same."""
+    return shifts.present(house)
+
+
+@pytest.fixture(scope="session")
+def shifts(shared_house: House) -> Iterator[Shifts]:
+    made = Shifts()
+    yield made
+    made.end()
 
 
 @pytest.fixture

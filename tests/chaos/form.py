@@ -20,6 +20,7 @@ class Form:
     flushes: int
     quiet_jobs: int  # without any fault
     rolls: int
+    windows: int  # of an open breaker
     leases: dict[str, str]
     patience_s: float  # for everything to end after the last fault
 
@@ -40,6 +41,7 @@ SHORT = Form(
     flushes=2,
     quiet_jobs=1000,
     rolls=3,
+    windows=1,
     leases={
         "LEASE_S": "4",
         "BEAT_S": "1",
@@ -58,6 +60,7 @@ LONG = replace(
     kills=200,
     flushes=20,
     rolls=12,
+    windows=5,
     leases={},
     patience_s=600,
 )

@@ -28,7 +28,7 @@ APP = "tests.chaos.control.app"
 COMMAND = ["celery", "--quiet", "--app", APP, "worker", "--pool", "threads", "--concurrency", "6"]
 COMMAND += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
 STAGES = ("intent", "compress", "generate", "persist")
-VISIBILITY_S = 6
+VISIBILITY_S = 4
 KILL_EVERY_S = 3.0
 
 

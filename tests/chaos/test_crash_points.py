@@ -27,13 +27,12 @@ REST_S = 1.0
 
 
 def test_a_worker_may_die_at_every_point(
-    house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
+    empty_house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
 ) -> None:
+    house = empty_house
     house.behave(latency_s=[0.01, 0.02])
-    points = chance.sample(POINTS, len(POINTS))
     with load.running(rest_s=REST_S):
-        for start in range(0, len(points), AT_ONCE):
-            die_at(points[start : start + AT_ONCE], house)
+        die_at_each(chance.sample(POINTS, len(POINTS)), house)
     survivors = house.fleet(1)
     survivors.start()
     try:
@@ -41,14 +40,17 @@ def test_a_worker_may_die_at_every_point(
     finally:
         survivors.stop()
     counts = ledger.close()
-    report.add("a crash at every point", counts, points=len(points))
+    report.add("a crash at every point", counts, points=len(POINTS))
     assert counts["given_up"] > 0
 
 
-def die_at(points: list[str], house: House) -> None:
-    """Wait until as many workers, each armed with one point, have died there."""
-    armed = [Armed(house, point) for point in points]
-    wait_for(lambda: not any(one.worker.alive() for one in armed), 300, f"deaths at {points}")
+def die_at_each(points: list[str], house: House) -> None:
+    """Run workers, each armed with one point, a few at once, until each has died there."""
+    armed: list[Armed] = []
+    for point in points:
+        wait_for(lambda: alive(armed) < AT_ONCE, 300, f"a death at one of {points}")
+        armed.append(Armed(house, point))
+    wait_for(lambda: alive(armed) == 0, 300, f"a death at each of {points}")
     for one in armed:
         assert one.once.exists(), f"it ended before {one.point}: {one.worker.log.read_text()}"
 
@@ -62,3 +64,8 @@ class Armed:
         self.worker = house.worker(
             CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2"
         ).start()
+
+
+def alive(armed: "list[Armed]") -> int:
+    """How many have not died yet."""
+    return sum(one.worker.alive() for one in armed)

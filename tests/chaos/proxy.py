@@ -1,0 +1,61 @@
+"""A TCP proxy on loopback that can stop forwarding without closing anything."""
+
+import socket
+import threading
+from contextlib import suppress
+
+
+class Proxy:
+    """Forwards to a TCP port of this machine or to a unix socket; a context manager."""
+
+    def __init__(self, target: int | str) -> None:
+        self._target = target
+        self._flows = threading.Event()
+        self._flows.set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = [self._listener]
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> "Proxy":
+        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flows.set()
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def freeze(self) -> None:
+        """Forward nothing from now on; connections stay, and new ones are accepted in silence."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Forward again, what has been held back first."""
+        self._flows.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = self._connect()
+                self._open += [client, server]
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._target, int):
+            return socket.create_connection(("127.0.0.1", self._target))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._target)
+        return server
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                self._flows.wait()
+                target.sendall(data)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,82 @@
+"""Fault 9: the provider limits, fails, hangs, breaks off, and talks nonsense."""
+
+import time
+from random import Random
+
+from tasks.policies import GENERATE
+
+from .form import Form
+from .house import House
+from .ledger import Ledger
+from .load import Load
+from .report import Report
+from .waiting import wait_for
+from .workers import Fleet
+
+MIXED = {"answer": 8, "limited": 1, "error": 1, "cut": 1, "truncated": 1, "malformed": 1}
+PER_JOB = 2
+WINDOW_S = GENERATE.breaker.reset_s
+# From here on the breaker is certainly open: calls that were under way have ended.
+OPEN_AFTER_S = 5.0
+QUIET = 0.7
+
+
+def test_a_provider_with_every_fault_is_outlasted_within_the_budget(
+    house: House,
+    fleet: Fleet,
+    load: Load,
+    ledger: Ledger,
+    chance: Random,
+    form: Form,
+    report: Report,
+) -> None:
+    house.behave(
+        seed=form.seed, latency_s=[0.02, 0.1], weights=MIXED | {"hang": 1}, faults_per_job=PER_JOB
+    )
+    load.run(form.jobs // 2, form.in_flight)
+    wait_for(lambda: len(house.calls()) > form.jobs // 4, 60, "calls")
+    house.behave(seed=form.seed, weights=MIXED, faults_per_job=PER_JOB)  # hanging calls end
+    ledger.settle(form.patience_s + 2 * WINDOW_S)
+    counts = ledger.close()
+    calls = sum(len(entry.calls) for entry in ledger.entries().values())
+    report.add("a provider with every fault", counts, calls=calls)
+    # Each job's answer, and the faults that it was dealt, before and after the change.
+    assert calls <= counts["accepted"] * (1 + 2 * PER_JOB) + counts["paid_twice"]
+    assert counts["completed"] == counts["accepted"]
+
+
+def test_a_provider_that_is_down_is_probed_once_a_window_by_the_whole_fleet(
+    house: House,
+    fleet: Fleet,
+    load: Load,
+    ledger: Ledger,
+    chance: Random,
+    form: Form,
+    report: Report,
+) -> None:
+    house.behave(latency_s=[0.01, 0.05], weights={"error": 1}, faults_per_job=10_000)
+    before = len(house.calls())
+    load.run(form.jobs // 2)
+
+    def calls() -> list[float]:
+        return [float(str(call["at"])) for call in house.calls()[before:]]
+
+    wait_for(calls, 30, "a first call")
+    opened = calls()[0] + OPEN_AFTER_S
+    seen = opened
+    for _ in range(form.windows):
+        wait_for(lambda since=seen: calls()[-1] > since, 2 * WINDOW_S, "a probe")
+        first = min(at for at in calls() if at > seen)
+        seen = first + WINDOW_S * QUIET
+        wait_for(lambda until=seen: time.time() > until, WINDOW_S, "most of the window")
+        made = [at for at in calls() if first <= at <= seen]
+        # A probe is one call with its quick tries; none other may come in its window.
+        assert len(made) <= GENERATE.quick_tries
+    house.behave()
+    probes = [at for at in calls() if opened < at <= seen]
+    made = [at for at in calls() if at <= seen]
+    rush = len(made) - len(probes)
+    ledger.settle(form.patience_s + 3 * WINDOW_S)
+    report.add("a provider that is down", ledger.close(), calls_until_open=rush, probes=len(probes))
+    threads = len(fleet.workers) * form.threads
+    assert rush <= GENERATE.quick_tries * (GENERATE.breaker.failures + threads)

@@ -1,0 +1,80 @@
+"""Fault 10: one key sent many times at once, and rolling restarts under load."""
+
+import secrets
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import httpx
+import psycopg
+
+from .form import Form
+from .house import House
+from .ledger import Ledger
+from .load import Load, Promise
+from .report import Report
+from .waiting import wait_for
+from .workers import Fleet
+
+COPIES = 8
+KEYS = 5
+GONE_WITHIN_S = 25.0
+
+
+def test_one_key_sent_many_times_at_once_is_one_job(
+    house: House, fleet: Fleet, load: Load, ledger: Ledger, chance: Random, report: Report
+) -> None:
+    house.behave(latency_s=[0.1, 0.3])
+    marks = [secrets.token_hex(8) for _ in range(KEYS)]
+    sends = chance.sample(marks * COPIES, KEYS * COPIES)
+    with httpx.Client(timeout=20) as client, ThreadPoolExecutor(COPIES) as pool:
+
+        def send(mark: str) -> Promise:
+            return load.submit(client, mark, **{"Idempotency-Key": f"chaos-{mark}"})
+
+        promises = list(pool.map(send, sends))
+    ledger.settle(60)
+    report.add("one key, many times at once", ledger.close(), submissions=len(promises))
+    assert {promise.status for promise in promises} == {202}
+    assert len({promise.job_id for promise in promises}) == KEYS
+    assert copies(house, marks) == KEYS
+
+
+def test_rolling_restarts_lose_and_double_nothing(
+    house: House,
+    fleet: Fleet,
+    load: Load,
+    ledger: Ledger,
+    chance: Random,
+    form: Form,
+    report: Report,
+) -> None:
+    # Some calls take longer than a worker has until it must hand back.
+    house.behave(seed=form.seed, latency_s=[0.2, form.lease_s * 1.2])
+    seconds = []
+    with load.running(form.in_flight, jobs=form.jobs // 2):
+        for number in range(form.rolls):
+            worker = fleet.workers[number % len(fleet.workers)]
+            wait_for(worker.ready, 60, f"{worker.name} to be ready")
+            began, identity = time.monotonic(), worker.identity
+            assert identity is not None
+            worker.signal(signal.SIGTERM)
+            wait_for(lambda one=identity: not one.alive(), GONE_WITHIN_S, f"{worker.name} to end")
+            seconds.append(time.monotonic() - began)
+    ledger.settle(form.patience_s)
+    counts = ledger.close()
+    report.add(
+        "rolling restarts", counts, restarts=form.rolls, slowest_end_s=round(max(seconds), 1)
+    )
+
+
+def copies(house: House, marks: list[str]) -> int:
+    """How many jobs there are for these submissions."""
+    with psycopg.connect(house.database_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM jobs j JOIN messages m ON m.id = j.message_id"
+            " WHERE substring(m.content FROM '\\[#([0-9a-f]{16})\\]') = ANY(%s)",
+            [marks],
+        ).fetchone()
+        return int(row[0]) if row else 0

@@ -1,0 +1,100 @@
+"""Faults 5 and 6: a worker that only was slow, and a message that is delivered twice."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+import httpx
+import redis
+
+from .form import Form
+from .house import House
+from .ledger import Ledger
+from .load import Load
+from .report import Report
+from .waiting import wait_for
+from .workers import Fleet, Worker, in_hand
+
+JOBS = 5
+QUEUE = "llm"
+REDELIVERIES = 40
+
+
+def test_a_worker_that_was_stopped_past_its_lease_is_refused(
+    empty_house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
+) -> None:
+    house = empty_house
+    house.behave(latency_s=[form.lease_s, form.lease_s * 1.5])
+    with running(house.worker()) as slow, httpx.Client(timeout=20) as client:
+        jobs = {load.submit(client).job_id for _ in range(JOBS)}
+        generating = {(job_id, "generate") for job_id in jobs}
+        wait_for(lambda: in_hand(slow.log) == generating, 30, "every job to be in generate")
+        wait_for(lambda: called(ledger) == JOBS, 30, "every call to be under way")
+        slow.signal(signal.SIGSTOP)
+        house.behave(latency_s=[0.05, 0.1])
+        with running(house.worker()):
+            ledger.settle(form.patience_s)
+            ended = rows(ledger)
+            slow.signal(signal.SIGCONT)
+            wait_for(lambda: not in_hand(slow.log), 60, "the slow worker to see that it is late")
+            counts = ledger.close()
+    report.add("a worker stopped past its lease", counts)
+    assert rows(ledger) == ended, "a late worker has changed a finished job"
+    assert counts["given_up"] == JOBS
+    assert all(entry.row["paid_duplicates"] >= 1 for entry in ledger.entries().values())
+
+
+def test_a_running_message_that_is_delivered_again_is_dropped(
+    house: House,
+    fleet: Fleet,
+    load: Load,
+    ledger: Ledger,
+    chance: Random,
+    form: Form,
+    report: Report,
+) -> None:
+    house.behave(seed=form.seed, latency_s=[0.5, 1.0])
+    broker, copies = house.redis(), 0
+    with load.running(form.in_flight, jobs=form.jobs // 2):
+        while copies < max(REDELIVERIES, form.jobs // 2):
+            wait_for(lambda: broker.hlen("unacked"), 30, "a message to be worked on")
+            copies += redeliver(broker, chance)
+    ledger.settle(form.patience_s)
+    counts = ledger.close()
+    report.add("a running message delivered again", counts, copies=copies)
+    once = [entry for entry in ledger.entries().values() if entry.row["epoch"] == 1]
+    assert once
+    assert {(entry.row["starts"], entry.paid) for entry in once} == {(4, 1)}
+
+
+def redeliver(broker: redis.Redis, chance: Random) -> int:
+    """Put copies of some messages that are being worked on back, as a lost connection would."""
+    held = list(broker.hvals("unacked"))
+    chosen = chance.sample(held, min(3, len(held)))
+    for text in chosen:
+        message, *_ = json.loads(text)
+        broker.lpush(QUEUE, json.dumps(message))
+    return len(chosen)
+
+
+def called(ledger: Ledger) -> int:
+    """How many calls the provider has had for the jobs of this load."""
+    return sum(len(entry.calls) for entry in ledger.entries().values())
+
+
+def rows(ledger: Ledger) -> dict[str, object]:
+    """Every job of the load as it is."""
+    return {mark: (entry.row, entry.answers) for mark, entry in ledger.entries().items()}
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[Worker]:
+    """A worker for a while."""
+    worker.start()
+    try:
+        wait_for(worker.ready, 60, "the worker to be ready")
+        yield worker
+    finally:
+        worker.signal(signal.SIGKILL)

@@ -1,0 +1,273 @@
+"""A simulated world around the real transitions: a broker that forgets, and workers that die.
+
+Each step is one transaction on the real database, or a fault between two of them. What must always
+be true is checked after every step; time passes only where a step lets it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from models.conversations import Message
+from models.endings import cancel, complete, fail
+from models.fence import Fence, now
+from models.jobs import Job, after
+from models.marker import adopt_marker
+from models.ownership import adopt, extend_leases, hand_back
+from models.reconciliation import bury_dead, end_all_overdue, take_due, unpublished
+from models.session import unit_of_work
+from models.transitions import begin, checkpoint, wait
+
+DONE = {"status": "completed", "ms": 1}
+PAST = timedelta(seconds=1)
+MANY = 1000
+
+
+@dataclass(frozen=True)
+class Run:
+    """A worker's run of one stage; `serial` is its place among all begins of its job."""
+
+    fence: Fence
+    starts: int
+    serial: int
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What its stage hands on; an answer names the run that made it."""
+        return {"answer": str(self.fence.token)} if self.fence.stage == "generate" else {}
+
+
+class World:
+    """Jobs, their messages in the broker, and the runs that workers have in hand."""
+
+    def __init__(self, chance: Random, jobs: list[str]) -> None:
+        self.chance = chance
+        self.jobs = jobs
+        self.broker: list[tuple[str, int, str]] = [(job, 1, "intent") for job in jobs]
+        self.runs: list[Run] = []
+        self.begun = dict.fromkeys(jobs, 0)
+        self.done: dict[str, list[str]] = {job: [] for job in jobs}
+        self.ended: dict[str, Any] = {}
+        self.answers: dict[str, str] = {}
+        self.story: list[str] = []
+
+    # --- what workers do
+
+    def deliver(self) -> None:
+        """A message comes; now and then a copy of it stays."""
+        if not self.broker:
+            return
+        message = self.chance.choice(self.broker)
+        if self.chance.random() < 0.8:
+            self.broker.remove(message)
+        fence = Fence(*message, uuid4())
+        with unit_of_work() as session:
+            found = begin(session, fence)
+        if found is not None:
+            if self.chance.random() < 0.1:  # the commit's reply was lost
+                with unit_of_work() as session:
+                    assert begin(session, fence) is not None
+            self.begun[fence.job_id] += 1
+            self.runs.append(Run(fence, found.starts, self.begun[fence.job_id]))
+
+    def finish(self) -> None:
+        """A run has its result: it checkpoints or adopts, or completes the job."""
+        run = self._drop_one()
+        if run is None:
+            return
+        if run.fence.stage == "persist":
+            self._complete(run)
+        elif (epoch := self._checkpoint(run)) is not None:
+            self._wrote(run)
+            if self.chance.random() < 0.1:  # the commit's reply was lost: all of it again
+                assert self._checkpoint(run) is None
+            if self.chance.random() < 0.9:  # else it dies before it publishes
+                following = after(run.fence.stage)
+                assert following is not None
+                self.broker.append((run.fence.job_id, epoch, following))
+
+    def die(self) -> None:
+        """A worker dies with its run."""
+        self._drop_one()
+
+    def postpone(self) -> None:
+        """A run waits for its provider."""
+        if run := self._drop_one():
+            counts = self.chance.random() < 0.5
+            delay = timedelta(seconds=self.chance.choice((0, 60)))
+            self._try(run, lambda session: wait(session, run.fence, delay, counts=counts))
+
+    def give_up(self) -> None:
+        """A run fails its job; seldom, so that most stories go on."""
+        if self.chance.random() < 0.1 and (run := self._drop_one()):
+            self._try(run, lambda session: fail(session, run.fence, "internal", "It broke.", DONE))
+
+    def beat(self) -> None:
+        """A worker beats for all its runs; those that lost their stage stop, or are too late to."""
+        with unit_of_work() as session:
+            owned = extend_leases(session, [run.fence.token for run in self.runs])
+        if self.chance.random() < 0.5:
+            self.runs = [run for run in self.runs if run.fence.token in owned]
+
+    def stop(self) -> None:
+        """A worker is asked to end; its runs may have gone too far to stop."""
+        some = [run for run in self.runs if self.chance.random() < 0.5]
+        with unit_of_work() as session:
+            hand_back(session, [run.fence.token for run in some])
+
+    # --- what befalls them
+
+    def flush(self) -> None:
+        """The broker loses everything, and somebody notices."""
+        self.broker.clear()
+        if self.chance.random() < 0.8:
+            with unit_of_work() as session:
+                adopt_marker(session, uuid4().hex)
+
+    def lose(self) -> None:
+        """The broker loses one message."""
+        if self.broker:
+            self.broker.remove(self.chance.choice(self.broker))
+
+    def double(self) -> None:
+        """The broker delivers one twice."""
+        if self.broker:
+            self.broker.append(self.chance.choice(self.broker))
+
+    def silence(self) -> None:
+        """Leases run out."""
+        self._set(Job.slot == "running", lease_until=now() - PAST)
+
+    def pass_time(self) -> None:
+        """Queue leases and waits run out."""
+        self._set(Job.slot == "queued", queue_lease_until=now() - PAST)
+        self._set(Job.slot == "waiting", next_attempt_at=now() - PAST)
+
+    def pass_deadline(self) -> None:
+        """One job's deadline passes; seldom."""
+        if self.chance.random() < 0.05:
+            self._set(Job.id == self.chance.choice(self.jobs), expires_at=now() - PAST)
+
+    def cancel(self) -> None:
+        """A client cancels; seldom."""
+        if self.chance.random() < 0.05:
+            with unit_of_work() as session:
+                cancel(session, self.chance.choice(self.jobs))
+
+    # --- what the reconciler does
+
+    def bury(self) -> None:
+        """It gives up the dead, and ends what is overdue."""
+        with unit_of_work() as session:
+            end_all_overdue(session, MANY)
+            bury_dead(session, MANY, settled=timedelta(0))
+
+    def publish(self) -> None:
+        """It publishes what is due; or dies before, or finds the broker away."""
+        with unit_of_work() as session:
+            due = take_due(session, MANY)
+        fate = self.chance.random()
+        if fate < 0.8:
+            self.broker += [(one.job_id, one.epoch, one.stage) for one in due]
+        elif fate < 0.9:
+            with unit_of_work() as session:
+                unpublished(session, [one.job_id for one in due])
+
+    # --- what must be true
+
+    def check(self) -> None:
+        """One answer at most, and just where a job is completed; what has ended never changes."""
+        with unit_of_work() as session:
+            rows = session.execute(
+                select(*Job.__table__.c).where(Job.id.in_(self.jobs), Job.slot.is_(None))
+            ).all()
+            stored = select(Message.job_id, func.count(), func.min(Message.content))
+            found = session.execute(
+                stored.where(Message.job_id.in_(self.jobs)).group_by(Message.job_id)
+            ).all()
+        completed = {row.id for row in rows if row.status == "completed"}
+        assert {job_id for job_id, *_ in found} == completed, self.story
+        for job_id, count, content in found:
+            assert (count, content) == (1, self.answers[job_id]), self.story
+        for row in rows:
+            assert self.ended.setdefault(row.id, row) == row, self.story
+
+    def step(self) -> None:
+        """Something happens."""
+        actions, weights = zip(*ACTIONS.items(), strict=True)
+        name = self.chance.choices(actions, weights)[0]
+        self.story.append(name)
+        getattr(self, name)()
+        self.check()
+
+    def calm_down(self, rounds: int = 60) -> None:
+        """The faults stop; whoever is late comes late, and everything has to end."""
+        for _ in range(rounds):
+            if len(self.ended) == len(self.jobs):
+                return
+            for name in ("silence", "bury", "pass_time", "publish"):
+                getattr(self, name)()
+            for _ in range(len(self.broker) + len(self.jobs)):
+                self.deliver()
+                self.finish()
+                self.check()
+        raise AssertionError(f"{len(self.jobs) - len(self.ended)} jobs stuck after {self.story}")
+
+    def _checkpoint(self, run: Run) -> int | None:
+        with unit_of_work() as session:
+            if checkpoint(session, run.fence, DONE, run.columns):
+                return run.fence.epoch
+        with unit_of_work() as session:
+            epoch = adopt(session, run.fence, run.starts)
+            if epoch is not None:
+                assert checkpoint(session, replace(run.fence, epoch=epoch), DONE, run.columns)
+        return epoch
+
+    def _complete(self, run: Run) -> None:
+        with unit_of_work() as session:
+            done = complete(session, run.fence, DONE)
+        if done:
+            self._wrote(run)
+            with unit_of_work() as session:
+                assert not complete(session, run.fence, DONE)
+
+    def _wrote(self, run: Run) -> None:
+        job_id, stage = run.fence.job_id, run.fence.stage
+        assert run.serial == self.begun[job_id], f"a superseded run wrote: {self.story}"
+        assert stage not in self.done[job_id], f"{stage} was done twice: {self.story}"
+        self.done[job_id].append(stage)
+        if "answer" in run.columns:
+            self.answers[job_id] = run.columns["answer"]
+
+    def _try(self, run: Run, write: Any) -> None:
+        with unit_of_work() as session:
+            if write(session):
+                assert run.serial == self.begun[run.fence.job_id], self.story
+
+    def _drop_one(self) -> Run | None:
+        if not self.runs:
+            return None
+        run = self.chance.choice(self.runs)
+        self.runs.remove(run)
+        return run
+
+    def _set(self, which: Any, **columns: Any) -> None:
+        with unit_of_work() as session:
+            _change(session, self.jobs, which, columns)
+
+
+def _change(session: Session, jobs: list[str], which: Any, columns: dict[str, Any]) -> None:
+    session.execute(update(Job).where(Job.id.in_(jobs), which).values(**columns))
+
+
+# How often each happens, to one another.
+ACTIONS = {
+    "deliver": 10, "finish": 7, "die": 2, "postpone": 1, "give_up": 1, "beat": 1, "stop": 4,
+    "flush": 1, "lose": 2, "double": 2, "silence": 2, "pass_time": 3, "pass_deadline": 1,
+    "cancel": 1, "bury": 3, "publish": 5,
+}  # fmt: skip

@@ -1,0 +1,35 @@
+"""The rules by which a job moves, checked in simulated worlds on the real SQL.
+
+TRIMIND_WORLDS and TRIMIND_WORLD_SEED make it more, and other, worlds.
+"""
+
+import os
+import sys
+from random import Random
+
+import pytest
+
+from .conftest import MakeJob
+from .protocol import World
+
+WORLDS = int(os.environ.get("TRIMIND_WORLDS", "60"))
+SEED = int(os.environ.get("TRIMIND_WORLD_SEED", "20260401"))
+BATCHES = 6
+STEPS = 70
+JOBS = 3
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_whatever_fails_every_job_ends_once_with_one_answer_at_most(
+    batch: int, make_job: MakeJob
+) -> None:
+    ends: set[str] = set()
+    worlds = range(batch, WORLDS, BATCHES)
+    for number in worlds:
+        world = World(Random(SEED + number), [make_job() for _ in range(JOBS)])
+        sys.stdout.write(f"repeat with TRIMIND_WORLD_SEED={SEED + number} TRIMIND_WORLDS=1\n")
+        for _ in range(STEPS):
+            world.step()
+        world.calm_down()
+        ends |= {row.status for row in world.ended.values()}
+    assert "completed" in ends or len(worlds) < 2
