@@ -6,6 +6,7 @@ in a process group of its own, and imports Trimind afresh, with the environment 
 """
 
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -16,12 +17,22 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 
 import celery.__main__
-import celery.bin.celery
-import celery.bin.worker
-import celery.concurrency.thread
-import celery.worker.worker
-import tenacity  # noqa: F401
 
+LIBRARIES = (
+    "celery.bin.celery",
+    "celery.bin.worker",
+    "celery.concurrency.thread",
+    "celery.worker.worker",
+    "kombu.transport.redis",
+    "litellm.llms.custom_httpx.http_handler",
+    "psycopg",
+    "pybreaker",
+    "pydantic_settings",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.orm",
+    "structlog",
+    "tenacity",
+)
 PR_SET_PDEATHSIG = 1
 
 
@@ -66,6 +77,8 @@ def say(what: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, bury)
+    for library in LIBRARIES:
+        importlib.import_module(library)
     say("ready")
     for line in sys.stdin:
         say(bear(json.loads(line)))

@@ -53,7 +53,7 @@ def test_rolling_restarts_lose_and_double_nothing(
     # Some calls take longer than a worker has until it must hand back.
     house.behave(seed=form.seed, latency_s=[0.2, form.lease_s * 1.2])
     seconds = []
-    with load.running(form.in_flight, jobs=form.jobs // 2):
+    with load.running(form.in_flight, jobs=form.jobs // 20):
         for number in range(form.rolls):
             worker = fleet.workers[number % len(fleet.workers)]
             wait_for(worker.ready, 60, f"{worker.name} to be ready")
