@@ -16,6 +16,7 @@ from config.settings import get_settings
 from deploy.embedded.backends import Backends
 from models.database import upgrade
 from models.session import get_engine
+from tasks.celery import app
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
@@ -36,6 +37,8 @@ def backends() -> Iterator[Mapping[str, str]]:
         for name, value in environment.items():
             patch.setenv(name, value)
         _forget_settings()
+        # Celery reads its broker once: not under the variables of whichever test comes first.
+        app.conf.broker_url = environment["REDIS_URL"]
         upgrade()
         yield {**os.environ, **environment}
         get_engine().dispose()
