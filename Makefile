@@ -5,8 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SETUP := setup.cfg pyproject.toml constraints.txt Makefile
-# Chaos runs that are not yet shown to be quick and steady enough for every change: `make chaos` has them.
-LONG := test_postgres.py test_provider.py test_rolling.py test_silence.py test_slow_owners.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run test chaos check format record clean
@@ -18,7 +16,7 @@ run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serv
 	@exec $(BIN)/trimind up --with-parent
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(addprefix --ignore=tests/chaos/,$(LONG)) $(ARGS)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 chaos: $(VENV)/.test ## Break the real stack at length; the figures go to build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build
