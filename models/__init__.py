@@ -2,6 +2,7 @@
 
 from models.api_keys import ApiKey
 from models.base import Base
+from models.broadcasts import Broadcast
 from models.conversations import Conversation, Message
 from models.counters import Counter
 from models.idempotency import IdempotencyKey
@@ -12,6 +13,7 @@ from models.users import User
 __all__ = [
     "ApiKey",
     "Base",
+    "Broadcast",
     "BrokerMarker",
     "Conversation",
     "Counter",

@@ -1,5 +1,7 @@
 """Conversations and their messages."""
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -19,13 +21,18 @@ from models.errors import InvalidRequest
 from models.ids import new_id
 
 TITLE_MAX_CHARS = 200
+ON_BUSY: Final = ("enqueue", "reject", "interrupt")
 
 
 class Conversation(Base):
-    """One user's thread. `external_id` is the session id of the system that this one replaces."""
+    """One user's thread. `external_id` is the session id of the system that this one replaces.
+
+    `on_busy`: what becomes of a message for a track on which a job is still unfinished.
+    """
 
     __tablename__ = "conversations"
     __table_args__ = (
+        CheckConstraint(f"on_busy IN {ON_BUSY}", name="on_busy"),
         Index("uq_conversations_external", "user_id", "external_id", unique=True),
         Index("ix_conversations_listing", "user_id", "id"),
     )
@@ -34,6 +41,7 @@ class Conversation(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     external_id: Mapped[str | None] = mapped_column(String(255))
     title: Mapped[str | None] = mapped_column(String(TITLE_MAX_CHARS))
+    on_busy: Mapped[str] = mapped_column(String(9), default=ON_BUSY[0], server_default=ON_BUSY[0])
     created_at: Mapped[Timestamp]
     updated_at: Mapped[Timestamp]
 

@@ -6,7 +6,18 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, func, select
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    Text,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
@@ -29,6 +40,11 @@ class Job(Base):
 
     `partial` is what a running generate has saved of its text; a cancelled job keeps it.
     `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
+    `options` says how the caller wants it answered, beside the mind (`models/options.py`);
+    `previous_id` is the job that it goes on from, instead of its whole track.
+    `sequence` is the number of the job's last event; `text_base` is the one after which the
+    characters of its text are numbered, `restarts` how often that text began anew (`events.py`).
+    A job outlives its conversation, without what was said in it.
     Times are the database's own; `queue_lease_s` is the length of the last queue lease in seconds.
     """
 
@@ -41,24 +57,34 @@ class Job(Base):
             "slot IS NULL"
             " OR (slot = 'queued' AND queue_lease_until IS NOT NULL)"
             " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
-            " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)",
+            " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)"
+            " OR slot = 'behind'",
             name="slot_is_whole",
         ),
         CheckConstraint("(completed_at IS NULL) = (slot IS NOT NULL)", name="finished_has_time"),
         Index("ix_jobs_listing", "user_id", "id"),
         Index("ix_jobs_track", "conversation_id", "mind", "id"),
         Index("ix_jobs_slots", "slot", postgresql_where="slot IS NOT NULL"),
+        Index("ix_jobs_behind", "conversation_id", "mind", postgresql_where="slot = 'behind'"),
+        Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
+        Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )
 
     id: Mapped[Id]
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    message_id: Mapped[str] = mapped_column(
-        ForeignKey("messages.id", ondelete="CASCADE"), index=True
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("conversations.id", ondelete="SET NULL")
     )
-    broadcast_id: Mapped[str | None] = mapped_column(String(40))
+    message_id: Mapped[str | None] = mapped_column(
+        ForeignKey("messages.id", ondelete="SET NULL"), index=True
+    )
+    broadcast_id: Mapped[str | None] = mapped_column(
+        ForeignKey("broadcasts.id", ondelete="SET NULL", use_alter=True)
+    )
+    previous_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     mind: Mapped[str] = mapped_column(String(64))
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
 
     status: Mapped[str] = mapped_column(String(11), default="queued")
     stage: Mapped[str] = mapped_column(String(8), default=STAGES[0])
@@ -92,6 +118,10 @@ class Job(Base):
     cost_usd: Mapped[Decimal] = mapped_column(Numeric(14, 6), default=Decimal(0))
     paid_duplicates: Mapped[int] = mapped_column(default=0)
 
+    sequence: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
+    text_base: Mapped[int | None] = mapped_column(BigInteger)
+    restarts: Mapped[int] = mapped_column(default=0, server_default="0")
+
 
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
     """A user's job; another user's is as unknown as none."""
@@ -107,7 +137,8 @@ def jobs_of_messages(session: Session, message_ids: Iterable[str]) -> dict[str, 
     """By message id, the job that each message began; of several, the first. The messages are
     known to be the caller's."""
     jobs = select(Job.message_id, func.min(Job.id)).where(Job.message_id.in_(message_ids))
-    return dict(session.execute(jobs.group_by(Job.message_id)).tuples().all())
+    rows = session.execute(jobs.group_by(Job.message_id)).tuples()
+    return {message_id: job_id for message_id, job_id in rows if message_id is not None}
 
 
 def list_jobs(

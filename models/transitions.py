@@ -46,6 +46,9 @@ class Begun:
     intent: str | None
     attempts: int
     starts: int
+    options: dict[str, Any]
+    sequence: int
+    restarts: int
     remaining_s: float
 
 
@@ -94,6 +97,9 @@ def _begin_statement() -> Executable:
             jobs.c.intent,
             jobs.c.attempts,
             jobs.c.starts,
+            jobs.c.options,
+            jobs.c.sequence,
+            jobs.c.restarts,
             extract("epoch", jobs.c.expires_at - now()).cast(Float),
         )
     )

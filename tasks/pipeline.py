@@ -19,6 +19,7 @@ from models.fence import now
 from models.ids import new_id
 from models.jobs import STAGES, Job, find_job
 from models.leases import queue_lease, queue_lease_s
+from models.options import Options
 from tasks.celery import app
 from tasks.stop import announce
 
@@ -42,6 +43,7 @@ class Submission:
     mind: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     deadline_s: int | None = None
+    options: Options = field(default_factory=Options)
     message_id: str | None = None
 
 
@@ -74,6 +76,7 @@ def accept(session: Session, submission: Submission) -> Job:
         message_id=message.id,
         mind=mind,
         meta=submission.metadata,
+        options=submission.options.to_json(),
         queue_lease_until=now() + queue_lease(),
         queue_lease_s=queue_lease_s(),
         expires_at=now() + timedelta(seconds=submission.deadline_s or get_settings().deadline_s),

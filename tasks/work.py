@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from models.fence import Fence
+from models.options import Options
 from models.transitions import begin
 
 
@@ -47,6 +48,7 @@ class Work:
     intent: str | None
     attempts: int
     starts: int
+    options: Options
     began: float
     deadline: float
     run_limit_s: float
@@ -96,6 +98,7 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         intent=job.intent,
         attempts=job.attempts,
         starts=job.starts,
+        options=Options.of(job.options),
         began=began,
         deadline=time.monotonic() + job.remaining_s,
         run_limit_s=run_limit_s,

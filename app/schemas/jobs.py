@@ -126,7 +126,7 @@ class JobBody(Identified):
     object: Literal["job"] = "job"
     status: JobStatus
     mind: str
-    conversation_id: str
+    conversation_id: str | None = Field(description="Null once the conversation was deleted.")
     broadcast_id: str | None
     created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
     started_at: str | None
