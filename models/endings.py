@@ -7,20 +7,30 @@ from sqlalchemy import ColumnElement, case, func, update
 from sqlalchemy.orm import Session
 
 from models.conversations import Conversation, Message
-from models.fence import Fence, hits, json_literal, no_owner, noting, now, rows_of
+from models.fence import Fence, beyond_run, hits, json_literal, no_owner, noting, now, rows_of
 from models.ids import new_id
 from models.jobs import Job
 
 
-def fail(session: Session, fence: Fence, code: str, message: str, line: Mapping[str, Any]) -> bool:
-    """End the job as failed, with a stable code. False: fenced off."""
+def fail(
+    session: Session,
+    fence: Fence,
+    code: str,
+    message: str,
+    line: Mapping[str, Any],
+    sequence: int | None = None,
+) -> bool:
+    """End the job as failed, with a stable code. False: fenced off.
+
+    `sequence` is the number of the job's last event, that of its end; without one, the next.
+    """
     error = {"code": code, "message": message, "stage": fence.stage}
     return hits(
         session,
         update(Job)
         .where(fence.owned())
         .values(
-            **finished("failed"),
+            **finished("failed", sequence),
             error=json_literal(error).op("||")(
                 func.jsonb_build_object("attempts", Job.attempts + 1)
             ),
@@ -29,16 +39,18 @@ def fail(session: Session, fence: Fence, code: str, message: str, line: Mapping[
     )
 
 
-def complete(session: Session, fence: Fence, line: Mapping[str, Any]) -> bool:
+def complete(
+    session: Session, fence: Fence, line: Mapping[str, Any], sequence: int | None = None
+) -> bool:
     """End the job as completed and store its answer, exactly once. False: fenced off.
 
     First the fenced UPDATE, then the message: a caller who gets False must roll back, though
-    nothing was written.
+    nothing was written. `sequence`: as above.
     """
     job = session.execute(
         update(Job)
         .where(fence.owned(), Job.answer.is_not(None))
-        .values(**finished("completed"), stages=noting(fence.stage, line))
+        .values(**finished("completed", sequence), stages=noting(fence.stage, line))
         .returning(Job.conversation_id, Job.mind, Job.answer)
     ).one_or_none()
     if job is None:
@@ -97,13 +109,16 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
     )
 
 
-def finished(status: str | ColumnElement[str]) -> dict[str, Any]:
-    """The columns of a job that has ended with this status."""
+def finished(
+    status: str | ColumnElement[str], sequence: int | ColumnElement[int] | None = None
+) -> dict[str, Any]:
+    """The columns of a job that has ended with this status; its end is the event `sequence`."""
     return {
         "status": status,
         "slot": None,
         "completed_at": now(),
         "queue_lease_until": None,
         "next_attempt_at": None,
+        "sequence": beyond_run() + 1 if sequence is None else sequence,
         **no_owner(),
     }

@@ -1,12 +1,14 @@
 """Who owns a running stage: its lease extended, given back, or taken up again."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
-from models.fence import Fence, hits, no_owner, now, paid_in_vain, rows_of
+from models.fence import Fence, beyond_run, hits, no_owner, now, paid_in_vain, rows_of
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
 
@@ -22,19 +24,27 @@ def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
     return {token for token in owned if token is not None}
 
 
-def save_partial(session: Session, fence: Fence, text: str) -> bool:
-    """Keep what a running stage has made so far. False: fenced off."""
-    return hits(session, update(Job).where(fence.owned()).values(partial=text))
+def save_partial(session: Session, fence: Fence, columns: Mapping[str, Any]) -> bool:
+    """Keep what a running stage has made so far, and its number. False: fenced off."""
+    return hits(session, update(Job).where(fence.owned()).values(**columns))
 
 
-def adopt(session: Session, fence: Fence, starts: int) -> int | None:
-    """Own a stage again whose lease was given up, so that its result is not lost; the job's epoch.
+@dataclass(frozen=True)
+class Adopted:
+    """The job's epoch and the number of its last event, once its stage is owned again."""
+
+    epoch: int
+    sequence: int
+
+
+def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
+    """Own a stage again whose lease was given up, so that its result is not lost.
 
     None: somebody else has begun the stage since (`starts` is that of this run), or the job has
     ended. The stage's message may be in the broker: the checkpoint that follows lets it be dropped.
     What was counted as a paid duplicate is none.
     """
-    epoch: int | None = session.scalar(
+    row = session.execute(
         update(Job)
         .where(
             Job.id == fence.job_id,
@@ -49,9 +59,9 @@ def adopt(session: Session, fence: Fence, starts: int) -> int | None:
             starts=Job.starts + 1,
             paid_duplicates=func.greatest(Job.paid_duplicates - paid_in_vain(), 0),
         )
-        .returning(Job.epoch)
-    )
-    return epoch
+        .returning(Job.epoch, Job.sequence)
+    ).one_or_none()
+    return Adopted(*row) if row else None
 
 
 def hand_back(session: Session, tokens: Collection[UUID]) -> int:
@@ -64,6 +74,7 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
             slot="queued",
             queue_lease_until=now(),
             queue_lease_s=queue_lease_s() // 2,
+            sequence=beyond_run(),
             paid_duplicates=Job.paid_duplicates + paid_in_vain(),
             **no_owner(),
         ),

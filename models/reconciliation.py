@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from models.conversations import Message
 from models.endings import end_overdue, finished
-from models.fence import now, paid_in_vain
+from models.fence import beyond_run, now, paid_in_vain
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
 
@@ -70,6 +70,7 @@ def bury_dead(session: Session, limit: int, settled: timedelta | None = None) ->
         .values(
             slot="queued",
             epoch=Job.epoch + 1,
+            sequence=beyond_run(),
             deaths=Job.deaths + 1,
             paid_duplicates=Job.paid_duplicates + paid_in_vain(),
             run_token=None,

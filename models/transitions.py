@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, Final, cast
 
 from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
     CursorResult,
     Executable,
     Float,
@@ -24,6 +27,7 @@ from sqlalchemy import (
     case,
     extract,
     func,
+    not_,
     or_,
     update,
 )
@@ -31,9 +35,11 @@ from sqlalchemy.orm import Session
 
 from models.conversations import Message
 from models.endings import end_overdue
-from models.fence import Fence, hits, jobs, no_owner, noting, now
+from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now
 from models.jobs import Job, after
 from models.leases import lease, queue_lease, queue_lease_s
+
+PENDING: Final = MappingProxyType({"status": "pending"})
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,7 @@ def begin(session: Session, fence: Fence) -> Begun | None:
     A begin that is tried again with the same token is the same begin. A job whose deadline has
     passed is not begun but ended here, unless its answer only has to be stored.
     """
-    values = {**fence.values(), "note": {fence.stage: {"status": "running"}}}
-    row = session.execute(_begin_statement(), values).one_or_none()
+    row = session.execute(_begin_statement(), fence.values()).one_or_none()
     if row is None:
         end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
         return None
@@ -70,6 +75,8 @@ def begin(session: Session, fence: Fence) -> Begun | None:
 def _begin_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
+    number = case((again, jobs.c.sequence), else_=jobs.c.sequence + 1)
+    line = func.jsonb_build_object("status", "running", "began", number)
     return (
         update(jobs)
         .where(
@@ -88,7 +95,9 @@ def _begin_statement() -> Executable:
             queue_lease_until=None,
             starts=case((again, jobs.c.starts), else_=jobs.c.starts + 1),
             started_at=func.coalesce(jobs.c.started_at, now()),
-            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
+            stages=jobs.c.stages.op("||")(func.jsonb_build_object(jobs.c.stage, line)),
+            sequence=number,
+            **_text_columns(again, number),
         )
         .returning(
             jobs.c.mind,
@@ -105,16 +114,33 @@ def _begin_statement() -> Executable:
     )
 
 
+def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dict[str, Any]:
+    """A generate that begins starts its text; anew, where an earlier run may have been heard."""
+    earlier = jobs.c.stages["generate"]
+    heard = or_(earlier["status"].astext == "running", earlier.has_key("text"))
+    starts = and_(jobs.c.stage == "generate", not_(again))
+    return {
+        "text_base": case((starts, number + 1), else_=jobs.c.text_base),
+        "restarts": case((and_(starts, heard), jobs.c.restarts + 1), else_=jobs.c.restarts),
+        "partial": case((starts, None), else_=jobs.c.partial),
+    }
+
+
 def checkpoint(
-    session: Session, fence: Fence, line: Mapping[str, Any], columns: Mapping[str, Any]
+    session: Session,
+    fence: Fence,
+    line: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    sequence: int | None = None,
 ) -> bool:
     """Write a stage's result and queue the next stage, in one UPDATE. False: fenced off.
 
-    `line` goes to the receipt, `columns` are what later stages need.
+    `line` goes to the receipt, `columns` are what later stages need. `sequence` is the number of
+    the last event that this makes; without one it is the next.
     """
     statement = _checkpoint_statement(fence.stage, tuple(columns))
     values = {**fence.values(), "note": {fence.stage: dict(line)}}
-    values |= {f"set_{name}": value for name, value in columns.items()}
+    values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     return cast(CursorResult[Any], session.execute(statement, values)).rowcount == 1
 
 
@@ -137,6 +163,7 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
             attempts=0,
             deaths=0,
             partial=None,
+            sequence=func.coalesce(bindparam("at_number", type_=BigInteger), jobs.c.sequence + 1),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **no_owner(),
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
@@ -144,10 +171,19 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
     )
 
 
-def wait(session: Session, fence: Fence, delay: timedelta, *, counts: bool) -> bool:
+def wait(
+    session: Session,
+    fence: Fence,
+    delay: timedelta,
+    line: Mapping[str, Any] = PENDING,
+    sequence: int | None = None,
+    *,
+    counts: bool,
+) -> bool:
     """Give the stage back until `delay` has passed. False: fenced off.
 
-    `counts`: whether this was an attempt that failed; an open breaker is none.
+    `counts`: whether this was an attempt that failed; an open breaker is none. `sequence`: as at a
+    checkpoint.
     """
     return hits(
         session,
@@ -157,7 +193,8 @@ def wait(session: Session, fence: Fence, delay: timedelta, *, counts: bool) -> b
             slot="waiting",
             next_attempt_at=now() + delay,
             attempts=Job.attempts + (1 if counts else 0),
-            stages=noting(fence.stage, {"status": "pending"}),
+            stages=noting(fence.stage, line),
+            sequence=beyond_run() + 1 if sequence is None else sequence,
             **no_owner(),
         ),
     )

@@ -66,5 +66,6 @@ def _outcome(models: tuple[str, ...], work: Work, answered: Answered) -> Outcome
             "input_tokens": made.input_tokens,
             "output_tokens": made.output_tokens,
             "cost_usd": made.cost_usd,
+            **work.draft.saved().place,
         },
     )

@@ -60,12 +60,12 @@ def beat() -> None:
 def save_drafts() -> None:
     """Keep the drafts that have grown since, so that a cancelled job shows what was generated."""
     for token, work in _runs().items():
-        text = work.draft.text
-        if len(text) <= _saved.get(token, 0):
+        saved = work.draft.saved()
+        if not saved.text or saved.number <= _saved.get(token, 0):
             continue
         with unit_of_work() as session:
-            owned = save_partial(session, work.fence, text)
-        _saved[token] = len(text)
+            owned = save_partial(session, work.fence, saved.columns)
+        _saved[token] = saved.number
         if not owned:
             work.stop.set()
 

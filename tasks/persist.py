@@ -20,7 +20,8 @@ def persist(work: Work) -> Outcome:
 
     def store(session: Session) -> bool:
         crash.point(PERSIST.stage, "before_checkpoint")
-        return complete(session, work.fence, {"status": "completed", "ms": work.ms})
+        line = work.line("completed")
+        return complete(session, work.fence, line, sequence=line["ended"] + 1)
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
     stored = patiently(store, time.monotonic() + PERSIST.call_limit_s, stopping)

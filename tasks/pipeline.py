@@ -22,6 +22,7 @@ from models.leases import queue_lease, queue_lease_s
 from models.options import Options
 from tasks.celery import app
 from tasks.stop import announce
+from tasks.teller import tell_end
 
 TITLE_CHARS: Final = 60
 
@@ -107,6 +108,7 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
     if cancelled:
         log.info("job cancelled", job_id=job_id, stage=job.stage)
         announce(job_id)
+        tell_end(job_id)
     return job
 
 

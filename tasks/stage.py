@@ -23,7 +23,7 @@ from models.endings import fail
 from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Superseded
 from models.fence import Fence
 from models.jobs import after
-from models.ownership import adopt
+from models.ownership import Adopted, adopt
 from models.transitions import checkpoint, wait
 from tasks import crash
 from tasks.celery import app
@@ -32,6 +32,8 @@ from tasks.pipeline import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.database import patiently
 from tasks.resilience.decision import Again, GiveUp, decide
+from tasks.teller import tell_end
+from tasks.telling import tell_begun, tell_checkpoint, tell_line
 from tasks.work import Outcome, Work, load
 
 log = structlog.get_logger(__name__)
@@ -69,7 +71,9 @@ def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
     try:
         with beating(work):
             outcome = body(work)
-            if not outcome.stored:
+            if outcome.stored:
+                tell_end(job_id=fence.job_id)
+            else:
                 _checkpoint(task, work, outcome)
             crash.point(fence.stage, "after_checkpoint")
     except Superseded as error:
@@ -94,29 +98,37 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
         return None
     crash.point(fence.stage, "after_begin")
     log.info("stage started", attempt=work.attempts + 1)
+    tell_begun(work)
     return work
 
 
 def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
-    line = {"status": outcome.status, "ms": work.ms, **outcome.line}
+    line = work.line(outcome.status, **outcome.line)
     crash.point(work.fence.stage, "before_checkpoint")
-    if _write(work, lambda session: checkpoint(session, work.fence, line, outcome.columns)):
+    if _write(work, lambda session: _store(session, work.fence, line, outcome)):
+        tell_checkpoint(work, line, outcome)
         return
-    epoch = _write(work, lambda session: _adopt(session, work, line, outcome))
-    if epoch is None:
+    adopted = _write(work, lambda session: _adopt(session, work, outcome))
+    if adopted is None:
         raise Superseded("another run has begun, or the job has ended")
-    log.info("result adopted", epoch=epoch)
+    log.info("result adopted", epoch=adopted.epoch)
     task.request.chain = None
     stage_after = after(work.fence.stage)
     if stage_after is not None:
-        dispatch(work.fence.job_id, epoch, stage_after, long=is_long(work.message))
+        dispatch(work.fence.job_id, adopted.epoch, stage_after, long=is_long(work.message))
 
 
-def _adopt(session: Session, work: Work, line: dict[str, Any], outcome: Outcome) -> int | None:
-    epoch = adopt(session, work.fence, work.starts)
-    if epoch is not None:
-        checkpoint(session, replace(work.fence, epoch=epoch), line, outcome.columns)
-    return epoch
+def _store(session: Session, fence: Fence, line: dict[str, Any], outcome: Outcome) -> bool:
+    """The stage's end is one event; the number after it is kept for what it cost."""
+    return checkpoint(session, fence, line, outcome.columns, sequence=line["ended"] + 1)
+
+
+def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
+    adopted = adopt(session, work.fence, work.starts)
+    if adopted is not None:
+        line = work.line(outcome.status, adopted.sequence, **outcome.line)
+        _store(session, replace(work.fence, epoch=adopted.epoch), line, outcome)
+    return adopted
 
 
 def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
@@ -129,18 +141,30 @@ def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
 
 def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     delay = timedelta(seconds=again.delay_s)
-    if not _write(work, lambda session: wait(session, work.fence, delay, counts=again.counts)):
+    code = getattr(error, "code", "internal")
+    line = work.line("pending", reason=code, **({"text": True} if work.draft.text else {}))
+
+    def give_back(session: Session) -> bool:
+        return wait(session, work.fence, delay, line, line["ended"], counts=again.counts)
+
+    if not _write(work, give_back):
         _drop(task, "superseded while it failed")
         return
+    tell_line(work, line)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
 
 def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
-    line = {"status": "failed", "ms": work.ms, "code": end.code}
-    if not _write(work, lambda session: fail(session, work.fence, end.code, end.message, line)):
+    line = work.line("failed", code=end.code)
+
+    def end_job(session: Session) -> bool:
+        return fail(session, work.fence, end.code, end.message, line, line["ended"] + 1)
+
+    if not _write(work, end_job):
         _drop(task, "superseded while it failed")
         return
+    tell_end(work.fence.job_id)
     log.error("job failed", code=end.code, exc_info=error if end.code == "internal" else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 

@@ -3,33 +3,16 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
 from models.fence import Fence
 from models.options import Options
-from models.transitions import begin
-
-
-class Draft:
-    """The text that a running stage has made so far; written by one thread, read by another."""
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-
-    def restart(self) -> None:
-        """Forget it: another model begins anew."""
-        self._parts = []
-
-    def add(self, text: str) -> None:
-        """Append what has just come."""
-        self._parts.append(text)
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return "".join(self._parts)
+from models.transitions import Begun, begin
+from tasks.draft import Draft
+from tasks.teller import tell_text
 
 
 @dataclass(frozen=True)
@@ -37,8 +20,8 @@ class Work:
     """One run of one stage of a job.
 
     `began` and `deadline` are on `time.monotonic()`. `starts` tells this run from others, also once
-    its lease was given up. `stop` is set when the work is not wanted any more; every
-    stage that takes long looks at it.
+    its lease was given up. `number` is that of the event that it began. `stop` is set when the work
+    is not wanted any more; every stage that takes long looks at it.
     """
 
     fence: Fence
@@ -52,13 +35,24 @@ class Work:
     began: float
     deadline: float
     run_limit_s: float
+    number: int
+    draft: Draft
     stop: threading.Event = field(default_factory=threading.Event)
-    draft: Draft = field(default_factory=Draft)
 
     @property
     def ms(self) -> int:
         """Milliseconds since this run began."""
         return round((time.monotonic() - self.began) * 1000)
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last event that this run has made."""
+        return max(self.number, self.draft.number)
+
+    def line(self, status: str, last: int | None = None, **decided: Any) -> dict[str, Any]:
+        """This stage's line of the receipt at its end, which is the event after `last`."""
+        ended = (self.last_number if last is None else last) + 1
+        return {"status": status, "ms": self.ms, "began": self.number, "ended": ended, **decided}
 
     @property
     def overtime(self) -> bool:
@@ -102,4 +96,12 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         began=began,
         deadline=time.monotonic() + job.remaining_s,
         run_limit_s=run_limit_s,
+        number=job.sequence,
+        draft=_draft(fence, job),
     )
+
+
+def _draft(fence: Fence, job: Begun) -> Draft:
+    if fence.stage != "generate":
+        return Draft(job.sequence)
+    return Draft(job.sequence + 1, job.restarts, partial(tell_text, fence.job_id))

@@ -15,6 +15,8 @@ METADATA_ENTRIES: Final = 16
 UNTIMED: Final = ("pending", "running")
 # JSONB forgets the order of an object's names; a person reads them in this one.
 LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
+# Of a line, what is not for clients, or stands in fields of its own.
+LINE_OWN: Final = frozenset({"name", "status", "ms", "began", "ended", "text"})
 
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
 StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
@@ -160,7 +162,7 @@ def job_body(job: Job) -> JobBody:
         started_at=timestamp_or_none(job.started_at),
         completed_at=timestamp_or_none(job.completed_at),
         expires_at=timestamp(job.expires_at),
-        stages=[_stage_body(name, _line(job, name)) for name in STAGES],
+        stages=[stage_body(name, _line(job, name)) for name in STAGES],
         route=RouteBody.model_validate(job.route) if job.route else None,
         output=output,
         finish_reason=job.finish_reason if output is not None else None,
@@ -188,10 +190,11 @@ def _line(job: Job, name: str) -> dict[str, Any]:
     return {**line, "status": "failed" if fatal else "pending"}
 
 
-def _stage_body(name: str, line: dict[str, Any]) -> StageBody:
+def stage_body(name: str, line: dict[str, Any]) -> StageBody:
+    """A stage's line as clients read it."""
     status = line.get("status", "pending")
     ms = None if status in UNTIMED else line.get("ms")
-    decided = {key: value for key, value in line.items() if key not in ("name", "status", "ms")}
+    decided = {key: value for key, value in line.items() if key not in LINE_OWN}
     ordered = {key: decided[key] for key in sorted(decided, key=_line_order)}
     return StageBody(name=name, status=status, ms=ms, **ordered)
 

@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from models.errors import ProviderRejected, ProviderUnavailable, Superseded
+from tasks.draft import Draft
 from tasks.llm.cost import cost_usd
 from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
 from tasks.llm.wire import Watch
-from tasks.work import Draft, Work
+from tasks.work import Work
 
 Messages = list[dict[str, str]]
 

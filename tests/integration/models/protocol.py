@@ -54,6 +54,7 @@ class World:
         self.done: dict[str, list[str]] = {job: [] for job in jobs}
         self.ended: dict[str, Any] = {}
         self.answers: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
         self.story: list[str] = []
 
     # --- what workers do
@@ -186,6 +187,10 @@ class World:
             rows = session.execute(
                 select(*Job.__table__.c).where(Job.id.in_(self.jobs), Job.slot.is_(None))
             ).all()
+            numbers = session.execute(select(Job.id, Job.sequence).where(Job.id.in_(self.jobs)))
+            for job_id, number in numbers:
+                assert number >= self.numbers.get(job_id, 1), f"a number came again: {self.story}"
+                self.numbers[job_id] = number
             stored = select(Message.job_id, func.count(), func.min(Message.content))
             found = session.execute(
                 stored.where(Message.job_id.in_(self.jobs)).group_by(Message.job_id)
@@ -223,10 +228,12 @@ class World:
             if checkpoint(session, run.fence, DONE, run.columns):
                 return run.fence.epoch
         with unit_of_work() as session:
-            epoch = adopt(session, run.fence, run.starts)
-            if epoch is not None:
-                assert checkpoint(session, replace(run.fence, epoch=epoch), DONE, run.columns)
-        return epoch
+            adopted = adopt(session, run.fence, run.starts)
+            if adopted is None:
+                return None
+            fence = replace(run.fence, epoch=adopted.epoch)
+            assert checkpoint(session, fence, DONE, run.columns)
+        return adopted.epoch
 
     def _complete(self, run: Run) -> None:
         with unit_of_work() as session:

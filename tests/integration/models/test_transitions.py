@@ -253,9 +253,11 @@ def test_a_late_owner_adopts_what_nobody_has_begun_since(make_job: MakeJob) -> N
     starts = read(job_id).starts
     give_up(job_id)
     with unit_of_work() as session:
-        epoch = adopt(session, late, starts)
-        assert epoch == 2
-        assert checkpoint(session, replace(late, epoch=epoch), DONE, {"intent": "coding"})
+        adopted = adopt(session, late, starts)
+        assert adopted is not None
+        assert adopted.epoch == 2
+        fence = replace(late, epoch=adopted.epoch)
+        assert checkpoint(session, fence, DONE, {"intent": "coding"})
     assert (read(job_id).stage, read(job_id).epoch) == ("compress", 2)
     assert not try_begin(Fence(job_id, 2, "intent", uuid4()))
 
@@ -304,7 +306,7 @@ def test_a_cancelled_job_keeps_what_was_generated(make_job: MakeJob) -> None:
     advance(job_id, "generate")
     fence = own(job_id, "generate")
     with unit_of_work() as session:
-        assert save_partial(session, fence, "Half an ans")
+        assert save_partial(session, fence, {"partial": "Half an ans"})
         assert cancel(session, job_id)
-        assert not save_partial(session, fence, "Half an answer, too late")
+        assert not save_partial(session, fence, {"partial": "Half an answer, too late"})
     assert read(job_id).partial == "Half an ans"

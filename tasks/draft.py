@@ -1,0 +1,86 @@
+"""The text that a running stage has made so far, and the numbers of its characters as events."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Told of each new piece: its text, the number before it and the number of its last character. The
+# text is None where a text begins anew.
+Tell = Callable[[str | None, int, int], None]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A moment of a draft: its text, the number before the first character, and how often the text
+    of this job began anew."""
+
+    text: str
+    base: int
+    restarts: int
+
+    @property
+    def number(self) -> int:
+        """The number of the last character."""
+        return self.base + len(self.text)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """Where the text has its numbers, as the job's row keeps it."""
+        return {"text_base": self.base, "restarts": self.restarts}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """As the job's row keeps it while its stage runs."""
+        return {"partial": self.text, "sequence": self.number, **self.place}
+
+
+class Draft:
+    """Written by one thread, read by another.
+
+    Every character has a number, so that a client goes on from where it stopped reading.
+    """
+
+    def __init__(self, base: int, restarts: int = 0, tell: Tell = lambda *_: None) -> None:
+        self._lock = threading.Lock()
+        self._parts: list[str] = []
+        self._base = base
+        self._last = base
+        self._restarts = restarts
+        self._tell = tell
+
+    def restart(self) -> None:
+        """Forget the text, if there is any: another model begins anew."""
+        with self._lock:
+            if not self._parts:
+                return
+            self._parts = []
+            self._base = self._last = self._last + 1
+            self._restarts += 1
+        self._tell(None, self._base - 1, self._base)
+
+    def add(self, text: str) -> None:
+        """Append what has just come. PostgreSQL can't store a U+0000: it is left out."""
+        text = text.replace("\0", "")
+        if not text:
+            return
+        with self._lock:
+            before = self._last
+            self._parts.append(text)
+            self._last += len(text)
+        self._tell(text, before, self._last)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self._parts)
+
+    @property
+    def number(self) -> int:
+        """The number of the last event that it has made."""
+        return self._last
+
+    def saved(self) -> Saved:
+        """What there is of it now."""
+        with self._lock:
+            return Saved("".join(self._parts), self._base, self._restarts)

@@ -1,0 +1,122 @@
+"""Tells, from a thread of its own, what happens to jobs: no stage waits for Redis.
+
+Messages that come within a few milliseconds go out together, and pieces of one text as one.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import redis
+import structlog
+
+from config.settings import get_settings
+from tasks.events import ENDED, TAIL_S, Message, channel_of, tail_of
+
+TIMEOUT_S: Final = 1.0
+# Between two sendings: long enough to gather the pieces of many streams, too short to be seen.
+GATHER_S: Final = 0.02
+AWAY_S: Final = 1.0
+
+Told = tuple[str, Message]
+
+log = structlog.get_logger(__name__)
+
+
+def tell(job_id: str, message: Message) -> None:
+    """Tell whoever follows a job; returns at once, and what can't be told is dropped."""
+    _teller().put((job_id, message))
+
+
+def tell_end(job_id: str) -> None:
+    """Tell that a job has ended; how, its row says."""
+    tell(job_id, ENDED)
+
+
+def tell_text(job_id: str, text: str | None, before: int, number: int) -> None:
+    """Tell a piece of a text, or that it begins anew."""
+    if text is None:
+        tell(job_id, Message("restarted", before, number, {}))
+    else:
+        tell(job_id, Message("text", before, number, {"text": text}))
+
+
+@lru_cache(maxsize=1)
+def _teller() -> SimpleQueue[Told]:
+    """The queue of this process's teller, which is started with it."""
+    queue: SimpleQueue[Told] = SimpleQueue()
+    threading.Thread(target=_tell_for_ever, args=(queue,), name="teller", daemon=True).start()
+    return queue
+
+
+def _tell_for_ever(queue: SimpleQueue[Told]) -> None:
+    client = redis.Redis.from_url(
+        get_settings().redis_url.get_secret_value(),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=None,
+    )
+    while True:
+        told = [queue.get()]
+        told += _waiting(queue)
+        try:
+            _send(client, joined(told))
+            time.sleep(GATHER_S)
+        except redis.RedisError as error:
+            log.warning("events not told", messages=len(told), error=type(error).__name__)
+            time.sleep(AWAY_S)
+            _waiting(queue)  # too late to be told: whoever follows reads the row
+        except Exception:  # the seam: without this thread nobody would hear of anything
+            log.exception("teller failed")
+
+
+def _waiting(queue: SimpleQueue[Told]) -> list[Told]:
+    found: list[Told] = []
+    try:
+        while True:
+            found.append(queue.get_nowait())
+    except Empty:
+        return found
+
+
+def joined(told: Iterable[Told]) -> list[Told]:
+    """The same, with pieces of one text that follow each other made one; each job's in order."""
+    out: list[Told] = []
+    last: dict[str, int] = {}
+    for job_id, message in told:
+        place = last.get(job_id)
+        before = out[place][1] if place is not None else None
+        if place is not None and before is not None and _goes_on(before, message):
+            text = before.data["text"] + message.data["text"]
+            out[place] = (job_id, Message("text", before.before, message.number, {"text": text}))
+        else:
+            last[job_id] = len(out)
+            out.append((job_id, message))
+    return out
+
+
+def _goes_on(before: Message, message: Message) -> bool:
+    return before.kind == message.kind == "text" and before.number == message.before
+
+
+def _send(client: redis.Redis, told: list[Told]) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for job_id, message in told:
+        if message.kind == "text":
+            _keep(pipeline, job_id, message)
+        elif message.kind == "usage":
+            pipeline.delete(tail_of(job_id))  # the row has the whole text now
+        pipeline.publish(channel_of(job_id), message.encode())
+    for result in pipeline.execute(raise_on_error=False):
+        if isinstance(result, redis.ResponseError):
+            # A run that was superseded: its numbers are behind those of the newer one.
+            log.debug("event refused", error=str(result))
+
+
+def _keep(pipeline: Any, job_id: str, message: Message) -> None:
+    entry = {"before": message.before, "text": message.data["text"]}
+    pipeline.xadd(tail_of(job_id), entry, id=f"{message.number}-0")
+    pipeline.expire(tail_of(job_id), TAIL_S)

@@ -1,0 +1,32 @@
+"""What a stage tells of itself: that it began, how it ended, and what an answer cost."""
+
+from typing import Any
+
+from tasks.events import Message
+from tasks.teller import tell, tell_text
+from tasks.work import Outcome, Work
+
+
+def tell_begun(work: Work) -> None:
+    """Tell that a stage runs; and, of a text that begins anew, that it does."""
+    line = {"name": work.fence.stage, "status": "running"}
+    tell(work.fence.job_id, Message("stage", work.number - 1, work.number, line))
+    if work.fence.stage == "generate" and work.draft.saved().restarts:
+        tell_text(work.fence.job_id, None, work.number, work.draft.number)
+
+
+def tell_line(work: Work, line: dict[str, Any]) -> None:
+    """Tell how a stage ended, or that it waits."""
+    number = line["ended"]
+    named = {"name": work.fence.stage, **line}
+    tell(work.fence.job_id, Message("stage", number - 1, number, named))
+
+
+def tell_checkpoint(work: Work, line: dict[str, Any], outcome: Outcome) -> None:
+    """Tell that a stage is done; and of an answer, what it cost."""
+    tell_line(work, line)
+    if work.fence.stage == "generate":
+        cost = {name: outcome.columns[name] for name in ("input_tokens", "output_tokens")}
+        cost["cost_usd"] = f"{outcome.columns['cost_usd']:.6f}"
+        number = line["ended"] + 1
+        tell(work.fence.job_id, Message("usage", number - 1, number, cost))
