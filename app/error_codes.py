@@ -94,6 +94,12 @@ PROBLEMS: Final = (
         500,
     ),
     ErrorCode(
+        "too_many_streams",
+        "As many streams are open on this process as may be.",
+        "Connect again after `Retry-After` seconds, or poll the job.",
+        503,
+    ),
+    ErrorCode(
         "database_unavailable",
         "PostgreSQL can't be reached, or no connection was free.",
         "Send the same again after `Retry-After` seconds; with the same `Idempotency-Key`, since a "

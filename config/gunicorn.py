@@ -1,6 +1,7 @@
 """Gunicorn's settings. The master reads them first, so a wrong variable ends it by its name."""
 
 import os
+from typing import Any
 
 from gunicorn import glogging
 
@@ -21,6 +22,11 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the application know when its process is asked to end (app/stopping.py)."""
+    worker.wsgi.config["STOPPING"] = lambda: not worker.alive
 
 
 bind = os.environ.get("BIND") or f"0.0.0.0:{_settings.port}"

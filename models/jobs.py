@@ -1,6 +1,6 @@
 """Jobs: one message on its way to one answer. How a job moves is in `transitions.py`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -139,6 +139,18 @@ def jobs_of_messages(session: Session, message_ids: Iterable[str]) -> dict[str, 
     jobs = select(Job.message_id, func.min(Job.id)).where(Job.message_id.in_(message_ids))
     rows = session.execute(jobs.group_by(Job.message_id)).tuples()
     return {message_id: job_id for message_id, job_id in rows if message_id is not None}
+
+
+def sequences_of(session: Session, job_ids: Collection[str]) -> dict[str, int]:
+    """By job, the number of its last event; jobs that are not there are left out."""
+    rows = session.execute(select(Job.id, Job.sequence).where(Job.id.in_(job_ids))).tuples()
+    return dict(rows.all())
+
+
+def unfinished(session: Session, user_id: str, job_ids: Collection[str]) -> set[str]:
+    """Those of a user's jobs that have not ended."""
+    of_user = select(Job.id).where(Job.id.in_(job_ids), Job.user_id == user_id)
+    return set(session.scalars(of_user.where(Job.slot.is_not(None))))
 
 
 def list_jobs(

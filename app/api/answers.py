@@ -1,12 +1,18 @@
 """Answers: a declared body, a status, and the headers that belong to it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from pydantic import BaseModel
 
+from app.db import db
+from app.idempotency import REPLAYED
+from app.preferences import APPLIED, wait_if_preferred
 from app.schemas.jobs import job_body
-from models.jobs import UNFINISHED, Job
+from models.jobs import UNFINISHED, Job, find_job
+
+NOT_MODIFIED: Final[dict[str, Any]] = {"description": "It has not changed since its `ETag`."}
 
 
 def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
@@ -17,11 +23,34 @@ def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
     return response
 
 
+def waited_answer(user_id: str, response: Response, wait_s: int | None) -> Response:
+    """The answer to a job's submission; or, where the caller would rather wait and the job ends
+    meanwhile, the job. Its commit and its publication lie behind."""
+    job_id = response.headers["Location"].rsplit("/", 1)[1]
+    waited_s = wait_if_preferred(user_id, job_id, wait_s)
+    if waited_s is None:
+        return response
+    job = find_job(db.session(), user_id, job_id)
+    if job is not None and job.status not in UNFINISHED:
+        replayed = {name: v for name, v in response.headers if name in (REPLAYED, "Location")}
+        response = job_answer(job)
+        response.headers.update(replayed)
+    response.headers[APPLIED] = f"wait={waited_s}"
+    return response
+
+
 def job_answer(job: Job, status: int = 200, **headers: str) -> Response:
     """A job; unfinished, it says when to ask again."""
     if job.status in UNFINISHED:
         headers["Retry_After"] = str(retry_after(datetime.now(UTC) - job.created_at))
     return answer(job_body(job), status, **headers)
+
+
+def if_changed(response: Response) -> Response:
+    """The same with an `ETag`; or a 304, where the caller has it already (RFC 9110, 13.1.2)."""
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    return cast(Response, response.make_conditional(request))
 
 
 def retry_after(age: timedelta) -> int:

@@ -1,22 +1,27 @@
 """/v1/jobs: submit a job, read it, cancel it, list them."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.answers import answer, job_answer
+from app.api.answers import NOT_MODIFIED, answer, if_changed, job_answer, waited_answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
+from app.job_lines import HAS_ALL, STREAM, job_lines
 from app.openapi import USER_SECURITY, problems
+from app.preferences import APPLIED, wait_if_preferred
 from app.problem import Problem, Refusal
-from app.schemas.headers import SubmitHeaders
+from app.resuming import has_all, resume_after
+from app.schemas.events import EventsHeaders, EventsQuery
+from app.schemas.headers import ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
+from app.sse import sse_response
 from models.errors import NotFound
-from models.jobs import find_job, list_jobs
+from models.jobs import Job, find_job, list_jobs
 from tasks.pipeline import Submission, accept, cancel, publish
 
 ENDED: Final = {
@@ -36,12 +41,12 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={202: JobBody, **problems(404, 409, 413, 415)})
+@api.post("", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)})
 def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     """Submit a job
     The job is stored before this answers 202, and will end. Read it at `Location`, not before
-    `Retry-After` seconds have passed."""
-    fields = body.model_dump() | {"deadline_s": deadline_of(header, body)}
+    `Retry-After` seconds have passed. With `Prefer: wait=N` a job that ends in time is a 200."""
+    fields: dict[str, Any] = body.model_dump() | {"deadline_s": deadline_of(header, body)}
     submission = Submission(user_id=g.user_id, **fields)
 
     def create() -> Created:
@@ -49,18 +54,33 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
         answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
         return Created(answer, then=lambda: publish(job, submission.message))
 
-    return create_once(header.idempotency_key, create)
+    return waited_answer(g.user_id, create_once(header.idempotency_key, create), header.wait)
 
 
-@api.get("/<id:job_id>", responses={200: JobBody, **problems(404)})
-def read_job(path: JobPath) -> Response:
+@api.get("/<id:job_id>", responses={200: JobBody, 304: NOT_MODIFIED, **problems(404)})
+def read_job(path: JobPath, header: ReadHeaders) -> Response:
     """Read a job
     A job that failed is a 200 with its error inside. While it is unfinished, `Retry-After` says
-    when it is worth asking again."""
-    job = find_job(db.session(), g.user_id, path.job_id)
-    if job is None:
-        raise NotFound("There is no such job.")
-    return job_answer(job)
+    when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
+    is a 304; with `Prefer: wait=N` the answer comes when the job has ended, or N seconds later."""
+    waited_s = wait_if_preferred(g.user_id, path.job_id, header.wait)
+    response = job_answer(_job(path))
+    if waited_s is not None:
+        response.headers[APPLIED] = f"wait={waited_s}"
+    return if_changed(response)
+
+
+@api.get("/<id:job_id>/events", responses={200: STREAM, 204: HAS_ALL, **problems(404)})
+def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Response:
+    """Follow a job
+    Everything that has happened to it, then what happens, as server-sent events, up to its end.
+    Each event's `id` is its `sequence_number`: numbers grow, and are not consecutive. A reader that
+    lost its connection goes on after the last one, and misses and repeats nothing."""
+    job = _job(path)
+    after = resume_after(job, header, query)
+    if has_all(job, after):
+        return Response(status=204)
+    return sse_response(job_lines(g.user_id, job.id, after))
 
 
 @api.post("/<id:job_id>/cancel", responses={200: JobBody, **problems(404, 409)})
@@ -73,6 +93,14 @@ def cancel_job(path: JobPath) -> Response:
         detail = f"The job can't be cancelled: it has ended as {job.status}."
         raise Refusal(Problem(409, ENDED[job.status], detail))
     return job_answer(job)
+
+
+def _job(path: JobPath) -> Job:
+    job = find_job(db.session(), g.user_id, path.job_id)
+    db.session.commit()  # a stream, or a wait, holds no connection
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
 
 
 @api.get("", responses={200: JobPage})

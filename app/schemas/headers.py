@@ -10,6 +10,7 @@ from models.idempotency import KEY_MAX_CHARS
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 CANCEL_AFTER: Final = "Cancel-After"
+PREFER: Final = "Prefer"
 DEADLINE_MAX_S: Final = 86_400
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
 
@@ -17,7 +18,7 @@ _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
 def _key(sent: str | None) -> str | None:
     if sent is None or _KEY.fullmatch(sent):
         return sent
-    raise _unreadable(IDEMPOTENCY_KEY, f"is not 1 to {KEY_MAX_CHARS} visible ASCII characters")
+    raise unreadable(IDEMPOTENCY_KEY, f"is not 1 to {KEY_MAX_CHARS} visible ASCII characters")
 
 
 def _seconds(sent: Any) -> int | None:
@@ -26,10 +27,11 @@ def _seconds(sent: Any) -> int | None:
     seconds = int(sent) if re.fullmatch(r"[0-9]{1,9}", sent) else 0
     if 1 <= seconds <= DEADLINE_MAX_S:
         return seconds
-    raise _unreadable(CANCEL_AFTER, f"is not a whole number of seconds, 1 to {DEADLINE_MAX_S}")
+    raise unreadable(CANCEL_AFTER, f"is not a whole number of seconds, 1 to {DEADLINE_MAX_S}")
 
 
-def _unreadable(name: str, message: str) -> Refusal:
+def unreadable(name: str, message: str) -> Refusal:
+    """The refusal of a header that can't be meant."""
     error = FieldError(field=name, code="invalid", message=message)
     return Refusal(Problem(400, "invalid_header", f"{name}: {message}.", (error,)))
 
@@ -49,8 +51,39 @@ class CreateHeaders(BaseModel):
     )
 
 
+def _wait(sent: Any) -> int | None:
+    """The seconds of `wait=N` among the preferences. One that can't be understood is ignored, as
+    RFC 7240 wants it."""
+    found = re.search(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:[;,]|$)", sent or "", re.I)
+    return int(found[1]) if found else None
+
+
+Wait = Annotated[
+    int | None,
+    BeforeValidator(_wait),
+    Field(
+        None,
+        alias=PREFER,
+        json_schema_extra={"example": "wait=10"},
+        description="`wait=N` (RFC 7240): answer when the job has ended, or after N seconds, at "
+        "most `WAIT_MAX_S`. `Preference-Applied` says whether it was waited for. Where too many "
+        "wait already, the answer comes at once.",
+    ),
+]
+
+
+class ReadHeaders(BaseModel):
+    """What a GET of a job may carry."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    wait: Wait
+
+
 class SubmitHeaders(CreateHeaders):
     """What a POST of a job may carry."""
+
+    wait: Wait
 
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,

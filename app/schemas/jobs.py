@@ -151,7 +151,7 @@ class JobPage(Page[JobBody]):
 
 def job_body(job: Job) -> JobBody:
     """A job as every call shows it."""
-    output = _output(job)
+    output = output_of(job)
     return JobBody(
         id=job.id,
         status=job.status,
@@ -172,7 +172,7 @@ def job_body(job: Job) -> JobBody:
     )
 
 
-def _output(job: Job) -> str | None:
+def output_of(job: Job) -> str | None:
     """An answer that is only checkpointed may yet be dropped, so it is shown at the end alone; of a
     cancelled job, as much of it as there is."""
     if job.status == "cancelled":

@@ -117,6 +117,12 @@ class House:
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not (self.home / "postgres/postmaster.pid").exists(), 20, "the shutdown")
 
+    def kill_web(self) -> None:
+        """Kill the web process, and start another at the same address."""
+        web = self._processes.pop()
+        web.kill()
+        self._start_web()
+
     # --- how it is built
 
     def _environment(self) -> dict[str, str]:

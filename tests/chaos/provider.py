@@ -22,6 +22,7 @@ GOOD = {
     "weights": {"answer": 1},
     "faults_per_job": 3,
     "retry_after": 1,
+    "words": 0,  # more of them, in every answer
 }
 
 
@@ -130,7 +131,8 @@ class Handler(BaseHTTPRequestHandler):
         self._whole(200, b"<html>Bad gateway</html>")
 
     def _words(self, call: dict[str, Any]) -> list[str]:
-        return ["This ", "answers ", f"[#{call['mark']}] ", "well."]
+        more = [f"And {number}. " for number in range(STATE.faults["words"])]
+        return ["This ", "answers ", f"[#{call['mark']}] ", *more, "well."]
 
     def _begin_stream(self) -> None:
         self.send_response(200)

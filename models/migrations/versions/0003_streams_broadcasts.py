@@ -86,6 +86,10 @@ def _upgrade_jobs() -> None:
     )
     op.add_column("jobs", sa.Column("text_base", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("restarts", sa.Integer(), server_default="0", nullable=False))
+    # Jobs of earlier versions: the text after the first event, the end after the text.
+    op.execute(
+        "UPDATE jobs SET text_base = 1, sequence = 2 + length(coalesce(answer, partial, ''))"
+    )
     for column, table in GONE_WITH:
         op.alter_column("jobs", column, nullable=True)
         op.drop_constraint(f"fk_jobs_{column}", "jobs", type_="foreignkey")

@@ -1,0 +1,155 @@
+"""One client's place in one job's events."""
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+import redis
+import structlog
+
+from app.events import Event, Text, event_of, steps_of, text_of
+from config.settings import get_settings
+from models.errors import DatabaseUnavailable
+from models.jobs import Job, find_job
+from models.session import unit_of_work
+from tasks.events import Message, read_tail
+
+TIMEOUT_S: Final = 1.0
+# A worker saves its text every two seconds: until then there is no use in reading the row again.
+PATIENCE_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Reads a job's events in order, each once.
+
+    What is told live is taken where it follows on what the client has. Where it does not, something
+    was missed: the row is read, and the tail of its text in Redis.
+    """
+
+    def __init__(self, user_id: str, job_id: str, after: int) -> None:
+        self._user_id = user_id
+        self._job_id = job_id
+        self._at = after
+        self._looks_again: float | None = None
+        self.done = False
+
+    @property
+    def at(self) -> int:
+        """The number of the last event that the client has."""
+        return self._at
+
+    def take(self, message: Message | None) -> Iterator[Event]:
+        """What follows from something that was heard; from None, that the row should be read."""
+        if self.done:
+            return
+        if message is None or message.kind == "ended":
+            yield from self.catch_up()
+        elif self._looks_again is not None:
+            yield from self.look_again()
+        elif message.number > self._at:
+            if message.before > self._at:
+                yield from self.catch_up()
+            yield from self._follow_on(message)
+
+    def look_again(self) -> Iterator[Event]:
+        """Read the row once more if something is lacking, and it is time."""
+        if self._looks_again is not None and time.monotonic() >= self._looks_again:
+            yield from self.catch_up()
+
+    def catch_up(self) -> Iterator[Event]:
+        """What the row has that the client has not. Nothing while PostgreSQL is away."""
+        self._looks_again = None
+        try:
+            with unit_of_work() as session:
+                job = find_job(session, self._user_id, self._job_id)
+        except DatabaseUnavailable as error:
+            log.warning("stream waits for the database", job_id=self._job_id, error=str(error))
+            self._lack()
+            return
+        if job is None:  # its user was deleted
+            self.done = True
+            return
+        yield from self._read(job)
+
+    def _read(self, job: Job) -> Iterator[Event]:
+        text = text_of(job)
+        for step in steps_of(job):
+            if text is not None and step.number > text.base:
+                yield from self._read_text(text)
+                text = None
+            yield from self._step(step)
+        if text is not None:
+            yield from self._read_text(text)
+
+    def _step(self, step: Event) -> Iterator[Event]:
+        if step.number > self._at:
+            self._at = step.number
+            self.done = step.final
+            yield step
+
+    def _follow_on(self, message: Message) -> Iterator[Event]:
+        if message.number <= self._at or self.done:
+            return
+        if message.before > self._at:
+            self._lack()
+        elif message.kind == "text":
+            yield self._piece(message.data["text"], message.number)
+        else:
+            yield from self._step(event_of(message))
+
+    # --- text
+
+    def _read_text(self, text: Text) -> Iterator[Event]:
+        if text.whole:
+            if text.number > self._at:
+                yield self._piece(text.text, text.number)
+            return
+        self._at = max(self._at, text.base)
+        yield from self._read_tail()
+        if text.number > self._at:  # Redis does not have it any more
+            self._at = text.number
+            yield Event(text.number, "job.snapshot", {"text": text.text})
+            yield from self._read_tail()
+
+    def _read_tail(self) -> Iterator[Event]:
+        pieces = []
+        for message in self._tail():
+            if message.before > self._at:
+                break
+            pieces.append(self._cut(message.data["text"], message.number))
+            self._at = message.number
+        if pieces:
+            yield Event(self._at, "job.delta", {"text": "".join(pieces)})
+
+    def _tail(self) -> list[Message]:
+        try:
+            return read_tail(_redis(), self._job_id, self._at)
+        except redis.RedisError as error:
+            log.warning("tail not read", job_id=self._job_id, error=type(error).__name__)
+            return []
+
+    def _piece(self, text: str, number: int) -> Event:
+        cut = self._cut(text, number)
+        self._at = number
+        return Event(number, "job.delta", {"text": cut})
+
+    def _cut(self, text: str, number: int) -> str:
+        """The part of a text, whose last character has this number, that the client lacks."""
+        return text[max(0, self._at - (number - len(text))) :]
+
+    def _lack(self) -> None:
+        self._looks_again = time.monotonic() + PATIENCE_S
+
+
+@lru_cache(maxsize=1)
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(
+        get_settings().redis_url.get_secret_value(),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        decode_responses=True,
+        retry=None,
+    )

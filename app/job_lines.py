@@ -1,0 +1,32 @@
+"""A job's events as lines of a stream."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from app.events import Event
+from app.sse import HEARTBEAT, RECONNECT, declared, sse_line
+from app.stream import follow
+
+STREAM: Final[dict[str, Any]] = declared(
+    "`job.queued`; `job.stage` at each change of a stage; `job.delta` with the next piece of "
+    "`text`; `job.snapshot` with the whole `text` so far, after a gap that can't be filled "
+    "otherwise; `job.restarted` where the text begins anew: drop what came; `job.usage`; and last "
+    "`job.completed`, `job.failed`, `job.cancelled` or `job.expired` with the `job`. A comment "
+    "every 15 s keeps the connection open."
+)
+HAS_ALL: Final[dict[str, Any]] = {
+    "description": "The reader has the job's last event: there is nothing to come."
+}
+
+
+def job_lines(user_id: str, job_id: str, after: int) -> Iterator[str]:
+    """The lines of a job's stream after a number."""
+    yield RECONNECT
+    for event in follow(user_id, job_id, after):
+        yield HEARTBEAT if event is None else job_line(job_id, event)
+
+
+def job_line(job_id: str, event: Event) -> str:
+    """One event; what its `data` says is repeated nowhere else, so that it can be read alone."""
+    head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
+    return sse_line(event.type, head | event.data, str(event.number))

@@ -1,0 +1,45 @@
+"""Reading a job's events: where to go on, and what comes."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.schemas.headers import unreadable
+
+LAST_EVENT_ID: Final = "Last-Event-ID"
+NUMBER: Final = re.compile(r"[0-9]{1,18}")
+LARGEST_NUMBER: Final = 10**18
+
+
+def _number(sent: Any) -> int | None:
+    if sent is None or sent == "":
+        return None
+    if not NUMBER.fullmatch(str(sent)):
+        raise unreadable(LAST_EVENT_ID, "is not the number of an event")
+    return int(sent)
+
+
+class EventsHeaders(BaseModel):
+    """What a browser sends when it connects again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    last_event_id: Annotated[int | None, BeforeValidator(_number)] = Field(
+        None,
+        alias=LAST_EVENT_ID,
+        description="The `id` of the last event that arrived; wins over `starting_after`.",
+    )
+
+
+class EventsQuery(BaseModel):
+    """Where to go on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    starting_after: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_NUMBER,
+        description="The `sequence_number` after which events are wanted; without it, all are.",
+    )

@@ -1,0 +1,90 @@
+"""A reader of event streams, as a browser would read them."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+Told = dict[str, Any]
+WITHIN_S = 60.0
+
+
+def lines(response: httpx.Response) -> Iterator[Told]:
+    """The events of an open stream; each says with `id` what it was sent as."""
+    fields: dict[str, str] = {}
+    for line in response.iter_lines():
+        if line.startswith(":"):
+            continue
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            told = json.loads(fields["data"])
+            assert told["type"] == fields["event"]
+            yield {**told, "id": fields["id"]}
+            fields = {}
+
+
+class Reader:
+    """Reads one job's stream, drops the connection whenever it is told to, and goes on."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self.told: list[Told] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job's end has been told."""
+        return bool(self.told) and "job" in self.told[-1]
+
+    @property
+    def text(self) -> str:
+        """The text as a client has it that does as the events say."""
+        text = ""
+        for event in self.told:
+            if event["type"] == "job.delta":
+                text += event["text"]
+            elif event["type"] == "job.snapshot":
+                text = event["text"]
+            elif event["type"] == "job.restarted":
+                text = ""
+        return text
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.told]
+
+    def read(
+        self, until: Callable[[], bool] = lambda: False, *, after: str | None = None
+    ) -> "Reader":
+        """Read from where it stopped, until something is so after an event; or to the end."""
+        headers = dict(self._headers)
+        if self.told or after:
+            headers["Last-Event-ID"] = after or self.told[-1]["id"]
+        with httpx.stream("GET", self._url, headers=headers, timeout=WITHIN_S) as response:
+            assert response.status_code == 200, response.read()
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+            for event in lines(response):
+                self.told.append(event)
+                if until():
+                    break
+        return self
+
+    def read_to_end(self) -> "Reader":
+        """Read until the job's end, connecting again as often as the connection breaks."""
+        while not self.ended:
+            try:
+                self.read()
+            except httpx.TransportError:
+                continue
+        return self
+
+    def check(self) -> None:
+        """Numbers only grow; and the text is the job's output."""
+        numbers = [event["sequence_number"] for event in self.told]
+        assert numbers == sorted(set(numbers))
+        assert [event["id"] for event in self.told] == [str(number) for number in numbers]
+        assert self.ended
+        assert self.told[-1]["job"]["output"] == self.text

@@ -1,0 +1,152 @@
+"""Streams under faults: a reader misses nothing and repeats nothing, whatever breaks meanwhile."""
+
+import threading
+from collections.abc import Callable
+from random import Random
+
+import httpx
+import psycopg
+import pytest
+
+from .house import House
+from .load import Load
+from .reading import Reader
+from .waiting import wait_for
+from .workers import Fleet
+
+# About six seconds of text.
+SLOWLY = {"latency_s": [0.4, 0.4], "words": 60}
+
+Submit = Callable[[], Reader]
+
+
+@pytest.fixture
+def submit(house: House, fleet: Fleet, load: Load) -> Submit:
+    """`submit()`: the reader of a job that is answered slowly."""
+    house.behave(**SLOWLY)
+
+    def do() -> Reader:
+        with httpx.Client(timeout=20) as client:
+            promise = load.submit(client)
+        return Reader(f"{house.web}/v1/jobs/{promise.job_id}/events", house.key)
+
+    return do
+
+
+def read_until_text(reader: Reader) -> Reader:
+    """Read until some of the text is there; then the connection is dropped."""
+    return reader.read(lambda: reader.text.count("And") >= 3)
+
+
+def test_a_stream_tells_each_stage_the_text_and_the_end(submit: Submit) -> None:
+    reader = submit().read()
+    reader.check()
+    stages = [(t["stage"]["name"], t["stage"]["status"]) for t in reader.told if "stage" in t]
+    assert [name for name, status in stages if status == "running"] == [
+        "intent",
+        "compress",
+        "generate",
+        "persist",
+    ]
+    assert reader.types[0] == "job.queued"
+    assert reader.types.count("job.delta") > 10
+    assert reader.types[-1] == "job.completed"
+    assert {"job.usage", "job.stage"} <= set(reader.types)
+    assert {"job.snapshot", "job.restarted"}.isdisjoint(reader.types)
+
+
+def test_a_reader_that_comes_back_after_every_event_lacks_and_repeats_nothing(
+    submit: Submit,
+) -> None:
+    reader = submit()
+    while not reader.ended:
+        reader.read(lambda: True)
+    reader.check()
+    assert {"job.snapshot", "job.restarted"}.isdisjoint(reader.types)
+
+
+def test_who_comes_late_gets_everything_and_the_end_stays_for_good(
+    house: House, submit: Submit
+) -> None:
+    early = submit()
+    late = Reader(early._url, house.key)
+    read_until_text(early)
+    late.read_to_end().check()
+    early.read_to_end().check()
+    house.redis().flushall()
+    replay = Reader(early._url, house.key).read()
+    replay.check()
+    assert replay.text == late.text == early.text
+    middle = early.told[len(early.told) // 2]
+    rest = Reader(early._url, house.key).read(after=middle["id"])
+    assert early.text.endswith(rest.text)
+    assert rest.told[0]["sequence_number"] > middle["sequence_number"]
+
+
+def test_a_web_process_that_is_killed_costs_a_reader_nothing(house: House, submit: Submit) -> None:
+    reader = read_until_text(submit())
+    house.kill_web()
+    reader.read_to_end().check()
+    assert {"job.snapshot", "job.restarted"}.isdisjoint(reader.types)
+
+
+def test_a_gap_that_redis_cannot_fill_is_bridged_by_the_whole_text(
+    house: House, submit: Submit
+) -> None:
+    reader = read_until_text(submit())
+    missed = len(reader.text)
+    wait_for(lambda: saved(house) > missed, 5, "the text to go on without the reader")
+    house.redis().flushall()
+    reader.read_to_end().check()
+    assert "job.snapshot" in reader.types
+    assert "job.restarted" not in reader.types
+
+
+def test_an_answer_that_is_generated_again_after_a_crash_says_so(
+    house: House, fleet: Fleet, submit: Submit
+) -> None:
+    reader = read_until_text(submit())
+    for worker in fleet.workers:
+        worker.kill()
+    fleet.wait_until_ready()
+    reader.read_to_end().check()
+    assert "job.restarted" in reader.types
+
+
+def test_without_redis_a_reader_learns_all_the_same(house: House, submit: Submit) -> None:
+    reader = read_until_text(submit())
+    waiting = threading.Thread(target=reader.read_to_end)
+    waiting.start()
+    house.kill_redis()
+    wait_for(lambda: saved(house) == 0, 60, "the answer to be checkpointed without Redis")
+    house.backends.restart("redis")
+    waiting.join(60)
+    reader.check()
+
+
+def test_a_job_that_is_cancelled_ends_its_streams_at_once(house: House, submit: Submit) -> None:
+    reader = read_until_text(submit())
+    headers = {"Authorization": f"Bearer {house.key}"}
+    cancelled = httpx.post(reader._url.replace("events", "cancel"), headers=headers, timeout=10)
+    assert cancelled.status_code == 200
+    reader.read_to_end()
+    assert reader.types[-1] == "job.cancelled"
+
+
+def test_a_wait_is_over_when_the_job_is(house: House, fleet: Fleet, chance: Random) -> None:
+    house.behave(latency_s=[0.5, 0.5])
+    headers = {"Authorization": f"Bearer {house.key}", "Prefer": "wait=20"}
+    message = {"message": f"Please consider [#{chance.randbytes(8).hex()}] and answer."}
+    answer = httpx.post(f"{house.web}/v1/jobs", json=message, headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert 0.5 < answer.elapsed.total_seconds() < 15
+
+
+def saved(house: House) -> int:
+    """How much of the only unfinished job's text its row has."""
+
+    query = "SELECT coalesce(max(length(partial)), 0) FROM jobs WHERE slot IS NOT NULL"
+    with psycopg.connect(house.database_url) as connection:
+        row = connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
