@@ -116,8 +116,8 @@ class Doorbell(threading.Thread):
         listeners = self._listeners.get(job_id, set())
         listeners.discard(listener)
         if not listeners:
-            for kept in (self._listeners, self._open, self._seen):
-                kept.pop(job_id, None)
+            self._listeners.pop(job_id, None)
+            self._seen.pop(job_id, None)
 
     def _listened(self) -> list[str]:
         with self._changed:
@@ -152,13 +152,15 @@ class Doorbell(threading.Thread):
 
     def _subscribe(self) -> None:
         """Have the channels open that somebody listens to, and no others."""
-        wanted = {NOBODY, *self._listened()}
-        for command, jobs in (
-            (self._pubsub.subscribe, wanted - self._subscribed),
-            (self._pubsub.unsubscribe, self._subscribed - wanted),
-        ):
-            if jobs:
-                command(*map(channel_of, jobs))
+        with self._changed:
+            wanted = {NOBODY, *self._listeners}
+            dropped, new = self._subscribed - wanted, wanted - self._subscribed
+            for job_id in dropped:  # whoever listens to it now waits until it is open again
+                self._open.pop(job_id, None)
+        if new:
+            self._pubsub.subscribe(*map(channel_of, new))
+        if dropped:
+            self._pubsub.unsubscribe(*map(channel_of, dropped))
         self._subscribed = wanted
 
     def _pass_on(self, kind: str, job_id: str, data: Any) -> None:

@@ -1,7 +1,9 @@
 """Server-sent events, as the HTML standard has them (https://html.spec.whatwg.org, 9.2)."""
 
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from flask import Response, request, stream_with_context
@@ -22,16 +24,37 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
     return f"{head}event: {kind}\ndata: {body}\n\n"
 
 
+class _Stream:
+    """Lines on their way to one client, and the place that it has until they end or it goes."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._whole = False
+        self._connection: socket.socket | None = request.environ.get("gunicorn.socket")
+        if self._connection is not None:
+            self._connection.settimeout(SEND_WITHIN_S)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._lines
+        self._whole = True
+
+    def leave(self) -> None:
+        """Give the place back. Gunicorn says goodbye to a client in the thread that serves all, and
+        waits two seconds for its answer: from one that has gone there is none to wait for."""
+        places().release()
+        if self._connection is not None and not self._whole:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+
 def sse_response(lines: Iterator[str]) -> Response:
     """A response that stays open while lines come. Raises Refusal where no place is free."""
     take_place()
-    response = Response(stream_with_context(lines), mimetype=MEDIA_TYPE)
-    response.call_on_close(places().release)
+    stream = _Stream(lines)
+    response = Response(stream_with_context(iter(stream)), mimetype=MEDIA_TYPE)
+    response.call_on_close(stream.leave)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back
-    connection = request.environ.get("gunicorn.socket")
-    if connection is not None:
-        connection.settimeout(SEND_WITHIN_S)
     return response
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from app.doorbell import get_doorbell
+from app.doorbell import Listener, get_doorbell
 from app.events import Event
 from app.follower import Follower
 from app.stopping import is_stopping
@@ -30,17 +30,29 @@ def follow_all(user_id: str, after: Mapping[str, int]) -> Iterator[Told | None]:
     asks again, from where it is.
     """
     followers = {job_id: Follower(user_id, job_id, number) for job_id, number in after.items()}
+    yield from _catch_up(followers)
+    followers = {job_id: follower for job_id, follower in followers.items() if not follower.done}
+    if not followers:
+        return
     with get_doorbell().listen(list(followers)) as bell:
-        quiet_since = time.monotonic()
-        for job_id, follower in followers.items():
-            yield from ((job_id, event) for event in follower.catch_up())
-        while not is_stopping() and not all(follower.done for follower in followers.values()):
-            for told in _next(followers, bell.get(TICK_S)):
-                quiet_since = time.monotonic()
-                yield told
-            if time.monotonic() - quiet_since >= HEARTBEAT_S:
-                quiet_since = time.monotonic()
-                yield None
+        yield from _catch_up(followers)  # with what happened before it was listened to
+        yield from _go_on(followers, bell)
+
+
+def _go_on(followers: Mapping[str, Follower], bell: Listener) -> Iterator[Told | None]:
+    quiet_since = time.monotonic()
+    while not is_stopping() and not all(follower.done for follower in followers.values()):
+        for told in _next(followers, bell.get(TICK_S)):
+            quiet_since = time.monotonic()
+            yield told
+        if time.monotonic() - quiet_since >= HEARTBEAT_S:
+            quiet_since = time.monotonic()
+            yield None
+
+
+def _catch_up(followers: Mapping[str, Follower]) -> Iterator[Told]:
+    for job_id, follower in followers.items():
+        yield from ((job_id, event) for event in follower.catch_up())
 
 
 def _next(

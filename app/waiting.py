@@ -18,9 +18,11 @@ def wait_for_end(user_id: str, job_ids: Collection[str], seconds: float) -> None
     No database connection is held meanwhile. Raises DatabaseUnavailable.
     """
     until = time.monotonic() + seconds
-    rest = set(job_ids)
+    rest = _unfinished(user_id, job_ids)
+    if not rest:
+        return
     with get_doorbell().listen(rest) as bell:
-        rest = _unfinished(user_id, rest)
+        rest = _unfinished(user_id, rest)  # some may have ended before they were listened to
         while rest and not is_stopping() and (left := until - time.monotonic()) > 0:
             heard = bell.get(min(TICK_S, left))
             if heard is not None and (heard[1] is None or heard[1].kind == "ended"):

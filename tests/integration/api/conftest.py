@@ -87,10 +87,15 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
         _wait_until_up(client, process)
         return client
 
+    def ask_to_end() -> None:
+        for process, _ in started:
+            process.terminate()
+
+    start.ask_to_end = ask_to_end  # type: ignore[attr-defined]
     yield start
-    for process, client in started:
+    for _, client in started:
         client.close()
-        process.terminate()
+    ask_to_end()
     assert [process.wait(WAIT_S) for process, _ in started] == [0] * len(started)
 
 

@@ -1,0 +1,258 @@
+"""GET /v1/jobs/{id}/events: where a reader goes on, what is refused, and who has to leave."""
+
+import json
+import re
+import socket
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from models.endings import cancel, complete, fail
+from models.fence import LEAP, Fence
+from models.jobs import Job
+from models.ownership import save_partial
+from models.session import unit_of_work
+from models.transitions import begin, checkpoint
+from tasks.draft import Saved
+
+HELLO = {"message": "hello"}
+ANSWER = "Grüße aus Köln! 🎉 Done."
+UNKNOWN = "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
+COST = {"input_tokens": 3, "output_tokens": 7, "cost_usd": Decimal("0.000123")}
+
+
+def run(job_id: str, stage: str, text: str | None = None) -> Fence:
+    """Begin a stage, and end it as a worker would."""
+    fence = Fence(job_id, 1, stage, uuid4())
+    with unit_of_work() as session:
+        begun = begin(session, fence)
+        assert begun is not None
+        last, columns = begun.sequence, {}
+        if text is not None:
+            saved = Saved(text, begun.sequence + 1, begun.restarts)
+            last, columns = saved.number, {"answer": text, **saved.place, **COST}
+        line = {"status": "completed", "ms": 1, "began": begun.sequence, "ended": last + 1}
+        if stage == "persist":
+            assert complete(session, fence, line, last + 2)
+        else:
+            assert checkpoint(session, fence, line, columns, last + 2)
+    return fence
+
+
+def finish(job_id: str) -> str:
+    for stage in ("intent", "compress"):
+        run(job_id, stage)
+    run(job_id, "generate", ANSWER)
+    run(job_id, "persist")
+    return job_id
+
+
+def generating(job_id: str, text: str) -> Fence:
+    """Bring a job to where a part of its text is saved."""
+    for stage in ("intent", "compress"):
+        run(job_id, stage)
+    fence = Fence(job_id, 1, "generate", uuid4())
+    with unit_of_work() as session:
+        begun = begin(session, fence)
+        assert begun is not None
+        assert save_partial(session, fence, Saved(text, begun.sequence + 1, 0).columns)
+    return fence
+
+
+def told(text: str) -> list[dict]:
+    """The events of a whole stream."""
+    return [json.loads(data) for data in re.findall(r"^data: (.*)$", text, re.M)]
+
+
+@pytest.fixture
+def job(client) -> str:
+    return client.post("/v1/jobs", json=HELLO).json["id"]
+
+
+@pytest.fixture
+def finished(job) -> str:
+    return finish(job)
+
+
+def events(client, job_id: str, query: str = "", **headers: str):
+    return client.get(f"/v1/jobs/{job_id}/events{query}", headers=headers)
+
+
+def test_a_finished_job_is_told_from_its_row(client, finished):
+    response = events(client, finished)
+
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    found = told(response.text)
+    assert [event["type"] for event in found] == [
+        "job.queued",
+        *["job.stage"] * 5,
+        "job.delta",
+        "job.stage",
+        "job.usage",
+        *["job.stage"] * 2,
+        "job.completed",
+    ]
+    assert found[6]["text"] == ANSWER
+    assert found[8]["cost_usd"] == "0.000123"
+    assert found[-1]["job"] == client.get(f"/v1/jobs/{finished}").json
+    assert {event["job_id"] for event in found} == {finished}
+
+
+def test_a_reader_goes_on_after_any_character(client, finished):
+    [delta] = [e for e in told(events(client, finished).text) if e["type"] == "job.delta"]
+    base = delta["sequence_number"] - len(ANSWER)
+
+    for have in range(len(ANSWER)):
+        rest = told(events(client, finished, f"?starting_after={base + have}").text)
+        assert rest[0]["text"] == ANSWER[have:]
+
+
+def test_a_reader_goes_on_after_any_event(client, finished):
+    found = told(events(client, finished).text)
+
+    for place, event in enumerate(found[:-1]):
+        number = str(event["sequence_number"])
+        assert (
+            told(events(client, finished, **{"Last-Event-ID": number}).text) == found[place + 1 :]
+        )
+
+
+def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, finished):
+    last = told(events(client, finished).text)[-1]["sequence_number"]
+
+    response = events(client, finished, **{"Last-Event-ID": str(last)})
+
+    assert (response.status_code, response.data) == (204, b"")
+
+
+def test_the_header_of_a_browser_wins_over_its_address(client, finished):
+    found = told(events(client, finished).text)
+    header = {"Last-Event-ID": str(found[3]["sequence_number"])}
+
+    assert told(events(client, finished, "?starting_after=1", **header).text) == found[4:]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("?starting_after=-1", "too_small"),
+        ("?starting_after=x", "not_an_integer"),
+        ("?starting_after=1.5", "not_an_integer"),
+        ("?starting_after=", "not_an_integer"),
+        ("?starting_after=99999999999999999999999", "too_large"),
+        ("?starting_after=99999999", "too_large"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_by_name(client, finished, query, code):
+    refused = events(client, finished, query)
+
+    assert refused.status_code == 422
+    assert [(e["field"], e["code"]) for e in refused.json["errors"]] == [("starting_after", code)]
+
+
+@pytest.mark.parametrize("sent", ["x", "-1", "1e3", "1" * 40])
+def test_a_last_event_id_that_is_no_number_is_refused_by_name(client, finished, sent):
+    refused = events(client, finished, **{"Last-Event-ID": sent})
+
+    assert (refused.status_code, refused.json["code"]) == (400, "invalid_header")
+    assert refused.json["errors"][0]["field"] == "Last-Event-ID"
+
+
+def test_a_place_far_beyond_a_running_text_is_refused(client, job):
+    assert events(client, job, f"?starting_after={LEAP + 2}").status_code == 422
+
+
+def test_a_foreign_job_is_as_unknown_as_none(client, stranger, finished):
+    foreign, unknown = events(stranger, finished), events(client, UNKNOWN)
+
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json["detail"] == unknown.json["detail"]
+
+
+def test_a_failed_job_tells_its_end_and_not_what_was_dropped(client, job):
+    for stage in ("intent", "compress"):
+        run(job, stage)
+    run(job, "generate", ANSWER)
+    fence = Fence(job, 1, "persist", uuid4())
+    with unit_of_work() as session:
+        assert begin(session, fence)
+        assert fail(session, fence, "internal", "It broke.", {"status": "failed", "ms": 1})
+
+    found = told(events(client, job).text)
+
+    assert found[-1]["type"] == "job.failed"
+    assert found[-1]["job"]["error"]["code"] == "internal"
+    assert "job.delta" not in [event["type"] for event in found]
+
+
+def test_a_running_text_that_redis_has_not_comes_as_a_snapshot(serve, job_of, until):
+    client = serve()
+    job_id = job_of(client)
+    generating(job_id, "Half an ans")
+
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
+        lines = (line for line in response.iter_lines() if line.startswith("data: "))
+        found = [json.loads(next(lines).removeprefix("data: ")) for _ in range(7)]
+
+    assert (found[-1]["type"], found[-1]["text"]) == ("job.snapshot", "Half an ans")
+
+
+@pytest.fixture
+def job_of():
+    return lambda client: client.post("/v1/jobs", json=HELLO).json()["id"]
+
+
+def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_of, until):
+    client = serve(WEB_THREADS="9")  # one stream
+    job_id = job_of(client)
+
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as first:
+        lines = first.iter_lines()  # to let go of it would close the connection
+        assert next(lines) == "retry: 2000"
+        refused = client.get(f"/v1/jobs/{job_id}/events")
+        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_streams")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert client.get(f"/v1/jobs/{job_id}").status_code == 200
+        waited = client.post("/v1/jobs", json=HELLO, headers={"Prefer": "wait=5"})
+        assert waited.status_code == 202
+        assert "Preference-Applied" not in waited.headers
+    finish(job_id)
+    until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 200)
+
+
+def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tmp_path):
+    client = serve(WEB_THREADS="9")
+    job_id = job_of(client)
+    generating(job_id, "x" * 8_000_000)
+    slow = socket.socket(socket.AF_UNIX)
+    slow.connect(str(tmp_path / "0.sock"))
+    head = [f"GET /v1/jobs/{job_id}/events HTTP/1.1", "Host: web"]
+    head += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
+    slow.sendall("\r\n".join([*head, "", ""]).encode())
+    until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 503)
+
+    finish_text(job_id)
+    until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 200, 40)
+
+    slow.close()
+
+
+def finish_text(job_id: str) -> None:
+    """End a job, so that a stream of it is no longer than it has to be."""
+    with unit_of_work() as session:
+        assert cancel(session, job_id)
+        job = session.get(Job, job_id)
+        assert job is not None
+        job.partial = "short"
+
+
+def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of):
+    client = serve()
+    job_id = job_of(client)
+
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
+        lines = response.iter_lines()
+        assert next(lines) == "retry: 2000"
+        serve.ask_to_end()
+        assert [line for line in lines if line.startswith("event")] == ["event: job.queued"]

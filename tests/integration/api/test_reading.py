@@ -1,0 +1,123 @@
+"""GET /v1/jobs/{id}: `ETag` and 304, and `Prefer: wait=N`."""
+
+import threading
+import time
+
+import pytest
+
+from models.endings import cancel
+from models.session import unit_of_work
+from tasks.teller import tell_end
+
+from .test_events import HELLO, finish, generating
+
+
+@pytest.fixture
+def job(client) -> str:
+    return client.post("/v1/jobs", json=HELLO).json["id"]
+
+
+def test_what_has_not_changed_is_a_304_and_says_when_to_ask_again(client, job):
+    first = client.get(f"/v1/jobs/{job}")
+    again = client.get(f"/v1/jobs/{job}", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert again.headers["Retry-After"] == first.headers["Retry-After"]
+
+
+def test_what_has_changed_is_sent_whole(client, job):
+    etag = client.get(f"/v1/jobs/{job}").headers["ETag"]
+    finish(job)
+
+    again = client.get(f"/v1/jobs/{job}", headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.json["status"]) == (200, "completed")
+    assert again.headers["ETag"] != etag
+
+
+def test_text_that_is_saved_meanwhile_is_no_change_of_the_job(client, job):
+    generating(job, "Half")
+    etag = client.get(f"/v1/jobs/{job}").headers["ETag"]
+
+    again = client.get(f"/v1/jobs/{job}", headers={"If-None-Match": f'"other", {etag}'})
+
+    assert again.status_code == 304
+
+
+def test_a_wait_for_a_job_that_has_ended_is_none(client, job):
+    finish(job)
+    began = time.monotonic()
+
+    answer = client.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=20"})
+
+    assert (answer.json["status"], time.monotonic() - began < 5) == ("completed", True)
+
+
+def test_a_wait_that_is_too_short_answers_with_what_there_is(client):
+    answer = client.post("/v1/jobs", json=HELLO, headers={"Prefer": "respond-async, wait=1"})
+
+    assert (answer.status_code, answer.json["status"]) == (202, "queued")
+    assert answer.headers["Preference-Applied"] == "wait=1"
+
+
+def test_an_end_that_is_told_is_heard_by_all_who_wait(serve, job_of, together):
+    client = serve()
+    job_id = job_of(client)
+    answers: list = []
+    readers = [
+        threading.Thread(
+            target=lambda: answers.append(
+                client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
+            )
+        )
+        for _ in range(5)
+    ]
+    for reader in readers:
+        reader.start()
+    with unit_of_work() as session:
+        assert cancel(session, job_id)
+    tell_end(job_id)
+    for reader in readers:
+        reader.join(20)
+
+    assert [answer.json()["status"] for answer in answers] == ["cancelled"] * 5
+    assert all(answer.elapsed.total_seconds() < 10 for answer in answers)
+
+
+@pytest.fixture
+def job_of():
+    return lambda client: client.post("/v1/jobs", json=HELLO).json()["id"]
+
+
+def test_an_end_that_nobody_tells_is_found_by_looking(serve, job_of):
+    client = serve()
+    job_id = job_of(client)
+    ended = threading.Timer(0.5, finish, [job_id])
+    ended.start()
+
+    answer = client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"})
+
+    ended.join()
+    assert answer.json()["status"] == "completed"
+    assert answer.elapsed.total_seconds() < 15
+
+
+def test_without_redis_a_wait_ends_all_the_same(serve, job_of, nobody):
+    client = serve(REDIS_URL=f"redis://{nobody}/0")
+    job_id = job_of(client)
+    ended = threading.Timer(0.5, finish, [job_id])
+    ended.start()
+
+    answer = client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=15"})
+
+    ended.join()
+    assert answer.json()["status"] == "completed"
+
+
+@pytest.mark.parametrize("sent", ["wait", "wait=x", "wait=-1", "wait=0", "", "nothing", "wait=1x"])
+def test_a_preference_that_cannot_be_understood_is_ignored(client, job, sent):
+    answer = client.get(f"/v1/jobs/{job}", headers={"Prefer": sent})
+
+    assert answer.status_code == 200
+    assert "Preference-Applied" not in answer.headers
