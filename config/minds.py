@@ -15,6 +15,14 @@ from config.settings import PROVIDER_KEYS, Settings, SettingsError, get_settings
 EMBEDDED_MODEL: Final = "embedded/smollm2-135m-instruct"
 FALLBACK_INTENT: Final = "other"
 BUILT_IN: Final = Path(__file__).with_name("minds.toml")
+# Reserved: the mind that makes one answer of several. It is asked by no message.
+MANAGER: Final = "manager"
+MANAGER_TITLE: Final = "The Manager"
+MANAGER_PROMPT: Final = (
+    "You are the Manager. Several advisers have answered the user's message. Compose the one "
+    "answer that serves the user best: keep what is right, leave out what is repeated, and where "
+    "they contradict each other say what is true or that it is open. Answer the user directly."
+)
 
 
 class Mind(BaseModel):
@@ -37,6 +45,7 @@ class Minds(BaseModel):
     intents: dict[str, str]
     routes: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
     minds: dict[str, Mind]
+    manager: Mind | None = None
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -51,14 +60,20 @@ class Minds(BaseModel):
             problems.append(
                 f"default_mind {self.default_mind!r} is no mind; write {_one_of(self.minds)}"
             )
+        if MANAGER in self.minds:
+            problems.append(
+                f"[minds.{MANAGER}] the name is reserved for the mind that merges answers; "
+                f"write [{MANAGER}] for that one, or another name"
+            )
         if FALLBACK_INTENT not in self.intents:
             problems.append(f"[intents] lacks {FALLBACK_INTENT!r}; write it")
         return problems
 
     def _wrong_routes(self) -> list[str]:
         problems = []
-        for name, mind in self.minds.items():
-            where = f"[minds.{name}.routes]"
+        minds = [(f"[minds.{name}.routes]", mind) for name, mind in self.minds.items()]
+        minds += [(f"[{MANAGER}.routes]", self.manager)] if self.manager else []
+        for where, mind in minds:
             if "default" not in mind.routes:
                 problems.append(f"{where} lacks 'default'; write default = {_one_of(self.routes)}")
             for intent, route in mind.routes.items():
@@ -87,9 +102,19 @@ class Minds(BaseModel):
         """A short hash of the whole table: what is decided by it is cached under it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
+    def mind(self, name: str) -> Mind:
+        """A mind by its name, the manager by its reserved one. A file that has no manager gets one
+        with the default mind's routes. Raises KeyError."""
+        if name != MANAGER:
+            return self.minds[name]
+        routes = self.minds[self.default_mind].routes
+        return self.manager or Mind(
+            title=MANAGER_TITLE, system_prompt=MANAGER_PROMPT, routes=routes
+        )
+
     def route(self, mind: str, intent: str, settings: Settings) -> tuple[str, ...]:
         """The models to try for this mind and intent, in order; only those that have a key here."""
-        routes = self.minds[mind].routes
+        routes = self.mind(mind).routes
         return with_keys(self.routes[routes.get(intent, routes["default"])], settings)
 
 

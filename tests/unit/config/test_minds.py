@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.minds import BUILT_IN, EMBEDDED_MODEL, read_minds, with_keys
+from config.minds import BUILT_IN, EMBEDDED_MODEL, MANAGER, read_minds, with_keys
 from config.settings import Settings, SettingsError
 
 REQUIRED = {
@@ -27,6 +27,15 @@ system_prompt = "Be exact."
 [minds.sage.routes]
 default = "quick"
 coding = "careful"
+"""
+
+
+MANAGED = """
+[manager]
+title = "The Editor"
+system_prompt = "Make one of them."
+[manager.routes]
+default = "careful"
 """
 
 
@@ -60,6 +69,34 @@ def test_a_route_is_chosen_by_intent_and_else_by_default(tmp_path: Path) -> None
     keys = settings(anthropic_api_key="a", openai_api_key="o")
     assert minds.route("sage", "coding", keys) == ("anthropic/large",)
     assert minds.route("sage", "other", keys) == ("openai/small", "anthropic/small")
+
+
+def test_the_manager_has_its_own_table_and_is_none_of_the_minds(tmp_path: Path) -> None:
+    minds = read_minds(written(tmp_path, FILE + MANAGED))
+    keys = settings(anthropic_api_key="a", openai_api_key="o")
+    assert minds.mind(MANAGER).title == "The Editor"
+    assert minds.route(MANAGER, "other", keys) == ("anthropic/large",)
+    assert list(minds.minds) == ["sage"]
+
+
+def test_without_a_table_the_manager_has_the_default_minds_routes(tmp_path: Path) -> None:
+    minds = read_minds(written(tmp_path, FILE))
+    keys = settings(anthropic_api_key="a", openai_api_key="o")
+    assert minds.mind(MANAGER).system_prompt
+    for intent in ("coding", "other"):
+        assert minds.route(MANAGER, intent, keys) == minds.route("sage", intent, keys)
+
+
+def test_a_mind_of_the_managers_name_is_refused(tmp_path: Path) -> None:
+    text = FILE.replace("sage", "manager")
+    with pytest.raises(SettingsError, match=r"\[minds.manager\] the name is reserved .* write "):
+        read_minds(written(tmp_path, text))
+
+
+def test_a_mistake_in_the_managers_routes_is_named(tmp_path: Path) -> None:
+    text = FILE + MANAGED.replace("careful", "slow")
+    with pytest.raises(SettingsError, match=r"\[manager.routes\] unknown route 'slow'; write "):
+        read_minds(written(tmp_path, text))
 
 
 def test_models_without_a_key_are_left_out() -> None:
