@@ -1,11 +1,18 @@
 """Broadcasts: one message sent to several minds, whose answers are sibling jobs."""
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from config.minds import MANAGER
 from models.base import Base, Id, Timestamp
+from models.errors import InvalidRequest
+from models.jobs import Job
 
 
 class Broadcast(Base):
@@ -27,3 +34,130 @@ class Broadcast(Base):
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     kept_job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[Timestamp]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What several jobs cost together; the names are those of a job's columns."""
+
+    input_tokens: int
+    output_tokens: int
+    tokens_saved: int
+    cost_usd: Decimal
+    paid_duplicates: int
+
+    @classmethod
+    def of(cls, jobs: Collection[Job]) -> "Usage":
+        """The sum of some jobs' costs."""
+        return cls(
+            input_tokens=sum(job.input_tokens for job in jobs),
+            output_tokens=sum(job.output_tokens for job in jobs),
+            tokens_saved=sum(job.tokens_saved for job in jobs),
+            cost_usd=sum((job.cost_usd for job in jobs), Decimal(0)),
+            paid_duplicates=sum(job.paid_duplicates for job in jobs),
+        )
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A broadcast with its jobs: the siblings in the order of their minds, the merges oldest
+    first."""
+
+    broadcast: Broadcast
+    siblings: Sequence[Job]
+    merges: Sequence[Job] = ()
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All of them."""
+        return [*self.siblings, *self.merges]
+
+    @property
+    def merge(self) -> Job | None:
+        """The newest merge."""
+        return self.merges[-1] if self.merges else None
+
+    @property
+    def completed(self) -> list[Job]:
+        """The siblings that have answered."""
+        return [job for job in self.siblings if job.status == "completed"]
+
+    @property
+    def ended(self) -> bool:
+        """Whether every sibling has ended, however it did."""
+        return all(job.slot is None for job in self.siblings)
+
+    @property
+    def status(self) -> str:
+        """What has become of the siblings together; `partial`: some have answered, some not."""
+        if not self.ended:
+            started = any(job.started_at is not None for job in self.siblings)
+            return "in_progress" if started else "queued"
+        if self.completed:
+            return "completed" if len(self.completed) == len(self.siblings) else "partial"
+        cancelled = all(job.status == "cancelled" for job in self.siblings)
+        return "cancelled" if cancelled else "failed"
+
+    @property
+    def usage(self) -> Usage:
+        """What all of its jobs cost together."""
+        return Usage.of(self.jobs)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one mind has answered."""
+
+    mind: str
+    text: str
+
+
+def find_broadcast(
+    session: Session, user_id: str, broadcast_id: str, *, lock: bool = False
+) -> Broadcast | None:
+    """A user's broadcast; another user's is as unknown as none. `lock`: whoever else locks it waits
+    until this transaction ends; jobs may refer to it meanwhile."""
+    query = select(Broadcast).where(Broadcast.id == broadcast_id, Broadcast.user_id == user_id)
+    return session.scalar(query.with_for_update(key_share=True) if lock else query)
+
+
+def list_broadcasts(
+    session: Session, user_id: str, *, limit: int, after: str | None = None
+) -> list[Broadcast]:
+    """A user's broadcasts, newest first, from the one after `after` on: `limit` of them, and one
+    more where there are more. Raises InvalidRequest where `after` is not the user's."""
+    query = select(Broadcast).where(Broadcast.user_id == user_id)
+    if after is not None:
+        if find_broadcast(session, user_id, after) is None:
+            raise InvalidRequest("There is no such broadcast.", "after")
+        query = query.where(Broadcast.id < after)
+    return list(session.scalars(query.order_by(Broadcast.id.desc()).limit(limit + 1)))
+
+
+def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[Gathered]:
+    """Broadcasts with their jobs, in the same order. They are known to be the caller's."""
+    ids = [broadcast.id for broadcast in broadcasts]
+    siblings, merges = (
+        defaultdict[str | None, list[Job]](list),
+        defaultdict[str | None, list[Job]](list),
+    )
+    for job in session.scalars(select(Job).where(Job.broadcast_id.in_(ids)).order_by(Job.id)):
+        (merges if job.mind == MANAGER else siblings)[job.broadcast_id].append(job)
+    return [Gathered(each, siblings[each.id], merges[each.id]) for each in broadcasts]
+
+
+def answers_of(session: Session, job_ids: Sequence[str]) -> list[Answer]:
+    """The answers of these jobs, in the order of their ids."""
+    if not job_ids:
+        return []
+    found = session.execute(
+        select(Job.mind, Job.answer).where(Job.id.in_(job_ids)).order_by(Job.id)
+    ).tuples()
+    return [Answer(mind, text) for mind, text in found if text is not None]
+
+
+def keep_answer(session: Session, broadcast_id: str, job_id: str) -> None:
+    """Let every track go on from this job's answer, whatever was kept before."""
+    session.execute(
+        update(Broadcast).where(Broadcast.id == broadcast_id).values(kept_job_id=job_id)
+    )

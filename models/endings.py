@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, update
 from sqlalchemy.orm import Session
 
+from config.minds import MANAGER
+from models.broadcasts import keep_answer
 from models.conversations import Conversation, Message
 from models.fence import Fence, beyond_run, hits, json_literal, no_owner, noting, now, rows_of
 from models.ids import new_id
@@ -44,17 +46,20 @@ def complete(
 ) -> bool:
     """End the job as completed and store its answer, exactly once. False: fenced off.
 
-    First the fenced UPDATE, then the message: a caller who gets False must roll back, though
-    nothing was written. `sequence`: as above.
+    A merged answer is kept as the one that every track goes on from. First the fenced UPDATE, then
+    the rest: a caller who gets False must roll back, though nothing was written. `sequence`: as
+    above.
     """
     job = session.execute(
         update(Job)
         .where(fence.owned(), Job.answer.is_not(None))
         .values(**finished("completed", sequence), stages=noting(fence.stage, line))
-        .returning(Job.conversation_id, Job.mind, Job.answer)
+        .returning(Job.conversation_id, Job.mind, Job.answer, Job.broadcast_id)
     ).one_or_none()
     if job is None:
         return False
+    if job.mind == MANAGER and job.broadcast_id is not None:
+        keep_answer(session, job.broadcast_id, fence.job_id)
     session.add(
         Message(
             id=new_id("msg"),

@@ -88,6 +88,28 @@ class InvalidRequest(PermanentError):
         self.field = field
 
 
+class Conflict(PermanentError):
+    """What is asked for can't be done as things are now."""
+
+
+class BroadcastInProgress(Conflict):
+    """A sibling of the broadcast has not ended yet."""
+
+    code = "broadcast_in_progress"
+
+
+class NothingToMerge(Conflict):
+    """None of the broadcast's siblings has answered."""
+
+    code = "nothing_to_merge"
+
+
+class MergeInProgress(Conflict):
+    """The broadcast's answers are being merged already."""
+
+    code = "merge_in_progress"
+
+
 class NotFound(PermanentError):
     """There is no such thing, or it is another user's."""
 

@@ -62,19 +62,37 @@ def submit(session: Session, submission: Submission) -> Job:
 
 def accept(session: Session, submission: Submission) -> Job:
     """Add the user's message and the job to the transaction that the caller commits."""
-    mind = _known_mind(submission.mind)
-    conversation_id = _conversation(session, submission)
+    mind = known_mind(submission.mind)
+    return add_job(session, submission, add_message(session, submission), mind)
+
+
+def add_message(session: Session, submission: Submission) -> Message:
+    """Add the user's message to its conversation, which begins with it where there is none."""
     message = Message(
         id=submission.message_id or new_id("msg"),
-        conversation_id=conversation_id,
+        conversation_id=_conversation(session, submission),
         role="user",
         content=submission.message,
     )
+    session.add(message)
+    session.flush()
+    return message
+
+
+def add_job(
+    session: Session,
+    submission: Submission,
+    message: Message,
+    mind: str,
+    broadcast_id: str | None = None,
+) -> Job:
+    """Add the job of one mind for a message that is there already."""
     job = Job(
         id=new_id("job"),
         user_id=submission.user_id,
-        conversation_id=conversation_id,
+        conversation_id=message.conversation_id,
         message_id=message.id,
+        broadcast_id=broadcast_id,
         mind=mind,
         meta=submission.metadata,
         options=submission.options.to_json(),
@@ -82,17 +100,16 @@ def accept(session: Session, submission: Submission) -> Job:
         queue_lease_s=queue_lease_s(),
         expires_at=now() + timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
     )
-    session.add(message)
-    session.flush()
     session.add(job)
     session.flush()
     return job
 
 
-def publish(job: Job, message: str) -> None:
-    """Publish the chain of a job that was accepted just now; its transaction is committed."""
+def publish(job: Job, message: str) -> bool:
+    """Publish the chain of a job that was accepted just now; its transaction is committed. False:
+    the broker is away."""
     log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message))
-    dispatch(job.id, job.epoch, job.stage, long=is_long(message))
+    return dispatch(job.id, job.epoch, job.stage, long=is_long(message))
 
 
 def cancel(session: Session, user_id: str, job_id: str) -> Job:
@@ -107,9 +124,15 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
     session.commit()
     if cancelled:
         log.info("job cancelled", job_id=job_id, stage=job.stage)
-        announce(job_id)
-        tell_end(job_id)
+        tell_cancelled(job_id)
     return job
+
+
+def tell_cancelled(*job_ids: str) -> None:
+    """Tell the workers and whoever follows that these jobs were cancelled, best effort."""
+    announce(*job_ids)
+    for job_id in job_ids:
+        tell_end(job_id)
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
@@ -133,6 +156,16 @@ def is_long(message: str) -> bool:
     return len(message) > get_settings().compress_over_chars
 
 
+def known_mind(mind: str | None, field: str = "mind") -> str:
+    """A mind that a caller names; the default one where he names none. Raises InvalidRequest."""
+    minds = get_minds()
+    if mind is None:
+        return minds.default_mind
+    if mind not in minds.minds:
+        raise InvalidRequest(f"There is no mind {mind!r}; use {' or '.join(minds.minds)}.", field)
+    return mind
+
+
 def title_of(message: str) -> str:
     """What a conversation is called that begins with this message."""
     return message.strip().splitlines()[0][:TITLE_CHARS]
@@ -154,15 +187,6 @@ def _owned_job(session: Session, user_id: str, job_id: str) -> Job:
     if job is None:
         raise NotFound("There is no such job.")
     return job
-
-
-def _known_mind(mind: str | None) -> str:
-    minds = get_minds()
-    if mind is None:
-        return minds.default_mind
-    if mind not in minds.minds:
-        raise InvalidRequest(f"There is no mind {mind!r}; use {' or '.join(minds.minds)}.", "mind")
-    return mind
 
 
 def _conversation(session: Session, submission: Submission) -> str:

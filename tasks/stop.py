@@ -14,12 +14,13 @@ TIMEOUT_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-def announce(job_id: str) -> None:
-    """Say that a job was cancelled. A worker that misses it learns of it by its next write."""
+def announce(*job_ids: str) -> None:
+    """Say that jobs were cancelled. A worker that misses it learns of it by its next write."""
     try:
-        _publisher().publish(CHANNEL, job_id)
+        for job_id in job_ids:
+            _publisher().publish(CHANNEL, job_id)
     except redis.RedisError as error:
-        log.warning("stop not announced", job_id=job_id, error=type(error).__name__)
+        log.warning("stop not announced", job_ids=job_ids, error=type(error).__name__)
 
 
 @lru_cache(maxsize=1)

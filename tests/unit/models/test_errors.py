@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from models import errors
-from models.errors import PermanentError, TransientError, TrimindError
+from models.errors import Conflict, PermanentError, TransientError, TrimindError
 
 ALL = [
     thing
@@ -48,6 +48,6 @@ def test_a_code_belongs_to_one_error_alone() -> None:
 
 
 def test_an_error_is_permanent_or_transient_and_never_both() -> None:
-    for kind in set(ALL) - {TrimindError, PermanentError, TransientError}:
+    for kind in set(ALL) - {TrimindError, PermanentError, TransientError, Conflict}:
         assert issubclass(kind, PermanentError) != issubclass(kind, TransientError), kind
         assert kind.code != "internal", kind

@@ -1,0 +1,126 @@
+"""One message to several minds: accept a broadcast, cancel it, merge its answers, keep one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.orm import Session
+
+from config.minds import MANAGER, get_minds
+from models import endings
+from models.broadcasts import Broadcast, Gathered, find_broadcast, gather
+from models.conversations import Message
+from models.errors import (
+    BroadcastInProgress,
+    InvalidRequest,
+    MergeInProgress,
+    NotFound,
+    NothingToMerge,
+)
+from models.ids import new_id
+from models.jobs import Job
+from models.options import Options
+from tasks import pipeline
+from tasks.pipeline import Submission, add_job, add_message, known_mind, tell_cancelled
+
+log = structlog.get_logger(__name__)
+
+
+def accept(session: Session, submission: Submission, minds: Sequence[str] | None) -> Gathered:
+    """Add a message and a job for each mind, by default for all, to the transaction that the caller
+    commits. The metadata are the broadcast's own.
+
+    Raises InvalidRequest (unknown mind) and NotFound (conversation).
+    """
+    wanted = list(get_minds().minds) if minds is None else minds
+    known = [known_mind(mind, f"minds.{index}") for index, mind in enumerate(wanted)]
+    message = add_message(session, submission)
+    broadcast = Broadcast(
+        id=new_id("bcast"),
+        user_id=submission.user_id,
+        conversation_id=message.conversation_id,
+        message_id=message.id,
+        meta=submission.metadata,
+    )
+    session.add(broadcast)
+    session.flush()
+    each = replace(submission, metadata={})
+    jobs = [add_job(session, each, message, mind, broadcast.id) for mind in known]
+    return Gathered(broadcast, jobs)
+
+
+def publish(jobs: Sequence[Job], message: str) -> None:
+    """Publish the chains of jobs that were accepted just now, as long as the broker is there."""
+    for job in jobs:
+        if not pipeline.publish(job, message):
+            break
+
+
+def cancel(session: Session, user_id: str, broadcast_id: str) -> Gathered:
+    """The user's broadcast, each job of it cancelled that had not ended; commits. The workers are
+    told, best effort. What comes back may have ended otherwise. Raises NotFound."""
+    unfinished = [job.id for job in read(session, user_id, broadcast_id).jobs if job.slot]
+    cancelled = [job_id for job_id in unfinished if endings.cancel(session, job_id)]
+    session.expire_all()  # whoever lost a race reads what the winner wrote
+    whole = read(session, user_id, broadcast_id)
+    session.commit()
+    if cancelled:
+        log.info("broadcast cancelled", broadcast_id=broadcast_id, job_ids=cancelled)
+        tell_cancelled(*cancelled)
+    return whole
+
+
+def accept_merge(
+    session: Session,
+    user_id: str,
+    broadcast_id: str,
+    *,
+    metadata: dict[str, str],
+    deadline_s: int | None,
+) -> tuple[Job, str]:
+    """Add the job that makes one answer of the siblings' to the transaction that the caller
+    commits; the job, and the message that it shares with them.
+
+    Raises NotFound, BroadcastInProgress, NothingToMerge and MergeInProgress.
+    """
+    whole = read(session, user_id, broadcast_id, lock=True)
+    _refuse_merge(whole)
+    message = session.get_one(Message, whole.broadcast.message_id)
+    merge = Submission(
+        user_id,
+        message.content,
+        metadata=metadata,
+        deadline_s=deadline_s,
+        options=Options(merges=tuple(job.id for job in whole.completed)),
+    )
+    return add_job(session, merge, message, MANAGER, broadcast_id), message.content
+
+
+def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> Gathered:
+    """The user's broadcast, of which every track goes on from this job's answer; commits.
+
+    Raises NotFound, and InvalidRequest where that is no completed job of this broadcast.
+    """
+    whole = read(session, user_id, broadcast_id, lock=True)
+    if not any(job.id == job_id and job.status == "completed" for job in whole.jobs):
+        raise InvalidRequest("This is no completed job of the broadcast.", "job_id")
+    whole.broadcast.kept_job_id = job_id
+    session.commit()
+    return whole
+
+
+def read(session: Session, user_id: str, broadcast_id: str, *, lock: bool = False) -> Gathered:
+    """The user's broadcast with its jobs. Raises NotFound."""
+    broadcast = find_broadcast(session, user_id, broadcast_id, lock=lock)
+    if broadcast is None:
+        raise NotFound("There is no such broadcast.")
+    return gather(session, [broadcast])[0]
+
+
+def _refuse_merge(whole: Gathered) -> None:
+    if not whole.ended:
+        raise BroadcastInProgress("A mind has not answered yet: merge when all have ended.")
+    if not whole.completed:
+        raise NothingToMerge("No mind has answered, so that there is nothing to merge.")
+    if whole.merge is not None and whole.merge.slot is not None:
+        raise MergeInProgress(f"{whole.merge.id} is merging these answers already.")
