@@ -53,6 +53,20 @@ def _encoding(name: str) -> tiktoken.Encoding:
     return tiktoken.get_encoding(name)
 
 
+def first(text: str, limit: int, encoding: str = DEFAULT_ENCODING) -> str:
+    """The beginning of `text`, `limit` tokens at most; the whole of it where it has no more.
+
+    A character that the limit would halve is left out. Raises what `count` does.
+    """
+    coder = _encoding(encoding)
+    tokens: list[int] = []
+    for at in range(0, len(text), _SLICE):
+        tokens += coder.encode_ordinary(text[at : at + _SLICE])
+        if len(tokens) > limit:
+            return coder.decode_bytes(tokens[:limit]).decode("utf-8", errors="ignore")
+    return text
+
+
 def count(text: str, encoding: str = DEFAULT_ENCODING) -> int:
     """How many tokens `text` has; above 50,000 characters it may be a few too many.
 

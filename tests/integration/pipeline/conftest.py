@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from config.minds import get_minds
+from config.minds import BUILT_IN, get_minds
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
 from deploy.embedded.procfile import read_procfile, shell_command
@@ -24,6 +24,14 @@ from tasks.celery import app
 from tasks.pipeline import Submission
 
 ROOT = Path(__file__).parents[3]
+# A mind that fails every job: what it is told is more than the embedded model holds.
+WORDY = f"""
+[minds.wordy]
+title = "The Wordy"
+system_prompt = "{"Be brief. " * 2000}"
+[minds.wordy.routes]
+default = "quick"
+"""
 
 Submit = Callable[..., str]
 SetVariables = Callable[..., None]
@@ -52,12 +60,15 @@ def environment(
     servers = {name: backends[name] for name in ("DATABASE_URL", "REDIS_URL")}
     model = Backends(model_home, servers)
     supervisor.start(model.services())
+    minds = model_home / "minds.toml"
+    minds.write_text(BUILT_IN.read_text() + WORDY)
     return {
         **backends,
         **model.environment(),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "WORKER_THREADS": "4",
+        "MINDS_FILE": str(minds),
         "MAX_TOKENS": "100",  # the embedded model does not always know when to stop
     }
 
