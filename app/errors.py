@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
 from models.errors import (
+    Conflict,
     InvalidRequest,
     NotFound,
     TransientError,
@@ -70,6 +71,10 @@ def _not_found(error: NotFound) -> Problem:
     return Problem(404, error.code, error.message)
 
 
+def _conflict(error: Conflict) -> Problem:
+    return Problem(409, error.code, error.message)
+
+
 def _unauthorized(error: Unauthorized) -> Problem:
     return Problem(401, error.code, error.message, headers={"WWW-Authenticate": "Bearer"})
 
@@ -120,6 +125,7 @@ TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     InvalidInput: _invalid_input,
     InvalidRequest: _invalid_request,
     NotFound: _not_found,
+    Conflict: _conflict,
     Unauthorized: _unauthorized,
     TransientError: _transient,
     DBAPIError: _database,

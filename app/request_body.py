@@ -30,13 +30,16 @@ class JsonRequest(Request):
     """A request whose JSON is an object of clean text."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """The body's object. Never silent: raises Refusal for anything else.
+        """The body's object; an empty one where there is no body. Never silent: raises Refusal for
+        anything else.
 
         Args:
             force: ignored, as are the others; they are Flask's.
             silent: ignored.
             cache: ignored.
         """
+        if self._is_bare():
+            return {}
         if not self.is_json:
             raise Refusal(
                 Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
@@ -49,6 +52,9 @@ class JsonRequest(Request):
         body = parse(data)
         refuse_unclean(body)
         return body
+
+    def _is_bare(self) -> bool:
+        return not self.content_type and not self.content_length and not self._whole()
 
     def _whole(self) -> bytes:
         """The body. One without a length is cut at the limit by werkzeug, which says nothing."""

@@ -2,10 +2,18 @@
 
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import conversations, health, jobs, legacy, metrics
+from app.api import broadcasts, conversations, health, jobs, legacy, metrics
 from app.routing import IdConverter
 
-RESOURCES = (jobs.api, conversations.api, legacy.api, legacy.service_api, health.api, metrics.api)
+RESOURCES = (
+    jobs.api,
+    broadcasts.api,
+    conversations.api,
+    legacy.api,
+    legacy.service_api,
+    health.api,
+    metrics.api,
+)
 
 
 def register_api(app: OpenAPI) -> None:

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from app.db import db
 from app.idempotency import REPLAYED
 from app.preferences import APPLIED, wait_if_preferred
+from app.schemas.broadcasts import broadcast_body
 from app.schemas.jobs import job_body
+from models.broadcasts import Gathered
 from models.jobs import UNFINISHED, Job, find_job
 
 NOT_MODIFIED: Final[dict[str, Any]] = {"description": "It has not changed since its `ETag`."}
@@ -44,6 +46,15 @@ def job_answer(job: Job, status: int = 200, **headers: str) -> Response:
     if job.status in UNFINISHED:
         headers["Retry_After"] = str(retry_after(datetime.now(UTC) - job.created_at))
     return answer(job_body(job), status, **headers)
+
+
+def broadcast_answer(whole: Gathered, status: int = 200, **headers: str) -> Response:
+    """A broadcast; while any job of it is unfinished, it says when to ask again."""
+    unfinished = [job for job in whole.jobs if job.status in UNFINISHED]
+    if unfinished:
+        newest = max(job.created_at for job in unfinished)
+        headers["Retry_After"] = str(retry_after(datetime.now(UTC) - newest))
+    return answer(broadcast_body(whole), status, **headers)
 
 
 def if_changed(response: Response) -> Response:

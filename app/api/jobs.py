@@ -46,7 +46,9 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     """Submit a job
     The job is stored before this answers 202, and will end. Read it at `Location`, not before
     `Retry-After` seconds have passed. With `Prefer: wait=N` a job that ends in time is a 200."""
-    fields: dict[str, Any] = body.model_dump() | {"deadline_s": deadline_of(header, body)}
+    fields: dict[str, Any] = body.model_dump() | {
+        "deadline_s": deadline_of(header, body.deadline_s)
+    }
     submission = Submission(user_id=g.user_id, **fields)
 
     def create() -> Created:

@@ -80,13 +80,17 @@ class ReadHeaders(BaseModel):
     wait: Wait
 
 
-class SubmitHeaders(CreateHeaders):
-    """What a POST of a job may carry."""
-
-    wait: Wait
+class DeadlineHeaders(CreateHeaders):
+    """What a POST may carry that begins what has a deadline."""
 
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,
         alias=CANCEL_AFTER,
         description="The same as the body's `deadline_s`; where both are sent, they must be equal.",
     )
+
+
+class SubmitHeaders(DeadlineHeaders):
+    """What a POST of a job may carry."""
+
+    wait: Wait

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import invalid
-from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
+from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, DeadlineHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp, timestamp_or_none
+from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
 
 METADATA_ENTRIES: Final = 16
@@ -22,6 +23,22 @@ JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled",
 StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
 MetadataName = Annotated[str, Field(max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
+Metadata = Annotated[
+    dict[MetadataName, MetadataValue],
+    Field(
+        max_length=METADATA_ENTRIES,
+        description=f"Yours to keep with it: at most {METADATA_ENTRIES} strings by name, names up "
+        "to 64 characters, values up to 512.",
+    ),
+]
+MindName = Annotated[str, Field(max_length=64)]
+Deadline = Annotated[
+    Annotated[int, Field(ge=1, le=DEADLINE_MAX_S)] | None,
+    Field(
+        description="Seconds until a job is given up: unstarted it ends `expired`, started "
+        "`failed`. Without it, what `DEADLINE_S` says here."
+    ),
+]
 
 
 class NewJob(BaseModel):
@@ -37,27 +54,17 @@ class NewJob(BaseModel):
     conversation_id: IdText | None = Field(
         None, description="The conversation it belongs to; without one, a new one begins."
     )
-    mind: Annotated[str, Field(max_length=64)] | None = Field(
+    mind: MindName | None = Field(
         None, description="Who shall answer; without one, the default mind.", examples=["sage"]
     )
-    metadata: Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADATA_ENTRIES)] = (
-        Field(
-            default={},
-            description=f"Yours to keep with the job: at most {METADATA_ENTRIES} strings by name, "
-            "names up to 64 characters, values up to 512.",
-        )
-    )
-    deadline_s: Annotated[int, Field(ge=1, le=DEADLINE_MAX_S)] | None = Field(
-        None,
-        description="Seconds until the job is given up: unstarted it ends `expired`, started "
-        "`failed`. Without it, what `DEADLINE_S` says here.",
-    )
+    metadata: Metadata = {}
+    deadline_s: Deadline = None
 
 
-def deadline_of(header: SubmitHeaders, body: NewJob) -> int | None:
+def deadline_of(header: DeadlineHeaders, deadline_s: int | None) -> int | None:
     """The deadline that a body or a header asks for. Raises Refusal where they contradict."""
-    if body.deadline_s is None or header.cancel_after in (None, body.deadline_s):
-        return body.deadline_s or header.cancel_after
+    if deadline_s is None or header.cancel_after in (None, deadline_s):
+        return deadline_s or header.cancel_after
     raise invalid("deadline_s", "contradiction", f"is not what the header {CANCEL_AFTER} says")
 
 
@@ -101,7 +108,7 @@ class JobErrorBody(BaseModel):
 
 
 class UsageBody(BaseModel):
-    """What a job cost."""
+    """What a job cost; or several, together."""
 
     input_tokens: int
     output_tokens: int
@@ -110,19 +117,21 @@ class UsageBody(BaseModel):
     paid_duplicates: int
 
 
+# flask-openapi3 reads `openapi_extra`.
+ASK_AGAIN: Final[Any] = {
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds until it is worth asking again; while unfinished.",
+            "schema": {"type": "integer"},
+        }
+    }
+}
+
+
 class JobBody(Identified):
     """A job and its receipt."""
 
-    model_config = ConfigDict(
-        openapi_extra={  # type: ignore[typeddict-unknown-key]  # flask-openapi3 reads it
-            "headers": {
-                "Retry-After": {
-                    "description": "Seconds until it is worth asking again; while unfinished.",
-                    "schema": {"type": "integer"},
-                }
-            }
-        }
-    )
+    model_config = ConfigDict(openapi_extra=ASK_AGAIN)  # type: ignore[typeddict-unknown-key]
 
     id: str = Field(examples=["job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
     object: Literal["job"] = "job"
@@ -167,7 +176,7 @@ def job_body(job: Job) -> JobBody:
         output=output,
         finish_reason=job.finish_reason if output is not None else None,
         error=JobErrorBody.model_validate(job.error) if job.error else None,
-        usage=_usage_body(job),
+        usage=usage_body(job),
         metadata=job.meta,
     )
 
@@ -203,11 +212,12 @@ def _line_order(name: str) -> int:
     return LINE_ORDER.index(name) if name in LINE_ORDER else len(LINE_ORDER)
 
 
-def _usage_body(job: Job) -> UsageBody:
+def usage_body(used: Job | Usage) -> UsageBody:
+    """What was used, by one job or by several."""
     return UsageBody(
-        input_tokens=job.input_tokens,
-        output_tokens=job.output_tokens,
-        tokens_saved=job.tokens_saved,
-        cost_usd=f"{job.cost_usd:.6f}",
-        paid_duplicates=job.paid_duplicates,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        tokens_saved=used.tokens_saved,
+        cost_usd=f"{used.cost_usd:.6f}",
+        paid_duplicates=used.paid_duplicates,
     )

@@ -9,6 +9,12 @@ class JobPath(BaseModel):
     job_id: str = Field(json_schema_extra={"example": "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
 
 
+class BroadcastPath(BaseModel):
+    """Which broadcast."""
+
+    broadcast_id: str = Field(json_schema_extra={"example": "bcast_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
+
+
 class ConversationPath(BaseModel):
     """Which conversation."""
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.problem import Refusal
 from app.schemas.headers import CANCEL_AFTER, IDEMPOTENCY_KEY, CreateHeaders, SubmitHeaders
-from app.schemas.jobs import NewJob, deadline_of
+from app.schemas.jobs import deadline_of
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -51,14 +51,14 @@ def test_a_header_that_is_no_deadline_is_refused_by_name(sent):
 def test_body_and_header_may_say_the_same(header, body, seconds):
     headers = SubmitHeaders.model_validate({CANCEL_AFTER: header})
 
-    assert deadline_of(headers, NewJob(message="x", deadline_s=body)) == seconds
+    assert deadline_of(headers, body) == seconds
 
 
 def test_body_and_header_may_not_contradict_each_other():
     headers = SubmitHeaders.model_validate({CANCEL_AFTER: "6"})
 
     with pytest.raises(Refusal) as refused:
-        deadline_of(headers, NewJob(message="x", deadline_s=5))
+        deadline_of(headers, 5)
 
     problem = refused.value.problem
     assert (problem.status, problem.errors[0].field) == (422, "deadline_s")

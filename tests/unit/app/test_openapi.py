@@ -23,6 +23,29 @@ CALLS = {
     ("get", "/v1/jobs/{job_id}"): {"200", "304", "400", "401", "404", "422", "500", "503"},
     ("get", "/v1/jobs/{job_id}/events"): {"200", "204", "400", "401", "404", "422", "500", "503"},
     ("post", "/v1/jobs/{job_id}/cancel"): {"200", "400", "401", "404", "409", "422", "500", "503"},
+    ("post", "/v1/broadcasts"): {
+        *("202", "400", "401", "404", "409", "413", "415", "422", "500", "503")
+    },
+    ("get", "/v1/broadcasts"): {"200", "400", "401", "422", "500", "503"},
+    ("get", "/v1/broadcasts/{broadcast_id}"): {
+        "200",
+        "304",
+        "400",
+        "401",
+        "404",
+        "422",
+        "500",
+        "503",
+    },
+    ("post", "/v1/broadcasts/{broadcast_id}/cancel"): {
+        *("200", "400", "401", "404", "409", "422", "500", "503")
+    },
+    ("post", "/v1/broadcasts/{broadcast_id}/merge"): {
+        *("200", "202", "400", "401", "404", "409", "413", "415", "422", "500", "503")
+    },
+    ("post", "/v1/broadcasts/{broadcast_id}/choose"): {
+        *("200", "400", "401", "404", "413", "415", "422", "500", "503")
+    },
     ("get", "/v1/conversations"): {"200", "400", "401", "422", "500", "503"},
     ("post", "/v1/conversations"): {"201", "400", "401", "409", "413", "415", "422", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
@@ -31,7 +54,8 @@ CALLS = {
 }
 
 
-CREATING = ("/v1/jobs", "/v1/conversations", "/api/chat")
+SUBMITTING = ("/v1/jobs", "/v1/broadcasts", "/v1/broadcasts/{broadcast_id}/merge")
+CREATING = (*SUBMITTING, "/v1/conversations", "/api/chat")
 
 
 @pytest.fixture
@@ -72,7 +96,7 @@ def test_every_call_that_creates_names_the_header_that_makes_it_once(document, p
     headers = {each["name"] for each in document["paths"][path]["post"]["parameters"]}
 
     assert "Idempotency-Key" in headers
-    assert ("Cancel-After" in headers) == (path == "/v1/jobs")
+    assert ("Cancel-After" in headers) == (path in SUBMITTING)
 
 
 def test_every_reference_leads_somewhere(document):

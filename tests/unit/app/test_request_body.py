@@ -62,6 +62,10 @@ def test_another_content_type_is_refused_however_silent_the_question(content_typ
     assert refused.value.problem.status == 415
 
 
+def test_no_body_and_no_content_type_are_an_empty_object():
+    assert request(b"", "").get_json() == {}
+
+
 def test_the_content_type_may_name_a_charset():
     asked = request(b'{"message": "x"}', "application/json; charset=utf-8")
 
