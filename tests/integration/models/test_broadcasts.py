@@ -184,6 +184,20 @@ def test_a_merge_that_completes_is_kept_and_one_that_fails_is_not(
     assert read(whole).broadcast.kept_job_id == kept
 
 
+def test_a_merge_that_was_cancelled_while_it_was_stored_is_not_kept(
+    broadcast: Broadcast, read: Read, merge: Callable[[Gathered], str]
+) -> None:
+    whole = broadcast("Hello", "sage")
+    answer(whole.siblings[0].id, "Yes.")
+    merging = merge(whole)
+    advance(merging, "persist")
+    fence = own(merging, "persist")
+    end(merging, "cancelled")
+    with unit_of_work() as session:
+        assert not complete(session, fence, LINE)
+    assert read(whole).broadcast.kept_job_id is None
+
+
 def test_a_mind_goes_on_from_its_own_answer_while_none_is_kept(
     broadcast: Broadcast, make_job: MakeJob
 ) -> None:
