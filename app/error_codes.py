@@ -205,6 +205,7 @@ FIELDS: Final = {
     "not_an_integer": "It is another kind of value.",
     "not_an_object": "It is another kind of value.",
     "not_a_list": "It is another kind of value.",
+    "not_a_place": "No event of this stream has that id.",
     "not_allowed": "It is none of the values that are allowed.",
     "too_long": "It has too many characters.",
     "too_short": "It has too few characters.",

@@ -87,8 +87,8 @@ class Follower:
     def _step(self, step: Event) -> Iterator[Event]:
         if step.number > self._at:
             self._at = step.number
-            self.done = step.final
             yield step
+        self.done = self.done or step.final  # a reader may have had the end before
 
     def _follow_on(self, message: Message) -> Iterator[Event]:
         if message.number <= self._at or self.done:

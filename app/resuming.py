@@ -12,7 +12,7 @@ def resume_after(job: Job, header: EventsHeaders, query: EventsQuery) -> int:
     The header wins: a browser that reconnects sends it, with the address of its first call.
     """
     after = header.last_event_id if header.last_event_id is not None else query.starting_after
-    if after is not None and after > _last_number(job):
+    if after is not None and after > last_number(job):
         raise _beyond()
     return after or 0
 
@@ -22,7 +22,7 @@ def has_all(job: Job, after: int) -> bool:
     return job.status not in UNFINISHED and after == job.sequence
 
 
-def _last_number(job: Job) -> int:
+def last_number(job: Job) -> int:
     """The largest number that can have been sent. A running text is ahead of its row."""
     return job.sequence + (LEAP if job.status in UNFINISHED else 0)
 

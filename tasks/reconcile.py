@@ -3,6 +3,7 @@
 One runs in every worker, as a thread; what they do at once is settled by the database.
 """
 
+import math
 import random
 import threading
 import time
@@ -34,7 +35,8 @@ class Reconciler(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="reconciler", daemon=True)
-        self._database_since: float | None = None
+        self._away = False
+        self._back_since = -math.inf
 
     def run(self) -> None:
         every_s = get_settings().reconcile_every_s
@@ -42,17 +44,19 @@ class Reconciler(threading.Thread):
             try:
                 self._once()
             except DatabaseUnavailable as error:
-                self._database_since = None
+                self._away = True
                 log.warning("reconciler waits for the database", error=str(error))
             except Exception:  # the seam: a bug here must not end the thread unseen
                 log.exception("reconciler failed")
 
     def _once(self) -> None:
-        now = time.monotonic()
-        self._database_since = self._database_since or now
-        # This process may have been cut off while the others beat: it waits one lease's length.
-        settled = now - self._database_since >= lease().total_seconds()
-        reconcile_ends(bury=settled)
+        settled = time.monotonic() - self._back_since >= lease().total_seconds()
+        reconcile_ends(bury=settled and not self._away)
+        if self._away:
+            # The others may have been cut off as well, and could not beat: they get the time to. A
+            # process that has just started knows of no outage: were it to wait, then workers that
+            # die young would bury nobody.
+            self._away, self._back_since = False, time.monotonic()
         if broker_answers():
             notice_emptied_broker()
             publish_due()

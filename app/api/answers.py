@@ -28,17 +28,27 @@ def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
 def waited_answer(user_id: str, response: Response, wait_s: int | None) -> Response:
     """The answer to a job's submission; or, where the caller would rather wait and the job ends
     meanwhile, the job. Its commit and its publication lie behind."""
-    job_id = response.headers["Location"].rsplit("/", 1)[1]
-    waited_s = wait_if_preferred(user_id, job_id, wait_s)
-    if waited_s is None:
-        return response
-    job = find_job(db.session(), user_id, job_id)
-    if job is not None and job.status not in UNFINISHED:
-        replayed = {name: v for name, v in response.headers if name in (REPLAYED, "Location")}
-        response = job_answer(job)
-        response.headers.update(replayed)
-    response.headers[APPLIED] = f"wait={waited_s}"
+    job_id = location_id(response)
+    waited_s = wait_if_preferred(user_id, [job_id], wait_s)
+    job = find_job(db.session(), user_id, job_id) if waited_s is not None else None
+    ended = job_answer(job) if job is not None and job.status not in UNFINISHED else None
+    return applied(waited_s, response, ended)
+
+
+def applied(waited_s: int | None, response: Response, ended: Response | None) -> Response:
+    """The answer after a wait: what has ended, if it has, else the first one. RFC 7240, 3."""
+    if ended is not None:
+        kept = {name: v for name, v in response.headers if name in (REPLAYED, "Location")}
+        ended.headers.update(kept)
+        response = ended
+    if waited_s is not None:
+        response.headers[APPLIED] = f"wait={waited_s}"
     return response
+
+
+def location_id(response: Response) -> str:
+    """The id of what a POST has created."""
+    return response.headers["Location"].rsplit("/", 1)[1]
 
 
 def job_answer(job: Job, status: int = 200, **headers: str) -> Response:

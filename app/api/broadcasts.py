@@ -7,15 +7,20 @@ from flask_openapi3.models.tag import Tag
 from app.api.answers import (
     NOT_MODIFIED,
     answer,
+    applied,
     broadcast_answer,
     if_changed,
     job_answer,
+    location_id,
     waited_answer,
 )
 from app.auth import require_user
+from app.broadcast_lines import BROADCAST_STREAM, broadcast_lines, places_of
 from app.db import db
 from app.idempotency import Created, create_once
+from app.job_lines import HAS_ALL
 from app.openapi import USER_SECURITY, problems
+from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.schemas.broadcasts import (
     BroadcastBody,
@@ -25,11 +30,13 @@ from app.schemas.broadcasts import (
     NewMerge,
     broadcast_body,
 )
-from app.schemas.headers import DeadlineHeaders, SubmitHeaders
+from app.schemas.events import BroadcastEventsHeaders, BroadcastEventsQuery
+from app.schemas.headers import ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, deadline_of
 from app.schemas.lists import PageQuery
 from app.schemas.paths import BroadcastPath
-from models.broadcasts import gather, list_broadcasts
+from app.sse import sse_response
+from models.broadcasts import Gathered, gather, list_broadcasts
 from tasks import broadcasts
 from tasks.pipeline import Submission, publish
 
@@ -44,11 +51,12 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={202: BroadcastBody, **problems(404, 409, 413, 415)})
-def submit_broadcast(header: DeadlineHeaders, body: NewBroadcast) -> Response:
+@api.post("", responses={200: BroadcastBody, 202: BroadcastBody, **problems(404, 409, 413, 415)})
+def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     """Send a message to several minds
     Each gets a job of its own; all are stored before this answers 202, and will end, one whatever
-    becomes of the others. Read them together at `Location`."""
+    becomes of the others. Read them together at `Location`. With `Prefer: wait=N` a broadcast whose
+    jobs all end in time is a 200."""
     deadline_s = deadline_of(header, body.deadline_s)
     fields = body.model_dump(exclude={"minds", "deadline_s"})
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, **fields)
@@ -58,7 +66,12 @@ def submit_broadcast(header: DeadlineHeaders, body: NewBroadcast) -> Response:
         answer = broadcast_answer(whole, 202, Location=f"/v1/broadcasts/{whole.broadcast.id}")
         return Created(answer, then=lambda: broadcasts.publish(whole.siblings, body.message))
 
-    return create_once(header.idempotency_key, create)
+    created = create_once(header.idempotency_key, create)
+    if header.wait is None:
+        return created
+    whole, waited_s = _wait(location_id(created), header.wait)
+    ended = broadcast_answer(whole) if waited_s is not None and whole.ended else None
+    return applied(waited_s, created, ended)
 
 
 @api.get("", responses={200: BroadcastPage})
@@ -73,13 +86,40 @@ def read_broadcasts(query: PageQuery) -> Response:
     "/<id:broadcast_id>",
     responses={200: BroadcastBody, 304: NOT_MODIFIED, **problems(404)},
 )
-def read_broadcast(path: BroadcastPath) -> Response:
+def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     """Read a broadcast
     With all of its jobs, and what they cost together. While one is unfinished, `Retry-After` says
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
-    is a 304."""
+    is a 304; with `Prefer: wait=N` the answer comes when all have ended, or N seconds later."""
+    whole, waited_s = _wait(path.broadcast_id, header.wait)
+    return if_changed(applied(waited_s, broadcast_answer(whole), None))
+
+
+@api.get(
+    "/<id:broadcast_id>/events",
+    responses={200: BROADCAST_STREAM, 204: HAS_ALL, **problems(404)},
+)
+def read_broadcast_events(
+    path: BroadcastPath, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
+) -> Response:
+    """Follow a broadcast
+    The events of all its jobs in one stream, up to the end of the last. A reader that lost its
+    connection goes on after the last `id`, and misses and repeats nothing."""
     whole = broadcasts.read(db.session(), g.user_id, path.broadcast_id)
-    return if_changed(broadcast_answer(whole))
+    db.session.commit()  # a stream holds no connection
+    after = places_of(whole, header, query)
+    if after is None:
+        return Response(status=204)
+    return sse_response(broadcast_lines(g.user_id, whole, after))
+
+
+def _wait(broadcast_id: str, wait_s: int | None) -> tuple[Gathered, int | None]:
+    """The broadcast, once its jobs have ended or the wait is over; and how long was waited for."""
+    whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
+    waited_s = wait_if_preferred(g.user_id, [job.id for job in whole.siblings], wait_s)
+    if waited_s is not None:
+        whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
+    return whole, waited_s
 
 
 @api.post("/<id:broadcast_id>/cancel", responses={200: BroadcastBody, **problems(404, 409)})

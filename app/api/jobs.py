@@ -65,7 +65,7 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     A job that failed is a 200 with its error inside. While it is unfinished, `Retry-After` says
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when the job has ended, or N seconds later."""
-    waited_s = wait_if_preferred(g.user_id, path.job_id, header.wait)
+    waited_s = wait_if_preferred(g.user_id, [path.job_id], header.wait)
     response = job_answer(_job(path))
     if waited_s is not None:
         response.headers[APPLIED] = f"wait={waited_s}"

@@ -1,15 +1,17 @@
-"""Reading a job's events: where to go on, and what comes."""
+"""Reading events: where to go on, and what comes."""
 
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.schemas.headers import unreadable
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
 LARGEST_NUMBER: Final = 10**18
+PLACE: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
 
 
 def _number(sent: Any) -> int | None:
@@ -42,4 +44,42 @@ class EventsQuery(BaseModel):
         ge=0,
         le=LARGEST_NUMBER,
         description="The `sequence_number` after which events are wanted; without it, all are.",
+    )
+
+
+def _place_header(sent: Any) -> str | None:
+    if sent is None or sent == "":
+        return None
+    if not PLACE.fullmatch(str(sent)):
+        raise unreadable(LAST_EVENT_ID, "is not the id of an event of a broadcast")
+    return str(sent)
+
+
+def _place_query(sent: str) -> str:
+    if not PLACE.fullmatch(sent):
+        raise PydanticCustomError("not_a_place", "is not the id of an event of a broadcast")
+    return sent
+
+
+class BroadcastEventsHeaders(BaseModel):
+    """What a browser sends when it connects again to a broadcast's stream."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = Field(
+        None,
+        alias=LAST_EVENT_ID,
+        description="The `id` of the last event that arrived; wins over `starting_after`.",
+    )
+
+
+class BroadcastEventsQuery(BaseModel):
+    """Where to go on in a broadcast's stream."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    starting_after: Annotated[str, AfterValidator(_place_query)] | None = Field(
+        None,
+        description="The `id` after which events are wanted; without it, all are.",
+        json_schema_extra={"example": "12-40-7"},
     )

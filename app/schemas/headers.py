@@ -80,17 +80,12 @@ class ReadHeaders(BaseModel):
     wait: Wait
 
 
-class DeadlineHeaders(CreateHeaders):
-    """What a POST may carry that begins what has a deadline."""
+class SubmitHeaders(CreateHeaders):
+    """What a POST of a job may carry."""
 
+    wait: Wait
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,
         alias=CANCEL_AFTER,
         description="The same as the body's `deadline_s`; where both are sent, they must be equal.",
     )
-
-
-class SubmitHeaders(DeadlineHeaders):
-    """What a POST of a job may carry."""
-
-    wait: Wait

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import invalid
-from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, DeadlineHeaders
+from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp, timestamp_or_none
@@ -61,7 +61,7 @@ class NewJob(BaseModel):
     deadline_s: Deadline = None
 
 
-def deadline_of(header: DeadlineHeaders, deadline_s: int | None) -> int | None:
+def deadline_of(header: SubmitHeaders, deadline_s: int | None) -> int | None:
     """The deadline that a body or a header asks for. Raises Refusal where they contradict."""
     if deadline_s is None or header.cancel_after in (None, deadline_s):
         return deadline_s or header.cancel_after

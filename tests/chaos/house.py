@@ -37,14 +37,25 @@ title = "The One"
 system_prompt = "Answer."
 [minds.one.routes]
 default = "only"
+[minds.two]
+title = "The Other"
+system_prompt = "Answer."
+[minds.two.routes]
+default = "only"
+[minds.three]
+title = "The Third"
+system_prompt = "Answer."
+[minds.three.routes]
+default = "only"
 """
 
 
 class House:
     """One whole Trimind on loopback; a context manager that leaves nothing behind."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, **environ: str) -> None:
         self.form = form
+        self._more = environ
         self.home = Path(tempfile.mkdtemp(prefix="trimind-chaos-", dir="/tmp"))
         self.home.chmod(0o755)  # PostgreSQL's own user must be able to enter
         self._exits = ExitStack()
@@ -136,6 +147,7 @@ class House:
             **self.backends.environment(),
             **KEY,
             **self.form.leases,
+            **self._more,
             "OPENAI_API_BASE": f"{self.provider}/v1",
             "MINDS_FILE": str(minds),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

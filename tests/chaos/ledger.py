@@ -17,6 +17,7 @@ from .load import Load
 from .waiting import TooLate
 
 STAGES = ("intent", "compress", "generate", "persist")
+MARK = "substring(m.content FROM '\\[#([0-9a-f]{16})\\]')"
 # One clock for all, so that this is for what happens between two of its readings.
 SLACK_S = 1.0
 
@@ -61,7 +62,7 @@ class Ledger:
         for call in self._house.calls():
             calls.setdefault(str(call["mark"]), []).append(call)
         rows = self._rows(
-            "SELECT j.*, substring(m.content FROM '\\[#([0-9a-f]{16})\\]') AS mark,"
+            f"SELECT j.*, {MARK} AS mark,"
             " extract(epoch FROM j.completed_at)::float8 AS ended,"
             " (SELECT array_agg(a.content) FROM messages a WHERE a.job_id = j.id) AS answers"
             " FROM jobs j JOIN messages m ON m.id = j.message_id"
@@ -113,12 +114,13 @@ class Ledger:
         return {label: value for label, value in now.items() if value}
 
     def _unfinished(self) -> list[dict[str, Any]]:
-        ids = [promise.job_id for promise in self._load.accepted]
+        """Also a job whose 202 was lost on its way counts."""
         return self._rows(
-            "SELECT id, status, stage, slot, epoch, starts, attempts, lease_until,"
-            " queue_lease_until, next_attempt_at, now() FROM jobs"
-            " WHERE id = ANY(%s) AND slot IS NOT NULL",
-            [ids],
+            "SELECT j.id, status, stage, slot, epoch, starts, attempts, lease_until,"
+            " queue_lease_until, next_attempt_at, now()"
+            " FROM jobs j JOIN messages m ON m.id = j.message_id"
+            f" WHERE slot IS NOT NULL AND {MARK} = ANY(%s)",
+            [list(self._load.marks)],
         )
 
     def _rows(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:

@@ -91,6 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         self._begin_stream()
         for text in self._words(call):
             time.sleep(latency_s / 4)
+            call.setdefault("spoke_at", time.time())
             self._send(delta(text))
         self._send(last(call))
         self._chunk(b"data: [DONE]\n\n")

@@ -31,6 +31,9 @@ class Far:
         return sum(line["event"] == "stage finished" for line in self.worker.lines())
 
 
+MORE = 30  # jobs that are submitted while a worker is cut off
+
+
 @pytest.fixture
 def far(empty_house: House) -> Iterator[Far]:
     house = empty_house
@@ -67,7 +70,7 @@ def test_a_worker_cut_off_in_silence_loses_and_doubles_nothing(
         wait_for(lambda: far.finished() > chance.randint(5, 20), 60, "work of the far worker")
         far.proxies[server].freeze()
         silent_from, until = len(load.promises), time.time() + form.lease_s * 1.5
-        wait_for(lambda: len(load.promises) >= silent_from + form.jobs // 2, 120, "more load")
+        wait_for(lambda: len(load.promises) >= silent_from + MORE, 120, "more load")
         wait_for(lambda: time.time() > until, 60, "leases to run out")
     ledger.settle(form.patience_s)
     before = far.finished()

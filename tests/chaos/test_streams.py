@@ -150,3 +150,24 @@ def saved(house: House) -> int:
     with psycopg.connect(house.database_url) as connection:
         row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0
+
+
+def test_a_broadcast_is_one_stream_that_a_dropped_reader_goes_on_with(
+    house: House, fleet: Fleet, chance: Random
+) -> None:
+    house.behave(**SLOWLY)
+    headers = {"Authorization": f"Bearer {house.key}"}
+    message = {"message": f"Please consider [#{chance.randbytes(8).hex()}] and answer."}
+    made = httpx.post(f"{house.web}/v1/broadcasts", json=message, headers=headers, timeout=20)
+    reader = Reader(f"{house.web}{made.headers['Location']}/events", house.key)
+    reader.read(lambda: reader.types.count("job.delta") == 9)
+    reader.read(lambda: reader.types.count("job.delta") == 18)
+    while "broadcast" not in reader.told[-1]:
+        reader.read()
+    whole = reader.told[-1]["broadcast"]
+    assert (reader.types[-1], len(whole["jobs"])) == ("broadcast.completed", 3)
+    for job in whole["jobs"]:
+        pieces = [event for event in reader.told if event.get("job_id") == job["id"]]
+        assert "".join(event.get("text", "") for event in pieces) == job["output"]
+        numbers = [event["sequence_number"] for event in pieces]
+        assert numbers == sorted(set(numbers))

@@ -76,7 +76,8 @@ def finished(job) -> str:
 
 
 def events(client, job_id: str, query: str = "", **headers: str):
-    return client.get(f"/v1/jobs/{job_id}/events{query}", headers=headers)
+    # Buffered, it is closed when it is read, as a server does.
+    return client.get(f"/v1/jobs/{job_id}/events{query}", headers=headers, buffered=True)
 
 
 def test_a_finished_job_is_told_from_its_row(client, finished):

@@ -1,0 +1,80 @@
+"""A broadcast's events as lines of one stream: those of all its jobs, each with its own numbers.
+
+Where a reader goes on is a number for each job, in the order of the broadcast's jobs: `12-40-7`;
+after the last event, `12-40-9-end`. So nothing has to be kept to go on from it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from app.problem import Refusal, invalid
+from app.resuming import last_number
+from app.schemas.broadcasts import broadcast_body
+from app.schemas.events import BroadcastEventsHeaders, BroadcastEventsQuery
+from app.sse import HEARTBEAT, RECONNECT, declared, sse_line
+from app.stream import follow_all
+from models.broadcasts import Gathered
+from models.errors import NotFound
+from models.session import unit_of_work
+from tasks import broadcasts
+
+END: Final = "-end"
+
+BROADCAST_STREAM: Final[dict[str, Any]] = declared(
+    "The events of all its jobs as they come, each as in the job's own stream, with its `job_id` "
+    "and `mind`; and last `broadcast.completed`, `broadcast.partial`, `broadcast.failed` or "
+    "`broadcast.cancelled` with the `broadcast`. The `id` is the place in the whole stream."
+)
+
+
+def places_of(
+    whole: Gathered, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
+) -> dict[str, int] | None:
+    """By job, the number after which to go on; None: the reader has the end. Raises Refusal for a
+    place that this broadcast does not have."""
+    place = header.last_event_id or query.starting_after
+    if place is None:
+        return {job.id: 0 for job in whole.siblings}
+    numbers = [int(number) for number in place.removesuffix(END).split("-")]
+    if len(numbers) != len(whole.siblings):
+        raise _nowhere("is no place of this broadcast")
+    if any(at > last_number(job) for at, job in zip(numbers, whole.siblings, strict=True)):
+        raise _nowhere("is beyond the last event")
+    if place.endswith(END) and whole.ended:
+        return None
+    return {job.id: number for job, number in zip(whole.siblings, numbers, strict=True)}
+
+
+def broadcast_lines(user_id: str, whole: Gathered, after: dict[str, int]) -> Iterator[str]:
+    """The lines of a broadcast's stream after these numbers, to the end of its last job."""
+    at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
+    yield RECONNECT
+    for told in follow_all(user_id, after):
+        if told is None:
+            yield HEARTBEAT
+            continue
+        job_id, event = told
+        at[job_id] = event.number
+        head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
+        yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _place(at))
+    yield from _end(user_id, whole.broadcast.id, _place(at) + END)
+
+
+def _end(user_id: str, broadcast_id: str, place: str) -> Iterator[str]:
+    """The last event; none where this process ends before the broadcast, or it was deleted."""
+    try:
+        with unit_of_work() as session:
+            whole = broadcasts.read(session, user_id, broadcast_id)
+    except NotFound:
+        return
+    if whole.ended:
+        kind = f"broadcast.{whole.status}"
+        yield sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, place)
+
+
+def _place(at: dict[str, int]) -> str:
+    return "-".join(str(number) for number in at.values())
+
+
+def _nowhere(message: str) -> Refusal:
+    return invalid("starting_after", "not_a_place", message)
