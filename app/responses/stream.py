@@ -6,15 +6,16 @@ one; those up to where the reader was are only taken in.
 
     0                          response.created
     1 (job.queued)             response.queued, in the background
-    intent begins              response.in_progress
+    2 (intent begins)          response.in_progress
     generate begins            response.output_item.added
     b                          response.content_part.added
     b + characters             response.output_text.delta
-    generate ends              response.output_text.done
-    what it cost               response.content_part.done
-    persist begins             response.output_item.done
+    e (generate ends)          response.output_text.done
+    e + 1 (what it cost)       response.content_part.done
+    e + 2 (persist begins)     response.output_item.done
     the end                    response.completed, .incomplete, .failed or .cancelled
 
+A stage that is begun again has another number; what is told of it has that of its first beginning.
 b is the number before the text's first character: the one after generate's beginning, or that of
 the text's new beginning, which is `response.restarted` for a reader who has read some of it. What
 stands for generate's beginning and b is sent with the first text, since only then it is known.
@@ -30,6 +31,7 @@ from models.jobs import Job
 Sent = dict[str, Any]
 
 ENDS: Final = ("job.completed", "job.failed", "job.cancelled", "job.expired")
+IN_PROGRESS_NUMBER: Final = 2
 AT_TEXT: Final = {"output_index": 0, "content_index": 0}
 
 
@@ -57,10 +59,9 @@ class _Reader:
         self._read = read
         self._after = after
         self._last = -1 if after is None else after
-        self._begun = False
         self._item = False  # whether the reader has been told of the answer
         self._before_text = 0  # the number of the last event of the stages before generate
-        self._generate = 0  # the number of its beginning
+        self._generate = self._generated = 0  # the numbers of its beginning and of its end
         self._base: int | None = None
         self._text = ""
 
@@ -97,13 +98,13 @@ class _Reader:
 
     def _stage(self, number: int, stage: dict[str, Any]) -> Iterator[Sent]:
         match stage["name"], stage["status"]:
-            case "intent", "running" if not self._begun:
-                self._begun = True
+            case "intent", "running":
                 body = begun(response_body(self._job), "in_progress")
-                yield from self._send(number, "response.in_progress", response=body)
+                yield from self._send(IN_PROGRESS_NUMBER, "response.in_progress", response=body)
             case "generate", "running":
                 self._generate = number
             case "generate", "completed":
+                self._generated = number
                 yield from self._send(
                     number,
                     "response.output_text.done",
@@ -114,9 +115,8 @@ class _Reader:
             case "persist", "running":
                 cut = self._read().finish_reason in CUT_SHORT
                 item = item_of(self._job.id, self._text, "incomplete" if cut else "completed")
-                yield from self._send(
-                    number, "response.output_item.done", output_index=0, item=item
-                )
+                first = self._generated + 2
+                yield from self._send(first, "response.output_item.done", output_index=0, item=item)
         if stage["name"] in ("intent", "compress"):
             self._before_text = number
 

@@ -240,3 +240,19 @@ def test_an_item_that_is_cut_is_incomplete(job):
 
 def test_silence_is_passed_on(job):
     assert told(job(), [None])[1:] == [None]
+
+
+def test_a_stage_that_is_begun_again_is_told_once(job):
+    again = [stage(5, "intent", "running"), stage(6, "intent", "completed")]
+    stages = [stage(8, "compress", "skipped"), stage(10, "generate", "running")]
+    text = [delta(16, "Hello"), *AFTER_TEXT[:3], stage(24, "persist", "running")]
+    life = [*BEFORE_TEXT[:2], *again, *stages, *text, Event(26, "job.completed", {"job": {}})]
+
+    whole = told(job(**DONE), life)
+
+    kinds = [kind for _, kind in short(whole)]
+    assert len(kinds) == len(set(kinds))
+    replayed = [event for event in life if event.number not in (2, 21)]
+    for after in [each["sequence_number"] for each in whole]:
+        rest = [each for each in whole if each["sequence_number"] > after]
+        assert told(job(**DONE), replayed, after) == rest
