@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select, update
 
 from app.idempotency import REPLAYED
+from config.minds import MANAGER
 from config.settings import get_settings
 from models.jobs import Job
 from models.session import unit_of_work
@@ -180,6 +181,13 @@ def test_a_response_goes_on_from_a_job_of_another_call(client):
     assert create(client, previous_response_id=first["id"])["conversation"] == {
         "id": job["conversation_id"]
     }
+
+
+def test_the_default_mind_goes_on_where_the_manager_made_one_answer_of_several(client):
+    first = create(client)
+    end(first, answer="Paris.", finish_reason="stop", mind=MANAGER)
+
+    assert kept(create(client, previous_response_id=first["id"])).mind == "sage"
 
 
 def test_nobody_goes_on_from_what_is_not_there_or_anothers(client, stranger):
