@@ -203,10 +203,13 @@ FIELDS: Final = {
     "blank": "It is empty, or white space only.",
     "not_a_string": "It is another kind of value.",
     "not_an_integer": "It is another kind of value.",
-    "not_an_object": "It is another kind of value.",
+    "not_a_number": "It is another kind of value.",
+    "not_a_boolean": "It is another kind of value.",
     "not_a_list": "It is another kind of value.",
+    "not_an_object": "It is another kind of value.",
     "not_a_place": "No event of this stream has that id.",
     "not_allowed": "It is none of the values that are allowed.",
+    "unsupported_value": "It may be left out, or say what happens anyway.",
     "too_long": "It has too many characters.",
     "too_short": "It has too few characters.",
     "too_many": "It has too many entries.",
@@ -216,6 +219,25 @@ FIELDS: Final = {
     "too_small": "It is a smaller number than is allowed.",
     "null_character": "It has a U+0000, which can't be stored.",
     "lone_surrogate": "It has half of a surrogate pair, which is no text.",
+}
+
+RESPONSES: Final = {
+    "unknown_parameter": "The call has no such parameter.",
+    "unsupported_parameter": "Trimind does not have it, or not with this value.",
+    "missing_required_parameter": "It has to be there.",
+    "invalid_type": "It is another kind of value.",
+    "invalid_value": "It can't be meant; the message says why.",
+    "string_above_max_length": "It has too many characters.",
+    "string_below_min_length": "It has too few characters.",
+    "array_above_max_length": "It has too many entries.",
+    "array_below_min_length": "It has too few entries.",
+    "number_above_max_value": "It is a larger number than is allowed.",
+    "number_below_min_value": "It is a smaller number than is allowed.",
+    "model_not_found": "`model` is no mind, and no model that has a key here.",
+    "previous_response_not_found": "There is no such response, it is another user's, or what was "
+    "said in it was deleted.",
+    "previous_response_not_completed": "It has not ended, or has ended otherwise.",
+    "invalid_api_key": "No key came along, or one that is unknown or revoked.",
 }
 
 _INTRODUCTION: Final = """\
@@ -244,7 +266,15 @@ def tables() -> str:
 
 A code that is not here is pydantic's own name of what is wrong.
 
-{_table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in FIELDS.items()))}
+{_table(("code", "meaning"), map(_coded, FIELDS.items()))}
+
+## Codes under /v1/responses
+
+These calls fail in OpenAI's shape: `{{"error": {{"message", "type", "param", "code"}}}}`, as
+`application/json`. A wrong parameter is a 400, not a 422, and has one of these codes; every other
+failure has its code from the first table.
+
+{_table(("code", "meaning"), map(_coded, RESPONSES.items()))}
 """
 
 
@@ -252,6 +282,11 @@ def page() -> str:
     """docs/errors.md."""
     inside = _table(("code", "meaning", "what to do"), map(_without_status, UNSEEN))
     return f"{_INTRODUCTION}\n{tables()}\n## Codes in the workers' log only\n\n{inside}\n"
+
+
+def _coded(entry: tuple[str, str]) -> tuple[str, str]:
+    code, meaning = entry
+    return (f"`{code}`", meaning)
 
 
 def _with_status(error: ErrorCode) -> tuple[str, ...]:

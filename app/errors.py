@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any, Final, NoReturn
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
+from app.responses.errors import openai_answer, speaks_openai
 from models.errors import (
     Conflict,
     InvalidRequest,
@@ -46,8 +47,9 @@ def register_errors(app: Flask) -> None:
 
 
 def answer(error: Exception) -> Response:
-    """The answer to a failure."""
-    return problem_of(error).response()
+    """The answer to a failure: a problem, or what the path's callers read instead."""
+    problem = problem_of(error)
+    return openai_answer(problem) if speaks_openai(request.path) else problem.response()
 
 
 def problem_of(error: Exception) -> Problem:

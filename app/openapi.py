@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from app.error_codes import tables
 from app.errors import refuse_input
 from app.problem import MEDIA_TYPE, ProblemBody, title_of
+from app.responses.errors import ErrorBody
 
 DESCRIPTION: Final = """\
 Trimind turns a chat message into an answer, asynchronously and without ever losing it: send a job,
@@ -63,7 +64,15 @@ def openapi_arguments() -> dict[str, Any]:
 
 def problems(*statuses: int) -> dict[str | int, Any]:
     """The declaration of the problems that a call may answer."""
-    return {status: _problem(status) for status in (*statuses, 500)}
+    return {status: described(status, MEDIA_TYPE, ProblemBody) for status in (*statuses, 500)}
+
+
+def failures(*statuses: int) -> dict[str | int, Any]:
+    """The declaration of the failures that a call of the OpenAI facade may answer."""
+    return {
+        **{status: described(status, "application/json", ErrorBody) for status in statuses},
+        500: ErrorBody,  # as a model, which puts its shape into the document
+    }
 
 
 def listed(item: type[BaseModel]) -> dict[str, Any]:
@@ -92,11 +101,12 @@ def register_docs(app: OpenAPI) -> None:
         return Response(render_template_string(page, **options))
 
 
-def _problem(status: int) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{ProblemBody.__name__}"}
+def described(status: int, media_type: str, body: type[BaseModel]) -> dict[str, Any]:
+    """The declaration of an answer whose shape another declaration puts into the document."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     declared: dict[str, Any] = {
         "description": title_of(status),
-        "content": {MEDIA_TYPE: {"schema": schema}},
+        "content": {media_type: {"schema": schema}},
     }
     if status == 503:
         declared["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}

@@ -1,6 +1,6 @@
 """Where a reader of events goes on: after `Last-Event-ID`, or else after `starting_after`."""
 
-from app.problem import Refusal, invalid
+from app.problem import invalid
 from app.schemas.events import EventsHeaders, EventsQuery
 from models.fence import LEAP
 from models.jobs import UNFINISHED, Job
@@ -12,9 +12,14 @@ def resume_after(job: Job, header: EventsHeaders, query: EventsQuery) -> int:
     The header wins: a browser that reconnects sends it, with the address of its first call.
     """
     after = header.last_event_id if header.last_event_id is not None else query.starting_after
-    if after is not None and after > last_number(job):
-        raise _beyond()
+    refuse_beyond(job, after or 0)
     return after or 0
+
+
+def refuse_beyond(job: Job, after: int) -> None:
+    """Raises Refusal for a number that no event of the job's has yet had."""
+    if after > last_number(job):
+        raise invalid("starting_after", "too_large", "is beyond the job's last event")
 
 
 def has_all(job: Job, after: int) -> bool:
@@ -25,7 +30,3 @@ def has_all(job: Job, after: int) -> bool:
 def last_number(job: Job) -> int:
     """The largest number that can have been sent. A running text is ahead of its row."""
     return job.sequence + (LEAP if job.status in UNFINISHED else 0)
-
-
-def _beyond() -> Refusal:
-    return invalid("starting_after", "too_large", "is beyond the job's last event")

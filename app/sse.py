@@ -50,6 +50,11 @@ class _Stream:
 def sse_response(lines: Iterator[str]) -> Response:
     """A response that stays open while lines come. Raises Refusal where no place is free."""
     take_place()
+    return opened(lines)
+
+
+def opened(lines: Iterator[str]) -> Response:
+    """The same, in a place that is taken already."""
     stream = _Stream(lines)
     response = Response(stream_with_context(iter(stream)), mimetype=MEDIA_TYPE)
     response.call_on_close(stream.leave)

@@ -10,7 +10,8 @@ class Options:
 
     `instructions` follow the mind's system prompt. `model` is asked instead of the mind's route.
     `history` is what was said before, as (role, text), when it came with the call itself.
-    `merges` are the sibling jobs whose answers are to be made one.
+    `merges` are the sibling jobs whose answers are to be made one. `background` is whether nobody
+    waited for it, where it came as a response of the OpenAI facade.
     """
 
     instructions: str | None = None
@@ -19,6 +20,7 @@ class Options:
     max_tokens: int | None = None
     history: tuple[tuple[str, str], ...] = ()
     merges: tuple[str, ...] = ()
+    background: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the job's column holds them: nothing but what was asked for."""

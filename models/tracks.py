@@ -1,13 +1,17 @@
-"""A mind's track: the turns of a conversation that it has answered, or that have a kept answer."""
+"""What was said before a job: its mind's track, or the chain of jobs that it goes on from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from models.broadcasts import Broadcast
 from models.conversations import Message
 from models.jobs import Job
+from models.options import Options
+
+Spoken = tuple[str, str]  # who (`user` or `assistant`), and what
 
 
 @dataclass(frozen=True)
@@ -49,3 +53,33 @@ def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
         .limit(limit)
     ).all()
     return [Turn(question, answer) for question, answer in reversed(rows)]
+
+
+def spoken(turns: Sequence[Turn]) -> list[Spoken]:
+    """Turns as what was said, oldest first."""
+    return [
+        said for turn in turns for said in (("user", turn.question), ("assistant", turn.answer))
+    ]
+
+
+def chain(session: Session, job_id: str, limit: int = 50) -> list[Spoken]:
+    """What was said in the jobs that a job goes on from, oldest first: the last `limit` of them,
+    each with the history that came with it. Empty where it goes on from none."""
+    first = select(Job.previous_id.label("id"), literal(1).label("depth"))
+    links = first.where(Job.id == job_id, Job.previous_id.is_not(None)).cte(recursive=True)
+    further = select(Job.previous_id, links.c.depth + 1).where(
+        Job.id == links.c.id, Job.previous_id.is_not(None), links.c.depth < limit
+    )
+    links = links.union_all(further)
+    rows = session.execute(
+        select(Job.options, Message.content, Job.answer)
+        .join(links, links.c.id == Job.id)
+        .join(Message, Message.id == Job.message_id)
+        .where(Job.answer.is_not(None))
+        .order_by(links.c.depth.desc())
+    ).tuples()
+    return [
+        said
+        for options, question, answer in rows
+        for said in (*Options.of(options).history, ("user", question), ("assistant", answer or ""))
+    ]

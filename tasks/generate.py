@@ -2,41 +2,52 @@
 
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
-from models.tracks import Turn, track
+from models.tracks import chain, spoken, track
 from tasks.heartbeat import stopping
-from tasks.llm.context import fit, tokens
+from tasks.llm.context import Exchange, exchanges, fit, tokens
 from tasks.llm.gateway import Completion, stream
 from tasks.llm.merge import Merge, merge
 from tasks.llm.models import Target, target
 from tasks.llm.route import Answered, walk
 from tasks.policies import GENERATE
 from tasks.resilience.database import patiently
+from tasks.routing import Route, route_of
 from tasks.stage import stage
 from tasks.work import Outcome, Work
 
 
 @stage(GENERATE)
 def generate(work: Work) -> Outcome:
-    """Give the mind its track and the prompt, and stream the answer from the route's models."""
-    turns = patiently(lambda session: track(session, work.fence.job_id), work.deadline, stopping)
+    """Give the mind what was said before and the prompt, and stream the answer from the models."""
+    past = patiently(lambda session: _past(session, work), work.deadline, stopping)
     answers = patiently(
         lambda session: answers_of(session, work.options.merges), work.deadline, stopping
     )
-    models = get_minds().route(work.mind, work.intent or "other", get_settings())
-    answered = walk(models, lambda target: _ask(work, turns, answers, target), GENERATE)
-    return _outcome(models, work, answered, _line(work, answers, answered))
+    route = route_of(work, work.intent)
+    answered = walk(route.models, lambda target: _ask(work, past, answers, target), GENERATE)
+    return _outcome(route, work, answered, _line(work, answers, answered))
 
 
-def _ask(work: Work, turns: list[Turn], answers: list[Answer], target: Target) -> Completion:
-    settings = get_settings()
+def _past(session: Session, work: Work) -> list[Exchange]:
+    """The chain that the job goes on from, else its mind's track; then what came with the call."""
+    before = chain(session, work.fence.job_id)
+    if not before:
+        before = spoken(track(session, work.fence.job_id))
+    return exchanges([*before, *work.options.history])
+
+
+def _ask(work: Work, past: list[Exchange], answers: list[Answer], target: Target) -> Completion:
+    settings, asked = get_settings(), work.options
     messages = fit(
-        get_minds().mind(work.mind).system_prompt,
-        turns,
+        _system(work),
+        past,
         _merge(work, answers, target).prompt if answers else _message(work),
-        input_tokens=_input_tokens(target),
+        input_tokens=_input_tokens(work, target),
         history_tokens=settings.history_tokens,
     )
     return stream(
@@ -44,23 +55,33 @@ def _ask(work: Work, turns: list[Turn], answers: list[Answer], target: Target) -
         messages,
         work,
         limit_s=max(1.0, min(GENERATE.call_limit_s, work.remaining_s)),
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
+        temperature=settings.temperature if asked.temperature is None else asked.temperature,
+        max_tokens=_max_tokens(work, target),
     )
 
 
 def _merge(work: Work, answers: list[Answer], target: Target) -> Merge:
-    minds = get_minds()
-    room = _input_tokens(target) - tokens(minds.mind(work.mind).system_prompt)
-    return merge(minds, _message(work), answers, room)
+    room = _input_tokens(work, target) - tokens(_system(work))
+    return merge(get_minds(), _message(work), answers, room)
+
+
+def _system(work: Work) -> str:
+    prompt = get_minds().mind(work.mind).system_prompt
+    return "\n\n".join(filter(None, (prompt, work.options.instructions)))
 
 
 def _message(work: Work) -> str:
     return work.prompt or work.message
 
 
-def _input_tokens(target: Target) -> int:
-    return target.context_tokens - get_settings().max_tokens
+def _input_tokens(work: Work, target: Target) -> int:
+    return target.context_tokens - _max_tokens(work, target)
+
+
+def _max_tokens(work: Work, target: Target) -> int:
+    """What a caller asks for is an upper bound: the prompt must fit as well."""
+    asked = work.options.max_tokens
+    return min(asked, target.context_tokens // 2) if asked else get_settings().max_tokens
 
 
 def _line(work: Work, answers: list[Answer], answered: Answered) -> dict[str, Any]:
@@ -75,24 +96,16 @@ def _line(work: Work, answers: list[Answer], answered: Answered) -> dict[str, An
     return {**line, "merged": [answer.mind for answer in answers], "cut": cut}
 
 
-def _outcome(
-    models: tuple[str, ...], work: Work, answered: Answered, line: dict[str, Any]
-) -> Outcome:
+def _outcome(route: Route, work: Work, answered: Answered, line: dict[str, Any]) -> Outcome:
     made = answered.completion
-    reason = f"intent:{work.intent}"
-    if answered.tried:
-        reason = f"fallback:{answered.tried[-1]['code']}"
+    fell_back = f"fallback:{answered.tried[-1]['code']}" if answered.tried else None
     return Outcome(
         "completed",
         line,
         {
             "answer": made.text,
             "finish_reason": made.finish_reason,
-            "route": {
-                "model": answered.model,
-                "reason": reason,
-                "fallbacks": [m for m in models if m != answered.model],
-            },
+            "route": route.column(answered.model, fell_back),
             "input_tokens": made.input_tokens,
             "output_tokens": made.output_tokens,
             "cost_usd": made.cost_usd,

@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from config.minds import EMBEDDED_MODEL, get_minds, with_keys
+from config.minds import EMBEDDED_MODEL, FALLBACK_INTENT, get_minds, with_keys
 from config.settings import get_settings
 from models.errors import PermanentError, TransientError
 from tasks.llm.models import target
@@ -12,6 +12,7 @@ from tasks.nlu import asked, cache, local
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
 from tasks.resilience.breaker import guarded
+from tasks.routing import route_of
 from tasks.stage import stage
 from tasks.work import Outcome, Work
 
@@ -55,19 +56,13 @@ def _ask(work: Work, model: str) -> Classification:
 def _outcome(
     work: Work, found: Classification, *, cached: bool = False, degraded: str | None = None
 ) -> Outcome:
-    minds = get_minds()
-    name = found.intent if found.intent in minds.intents else "other"
-    models = minds.route(work.mind, name, get_settings())
-    route = {
-        "model": models[0] if models else None,
-        "reason": f"intent:{name}",
-        "fallbacks": list(models[1:]),
-    }
+    name = found.intent if found.intent in get_minds().intents else FALLBACK_INTENT
+    route = route_of(work, name)
     line: dict[str, Any] = {"intent": name, "confidence": found.confidence, "cached": cached}
     if degraded:
         line["reason"] = degraded
     return Outcome(
         status="degraded" if degraded else "completed",
         line=line,
-        columns={"intent": name, "route": route},
+        columns={"intent": name, "route": route.column(next(iter(route.models), None))},
     )

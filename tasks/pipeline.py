@@ -34,6 +34,7 @@ class Submission:
     """What a caller wants answered. No conversation: a new one. No mind: the default one. No
     deadline: the settings' one.
 
+    `previous_id` is the user's job that this one goes on from, in its conversation.
     A caller that may send the same message twice gives it an id of its own, `message_id`; a second
     one fails with IntegrityError, and nothing is accepted.
     """
@@ -46,6 +47,7 @@ class Submission:
     deadline_s: int | None = None
     options: Options = field(default_factory=Options)
     message_id: str | None = None
+    previous_id: str | None = None
 
 
 def submit(session: Session, submission: Submission) -> Job:
@@ -93,6 +95,7 @@ def add_job(
         conversation_id=message.conversation_id,
         message_id=message.id,
         broadcast_id=broadcast_id,
+        previous_id=submission.previous_id,
         mind=mind,
         meta=submission.metadata,
         options=submission.options.to_json(),

@@ -2,13 +2,14 @@
 
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, health, jobs, legacy, metrics
+from app.api import broadcasts, conversations, health, jobs, legacy, metrics, responses
 from app.routing import IdConverter
 
 RESOURCES = (
     jobs.api,
     broadcasts.api,
     conversations.api,
+    responses.api,
     legacy.api,
     legacy.service_api,
     health.api,

@@ -19,3 +19,9 @@ class ConversationPath(BaseModel):
     """Which conversation."""
 
     conversation_id: str = Field(json_schema_extra={"example": "conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
+
+
+class ResponsePath(BaseModel):
+    """Which response."""
+
+    response_id: str = Field(json_schema_extra={"example": "resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})

@@ -1,10 +1,11 @@
 """Fit a conversation into a model: the system prompt and the message whole, history as it fits."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from models.errors import ContextTooLong
-from models.tracks import Turn
+from models.tracks import Spoken
 from tasks.compression.tokens import count
 
 # Tokens that a chat template adds to each message.
@@ -13,14 +14,27 @@ PER_MESSAGE: Final = 8
 # that was too few, the provider's refusal is understood (failures.py).
 MARGIN: Final = 1.2
 
+# What belongs together, as a question and its answer do: kept whole or not at all.
+Exchange = tuple[Spoken, ...]
+
+
+def exchanges(said: Sequence[Spoken]) -> list[Exchange]:
+    """What was said, oldest first, cut before each of the user's messages."""
+    found: list[list[Spoken]] = []
+    for role, text in said:
+        if role == "user" or not found:
+            found.append([])
+        found[-1].append((role, text))
+    return [tuple(each) for each in found]
+
 
 def fit(
-    system: str, turns: Sequence[Turn], prompt: str, *, input_tokens: int, history_tokens: int
+    system: str, past: Sequence[Exchange], prompt: str, *, input_tokens: int, history_tokens: int
 ) -> list[dict[str, str]]:
     """The messages to send, within `input_tokens`, of which history takes `history_tokens` at most.
 
-    The newest turns are kept. Raises ContextTooLong, naming the limit, if the message alone is too
-    long.
+    The newest exchanges are kept. Raises ContextTooLong, naming the limit, if the message alone is
+    too long.
     """
     left = input_tokens - tokens(system) - tokens(prompt)
     if left < 0:
@@ -28,12 +42,9 @@ def fit(
             f"The message is too long for the model: about {tokens(prompt)} tokens, where "
             f"{max(0, input_tokens - tokens(system))} fit."
         )
-    kept = _newest(turns, min(left, history_tokens))
-    messages = [{"role": "system", "content": system}]
-    for turn in kept:
-        messages.append({"role": "user", "content": turn.question})
-        messages.append({"role": "assistant", "content": turn.answer})
-    return [*messages, {"role": "user", "content": prompt}]
+    kept = _newest(past, min(left, history_tokens))
+    said = [("system", system), *chain.from_iterable(kept), ("user", prompt)]
+    return [{"role": role, "content": text} for role, text in said]
 
 
 def tokens(text: str) -> int:
@@ -41,11 +52,11 @@ def tokens(text: str) -> int:
     return PER_MESSAGE + int(count(text) * MARGIN)
 
 
-def _newest(turns: Sequence[Turn], budget: int) -> list[Turn]:
-    kept: list[Turn] = []
-    for turn in reversed(turns):
-        budget -= tokens(turn.question) + tokens(turn.answer)
+def _newest(past: Sequence[Exchange], budget: int) -> list[Exchange]:
+    kept: list[Exchange] = []
+    for exchange in reversed(past):
+        budget -= sum(tokens(text) for _, text in exchange)
         if budget < 0:
             break
-        kept.append(turn)
+        kept.append(exchange)
     return kept[::-1]

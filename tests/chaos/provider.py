@@ -80,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         marks = MARK.findall(body.decode())
         call, latency_s = STATE.begin(marks[-1] if marks else "")
+        call["messages"] = len(json.loads(body)["messages"])
         try:
             getattr(self, f"_{call['kind']}")(call, latency_s)
         except OSError:  # the caller has gone

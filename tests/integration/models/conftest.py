@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -28,7 +29,7 @@ def quiet(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
 def make_job(backends: Mapping[str, str], external_id: str) -> MakeJob:
     """`make_job(message, conversation_id=…, mind=…)`: the id of an accepted job of this test."""
 
-    def make(message: str = "Hello there", **more: str) -> str:
+    def make(message: str = "Hello there", **more: Any) -> str:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
             return accept(session, Submission(user, message, **more)).id

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def variables(
 def submit(backends: Mapping[str, str], external_id: str) -> Submit:
     """`submit(message, …)`: accept and dispatch a job of this test's user; its id."""
 
-    def do(message: str, **more: str) -> str:
+    def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
         with unit_of_work() as session:
@@ -136,7 +137,7 @@ def submit(backends: Mapping[str, str], external_id: str) -> Submit:
 def accept(backends: Mapping[str, str], external_id: str) -> Submit:
     """`accept(message, …)`: a job that is not dispatched; its id."""
 
-    def do(message: str, **more: str) -> str:
+    def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
             return pipeline.accept(session, Submission(user, message, **more)).id

@@ -5,6 +5,7 @@ from celery.result import EagerResult
 
 from models.errors import JobFailed
 from models.jobs import STAGES
+from models.options import Options
 from tasks import compress, generate, intent, persist
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
@@ -108,6 +109,72 @@ def test_an_open_breaker_waits_without_using_up_an_attempt(
     for stage in ("intent", "compress", "generate"):
         run(stage, spared)
     assert (read(spared).slot, read(spared).attempts) == ("waiting", 0)
+
+
+def test_a_pinned_model_is_asked_instead_of_the_route(
+    accept: Submit, variables: SetVariables, environment: dict[str, str]
+) -> None:
+    pinned = "anthropic/claude-haiku-4-5"
+    variables(
+        OPENAI_API_KEY="a-key",
+        OPENAI_API_BASE=NOBODY,
+        ANTHROPIC_API_KEY="a-key",
+        ANTHROPIC_API_BASE=environment["EMBEDDED_MODEL_URL"],
+    )
+    job_id = accept("Hello!", options=Options(model=pinned, max_tokens=20))
+    run("intent", job_id)
+    asked = {"model": pinned, "reason": "pinned", "fallbacks": []}
+    assert (read(job_id).route, read(job_id).intent) == (asked, "greeting")
+    run("compress", job_id)
+    run("generate", job_id)
+    job = read(job_id)
+    assert (job.route, job.stage) == (asked, "persist")
+    assert job.output_tokens <= 20
+
+
+def test_an_answer_is_no_longer_than_its_caller_asks(accept: Submit) -> None:
+    asked = Options(max_tokens=16, temperature=0.0)
+    job_id = accept("Tell me a long story about a river.", options=asked)
+    for stage in ("intent", "compress", "generate"):
+        run(stage, job_id)
+    job = read(job_id)
+    assert (job.finish_reason, job.output_tokens) == ("length", 16)
+
+
+def test_instructions_and_a_history_of_the_callers_own_go_along(accept: Submit) -> None:
+    told = "Speak like a pirate and mention the sea in every sentence that you say."
+    history = (("user", "Who are you?"), ("assistant", "I am a sailor of the seven seas."))
+    jobs = [
+        accept("Hello!", options=options)
+        for options in (Options(), Options(instructions=told), Options(history=history))
+    ]
+    for job_id in jobs:
+        for stage in ("intent", "compress", "generate"):
+            run(stage, job_id)
+    plain, instructed, with_history = (read(job_id).input_tokens for job_id in jobs)
+    assert instructed >= plain + 14
+    assert with_history >= plain + 12
+
+
+def test_a_job_that_goes_on_from_another_is_told_its_chain_and_not_its_track(
+    accept: Submit,
+) -> None:
+    first = accept("Hello!")
+    for stage in STAGES:
+        run(stage, first)
+    conversation = read(first).conversation_id
+    beside = accept("Tell me about rivers.", conversation_id=conversation)
+    for stage in STAGES:
+        run(stage, beside)
+    again = {
+        name: accept("Hello!", conversation_id=conversation, previous_id=previous)
+        for name, previous in {"track": None, "chain": first}.items()
+    }
+    for job_id in again.values():
+        for stage in ("intent", "compress", "generate"):
+            run(stage, job_id)
+    told = {name: read(job_id).input_tokens for name, job_id in again.items()}
+    assert read(first).input_tokens + read(first).output_tokens < told["chain"] < told["track"]
 
 
 def test_a_failed_job_shows_as_a_failed_task(accept: Submit) -> None:

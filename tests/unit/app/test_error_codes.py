@@ -8,7 +8,7 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from app.api.jobs import ENDED
-from app.error_codes import FIELDS, OF_A_JOB, PROBLEMS, UNSEEN, page
+from app.error_codes import FIELDS, OF_A_JOB, PROBLEMS, RESPONSES, UNSEEN, page
 from app.errors import HTTP_CODES, problem_of
 from app.field_errors import WORDS
 from models.errors import TrimindError
@@ -106,6 +106,17 @@ def test_every_code_of_a_field_is_documented():
 
     assert {"contradiction", "blank", "invalid"} <= written
     assert written <= set(FIELDS)
+
+
+def test_every_code_that_the_facade_writes_is_documented():
+    written = {
+        argument.value
+        for call in calls("app/responses")
+        if named(call, "refused") and isinstance(argument := call.args[1], ast.Constant)
+    }
+
+    assert "model_not_found" in written
+    assert written <= set(RESPONSES)
 
 
 def test_nothing_is_documented_twice():

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from app.responses.errors import speaks_openai
+
 CALLS = {
     ("post", "/v1/jobs"): {
         "200",
@@ -51,6 +53,9 @@ CALLS = {
     },
     ("get", "/v1/conversations"): {"200", "400", "401", "422", "500", "503"},
     ("post", "/v1/conversations"): {"201", "400", "401", "409", "413", "415", "422", "500", "503"},
+    ("post", "/v1/responses"): {"200", "400", "401", "409", "413", "415", "500", "503"},
+    ("get", "/v1/responses/{response_id}"): {"200", "400", "401", "404", "500", "503"},
+    ("post", "/v1/responses/{response_id}/cancel"): {"200", "400", "401", "404", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
     ("get", "/metrics"): {"200", "401", "500", "503"},
     ("get", "/readyz"): {"200", "500", "503"},
@@ -58,7 +63,7 @@ CALLS = {
 
 
 SUBMITTING = ("/v1/jobs", "/v1/broadcasts", "/v1/broadcasts/{broadcast_id}/merge")
-CREATING = (*SUBMITTING, "/v1/conversations", "/api/chat")
+CREATING = (*SUBMITTING, "/v1/conversations", "/v1/responses", "/api/chat")
 
 
 @pytest.fixture
@@ -78,12 +83,13 @@ def test_every_status_of_a_call_is_documented(document, call, statuses):
     assert set(document["paths"][path][method]["responses"]) == statuses
 
 
-def test_every_failure_is_documented_as_a_problem(document):
+def test_every_failure_is_documented_as_a_problem_or_as_openai_would(document):
     for path, item in document["paths"].items():
+        shape = "application/json" if speaks_openai(path) else "application/problem+json"
         for operation in item.values():
             for status, response in operation["responses"].items():
                 if status >= "400" and (path, status) != ("/readyz", "503"):
-                    assert list(response["content"]) == ["application/problem+json"], path
+                    assert list(response["content"]) == [shape], path
 
 
 def test_every_call_but_health_says_who_may_make_it(document):
@@ -118,3 +124,19 @@ def test_the_page_loads_nothing_from_elsewhere(client):
     assert parts
     for part in parts:
         assert client.get(f"/{part}").status_code == 200
+
+
+def test_a_response_is_documented_as_json_and_as_events(document):
+    for path in ("/v1/responses", "/v1/responses/{response_id}"):
+        call = document["paths"][path]["post" if path.endswith("s") else "get"]
+        assert set(call["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    cancel = document["paths"]["/v1/responses/{response_id}/cancel"]["post"]
+    assert set(cancel["responses"]["200"]["content"]) == {"application/json"}
+
+
+def test_what_a_response_may_be_asked_for_is_documented_with_an_example(document):
+    asked = document["components"]["schemas"]["NewResponse"]
+
+    assert asked["example"]["input"]
+    assert asked["properties"]["tools"]["enum"] == [[], None]
+    assert "description" in asked["properties"]["model"]

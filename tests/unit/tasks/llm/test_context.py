@@ -5,10 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ContextTooLong
-from models.tracks import Turn
-from tasks.llm.context import fit, tokens
+from models.tracks import Turn, spoken
+from tasks.llm.context import Exchange, exchanges, fit, tokens
 
-TURNS = [Turn(f"question {n}", f"answer {n}") for n in range(5)]
+
+def turns(*said: tuple[str, str]) -> list[Exchange]:
+    return exchanges(spoken([Turn(question, answer) for question, answer in said]))
+
+
+TURNS = turns(*((f"question {n}", f"answer {n}") for n in range(5)))
 TURN_TOKENS = tokens("question 0") + tokens("answer 0")
 
 
@@ -43,9 +48,9 @@ def test_history_gives_way_to_the_message() -> None:
 
 
 def test_no_turn_is_skipped_to_keep_an_older_one() -> None:
-    turns = [Turn("old", "old"), Turn("word " * 500, "long"), Turn("new", "new")]
+    past = turns(("old", "old"), ("word " * 500, "long"), ("new", "new"))
 
-    messages = fit("", turns, "And now?", input_tokens=4000, history_tokens=100)
+    messages = fit("", past, "And now?", input_tokens=4000, history_tokens=100)
 
     assert [m["content"] for m in messages[1:-1]] == ["new", "new"]
 
@@ -66,15 +71,21 @@ def test_a_message_may_fill_the_model_to_the_last_token() -> None:
         fit("Be brief.", TURNS, "Hello", input_tokens=room - 1, history_tokens=4000)
 
 
-turns = st.lists(st.builds(Turn, st.text(max_size=80), st.text(max_size=80)), max_size=8)
+some_turns = st.lists(st.builds(Turn, st.text(max_size=80), st.text(max_size=80)), max_size=8)
 
 
-@given(turns, st.text(max_size=200), st.integers(0, 400), st.integers(0, 400))
+@given(some_turns, st.text(max_size=200), st.integers(0, 400), st.integers(0, 400))
 def test_what_is_sent_never_takes_more_than_there_is(
     turns: list[Turn], prompt: str, input_tokens: int, history_tokens: int
 ) -> None:
     try:
-        messages = fit("s", turns, prompt, input_tokens=input_tokens, history_tokens=history_tokens)
+        messages = fit(
+            "s",
+            exchanges(spoken(turns)),
+            prompt,
+            input_tokens=input_tokens,
+            history_tokens=history_tokens,
+        )
     except ContextTooLong:
         assert tokens("s") + tokens(prompt) > input_tokens
         return
@@ -83,3 +94,15 @@ def test_what_is_sent_never_takes_more_than_there_is(
     kept = (len(messages) - 2) // 2
     newest = [text for turn in turns[len(turns) - kept :] for text in (turn.question, turn.answer)]
     assert [m["content"] for m in messages[1:-1]] == newest
+
+
+def test_what_was_said_is_cut_before_each_message_of_the_user() -> None:
+    said = [("assistant", "Hi."), ("user", "a"), ("user", "b"), ("assistant", "c"), ("user", "d")]
+
+    assert exchanges(said) == [
+        (("assistant", "Hi."),),
+        (("user", "a"),),
+        (("user", "b"), ("assistant", "c")),
+        (("user", "d"),),
+    ]
+    assert exchanges([]) == []

@@ -1,0 +1,70 @@
+"""Parameters of OpenAI's that Trimind has not: accepted where they say what happens anyway.
+
+A parameter that would change nothing may say so; any other value is refused by its name. So are
+`user`, `safety_identifier` and `prompt_cache_key`, which nothing here would read.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
+
+
+@dataclass(frozen=True)
+class Only:
+    """A parameter that may be left out, be null, or have one of these values."""
+
+    values: tuple[Any, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check it after pydantic has."""
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Its few values."""
+        return {"enum": [*self.values, None], "description": "Not supported beyond these values."}
+
+    def check(self, value: Any) -> Any:
+        """The value, if it changes nothing. Compared as JSON, where 1 is not true."""
+        sent = json.dumps(value, sort_keys=True)
+        allowed = [json.dumps(each, sort_keys=True) for each in self.values]
+        if value is None or sent in allowed:
+            return value
+        or_send = f" or send {' or '.join(allowed)}" if allowed else ""
+        raise PydanticCustomError("unsupported_value", "is not supported", {"or_send": or_send})
+
+
+class OnlyDefaults(BaseModel):
+    """What a call may carry without any effect. A long history is always cut, oldest turns first,
+    so `truncation` is `auto`."""
+
+    store: Annotated[Any, Only((True,))] = None
+    tools: Annotated[Any, Only(([],))] = None
+    tool_choice: Annotated[Any, Only(("auto", "none"))] = None
+    parallel_tool_calls: Annotated[Any, Only((True,))] = None
+    max_tool_calls: Annotated[Any, Only()] = None
+    text: Annotated[Any, Only(({}, {"format": {"type": "text"}}))] = None
+    truncation: Annotated[Any, Only(("auto",))] = None
+    top_p: Annotated[Any, Only((1, 1.0))] = None
+    top_logprobs: Annotated[Any, Only((0,))] = None
+    include: Annotated[Any, Only(([],))] = None
+    stream_options: Annotated[Any, Only(({"include_obfuscation": False},))] = None
+    service_tier: Annotated[Any, Only(("auto", "default"))] = None
+    reasoning: Annotated[Any, Only()] = None
+    conversation: Annotated[Any, Only()] = None
+    context_management: Annotated[Any, Only()] = None
+    moderation: Annotated[Any, Only()] = None
+    prompt: Annotated[Any, Only()] = None
+    prompt_cache_key: Annotated[Any, Only()] = None
+    prompt_cache_options: Annotated[Any, Only()] = None
+    prompt_cache_retention: Annotated[Any, Only()] = None
+    safety_identifier: Annotated[Any, Only()] = None
+    user: Annotated[Any, Only()] = None

@@ -1,0 +1,99 @@
+"""Failures as an OpenAI client reads them: the same problems, in the shape of OpenAI's errors."""
+
+import re
+from typing import Final
+
+from flask import Response, jsonify
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.problem import FieldError, Problem, Refusal
+
+PATH: Final = "/v1/responses"
+INVALID: Final = "invalid_request"
+
+# Our code of a field -> OpenAI's. What is not here is an `invalid_value`.
+FIELD_CODES: Final = {
+    "missing": "missing_required_parameter",
+    "unknown_field": "unknown_parameter",
+    "unsupported_value": "unsupported_parameter",
+    "not_a_string": "invalid_type",
+    "not_an_integer": "invalid_type",
+    "not_a_number": "invalid_type",
+    "not_a_boolean": "invalid_type",
+    "not_a_list": "invalid_type",
+    "not_an_object": "invalid_type",
+    "too_long": "string_above_max_length",
+    "too_short": "string_below_min_length",
+    "too_many": "array_above_max_length",
+    "too_few": "array_below_min_length",
+    "too_large": "number_above_max_value",
+    "too_small": "number_below_min_value",
+}
+# Our code of a failure -> OpenAI's, where it has one.
+CODES: Final = {"unauthorized": "invalid_api_key"}
+
+
+class ErrorDetail(BaseModel):
+    """What happened."""
+
+    message: str = Field(description="For people.")
+    type: str = Field(description="`invalid_request_error`, or `server_error` where it is ours.")
+    param: str | None = Field(description="The parameter that is wrong, if one is.")
+    code: str | None = Field(description="For programs; stable. See the table of codes.")
+
+
+class ErrorBody(BaseModel):
+    """A failure, in OpenAI's shape."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "error": {
+                    "message": "tools: is not supported; leave it out or send [].",
+                    "type": "invalid_request_error",
+                    "param": "tools",
+                    "code": "unsupported_parameter",
+                }
+            }
+        }
+    )
+
+    error: ErrorDetail
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether the caller of this path expects OpenAI's errors."""
+    return path == PATH or path.startswith(f"{PATH}/")
+
+
+def openai_answer(problem: Problem) -> Response:
+    """A problem as OpenAI would put it. It has no 422."""
+    status = 400 if problem.status == 422 else problem.status
+    response = jsonify(ErrorBody(error=_detail(problem, status)).model_dump())
+    response.status_code = status
+    response.headers.update(problem.headers)
+    return response
+
+
+def refused(param: str, code: str, message: str) -> Refusal:
+    """The refusal of one parameter, with a code of OpenAI's."""
+    error = FieldError(field=param, code=code, message=message)
+    return Refusal(Problem(400, code, message, (error,)))
+
+
+def _detail(problem: Problem, status: int) -> ErrorDetail:
+    first = problem.errors[0] if problem.errors else None
+    code = CODES.get(problem.code, problem.code)
+    if first is not None and problem.code == INVALID:
+        code = FIELD_CODES.get(first.code, "invalid_value")
+    return ErrorDetail(
+        message=problem.detail,
+        type="invalid_request_error" if status < 500 else "server_error",
+        param=_bracketed(first.field) or None if first else None,
+        code=code,
+    )
+
+
+def _bracketed(field: str) -> str:
+    """`input.0.content` as OpenAI writes it: `input[0].content`."""
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", field)

@@ -1,0 +1,181 @@
+"""A job's events as OpenAI's, for one reader.
+
+Each of OpenAI's events has a number that follows from the job's own, so that a reader goes on
+exactly after any of them, at any web process. All of a job's events are gone through from the first
+one; those up to where the reader was are only taken in.
+
+    0                          response.created
+    1 (job.queued)             response.queued, in the background
+    2 (intent begins)          response.in_progress
+    generate begins            response.output_item.added
+    b                          response.content_part.added
+    b + characters             response.output_text.delta
+    e (generate ends)          response.output_text.done
+    e + 1 (what it cost)       response.content_part.done
+    e + 2 (persist begins)     response.output_item.done
+    the end                    response.completed, .incomplete, .failed or .cancelled
+
+A stage that is begun again has another number; what is told of it has that of its first beginning.
+b is the number before the text's first character: the one after generate's beginning, or that of
+the text's new beginning, which is `response.restarted` for a reader who has read some of it. What
+stands for generate's beginning and b is sent with the first text, since only then it is known.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from app.events import Event
+from app.responses.body import CUT_SHORT, Status, TextPart, begun, item_of, response_body
+from models.jobs import Job
+
+Sent = dict[str, Any]
+
+ENDS: Final = ("job.completed", "job.failed", "job.cancelled", "job.expired")
+IN_PROGRESS_NUMBER: Final = 2
+AT_TEXT: Final = {"output_index": 0, "content_index": 0}
+
+
+def translate(
+    job: Job, events: Iterable[Event | None], after: int | None, read: Callable[[], Job]
+) -> Iterator[Sent | None]:
+    """OpenAI's events for a job's, those after the number `after`; None where nothing happened.
+
+    `events` are all of the job's, `read` gives the job as it is now.
+    """
+    reader = _Reader(job, after, read)
+    yield from reader.opening()
+    for event in events:
+        if event is None:
+            yield None
+        else:
+            yield from reader.take(event)
+
+
+class _Reader:
+    """Where one reader is, and the text so far."""
+
+    def __init__(self, job: Job, after: int | None, read: Callable[[], Job]) -> None:
+        self._job = job
+        self._read = read
+        self._after = after
+        self._last = -1 if after is None else after
+        self._item = False  # whether the reader has been told of the answer
+        self._before_text = 0  # the number of the last event of the stages before generate
+        self._generate = self._generated = 0  # the numbers of its beginning and of its end
+        self._base: int | None = None
+        self._text = ""
+
+    def opening(self) -> Iterator[Sent]:
+        body = response_body(self._job)
+        status: Status = "queued" if body.background else "in_progress"
+        yield from self._send(0, "response.created", response=begun(body, status))
+
+    def take(self, event: Event) -> Iterator[Sent]:
+        number, data = event.number, event.data
+        match event.type:
+            case "job.queued":
+                yield from self._queued(number)
+            case "job.stage":
+                yield from self._stage(number, data["stage"])
+            case "job.delta":
+                yield from self._told(number, data["text"])
+            case "job.snapshot":
+                yield from self._told(number, data["text"], whole=True)
+            case "job.restarted":
+                yield from self._restarted(number)
+            case "job.usage":
+                part = TextPart(text=self._text)
+                yield from self._send(
+                    number, "response.content_part.done", **self._place(), part=part
+                )
+            case kind if kind in ENDS:
+                yield from self._ended(number)
+
+    def _queued(self, number: int) -> Iterator[Sent]:
+        body = response_body(self._job)
+        if body.background:
+            yield from self._send(number, "response.queued", response=begun(body, "queued"))
+
+    def _stage(self, number: int, stage: dict[str, Any]) -> Iterator[Sent]:
+        match stage["name"], stage["status"]:
+            case "intent", "running":
+                body = begun(response_body(self._job), "in_progress")
+                yield from self._send(IN_PROGRESS_NUMBER, "response.in_progress", response=body)
+            case "generate", "running":
+                self._generate = number
+            case "generate", "completed":
+                self._generated = number
+                yield from self._send(
+                    number,
+                    "response.output_text.done",
+                    **self._place(),
+                    text=self._text,
+                    logprobs=[],
+                )
+            case "persist", "running":
+                cut = self._read().finish_reason in CUT_SHORT
+                item = item_of(self._job.id, self._text, "incomplete" if cut else "completed")
+                first = self._generated + 2
+                yield from self._send(first, "response.output_item.done", output_index=0, item=item)
+        if stage["name"] in ("intent", "compress"):
+            self._before_text = number
+
+    def _told(self, number: int, text: str, *, whole: bool = False) -> Iterator[Sent]:
+        first = number - len(text)
+        if self._base is None or (whole and first != self._base):
+            yield from self._text_begins(first)
+        if whole:
+            self._text = text
+        else:
+            self._text += text
+        lacking = number - max(self._last, first)
+        if lacking > 0:
+            delta = text[len(text) - lacking :]
+            yield from self._send(
+                number, "response.output_text.delta", **self._place(), delta=delta, logprobs=[]
+            )
+
+    def _text_begins(self, base: int) -> Iterator[Sent]:
+        """Tell of the answer; or that it begins anew, where an earlier text has been read."""
+        if self._item or self._read_earlier_text(base):
+            if self._base is not None or not self._item:
+                yield from self._send(base, "response.restarted")
+        else:
+            item, part = item_of(self._job.id, None, "in_progress"), TextPart(text="")
+            yield from self._send(
+                self._generate, "response.output_item.added", output_index=0, item=item
+            )
+            yield from self._send(base, "response.content_part.added", **self._place(), part=part)
+        self._item, self._base, self._text = True, base, ""
+
+    def _read_earlier_text(self, base: int) -> bool:
+        """Whether the reader stopped within an earlier text, of which nothing is left here. The
+        first generate began two numbers after compress had ended."""
+        after = self._after
+        return (
+            after is not None and self._before_text + 1 < after < base and after != self._generate
+        )
+
+    def _restarted(self, number: int) -> Iterator[Sent]:
+        """Without an answer so far there is nothing to be dropped, or the text that follows will
+        tell."""
+        self._base, self._text = None, ""
+        if self._item:
+            yield from self._send(number, "response.restarted")
+
+    def _ended(self, number: int) -> Iterator[Sent]:
+        body = response_body(self._read())
+        yield from self._send(number, f"response.{body.status}", response=body)
+
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": item_of(self._job.id, None, "in_progress").id, **AT_TEXT}
+
+    def _send(self, number: int, kind: str, **data: Any) -> Iterator[Sent]:
+        if number <= self._last:
+            return
+        self._last = number
+        shown = {
+            name: value.model_dump() if hasattr(value, "model_dump") else value
+            for name, value in data.items()
+        }
+        yield {"type": kind, "sequence_number": number, **shown}

@@ -1,0 +1,53 @@
+"""Jobs without a database, and OpenAI's own idea of what a response is."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from openai.types.responses import Response
+from pydantic import TypeAdapter
+
+from models.jobs import Job
+
+ULID = "01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
+MOMENT = datetime(2026, 1, 31, 9, 30, 0, 125_000, tzinfo=UTC)
+
+MakeJob = Callable[..., Job]
+STRICT: TypeAdapter[Response] = TypeAdapter(Response)
+
+
+@pytest.fixture
+def job() -> MakeJob:
+    """`job(status=…, …)`: a job with these columns."""
+
+    def make(**columns: Any) -> Job:
+        return Job(
+            **{
+                "id": f"job_{ULID}",
+                "user_id": "user_1",
+                "conversation_id": "conv_1",
+                "mind": "sage",
+                "status": "in_progress",
+                "created_at": MOMENT,
+                "expires_at": MOMENT,
+                "completed_at": MOMENT,
+                "stages": {},
+                "options": {},
+                "meta": {},
+                "input_tokens": 7,
+                "output_tokens": 3,
+                "tokens_saved": 0,
+                "cost_usd": Decimal(0),
+                "paid_duplicates": 0,
+                **columns,
+            }
+        )
+
+    return make
+
+
+def as_openai_reads(body: dict[str, Any]) -> Response:
+    """A response, if it is one by every rule of the `openai` package's own model."""
+    return STRICT.validate_python(body, strict=True)
