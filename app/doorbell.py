@@ -19,7 +19,7 @@ from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work
-from tasks.events import Message, channel_of
+from tasks.events import Message, channel_of, number_of
 
 LOOK_EVERY_S: Final = 5.0
 LOOK_EVERY_AWAY_S: Final = 1.0
@@ -64,6 +64,7 @@ class Doorbell(threading.Thread):
         self._open: dict[str, threading.Event] = {}
         self._subscribed: set[str] = set()
         self._seen: dict[str, int] = {}
+        self._other_jobs = True
         self._away = False
         self._pubsub = _client().pubsub()  # type: ignore[no-untyped-call]
 
@@ -76,6 +77,7 @@ class Doorbell(threading.Thread):
                 self._listeners.setdefault(job_id, set()).add(listener)
                 self._open.setdefault(job_id, threading.Event())
             opened = [self._open[job_id] for job_id in job_ids]
+            self._other_jobs = True
             self._changed.notify()
         try:
             self._wait_for(opened)
@@ -118,6 +120,7 @@ class Doorbell(threading.Thread):
         if not listeners:
             self._listeners.pop(job_id, None)
             self._seen.pop(job_id, None)
+            self._other_jobs = True
 
     def _listened(self) -> list[str]:
         with self._changed:
@@ -153,10 +156,13 @@ class Doorbell(threading.Thread):
     def _subscribe(self) -> None:
         """Have the channels open that somebody listens to, and no others."""
         with self._changed:
+            if not self._other_jobs:
+                return
+            self._other_jobs = False
             wanted = {NOBODY, *self._listeners}
             dropped, new = self._subscribed - wanted, wanted - self._subscribed
-            for job_id in dropped:  # whoever listens to it now waits until it is open again
-                self._open.pop(job_id, None)
+            # Whoever listens from now on to what is dropped waits until it is open again.
+            self._open = {job_id: each for job_id, each in self._open.items() if job_id in wanted}
         if new:
             self._pubsub.subscribe(*map(channel_of, new))
         if dropped:
@@ -170,13 +176,14 @@ class Doorbell(threading.Thread):
             if opened is not None:
                 opened.set()
         elif kind == "message":
+            self._note(job_id, number_of(data))
             for listener in self._of(job_id):
                 listener.put(job_id, data)
 
     # --- PostgreSQL
 
     def _look(self) -> None:
-        """Ring for the jobs whose row has changed since the last look."""
+        """Ring for the jobs whose row has more than was heard: a message must have been lost."""
         listened = self._listened()
         if not listened:
             return
@@ -186,9 +193,18 @@ class Doorbell(threading.Thread):
         except DatabaseUnavailable as error:
             log.warning("doorbell waits for the database", error=str(error))
             return
-        changed = [j for j in listened if self._seen.get(j, 0) != found.get(j, -1)]
-        self._seen.update({job_id: found.get(job_id, -1) for job_id in listened})
-        self._ring(changed)
+        gone = [job_id for job_id in listened if job_id not in found]
+        self._ring(
+            gone + [job_id for job_id, number in found.items() if self._note(job_id, number)]
+        )
+
+    def _note(self, job_id: str, number: int) -> bool:
+        """Whether this event is newer than all that were heard of the job, or looked at."""
+        with self._changed:
+            newer = job_id in self._listeners and number > self._seen.get(job_id, 0)
+            if newer:
+                self._seen[job_id] = number
+            return newer
 
 
 @lru_cache(maxsize=1)

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import ARRAY, Executable, bindparam, column, func, update
 from sqlalchemy.orm import Session
 
-from models.fence import Fence, beyond_run, hits, no_owner, now, paid_in_vain, rows_of
+from models.fence import Fence, beyond_run, jobs, no_owner, now, paid_in_vain, rows_of
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
 
@@ -24,9 +25,28 @@ def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
     return {token for token in owned if token is not None}
 
 
-def save_partial(session: Session, fence: Fence, columns: Mapping[str, Any]) -> bool:
-    """Keep what a running stage has made so far, and its number. False: fenced off."""
-    return hits(session, update(Job).where(fence.owned()).values(**columns))
+def save_partials(session: Session, columns_of: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:
+    """Keep what running stages have made so far, all in one statement; the tokens of those runs
+    that still own their stage. Every run names the same columns."""
+    names = tuple(next(iter(columns_of.values())))
+    lists = {name: [columns[name] for columns in columns_of.values()] for name in names}
+    saved = session.scalars(_save_statement(names), {"tokens": list(columns_of), **lists})
+    return {token for token in saved if token is not None}
+
+
+@lru_cache(maxsize=4)
+def _save_statement(names: tuple[str, ...]) -> Executable:
+    """Its columns come as arrays, so that one statement, built once, does for any number of runs."""
+    lists = [bindparam("tokens", type_=ARRAY(jobs.c.run_token.type))]
+    lists += [bindparam(name, type_=ARRAY(jobs.c[name].type)) for name in names]
+    types = [column("token", jobs.c.run_token.type), *(column(n, jobs.c[n].type) for n in names)]
+    made = func.unnest(*lists).table_valued(*types, name="made").render_derived()
+    return (
+        update(jobs)
+        .where(jobs.c.run_token == made.c.token, jobs.c.slot == "running")
+        .values({name: made.c[name] for name in names})
+        .returning(jobs.c.run_token)
+    )
 
 
 @dataclass(frozen=True)

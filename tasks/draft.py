@@ -46,6 +46,8 @@ class Draft:
         self._parts: list[str] = []
         self._base = base
         self._last = base
+        # The number `base` is that of the text's new beginning. Of a first text there is none.
+        self._told = base if restarts else base - 1
         self._restarts = restarts
         self._tell = tell
 
@@ -55,7 +57,7 @@ class Draft:
             if not self._parts:
                 return
             self._parts = []
-            self._base = self._last = self._last + 1
+            self._base = self._last = self._told = self._last + 1
             self._restarts += 1
         self._tell(None, self._base - 1, self._base)
 
@@ -65,9 +67,9 @@ class Draft:
         if not text:
             return
         with self._lock:
-            before = self._last
             self._parts.append(text)
             self._last += len(text)
+            before, self._told = self._told, self._last
         self._tell(text, before, self._last)
 
     @property

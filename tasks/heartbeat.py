@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,7 @@ import structlog
 
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
-from models.ownership import extend_leases, hand_back, save_partial
+from models.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
 from tasks.work import Work
 
@@ -52,21 +52,26 @@ def beat() -> None:
         return
     with unit_of_work() as session:
         owned = extend_leases(session, list(runs))
-    for token in runs.keys() - owned:
-        log.warning("run lost its stage", job_id=runs[token].fence.job_id)
-        runs[token].stop.set()
+    _stop(runs.keys() - owned)
 
 
 def save_drafts() -> None:
     """Keep the drafts that have grown since, so that a cancelled job shows what was generated."""
+    drafts = {token: work.draft.saved() for token, work in _runs().items() if work.draft.text}
+    grown = {t: saved for t, saved in drafts.items() if saved.number > _saved.get(t, 0)}
+    if not grown:
+        return
+    with unit_of_work() as session:
+        owned = save_partials(session, {token: saved.columns for token, saved in grown.items()})
+    _saved.update({token: saved.number for token, saved in grown.items()})
+    _stop(grown.keys() - owned)
+
+
+def _stop(tokens: Collection[UUID]) -> None:
+    """Stop the runs that do not own their stage any more."""
     for token, work in _runs().items():
-        saved = work.draft.saved()
-        if not saved.text or saved.number <= _saved.get(token, 0):
-            continue
-        with unit_of_work() as session:
-            owned = save_partial(session, work.fence, saved.columns)
-        _saved[token] = saved.number
-        if not owned:
+        if token in tokens and not work.stop.is_set():
+            log.warning("run lost its stage", job_id=work.fence.job_id)
             work.stop.set()
 
 

@@ -1,5 +1,6 @@
 """What a worker process does at its start and at its end."""
 
+import gc
 import random
 from typing import Any
 
@@ -24,6 +25,10 @@ minds_or_exit()
 
 @worker_ready.connect
 def _start_threads(sender: Any, **_: Any) -> None:
+    # What the libraries have imported stays: to look through it again and again for garbage stops
+    # all threads for some tenths of a second each time.
+    gc.collect()
+    gc.freeze()
     Reconciler().start()
     StopListener().start()
     if isinstance(sender.pool, ThreadPool):

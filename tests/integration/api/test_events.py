@@ -11,7 +11,7 @@ import pytest
 from models.endings import cancel, complete, fail
 from models.fence import LEAP, Fence
 from models.jobs import Job
-from models.ownership import save_partial
+from models.ownership import save_partials
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint
 from tasks.draft import Saved
@@ -56,7 +56,7 @@ def generating(job_id: str, text: str) -> Fence:
     with unit_of_work() as session:
         begun = begin(session, fence)
         assert begun is not None
-        assert save_partial(session, fence, Saved(text, begun.sequence + 1, 0).columns)
+        assert save_partials(session, {fence.token: Saved(text, begun.sequence + 1, 0).columns})
     return fence
 
 

@@ -14,7 +14,7 @@ from models.conversations import Message
 from models.endings import cancel, complete, end_overdue, fail
 from models.fence import Fence, now
 from models.jobs import STAGES, Job
-from models.ownership import adopt, extend_leases, hand_back, save_partial
+from models.ownership import adopt, extend_leases, hand_back, save_partials
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint, wait
 
@@ -306,7 +306,8 @@ def test_a_cancelled_job_keeps_what_was_generated(make_job: MakeJob) -> None:
     advance(job_id, "generate")
     fence = own(job_id, "generate")
     with unit_of_work() as session:
-        assert save_partial(session, fence, {"partial": "Half an ans"})
+        assert save_partials(session, {fence.token: {"partial": "Half an ans"}}) == {fence.token}
         assert cancel(session, job_id)
-        assert not save_partial(session, fence, {"partial": "Half an answer, too late"})
+        late = {fence.token: {"partial": "Half an answer, too late"}}
+        assert save_partials(session, late) == set()
     assert read(job_id).partial == "Half an ans"

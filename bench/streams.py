@@ -1,0 +1,128 @@
+"""How soon the first piece of an answer reaches a client, with 200 streams open on one web process.
+
+The provider writes down when it sends the first piece of each answer; each client, when it has it.
+The baseline are clients that read the same answers from the provider itself, in the same run.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+from tests.chaos.form import SHORT
+from tests.chaos.house import House
+
+STREAMS = 200
+A_SECOND = 10  # answers begun
+SPEED = {"latency_s": [4.0, 4.0], "words": 30}  # a piece every second
+DELTA = re.compile(rb'"type":"job.delta"')
+PIECE = re.compile(rb'"content": "This')
+LIMIT_MS = 100.0
+
+
+def main() -> None:
+    """Measure, print, clean up."""
+    form = replace(SHORT, workers=2, threads=STREAMS // 2 + 5, leases={})
+    with House(form, WEB_THREADS=str(STREAMS + 8)) as house:
+        fleet = house.fleet()
+        try:
+            fleet.start()
+            fleet.wait_until_ready()
+            house.behave(**SPEED)
+            asyncio.run(_streams(house, 20, _through_trimind))  # connections, imports
+            direct = asyncio.run(_streams(house, STREAMS, _directly))
+            through = asyncio.run(_streams(house, STREAMS, _through_trimind))
+        finally:
+            fleet.stop()
+    _print("from the provider itself", direct)
+    _print("through Trimind", through)
+    print(f"  ratio of the p99           {_p99(through) / _p99(direct):6.2f}")
+    if _p99(through) > LIMIT_MS:
+        sys.exit(f"the p99 is over {LIMIT_MS:.0f} ms")
+
+
+async def _streams(house: House, count: int, read: Callable) -> list[float]:
+    """Milliseconds from the provider's first piece to the client's, of each stream."""
+    marks = [secrets.token_hex(8) for _ in range(count)]
+    readers = []
+    for mark in marks:
+        readers.append(asyncio.create_task(read(house, mark)))
+        await asyncio.sleep(1 / A_SECOND)
+    heard = dict(zip(marks, await asyncio.gather(*readers), strict=True))
+    spoken = {call["mark"]: call["spoke_at"] for call in house.calls() if call["mark"] in heard}
+    return [(heard[mark] - spoken[mark]) * 1000 for mark in marks]
+
+
+async def _through_trimind(house: House, mark: str) -> float:
+    body = {"message": f"Please consider [#{mark}] and answer."}
+    accepted = await _call(house.web, "POST", "/v1/jobs", house.key, body)
+    job_id = json.loads(accepted.partition(b"\r\n\r\n")[2])["id"]
+    return await _first(house.web, "GET", f"/v1/jobs/{job_id}/events", house.key, None, DELTA)
+
+
+async def _directly(house: House, mark: str) -> float:
+    body = {"messages": [{"role": "user", "content": f"[#{mark}]"}]}
+    return await _first(house.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
+
+
+async def _call(url: str, method: str, path: str, key: str, body: object) -> bytes:
+    reader, writer = await _ask(url, method, path, key, body, "close")
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def _first(
+    url: str, method: str, path: str, key: str, body: object, what: re.Pattern[bytes]
+) -> float:
+    """When it came first; the stream is read to its end."""
+    reader, writer = await _ask(url, method, path, key, body, "keep-alive")
+    at, end = 0.0, b""
+    while not end.endswith(b"0\r\n\r\n"):
+        read = await reader.read(65536)
+        if not at and what.search(end + read):
+            at = time.time()
+        if not read:
+            break
+        end = (end + read)[-200:]
+    writer.close()
+    return at
+
+
+async def _ask(
+    url: str, method: str, path: str, key: str, body: object, connection: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    sent = json.dumps(body).encode() if body is not None else b""
+    head = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Bearer {key}",
+        f"Connection: {connection}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(sent)}",
+    ]
+    writer.write("\r\n".join([*head, "", ""]).encode() + sent)
+    await writer.drain()
+    return reader, writer
+
+
+def _p99(ms: list[float]) -> float:
+    return sorted(ms)[int(len(ms) * 0.99)]
+
+
+def _print(what: str, ms: list[float]) -> None:
+    print([round(x) for x in sorted(ms)[-25:]])
+    print(f"{what}: {len(ms)} streams")
+    print(f"  first piece, median        {median(ms):6.1f} ms")
+    print(f"  first piece, p99           {_p99(ms):6.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
