@@ -36,7 +36,7 @@ def save_partials(session: Session, columns_of: Mapping[UUID, Mapping[str, Any]]
 
 @lru_cache(maxsize=4)
 def _save_statement(names: tuple[str, ...]) -> Executable:
-    """Its columns come as arrays, so that one statement, built once, does for any number of runs."""
+    """Its columns come as arrays: so one statement, built once, does for any number of runs."""
     lists = [bindparam("tokens", type_=ARRAY(jobs.c.run_token.type))]
     lists += [bindparam(name, type_=ARRAY(jobs.c[name].type)) for name in names]
     types = [column("token", jobs.c.run_token.type), *(column(n, jobs.c[n].type) for n in names)]
