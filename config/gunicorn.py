@@ -1,5 +1,6 @@
 """Gunicorn's settings. The master reads them first, so a wrong variable ends it by its name."""
 
+import gc
 import os
 from typing import Any
 
@@ -27,6 +28,8 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
 def post_worker_init(worker: Any) -> None:
     """Let the application know when its process is asked to end (app/stopping.py)."""
     worker.wsgi.config["STOPPING"] = lambda: not worker.alive
+    gc.collect()
+    gc.freeze()  # what was imported stays: it need not be looked through for garbage again
 
 
 bind = os.environ.get("BIND") or f"0.0.0.0:{_settings.port}"

@@ -2,7 +2,8 @@
 
 import gc
 import random
-from typing import Any
+import sys
+from typing import Any, Final
 
 import structlog
 from celery.concurrency.thread import TaskPool as ThreadPool
@@ -16,6 +17,8 @@ from tasks.drain import Drain
 from tasks.heartbeat import stopping
 from tasks.listener import StopListener
 from tasks.reconcile import Reconciler
+
+SWITCH_S: Final = 0.001
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +35,8 @@ def _start_threads(sender: Any, **_: Any) -> None:
     Reconciler().start()
     StopListener().start()
     if isinstance(sender.pool, ThreadPool):
+        # Pieces of an answer pass through several threads: none should wait long for the others.
+        sys.setswitchinterval(SWITCH_S)
         worker_shutting_down.connect(_drain, weak=False)
 
 
