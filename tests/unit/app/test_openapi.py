@@ -63,7 +63,14 @@ CALLS = {
 
 
 SUBMITTING = ("/v1/jobs", "/v1/broadcasts", "/v1/broadcasts/{broadcast_id}/merge")
-CREATING = (*SUBMITTING, "/v1/conversations", "/v1/responses", "/api/chat")
+CREATING = (
+    *SUBMITTING,
+    "/v1/jobs/{job_id}/retry",
+    "/v1/conversations",
+    "/v1/responses",
+    "/api/chat",
+    "/api/v1/jobs/process-ai-job",
+)
 
 
 @pytest.fixture
