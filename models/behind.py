@@ -21,7 +21,9 @@ from models.jobs import Job
 from models.leases import queue_lease, queue_lease_s
 
 
-def on_track(conversation_id: str, mind: str) -> ColumnElement[bool]:
+def on_track(
+    conversation_id: str | ColumnElement[str], mind: str | ColumnElement[str]
+) -> ColumnElement[bool]:
     """True of the unfinished jobs of a track."""
     return and_(Job.conversation_id == conversation_id, Job.mind == mind, Job.slot.is_not(None))
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Executable,
     Table,
@@ -83,12 +84,8 @@ def complete(
     one that every track goes on from. `sequence`: as above.
     """
     session.execute(_touch_statement(), {"job_id": fence.job_id, "token": fence.token})
-    job = session.execute(
-        update(Job)
-        .where(fence.owned(), Job.answer.is_not(None), ~orphaned())
-        .values(**finished("completed", sequence), stages=noting(fence.stage, line))
-        .returning(*ENDED, Job.mind, Job.answer, Job.broadcast_id)
-    ).one_or_none()
+    values = {**fence.values(), "note": {fence.stage: dict(line)}, "at_sequence": sequence}
+    job = session.execute(_complete_statement(), values).one_or_none()
     if job is None:
         end_orphans(session, Job.id == fence.job_id)
         return False
@@ -120,6 +117,29 @@ def _touch_statement() -> Executable:
             conversations.c.id == jobs.c.conversation_id,
         )
         .values(updated_at=now())
+    )
+
+
+@lru_cache(maxsize=1)
+def _complete_statement() -> Executable:
+    """Built once: building it costs more CPU than running it."""
+    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), beyond_run() + 1)
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.epoch == bindparam("at_epoch"),
+            jobs.c.stage == bindparam("at_stage"),
+            jobs.c.run_token == bindparam("token"),
+            jobs.c.slot == "running",
+            jobs.c.answer.is_not(None),
+            ~orphaned(),
+        )
+        .values(
+            **finished("completed", sequence),
+            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
+        )
+        .returning(*ENDED, Job.mind, Job.answer, Job.broadcast_id)
     )
 
 

@@ -116,10 +116,6 @@ class NotFound(PermanentError):
     code = "not_found"
 
 
-class Conflict(PermanentError):
-    """What is asked for can't be, as things stand."""
-
-
 class ConversationBusy(Conflict):
     """A job of the track has not ended, and the conversation takes no other meanwhile."""
 

@@ -1,6 +1,8 @@
 """Whether a new job may be, and where it begins: at once, or behind another of its track."""
 
-from sqlalchemy import and_, or_, select
+from functools import lru_cache
+
+from sqlalchemy import Executable, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from models.behind import on_track
@@ -16,17 +18,24 @@ def place(session: Session, conversation_id: str, mind: str) -> str:
     The caller holds the conversation. With `interrupt` the jobs of the track end here as cancelled.
     Raises ConversationBusy with `reject`.
     """
-    track = on_track(conversation_id, mind)
-    if session.scalar(select(Job.id).where(track).limit(1)) is None:
+    track = {"conversation_id": conversation_id, "mind": mind}
+    if session.execute(_busy_statement(), track).first() is None:
         return "queued"
     wanted = select(Conversation.on_busy).where(Conversation.id == conversation_id)
     on_busy = session.scalars(wanted).one()
     if on_busy == "reject":
         raise ConversationBusy("The conversation has a job for this mind that has not ended.")
     if on_busy == "interrupt":
-        cancel_all(session, track)
+        cancel_all(session, on_track(conversation_id, mind))
         return "queued"
     return "behind"
+
+
+@lru_cache(maxsize=1)
+def _busy_statement() -> Executable:
+    """Built once: it stands before every further message of a conversation."""
+    track = on_track(bindparam("conversation_id"), bindparam("mind"))
+    return select(Job.id).where(track).limit(1)
 
 
 def refuse_retry(session: Session, job: Job) -> None:
