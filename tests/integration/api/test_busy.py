@@ -209,6 +209,42 @@ def test_a_chat_of_the_replaced_system_is_refused_likewise(client, begin):
     assert client.post("/api/chat", json=body).json["code"] == "conversation_busy"
 
 
+def test_a_broadcast_waits_for_the_mind_that_is_busy_and_its_cancel_lets_go(client, begin):
+    conversation = begin()
+    submit(client, conversation, mind="sage")
+    body = {"message": "hello all", "conversation_id": conversation, "minds": ["sage", "muse"]}
+
+    whole = client.post("/v1/broadcasts", json=body)
+    after = [submit(client, conversation, mind=mind).json["id"] for mind in ("sage", "muse")]
+
+    assert whole.status_code == 202
+    assert slots(conversation) == ["queued", "behind", "queued", "behind", "behind"]
+    assert client.post(f"/v1/broadcasts/{whole.json['id']}/cancel").status_code == 200
+    assert [row(job).slot for job in after] == ["behind", "queued"]
+
+
+def test_a_broadcast_is_refused_whole_where_one_mind_is_busy(client, begin):
+    conversation = begin("reject")
+    submit(client, conversation, mind="sage")
+    body = {"message": "hello all", "conversation_id": conversation, "minds": ["muse", "sage"]}
+
+    refused = client.post("/v1/broadcasts", json=body)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "conversation_busy")
+    assert slots(conversation) == ["queued"]
+
+
+def test_a_deleted_conversation_takes_its_broadcasts_along(client, begin):
+    conversation = begin()
+    body = {"message": "hello all", "conversation_id": conversation}
+    whole = client.post("/v1/broadcasts", json=body).json
+
+    assert client.delete(f"/v1/conversations/{conversation}").status_code == 204
+
+    assert client.get(f"/v1/broadcasts/{whole['id']}").status_code == 404
+    assert {job["status"] for job in client.get("/v1/jobs").json["data"]} == {"cancelled"}
+
+
 def test_of_twenty_submits_at_once_one_is_queued_and_the_others_stand_in_line(
     client_of, external_id, begin, together
 ):

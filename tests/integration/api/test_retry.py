@@ -58,8 +58,28 @@ def test_a_job_that_ended_without_an_answer_is_done_again_as_a_new_one(client, f
     assert client.get(f"/v1/jobs/{failed['id']}").json["status"] == status
 
 
-def test_a_retried_job_stands_alone_though_it_was_one_of_a_broadcast(client, failed):
-    assert retry(client, failed).json["broadcast_id"] is None
+def test_a_retried_job_stands_alone_though_it_was_one_of_a_broadcast(client):
+    whole = client.post("/v1/broadcasts", json={"message": "hello all"}).json
+    sibling = client.get("/v1/jobs").json["data"][0]
+    change(sibling, **finished("failed"))
+
+    again = retry(client, sibling)
+
+    assert sibling["broadcast_id"] == whole["id"]
+    assert (again.status_code, again.json["broadcast_id"]) == (202, None)
+
+
+def test_a_retried_merge_merges_again(client):
+    whole = client.post("/v1/broadcasts", json={"message": "hello all"}).json
+    for sibling in client.get("/v1/jobs").json["data"]:
+        change(sibling, **finished("completed"), answer="Hello.")
+    merge = client.post(f"/v1/broadcasts/{whole['id']}/merge").json
+    change(merge, **finished("failed"))
+
+    again = retry(client, merge)
+
+    assert (again.status_code, again.json["broadcast_id"]) == (202, whole["id"])
+    assert row(again.json).options == row(merge).options != {}
 
 
 def test_the_message_is_said_once_and_still_names_the_job_that_it_began(client, failed):
