@@ -154,10 +154,11 @@ def cancel(session: Session, job_id: str) -> bool:
 
 def cancel_all(session: Session, *which: ColumnElement[bool]) -> int:
     """End these jobs as cancelled, those that have not ended; how many. The caller holds them."""
-    chosen = select(Job.id).where(*which, Job.slot.is_not(None)).order_by(Job.id).with_for_update()
+    chosen = select(Job.id).where(*which, Job.slot.is_not(None)).order_by(Job.id)
+    locked = chosen.with_for_update(key_share=True)
     ended = session.execute(
         update(Job)
-        .where(Job.id.in_(chosen), Job.slot.is_not(None))
+        .where(Job.id.in_(locked), Job.slot.is_not(None))
         .values(**finished("cancelled"))
         .returning(*ENDED)
     ).all()

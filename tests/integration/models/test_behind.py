@@ -16,7 +16,7 @@ from models.deletion import delete_conversation
 from models.endings import cancel, complete, fail
 from models.fence import Fence, now
 from models.jobs import Job
-from models.ownership import adopt, extend_leases, hand_back
+from models.ownership import adopt, extend_leases, hand_back, save_partials
 from models.reconciliation import DEATHS_MAX, bury_dead, end_all_orphans, end_all_overdue
 from models.session import get_engine, unit_of_work
 from models.transitions import begin
@@ -260,6 +260,7 @@ def acts_on(jobs: list[str], fences: list[Fence]) -> list[Callable[[Any], object
     return [
         lambda session: extend_leases(session, tokens),
         lambda session: extend_leases(session, tokens[::-1]),
+        lambda session: save_partials(session, {t: {"partial": "The"} for t in tokens[::-1]}),
         lambda session: hand_back(session, tokens),
         lambda session: fail(session, fences[0], "internal", "It broke.", DONE),
         lambda session: cancel(session, jobs[1]),
