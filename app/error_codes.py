@@ -54,7 +54,31 @@ PROBLEMS: Final = (
         "See the header `Allow`.",
         405,
     ),
-    ErrorCode("job_completed", "The job can't be cancelled: it is completed.", "Read it.", 409),
+    ErrorCode(
+        "job_completed",
+        "The job can't be cancelled or retried: it, or another one of its message, is completed.",
+        "Read it.",
+        409,
+    ),
+    ErrorCode(
+        "job_in_progress",
+        "The job can't be retried: it, or another one of its message, has not ended.",
+        "Wait for it, or cancel it first.",
+        409,
+    ),
+    ErrorCode(
+        "conversation_gone",
+        "The job can't be retried: its conversation was deleted, and its message with it.",
+        "Submit the message again.",
+        409,
+    ),
+    ErrorCode(
+        "conversation_busy",
+        "The conversation takes no message while a job for the same mind has not ended: its "
+        "`on_busy` is `reject`.",
+        "Wait for the job, or cancel it first.",
+        409,
+    ),
     ErrorCode("job_failed", "The job can't be cancelled: it has failed.", "Read its `error`.", 409),
     ErrorCode(
         "job_expired",
@@ -197,6 +221,7 @@ UNSEEN: Final = (
 
 FIELDS: Final = {
     "missing": "It has to be there.",
+    "nothing_to_change": "None of the call's fields is there.",
     "unknown_field": "The call has no such field.",
     "invalid": "It can't be meant; the message says why.",
     "contradiction": "It says something else than a header.",

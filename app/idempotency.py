@@ -19,6 +19,7 @@ from flask import Response, current_app, g, request
 from app.db import db
 from app.problem import Problem, Refusal
 from models.idempotency import Kept, find_kept, keep, take_key
+from tasks.pipeline import follow_up
 
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT_HEADERS: Final = ("Location", "Retry-After")
@@ -52,6 +53,7 @@ def create_once(key: str | None, create: Callable[[], Created]) -> Response:
 
 def _commit(created: Created) -> Response:
     db.session.commit()
+    follow_up(db.session())
     created.then()
     return created.answer
 

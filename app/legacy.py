@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from models.conversations import get_or_create_session
 from models.ids import derived_id
 from models.jobs import Job, find_job_of_message
-from tasks.pipeline import Submission, accept, publish, title_of
+from tasks.pipeline import Submission, accept, title_of
 
 
 def accept_in_session(
@@ -24,10 +24,11 @@ def accept_in_session(
     return accept(session, Submission(user_id, message, conversation_id, message_id=message_id))
 
 
-def submit_once(
+def accept_once(
     session: Session, user_id: str, message: str, session_id: str, given_id: str
-) -> Job:
-    """The job of a message that has an id already; the same id again is the same job.
+) -> tuple[Job, bool]:
+    """The job of a message that has an id already, and whether it is new; the same id again is the
+    same job. The caller commits, then publishes a new one.
 
     Our id of the message is derived from the user and theirs, so the messages' primary key is what
     keeps a second one out, however many arrive at once.
@@ -35,15 +36,12 @@ def submit_once(
     message_id = derived_id("msg", user_id, given_id)
     known = find_job_of_message(session, user_id, message_id)
     if known is not None:
-        return known
+        return known, False
     try:
-        job = accept_in_session(session, user_id, message, session_id, message_id)
-        session.commit()
+        with session.begin_nested():
+            return accept_in_session(session, user_id, message, session_id, message_id), True
     except IntegrityError:
-        session.rollback()
         known = find_job_of_message(session, user_id, message_id)
         if known is None:
             raise
-        return known
-    publish(job, message)
-    return job
+        return known, False

@@ -17,7 +17,7 @@ from models.counters import counters
 from models.jobs import STAGES
 from tasks.resilience.states import BreakerState, breaker_states
 
-SLOTS: Final = ("queued", "running", "waiting")
+SLOTS: Final = ("queued", "running", "waiting", "behind")
 
 
 class Fleet(Collector):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from flask import Request
+from flask import Request, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.field_errors import dotted
@@ -72,6 +72,13 @@ class JsonRequest(Request):
         body, left = self.environ["wsgi.input"], READ_PAST_BYTES
         while left > 0 and (chunk := body.read(min(left, 64 * 1024))):
             left -= len(chunk)
+
+
+def refuse_fields() -> None:
+    """For a call that takes no body, or an empty object. Raises Refusal for anything else."""
+    for name in request.get_json():
+        message = "is no field of this call"
+        raise invalid(field=dotted((name,)), code="unknown_field", message=message)
 
 
 def parse(data: bytes) -> dict[str, Any]:

@@ -17,10 +17,11 @@ def refused_character(text: str) -> str | None:
     return None
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """The text, for pydantic, or its error where it is unfit."""
     if code := refused_character(text):
         raise PydanticCustomError(code, "has a " + code.replace("_", " "))
     return text
 
 
-CleanText = Annotated[str, AfterValidator(_clean)]
+CleanText = Annotated[str, AfterValidator(clean)]

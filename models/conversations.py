@@ -69,12 +69,10 @@ class Message(Base):
 
 
 def create_conversation(
-    session: Session, user_id: str, *, title: str | None = None, external_id: str | None = None
+    session: Session, user_id: str, *, title: str | None = None, on_busy: str = ON_BUSY[0]
 ) -> Conversation:
     """Add a conversation of a user."""
-    conversation = Conversation(
-        id=new_id("conv"), user_id=user_id, title=title, external_id=external_id
-    )
+    conversation = Conversation(id=new_id("conv"), user_id=user_id, title=title, on_busy=on_busy)
     session.add(conversation)
     session.flush()
     return conversation
@@ -89,12 +87,29 @@ def find_conversation(session: Session, user_id: str, conversation_id: str) -> C
     )
 
 
+def hold_conversation(session: Session, user_id: str, conversation_id: str) -> Conversation | None:
+    """The same, locked until the transaction ends: nobody else begins or ends a job in it."""
+    return session.scalar(
+        select(Conversation)
+        .where(Conversation.id == conversation_id, Conversation.user_id == user_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
 def list_conversations(
-    session: Session, user_id: str, *, limit: int, after: str | None = None
+    session: Session, user_id: str, *, limit: int, after: str | None = None, q: str | None = None
 ) -> list[Conversation]:
     """A user's conversations, newest first, from the one after `after` on: `limit` of them, and one
-    more where there are more. Raises InvalidRequest where `after` is not the user's."""
+    more where there are more. With `q`, those in whose title or messages it stands, in whatever
+    case. Raises InvalidRequest where `after` is not the user's."""
     query = select(Conversation).where(Conversation.user_id == user_id)
+    if q is not None:
+        said = select(Message.id).where(
+            Message.conversation_id == Conversation.id,
+            Message.content.icontains(q, autoescape=True),
+        )
+        query = query.where(or_(Conversation.title.icontains(q, autoescape=True), said.exists()))
     if after is not None:
         if find_conversation(session, user_id, after) is None:
             raise InvalidRequest("There is no such conversation.", "after")

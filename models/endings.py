@@ -1,17 +1,47 @@
-"""How a job ends: completed, failed, cancelled or overdue; once, and in its own transaction."""
+"""How a job ends: completed, failed, cancelled or overdue; once, and in its own transaction.
 
-from collections.abc import Mapping
-from typing import Any
+Every end holds the job's conversation first, and concludes: whoever is behind on the track is
+released in the same transaction.
+"""
 
-from sqlalchemy import ColumnElement, case, func, update
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, cast
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER
+from models.aftermath import aftermath
+from models.behind import hold, release
 from models.broadcasts import keep_answer
 from models.conversations import Conversation, Message
-from models.fence import Fence, beyond_run, hits, json_literal, no_owner, noting, now, rows_of
+from models.counters import count
+from models.fence import Fence, beyond_run, jobs, json_literal, no_owner, noting, now
 from models.ids import new_id
 from models.jobs import Job
+
+# What `conclude` has to know of a job that has ended.
+ENDED: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
+# The columns that hold what was said.
+UNSAID: Final[Mapping[str, Any]] = {
+    "prompt": None,
+    "answer": None,
+    "partial": None,
+    "options": {},
+}
 
 
 def fail(
@@ -27,18 +57,22 @@ def fail(
     `sequence` is the number of the job's last event, that of its end; without one, the next.
     """
     error = {"code": code, "message": message, "stage": fence.stage}
-    return hits(
-        session,
+    hold(session, Job.id == fence.job_id)
+    ended = session.execute(
         update(Job)
-        .where(fence.owned())
+        .where(fence.owned(), ~orphaned())
         .values(
             **finished("failed", sequence),
             error=json_literal(error).op("||")(
                 func.jsonb_build_object("attempts", Job.attempts + 1)
             ),
             stages=noting(fence.stage, line),
-        ),
-    )
+        )
+        .returning(*ENDED)
+    ).all()
+    if not ended:
+        end_orphans(session, Job.id == fence.job_id)
+    return conclude(session, ended) == 1
 
 
 def complete(
@@ -46,17 +80,14 @@ def complete(
 ) -> bool:
     """End the job as completed and store its answer, exactly once. False: fenced off.
 
-    A merged answer is kept as the one that every track goes on from. First the fenced UPDATE, then
-    the rest: a caller who gets False must roll back, though nothing was written. `sequence`: as
-    above.
+    First the conversation, then the fenced UPDATE, then the message; a merged answer is kept as the
+    one that every track goes on from. `sequence`: as above.
     """
-    job = session.execute(
-        update(Job)
-        .where(fence.owned(), Job.answer.is_not(None))
-        .values(**finished("completed", sequence), stages=noting(fence.stage, line))
-        .returning(Job.conversation_id, Job.mind, Job.answer, Job.broadcast_id)
-    ).one_or_none()
+    session.execute(_touch_statement(), {"job_id": fence.job_id, "token": fence.token})
+    values = {**fence.values(), "note": {fence.stage: dict(line)}, "at_sequence": sequence}
+    job = session.execute(_complete_statement(), values).one_or_none()
     if job is None:
+        end_orphans(session, Job.id == fence.job_id)
         return False
     if job.mind == MANAGER and job.broadcast_id is not None:
         keep_answer(session, job.broadcast_id, fence.job_id)
@@ -70,10 +101,46 @@ def complete(
             content=job.answer,
         )
     )
-    session.execute(
-        update(Conversation).where(Conversation.id == job.conversation_id).values(updated_at=now())
-    )
+    conclude(session, [job])
     return True
+
+
+@lru_cache(maxsize=1)
+def _touch_statement() -> Executable:
+    """Holds the conversation of a job that is owned, and says that something was said in it."""
+    conversations = cast(Table, Conversation.__table__)
+    return (
+        update(conversations)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.run_token == bindparam("token"),
+            conversations.c.id == jobs.c.conversation_id,
+        )
+        .values(updated_at=now())
+    )
+
+
+@lru_cache(maxsize=1)
+def _complete_statement() -> Executable:
+    """Built once: building it costs more CPU than running it."""
+    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), beyond_run() + 1)
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.epoch == bindparam("at_epoch"),
+            jobs.c.stage == bindparam("at_stage"),
+            jobs.c.run_token == bindparam("token"),
+            jobs.c.slot == "running",
+            jobs.c.answer.is_not(None),
+            ~orphaned(),
+        )
+        .values(
+            **finished("completed", sequence),
+            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
+        )
+        .returning(*ENDED, Job.mind, Job.answer, Job.broadcast_id)
+    )
 
 
 def cancel(session: Session, job_id: str) -> bool:
@@ -81,9 +148,48 @@ def cancel(session: Session, job_id: str) -> bool:
 
     A running stage loses its token with it, so that its checkpoint finds no row.
     """
-    return hits(
-        session,
-        update(Job).where(Job.id == job_id, Job.slot.is_not(None)).values(**finished("cancelled")),
+    hold(session, Job.id == job_id)
+    return cancel_all(session, Job.id == job_id) == 1
+
+
+def cancel_all(session: Session, *which: ColumnElement[bool]) -> int:
+    """End these jobs as cancelled, those that have not ended; how many. The caller holds them."""
+    chosen = select(Job.id).where(*which, Job.slot.is_not(None)).order_by(Job.id)
+    locked = chosen.with_for_update(key_share=True)
+    ended = session.execute(
+        update(Job)
+        .where(Job.id.in_(locked), Job.slot.is_not(None))
+        .values(**finished("cancelled"))
+        .returning(*ENDED)
+    ).all()
+    return conclude(session, ended)
+
+
+def orphaned() -> ColumnElement[bool]:
+    """True of a job whose conversation or message is gone, so that nobody can be answered."""
+    return or_(Job.conversation_id.is_(None), Job.message_id.is_(None))
+
+
+def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
+    """End those of the jobs that are orphaned, as cancelled and without what was said; how many.
+
+    The caller holds them.
+    """
+    ended = session.execute(
+        update(Job)
+        .where(*which, Job.slot.is_not(None), orphaned())
+        .values(**finished("cancelled"), **UNSAID)
+        .returning(*ENDED)
+    ).all()
+    return conclude(session, ended)
+
+
+def overdue() -> ColumnElement[bool]:
+    """True of a job whose deadline has passed, and that nothing keeps from ending."""
+    return and_(
+        Job.slot.in_(("queued", "waiting", "behind")),
+        Job.expires_at <= now(),
+        Job.stage != "persist",
     )
 
 
@@ -91,7 +197,7 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
     """End those of the jobs whose deadline has passed; how many there were.
 
     Never started, a job is `expired`, else `failed`. One with a running stage is left alone, and
-    one whose answer only has to be stored.
+    one whose answer only has to be stored. The caller holds them.
     """
     error = func.jsonb_build_object(
         "code", "deadline_exceeded",
@@ -99,19 +205,29 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
         "stage", Job.stage,
         "attempts", Job.attempts,
     )  # fmt: skip
-    return rows_of(
-        session,
+    status = case((Job.started_at.is_(None), "expired"), else_="failed")
+    ended = session.execute(
         update(Job)
-        .where(
-            *which,
-            Job.slot.in_(("queued", "waiting")),
-            Job.expires_at <= now(),
-            Job.stage != "persist",
-        )
-        .values(
-            **finished(case((Job.started_at.is_(None), "expired"), else_="failed")), error=error
-        ),
-    )
+        .where(*which, overdue())
+        .values(**finished(status), error=error)
+        .returning(*ENDED)
+    ).all()
+    return conclude(session, ended)
+
+
+def conclude(session: Session, ended: Sequence[Any]) -> int:
+    """Do what every end does beside its UPDATE, for the rows that it returned; how many.
+
+    Only now is it sure what was paid for twice: no late owner can take a finished job's answer up.
+    """
+    if not ended:
+        return 0
+    noted = aftermath(session)
+    noted.ended.extend(job.id for job in ended)
+    noted.cancelled.extend(job.id for job in ended if job.status == "cancelled")
+    count(session, "paid_duplicates", sum(job.paid_duplicates for job in ended))
+    release(session, {job.conversation_id for job in ended if job.conversation_id is not None})
+    return len(ended)
 
 
 def finished(

@@ -116,6 +116,30 @@ class NotFound(PermanentError):
     code = "not_found"
 
 
+class ConversationBusy(Conflict):
+    """A job of the track has not ended, and the conversation takes no other meanwhile."""
+
+    code = "conversation_busy"
+
+
+class ConversationGone(Conflict):
+    """The job's conversation or message was deleted."""
+
+    code = "conversation_gone"
+
+
+class JobCompleted(Conflict):
+    """The job is completed."""
+
+    code = "job_completed"
+
+
+class JobInProgress(Conflict):
+    """The job has not ended."""
+
+    code = "job_in_progress"
+
+
 class Unauthorized(PermanentError):
     """No key, or a wrong one."""
 

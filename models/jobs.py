@@ -129,8 +129,9 @@ def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
 
 
 def find_job_of_message(session: Session, user_id: str, message_id: str) -> Job | None:
-    """The user's job that a message began, or None."""
-    return session.scalar(select(Job).where(Job.message_id == message_id, Job.user_id == user_id))
+    """The user's job that a message began, of several the first; or None."""
+    mine = (Job.message_id == message_id, Job.user_id == user_id)
+    return session.scalar(select(Job).where(*mine).order_by(Job.id).limit(1))
 
 
 def jobs_of_messages(session: Session, message_ids: Iterable[str]) -> dict[str, str]:

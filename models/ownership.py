@@ -6,7 +6,17 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Executable, bindparam, column, func, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Executable,
+    any_,
+    bindparam,
+    column,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from models.fence import Fence, beyond_run, jobs, no_owner, now, paid_in_vain, rows_of
@@ -18,7 +28,7 @@ def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
     """Extend the leases of the runs that still own their stage; the tokens of those."""
     owned = session.scalars(
         update(Job)
-        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .where(_locked(Job.run_token.in_(tokens)), Job.slot == "running")
         .values(lease_until=now() + lease())
         .returning(Job.run_token)
     )
@@ -43,7 +53,11 @@ def _save_statement(names: tuple[str, ...]) -> Executable:
     made = func.unnest(*lists).table_valued(*types, name="made").render_derived()
     return (
         update(jobs)
-        .where(jobs.c.run_token == made.c.token, jobs.c.slot == "running")
+        .where(
+            _locked(Job.run_token == any_(lists[0])),
+            jobs.c.run_token == made.c.token,
+            jobs.c.slot == "running",
+        )
         .values({name: made.c[name] for name in names})
         .returning(jobs.c.run_token)
     )
@@ -89,7 +103,7 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
     return rows_of(
         session,
         update(Job)
-        .where(Job.run_token.in_(tokens), Job.slot == "running")
+        .where(_locked(Job.run_token.in_(tokens)), Job.slot == "running")
         .values(
             slot="queued",
             queue_lease_until=now(),
@@ -99,3 +113,10 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
             **no_owner(),
         ),
     )
+
+
+def _locked(runs: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True of the jobs of these runs, whose rows are locked in the order of their ids, as by all
+    who change several at once: so no two wait for each other."""
+    rows = select(Job.id).where(runs, Job.slot == "running").order_by(Job.id)
+    return Job.id.in_(rows.with_for_update(key_share=True))

@@ -5,15 +5,24 @@ database's clock in the transaction that changes the row. The caller commits, th
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from models.aftermath import Due
+from models.behind import hold_free
 from models.conversations import Message
-from models.endings import end_overdue, finished
+from models.endings import (
+    ENDED,
+    conclude,
+    end_orphans,
+    end_overdue,
+    finished,
+    orphaned,
+    overdue,
+)
 from models.fence import beyond_run, now, paid_in_vain
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
@@ -22,19 +31,19 @@ QUEUE_LEASE_MAX_S: Final = 3600
 DEATHS_MAX: Final = 5
 
 
-@dataclass(frozen=True)
-class Due:
-    """A stage of a job whose message has to be published again."""
-
-    job_id: str
-    epoch: int
-    stage: str
-    message: str
+def end_all_orphans(session: Session, limit: int) -> int:
+    """End the jobs whose conversation or message is gone, `limit` at most; how many there were."""
+    held = hold_free(session, limit, Job.slot.is_not(None), orphaned())
+    free = or_(Job.conversation_id.is_(None), Job.conversation_id.in_(held))
+    return end_orphans(session, _some(and_(orphaned(), free), limit))
 
 
 def end_all_overdue(session: Session, limit: int) -> int:
     """End the jobs whose deadline has passed, `limit` at most; how many there were."""
-    return end_overdue(session, _some(Job.expires_at <= now(), limit))
+    held = hold_free(session, limit, overdue())
+    if not held:
+        return 0
+    return end_overdue(session, _some(and_(overdue(), Job.conversation_id.in_(held)), limit))
 
 
 def bury_dead(session: Session, limit: int, settled: timedelta | None = None) -> int:
@@ -47,23 +56,7 @@ def bury_dead(session: Session, limit: int, settled: timedelta | None = None) ->
     up = now() - func.pg_postmaster_start_time() >= (lease() if settled is None else settled)
     ran_out = and_(Job.slot == "running", Job.lease_until <= now(), up)
     last = Job.deaths + 1 >= DEATHS_MAX
-    error = func.jsonb_build_object(
-        "code", "poison",
-        "message", f"The job's stage was given up for dead {DEATHS_MAX} times.",
-        "stage", Job.stage,
-        "attempts", Job.attempts,
-    )  # fmt: skip
-    poisoned = session.scalars(
-        update(Job)
-        .where(_some(and_(ran_out, last), limit), ran_out)
-        .values(
-            **finished("failed"),
-            deaths=Job.deaths + 1,
-            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
-            error=error,
-        )
-        .returning(Job.id)
-    ).all()
+    poisoned = _poison(session, limit, and_(ran_out, last, ~orphaned()))
     queued = session.scalars(
         update(Job)
         .where(_some(and_(ran_out, ~last), limit), ran_out)
@@ -80,7 +73,31 @@ def bury_dead(session: Session, limit: int, settled: timedelta | None = None) ->
         )
         .returning(Job.id)
     ).all()
-    return len(poisoned) + len(queued)
+    return poisoned + len(queued)
+
+
+def _poison(session: Session, limit: int, dead: ColumnElement[bool]) -> int:
+    held = hold_free(session, limit, dead)
+    if not held:
+        return 0
+    error = func.jsonb_build_object(
+        "code", "poison",
+        "message", f"The job's stage was given up for dead {DEATHS_MAX} times.",
+        "stage", Job.stage,
+        "attempts", Job.attempts,
+    )  # fmt: skip
+    ended = session.execute(
+        update(Job)
+        .where(_some(and_(dead, Job.conversation_id.in_(held)), limit), dead)
+        .values(
+            **finished("failed"),
+            deaths=Job.deaths + 1,
+            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            error=error,
+        )
+        .returning(*ENDED)
+    ).all()
+    return conclude(session, ended)
 
 
 def take_due(session: Session, limit: int) -> list[Due]:

@@ -33,8 +33,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from models.behind import hold
 from models.conversations import Message
-from models.endings import end_overdue
+from models.endings import end_orphans, end_overdue
 from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now
 from models.jobs import Job, after
 from models.leases import lease, queue_lease, queue_lease_s
@@ -62,10 +63,13 @@ def begin(session: Session, fence: Fence) -> Begun | None:
     """Own the stage, unless its message is stale, doubled or late: then None.
 
     A begin that is tried again with the same token is the same begin. A job whose deadline has
-    passed is not begun but ended here, unless its answer only has to be stored.
+    passed is not begun but ended here, unless its answer only has to be stored; and so is one whose
+    message is gone.
     """
     row = session.execute(_begin_statement(), fence.values()).one_or_none()
     if row is None:
+        hold(session, Job.id == fence.job_id)
+        end_orphans(session, Job.id == fence.job_id)
         end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
         return None
     return Begun(*row)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from config.minds import MANAGER, get_minds
 from models import endings
+from models.behind import hold
 from models.broadcasts import Broadcast, Gathered, find_broadcast, gather
 from models.conversations import Message
 from models.errors import (
@@ -21,7 +22,7 @@ from models.ids import new_id
 from models.jobs import Job
 from models.options import Options
 from tasks import pipeline
-from tasks.pipeline import Submission, add_job, add_message, known_mind, tell_cancelled
+from tasks.pipeline import Submission, add_job, add_message, follow_up, known_mind
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
     """Add a message and a job for each mind, by default for all, to the transaction that the caller
     commits. The metadata are the broadcast's own.
 
-    Raises InvalidRequest (unknown mind) and NotFound (conversation).
+    Raises InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
     """
     wanted = list(get_minds().minds) if minds is None else minds
     known = [known_mind(mind, f"minds.{index}") for index, mind in enumerate(wanted)]
@@ -45,7 +46,8 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
     session.add(broadcast)
     session.flush()
     each = replace(submission, metadata={})
-    jobs = [add_job(session, each, message, mind, broadcast.id) for mind in known]
+    alone = submission.conversation_id is None
+    jobs = [add_job(session, each, message, mind, broadcast.id, alone=alone) for mind in known]
     return Gathered(broadcast, jobs)
 
 
@@ -64,9 +66,9 @@ def cancel(session: Session, user_id: str, broadcast_id: str) -> Gathered:
     session.expire_all()  # whoever lost a race reads what the winner wrote
     whole = read(session, user_id, broadcast_id)
     session.commit()
+    follow_up(session)
     if cancelled:
         log.info("broadcast cancelled", broadcast_id=broadcast_id, job_ids=cancelled)
-        tell_cancelled(*cancelled)
     return whole
 
 
@@ -81,8 +83,10 @@ def accept_merge(
     """Add the job that makes one answer of the siblings' to the transaction that the caller
     commits; the job, and the message that it shares with them.
 
-    Raises NotFound, BroadcastInProgress, NothingToMerge and MergeInProgress.
+    The conversation is held before the broadcast is, as by who completes a merge. Raises NotFound,
+    BroadcastInProgress, NothingToMerge, MergeInProgress and ConversationBusy.
     """
+    hold(session, Job.broadcast_id == broadcast_id, Job.user_id == user_id)
     whole = read(session, user_id, broadcast_id, lock=True)
     _refuse_merge(whole)
     message = session.get_one(Message, whole.broadcast.message_id)

@@ -1,4 +1,5 @@
-"""Submit a job, dispatch its chain, cancel it. Stages are named by string: none is imported."""
+"""Submit a job, dispatch its chain, cancel it, retry it. Stages are named by string: none is
+imported."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,16 +11,19 @@ from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 from sqlalchemy.orm import Session
 
-from config.minds import get_minds
+from config.minds import MANAGER, get_minds
 from config.settings import get_settings
 from models import endings
-from models.conversations import Message, create_conversation, find_conversation
-from models.errors import InvalidRequest, NotFound
+from models.aftermath import take_aftermath
+from models.conversations import Message, create_conversation, hold_conversation
+from models.deletion import delete_conversation
+from models.errors import ConversationGone, InvalidRequest, NotFound
 from models.fence import now
 from models.ids import new_id
 from models.jobs import STAGES, Job, find_job
 from models.leases import queue_lease, queue_lease_s
 from models.options import Options
+from models.placement import place, refuse_retry
 from tasks.celery import app
 from tasks.stop import announce
 from tasks.teller import tell_end
@@ -54,10 +58,12 @@ def submit(session: Session, submission: Submission) -> Job:
     """Accept a job: commit it, then publish its chain, best effort.
 
     The commit is the promise. With the broker away the job is accepted all the same, and the
-    reconciler publishes it. Raises InvalidRequest (unknown mind) and NotFound (conversation).
+    reconciler publishes it. Raises InvalidRequest (unknown mind), NotFound (conversation) and
+    ConversationBusy.
     """
     job = accept(session, submission)
     session.commit()
+    follow_up(session)
     publish(job, submission.message)
     return job
 
@@ -65,11 +71,16 @@ def submit(session: Session, submission: Submission) -> Job:
 def accept(session: Session, submission: Submission) -> Job:
     """Add the user's message and the job to the transaction that the caller commits."""
     mind = known_mind(submission.mind)
-    return add_job(session, submission, add_message(session, submission), mind)
+    message = add_message(session, submission)
+    return add_job(session, submission, message, mind, alone=submission.conversation_id is None)
 
 
 def add_message(session: Session, submission: Submission) -> Message:
-    """Add the user's message to its conversation, which begins with it where there is none."""
+    """Add the user's message to its conversation, which begins with it where there is none.
+
+    The conversation is held from now on. The message comes before its jobs: a second one of the
+    same id must fail before it interrupts the first.
+    """
     message = Message(
         id=submission.message_id or new_id("msg"),
         conversation_id=_conversation(session, submission),
@@ -87,10 +98,18 @@ def add_job(
     message: Message,
     mind: str,
     broadcast_id: str | None = None,
+    *,
+    alone: bool = False,
 ) -> Job:
-    """Add the job of one mind for a message that is there already."""
-    job = Job(
-        id=new_id("job"),
+    """Add the job of one mind for a message that is there already. The caller holds its
+    conversation; `alone`: it is new, so that nobody can be on the track.
+
+    Raises ConversationBusy.
+    """
+    return _add(
+        session,
+        "queued" if alone else place(session, message.conversation_id, mind),
+        timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
         user_id=submission.user_id,
         conversation_id=message.conversation_id,
         message_id=message.id,
@@ -99,20 +118,60 @@ def add_job(
         mind=mind,
         meta=submission.metadata,
         options=submission.options.to_json(),
-        queue_lease_until=now() + queue_lease(),
-        queue_lease_s=queue_lease_s(),
-        expires_at=now() + timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
     )
-    session.add(job)
-    session.flush()
-    return job
+
+
+def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
+    """Add a new job for the message of one that ended without an answer, with as much time as that
+    one had; and the message's text. The caller commits, then publishes.
+
+    It is no sibling of a broadcast's jobs; but who merges their answers does so again. Raises
+    NotFound, and a Conflict that says why not.
+    """
+    job = _owned_job(session, user_id, job_id)
+    held = hold_conversation(session, user_id, job.conversation_id or "")
+    session.expire(job)  # it may have ended, or lost its message, until now
+    job = _owned_job(session, user_id, job_id)
+    refuse_retry(session, job)
+    message = session.get(Message, job.message_id or "")
+    if held is None or message is None:
+        raise ConversationGone("The job's conversation or message was deleted.")
+    again = _add(
+        session,
+        place(session, held.id, job.mind),
+        job.expires_at - job.created_at,
+        user_id=user_id,
+        conversation_id=held.id,
+        message_id=message.id,
+        broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
+        mind=job.mind,
+        meta=job.meta,
+        options=job.options,
+        previous_id=job.previous_id,
+    )
+    return again, message.content
 
 
 def publish(job: Job, message: str) -> bool:
     """Publish the chain of a job that was accepted just now; its transaction is committed. False:
-    the broker is away."""
-    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message))
+    the broker is away. One that is behind another is published when that one has ended."""
+    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message), slot=job.slot)
+    if job.slot != "queued":
+        return True
     return dispatch(job.id, job.epoch, job.stage, long=is_long(message))
+
+
+def follow_up(session: Session) -> None:
+    """Do what follows a commit, best effort: tell who waits and who works that jobs have ended, and
+    publish those that were behind them. With the broker away their queue leases run out."""
+    after = take_aftermath(session)
+    announce(*after.cancelled)
+    for job_id in after.ended:
+        tell_end(job_id)
+    for due in after.released:
+        log.info("job released", job_id=due.job_id)
+        if not dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message)):
+            return
 
 
 def cancel(session: Session, user_id: str, job_id: str) -> Job:
@@ -125,17 +184,19 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
     session.expire_all()  # whoever lost a race reads what the winner wrote
     job = _owned_job(session, user_id, job_id)
     session.commit()
+    follow_up(session)
     if cancelled:
         log.info("job cancelled", job_id=job_id, stage=job.stage)
-        tell_cancelled(job_id)
     return job
 
 
-def tell_cancelled(*job_ids: str) -> None:
-    """Tell the workers and whoever follows that these jobs were cancelled, best effort."""
-    announce(*job_ids)
-    for job_id in job_ids:
-        tell_end(job_id)
+def forget(session: Session, user_id: str, conversation_id: str) -> None:
+    """Delete a user's conversation, its unfinished jobs cancelled; commits. Raises NotFound."""
+    if not delete_conversation(session, user_id, conversation_id):
+        raise NotFound("There is no such conversation.")
+    session.commit()
+    follow_up(session)
+    log.info("conversation deleted", conversation_id=conversation_id)
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
@@ -197,8 +258,22 @@ def _conversation(session: Session, submission: Submission) -> str:
     if wanted is None:
         title = title_of(submission.message)
         return create_conversation(session, submission.user_id, title=title).id
-    conversation = find_conversation(session, submission.user_id, wanted)
+    conversation = hold_conversation(session, submission.user_id, wanted)
     if conversation is None:
         raise NotFound(f"There is no conversation {wanted!r}.")
     conversation.updated_at = now()
     return conversation.id
+
+
+def _add(session: Session, slot: str, time_left: timedelta, **columns: Any) -> Job:
+    job = Job(
+        id=new_id("job"),
+        slot=slot,
+        queue_lease_until=now() + queue_lease() if slot == "queued" else None,
+        queue_lease_s=queue_lease_s(),
+        expires_at=now() + time_left,
+        **columns,
+    )
+    session.add(job)
+    session.flush()
+    return job

@@ -14,16 +14,23 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from config.settings import get_settings
+from models.behind import release_forgotten
 from models.counters import count
 from models.errors import DatabaseUnavailable
 from models.leases import lease
 from models.marker import adopt_marker
-from models.reconciliation import bury_dead, end_all_overdue, take_due, unpublished
+from models.reconciliation import (
+    bury_dead,
+    end_all_orphans,
+    end_all_overdue,
+    take_due,
+    unpublished,
+)
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.heartbeat import stopping
 from tasks.marker import seen_marker
-from tasks.pipeline import dispatch, is_long
+from tasks.pipeline import dispatch, follow_up, is_long
 
 BATCH: Final = 200
 
@@ -63,14 +70,19 @@ class Reconciler(threading.Thread):
 
 
 def reconcile_ends(*, bury: bool) -> None:
-    """End overdue jobs and, with `bury`, give up the runs whose lease ran out."""
+    """End orphaned and overdue jobs and, with `bury`, give up the runs whose lease ran out."""
     with unit_of_work() as session:
-        overdue = end_all_overdue(session, BATCH)
-        dead = bury_dead(session, BATCH) if bury else 0
-        count(session, "reconciled", overdue, "overdue")
-        count(session, "reconciled", dead, "dead")
-    if overdue or dead:
-        log.warning("reconciled", overdue=overdue, dead=dead)
+        found = {
+            "orphaned": end_all_orphans(session, BATCH),
+            "overdue": end_all_overdue(session, BATCH),
+            "dead": bury_dead(session, BATCH) if bury else 0,
+            "forgotten": release_forgotten(session, BATCH),
+        }
+        for label, number in found.items():
+            count(session, "reconciled", number, label)
+    follow_up(session)
+    if any(found.values()):
+        log.warning("reconciled", **found)
 
 
 def notice_emptied_broker() -> None:

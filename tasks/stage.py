@@ -32,7 +32,6 @@ from tasks.pipeline import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.database import patiently
 from tasks.resilience.decision import Again, GiveUp, decide
-from tasks.teller import tell_end
 from tasks.telling import tell_begun, tell_checkpoint, tell_line
 from tasks.work import Outcome, Work, load
 
@@ -71,9 +70,7 @@ def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
     try:
         with beating(work):
             outcome = body(work)
-            if outcome.stored:
-                tell_end(job_id=fence.job_id)
-            else:
+            if not outcome.stored:
                 _checkpoint(task, work, outcome)
             crash.point(fence.stage, "after_checkpoint")
     except Superseded as error:
@@ -164,7 +161,6 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
     if not _write(work, end_job):
         _drop(task, "superseded while it failed")
         return
-    tell_end(work.fence.job_id)
     log.error("job failed", code=end.code, exc_info=error if end.code == "internal" else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 

@@ -1,4 +1,4 @@
-"""/v1/conversations: begin one, read it, list them and their messages."""
+"""/v1/conversations: begin one, read, change and delete it, list them and their messages."""
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,7 +11,9 @@ from app.idempotency import Created, create_once
 from app.openapi import USER_SECURITY, problems
 from app.schemas.conversations import (
     ConversationBody,
+    ConversationChange,
     ConversationPage,
+    ConversationQuery,
     MessagePage,
     NewConversation,
     conversation_body,
@@ -24,11 +26,13 @@ from models.conversations import (
     Conversation,
     create_conversation,
     find_conversation,
+    hold_conversation,
     list_conversations,
     list_messages,
 )
 from models.errors import NotFound
 from models.jobs import jobs_of_messages
+from tasks.pipeline import forget
 
 api = APIBlueprint(
     "conversations",
@@ -46,7 +50,7 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
     """Begin a conversation"""
 
     def create() -> Created:
-        conversation = create_conversation(db.session(), g.user_id, title=body.title)
+        conversation = create_conversation(db.session(), g.user_id, **body.model_dump())
         location = f"/v1/conversations/{conversation.id}"
         return Created(answer(conversation_body(conversation), 201, Location=location))
 
@@ -54,7 +58,7 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
 
 
 @api.get("", responses={200: ConversationPage})
-def read_conversations(query: PageQuery) -> Response:
+def read_conversations(query: ConversationQuery) -> Response:
     """List conversations, newest first"""
     found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
@@ -67,6 +71,25 @@ def read_conversation(path: ConversationPath) -> Response:
     return answer(conversation_body(_conversation(path)))
 
 
+@api.patch("/<id:conversation_id>", responses={200: ConversationBody, **problems(404, 413, 415)})
+def change_conversation(path: ConversationPath, body: ConversationChange) -> Response:
+    """Rename a conversation, or say what becomes of a message that comes while it is busy"""
+    conversation = _known(hold_conversation(db.session(), g.user_id, path.conversation_id))
+    for name, value in body.model_dump(exclude_unset=True).items():
+        setattr(conversation, name, value)
+    db.session.commit()
+    return answer(conversation_body(conversation))
+
+
+@api.delete("/<id:conversation_id>", responses={204: None, **problems(404)})
+def delete_conversation(path: ConversationPath) -> Response:
+    """Delete a conversation
+    With its messages. Its unfinished jobs are cancelled; all of them can still be read, without
+    what was said."""
+    forget(db.session(), g.user_id, path.conversation_id)
+    return Response(status=204)
+
+
 @api.get("/<id:conversation_id>/messages", responses={200: MessagePage, **problems(404)})
 def read_messages(path: ConversationPath, query: PageQuery) -> Response:
     """List a conversation's messages, oldest first"""
@@ -77,7 +100,10 @@ def read_messages(path: ConversationPath, query: PageQuery) -> Response:
 
 
 def _conversation(path: ConversationPath) -> Conversation:
-    conversation = find_conversation(db.session(), g.user_id, path.conversation_id)
+    return _known(find_conversation(db.session(), g.user_id, path.conversation_id))
+
+
+def _known(conversation: Conversation | None) -> Conversation:
     if conversation is None:
         raise NotFound("There is no such conversation.")
     return conversation

@@ -1,4 +1,4 @@
-"""/v1/jobs: submit a job, read it, cancel it, list them."""
+"""/v1/jobs: submit a job, read it, cancel it, retry it, list them."""
 
 from typing import Any, Final
 
@@ -14,15 +14,16 @@ from app.job_lines import HAS_ALL, STREAM, job_lines
 from app.openapi import USER_SECURITY, problems
 from app.preferences import APPLIED, wait_if_preferred
 from app.problem import Problem, Refusal
+from app.request_body import refuse_fields
 from app.resuming import has_all, resume_after
 from app.schemas.events import EventsHeaders, EventsQuery
-from app.schemas.headers import ReadHeaders, SubmitHeaders
+from app.schemas.headers import CreateHeaders, ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
 from app.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
-from tasks.pipeline import Submission, accept, cancel, publish
+from tasks.pipeline import Submission, accept, cancel, publish, retry
 
 ENDED: Final = {
     "completed": "job_completed",
@@ -97,12 +98,20 @@ def cancel_job(path: JobPath) -> Response:
     return job_answer(job)
 
 
-def _job(path: JobPath) -> Job:
-    job = find_job(db.session(), g.user_id, path.job_id)
-    db.session.commit()  # a stream, or a wait, holds no connection
-    if job is None:
-        raise NotFound("There is no such job.")
-    return job
+@api.post("/<id:job_id>/retry", responses={202: JobBody, **problems(404, 409, 413, 415)})
+def retry_job(path: JobPath, header: CreateHeaders) -> Response:
+    """Retry a job
+    A new job for the same message and mind, where one has failed, was cancelled or has expired.
+    It has the same metadata and as much time, and stands by itself though the job was one of a
+    broadcast. There is no body, or an empty object."""
+    refuse_fields()
+
+    def create() -> Created:
+        job, message = retry(db.session(), g.user_id, path.job_id)
+        answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
+        return Created(answer, then=lambda: publish(job, message))
+
+    return create_once(header.idempotency_key, create)
 
 
 @api.get("", responses={200: JobPage})
@@ -110,3 +119,11 @@ def read_jobs(query: JobQuery) -> Response:
     """List jobs, newest first"""
     jobs = list_jobs(db.session(), g.user_id, **query.model_dump())
     return answer(JobPage.of([job_body(job) for job in jobs], query.limit))
+
+
+def _job(path: JobPath) -> Job:
+    job = find_job(db.session(), g.user_id, path.job_id)
+    db.session.commit()  # a stream, or a wait, holds no connection
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job

@@ -1,5 +1,7 @@
 """The calls of the replaced system, kept so that its clients go on working."""
 
+from functools import partial
+
 from flask import Response, g, jsonify
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -8,7 +10,7 @@ from app.api.answers import answer
 from app.auth import let_in, require_service, require_user
 from app.db import db
 from app.idempotency import Created, create_once
-from app.legacy import accept_in_session, submit_once
+from app.legacy import accept_in_session, accept_once
 from app.openapi import SERVICE_SECURITY, USER_SECURITY, listed, problems
 from app.schemas.headers import CreateHeaders
 from app.schemas.legacy import (
@@ -49,7 +51,7 @@ service_api = APIBlueprint(
 service_api.before_request(require_service)
 
 
-@api.post("/chat", responses={202: ChatAccepted, **problems(409, 413, 415)})
+@api.post("/chat", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
 def chat(header: CreateHeaders, body: Chat) -> Response:
     """Send a message to a session"""
 
@@ -78,13 +80,18 @@ def session_messages(query: SessionQuery) -> Response:
     return jsonify([message.model_dump() for message in shown])
 
 
-@service_api.post("/process-ai-job", responses={202: ChatAccepted, **problems(413, 415)})
-def process_ai_job(body: ProcessJob) -> Response:
+@service_api.post("/process-ai-job", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
+def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     """Submit a message of a service's user
     The same `messageId` of the same user again answers with the job that it began."""
     g.user_id = let_in(body.userId)
-    job = submit_once(
-        db.session(), g.user_id, body.message, body.sessionId, given_id=body.messageId
-    )
-    accepted = ChatAccepted(jobId=job.id, messageId=body.messageId, sessionId=body.sessionId)
-    return answer(accepted, 202, Location=f"/v1/jobs/{job.id}")
+
+    def create() -> Created:
+        job, is_new = accept_once(
+            db.session(), g.user_id, body.message, body.sessionId, given_id=body.messageId
+        )
+        accepted = ChatAccepted(jobId=job.id, messageId=body.messageId, sessionId=body.sessionId)
+        then = partial(publish, job, body.message) if is_new else lambda: None
+        return Created(answer(accepted, 202, Location=f"/v1/jobs/{job.id}"), then)
+
+    return create_once(header.idempotency_key, create)

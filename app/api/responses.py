@@ -47,7 +47,7 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={200: ResponseBody, **failures(409, 413, 415)})
+@api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415)})
 def create_response(header: CreateHeaders, body: NewResponse) -> Response:
     """Create a response
     Answers when it has ended, or after `WAIT_MAX_S` seconds as it is then: go on reading it. In the

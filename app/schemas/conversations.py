@@ -1,12 +1,25 @@
 """Conversations and messages as they are sent and as they are answered."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from app.schemas.lists import Identified, Page
+from app.schemas.lists import Identified, Page, PageQuery
 from app.schemas.times import timestamp
+from app.text import clean
 from models.conversations import TITLE_MAX_CHARS, Conversation, Message
+
+QUERY_MAX_CHARS: Final = 200
+ON_BUSY: Final = (
+    "What becomes of a message for a mind that has not yet answered an earlier one here: `enqueue` "
+    "answers it after that one, `reject` refuses it with 409 `conversation_busy`, `interrupt` "
+    "cancels the earlier job."
+)
+
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX_CHARS)]
+OnBusy = Literal["enqueue", "reject", "interrupt"]
+SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), AfterValidator(clean)]
 
 
 class NewConversation(BaseModel):
@@ -16,8 +29,35 @@ class NewConversation(BaseModel):
         extra="forbid", strict=True, json_schema_extra={"example": {"title": "Capitals"}}
     )
 
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_MAX_CHARS)] | None = Field(
-        None, description="What it is called."
+    title: Title | None = Field(None, description="What it is called.")
+    on_busy: OnBusy = Field("enqueue", description=ON_BUSY)
+
+
+class ConversationChange(BaseModel):
+    """What shall be otherwise; one field at least."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"example": {"title": "Capitals"}, "minProperties": 1},
+    )
+
+    title: Title | None = Field(None, description="What it is called; null for nothing.")
+    on_busy: OnBusy = Field("enqueue", description=ON_BUSY)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "ConversationChange":
+        if not self.model_fields_set:
+            raise PydanticCustomError("nothing_to_change", "has no field of this call")
+        return self
+
+
+class ConversationQuery(PageQuery):
+    """Which conversations."""
+
+    q: SearchText | None = Field(
+        None,
+        description="Only those in whose title or messages this text stands, in whatever case.",
     )
 
 
@@ -27,6 +67,7 @@ class ConversationBody(Identified):
     id: str = Field(examples=["conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
     object: Literal["conversation"] = "conversation"
     title: str | None
+    on_busy: OnBusy = Field(description=ON_BUSY)
     created_at: str
     updated_at: str = Field(description="When something was last said in it.")
 
@@ -57,6 +98,7 @@ def conversation_body(conversation: Conversation) -> ConversationBody:
     return ConversationBody(
         id=conversation.id,
         title=conversation.title,
+        on_busy=conversation.on_busy,
         created_at=timestamp(conversation.created_at),
         updated_at=timestamp(conversation.updated_at),
     )

@@ -11,6 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
+from tasks.pipeline import follow_up
 from tasks.policies import DATABASE_PAUSE_S, PERSIST
 from tasks.resilience.breaker import guarded
 
@@ -23,7 +24,8 @@ def patiently(work: Callable[[Session], T], until: float, stop: threading.Event)
     """Do `work` in one transaction, and again while PostgreSQL is away.
 
     `until` is on `time.monotonic()`; `stop` ends the waiting as well. `work` must bear being done
-    twice: a commit may have gone through though its reply was lost.
+    twice: a commit may have gone through though its reply was lost. What has to follow the commit
+    follows.
     Raises DatabaseUnavailable or CircuitOpen when it is over.
     """
 
@@ -44,7 +46,9 @@ def patiently(work: Callable[[Session], T], until: float, stop: threading.Event)
 
 def _once(work: Callable[[Session], T]) -> T:
     with guarded("database", PERSIST.breaker), unit_of_work() as session:
-        return work(session)
+        done = work(session)
+    follow_up(session)
+    return done
 
 
 def _pause(stop: threading.Event, seconds: float) -> None:

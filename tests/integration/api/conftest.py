@@ -12,9 +12,13 @@ import httpx
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import text
 
 from app.auth import USER_HEADER
 from app.factory import create_app
+from models.session import unit_of_work
+from tasks.stop import CHANNEL
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30
@@ -105,6 +109,37 @@ def nobody() -> str:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def stops(backends: Mapping[str, str]) -> Iterator[Callable[[], list[str]]]:
+    """`stops()`: the ids of the jobs that were announced as stopped, until none comes any more."""
+    with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
+        channel = redis.pubsub(ignore_subscribe_messages=True)
+        channel.subscribe(CHANNEL)
+        channel.get_message(timeout=5)  # the subscription is confirmed
+
+        def read() -> list[str]:
+            redis.publish(CHANNEL, "end")
+            heard = []
+            while (message := channel.get_message(timeout=5)) is None or message["data"] != "end":
+                heard += [message["data"]] if message else []
+            return heard
+
+        yield read
+
+
+@pytest.fixture
+def blocked(until: Callable[..., None]) -> Callable[[], None]:
+    """`blocked()`: wait until somebody's statement waits for a row."""
+    waits = "wait_event_type = 'Lock' AND application_name = 'trimind'"
+
+    def somebody() -> bool:
+        with unit_of_work() as session:
+            found = session.execute(text(f"SELECT 1 FROM pg_stat_activity WHERE {waits}"))
+            return found.first() is not None
+
+    return lambda: until(somebody)
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:

@@ -4,13 +4,11 @@ import threading
 import time
 
 import pytest
-from redis import Redis
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from models.endings import finished
 from models.jobs import Job
 from models.session import unit_of_work
-from tasks.stop import CHANNEL
 
 HELLO = {"message": "hello"}
 UNKNOWN = "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
@@ -36,37 +34,6 @@ def end(job_id: str, status: str) -> None:
 @pytest.fixture
 def job(client) -> dict:
     return client.post("/v1/jobs", json=HELLO).json
-
-
-@pytest.fixture
-def stops(backends):
-    """`stops()`: the ids of the jobs that were announced as stopped, until none comes any more."""
-    with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
-        channel = redis.pubsub(ignore_subscribe_messages=True)
-        channel.subscribe(CHANNEL)
-        channel.get_message(timeout=5)  # the subscription is confirmed
-
-        def read() -> list[str]:
-            redis.publish(CHANNEL, "end")
-            heard = []
-            while (message := channel.get_message(timeout=5)) is None or message["data"] != "end":
-                heard += [message["data"]] if message else []
-            return heard
-
-        yield read
-
-
-@pytest.fixture
-def blocked(until):
-    """`blocked()`: wait until somebody's statement waits for a row."""
-    waits = "wait_event_type = 'Lock' AND application_name = 'trimind'"
-
-    def somebody() -> bool:
-        with unit_of_work() as session:
-            found = session.execute(text(f"SELECT 1 FROM pg_stat_activity WHERE {waits}"))
-            return found.first() is not None
-
-    return lambda: until(somebody)
 
 
 def cancel(client, job: dict):

@@ -15,10 +15,11 @@ def session_id() -> str:
 def service(app, backends):
     """Posts as a service does that names its user in the body."""
 
-    def post(**body: object):
+    def post(key: str | None = None, **body: object):
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {backends['SHARED_SECRET']}"
-        return client.post("/api/v1/jobs/process-ai-job", json=body)
+        headers = {"Idempotency-Key": key} if key else {}
+        return client.post("/api/v1/jobs/process-ai-job", json=body, headers=headers)
 
     return post
 
@@ -129,6 +130,32 @@ def test_a_message_that_a_service_sends_many_times_at_once_makes_one_job(service
     assert len({response.result().json["jobId"] for response in sent}) == 1
     assert len(client.get("/v1/jobs").json["data"]) == 1
     assert len(client.get("/v1/conversations").json["data"]) == 1
+
+
+@pytest.mark.parametrize("on_busy", ["reject", "interrupt"])
+def test_a_message_that_is_sent_twice_is_no_second_one_for_a_busy_conversation(
+    service, client, order, on_busy
+):
+    begun = client.post("/v1/conversations", json={"on_busy": on_busy}).json["id"]
+    order["sessionId"] = begun
+    with ThreadPoolExecutor(8) as threads:
+        sent = [threads.submit(service, **order) for _ in range(8)]
+
+    assert {response.result().status_code for response in sent} == {202}
+    assert len({response.result().json["jobId"] for response in sent}) == 1
+    [job] = client.get("/v1/jobs").json["data"]
+    assert job["status"] == "queued"
+
+
+def test_a_service_may_name_its_call_by_a_key_as_well(service, client, order):
+    first, second = service("k", **order), service("k", **order)
+    other = service("k", **{**order, "messageId": "m-2"})
+
+    assert first.status_code == second.status_code == 202
+    assert first.data == second.data
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert other.json["code"] == "idempotency_key_reused"
+    assert len(client.get("/v1/jobs").json["data"]) == 1
 
 
 def test_the_same_message_id_of_another_user_is_another_message(service, order):

@@ -4,6 +4,8 @@ Each step is one transaction on the real database, or a fault between two of the
 be true is checked after every step; time passes only where a step lets it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -13,13 +15,20 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from models.aftermath import take_aftermath
 from models.conversations import Message
 from models.endings import cancel, complete, fail
 from models.fence import Fence, now
 from models.jobs import Job, after
 from models.marker import adopt_marker
 from models.ownership import adopt, extend_leases, hand_back
-from models.reconciliation import bury_dead, end_all_overdue, take_due, unpublished
+from models.reconciliation import (
+    bury_dead,
+    end_all_orphans,
+    end_all_overdue,
+    take_due,
+    unpublished,
+)
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint, wait
 
@@ -57,6 +66,15 @@ class World:
         self.numbers: dict[str, int] = {}
         self.story: list[str] = []
 
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction; what it released is published, unless its process dies before."""
+        with unit_of_work() as session:
+            yield session
+        for due in take_aftermath(session).released:
+            if self.chance.random() < 0.8:
+                self.broker.append((due.job_id, due.epoch, due.stage))
+
     # --- what workers do
 
     def deliver(self) -> None:
@@ -67,11 +85,11 @@ class World:
         if self.chance.random() < 0.8:
             self.broker.remove(message)
         fence = Fence(*message, uuid4())
-        with unit_of_work() as session:
+        with self.transaction() as session:
             found = begin(session, fence)
         if found is not None:
             if self.chance.random() < 0.1:  # the commit's reply was lost
-                with unit_of_work() as session:
+                with self.transaction() as session:
                     assert begin(session, fence) is not None
             self.begun[fence.job_id] += 1
             self.runs.append(Run(fence, found.starts, self.begun[fence.job_id]))
@@ -110,7 +128,7 @@ class World:
 
     def beat(self) -> None:
         """A worker beats for all its runs; those that lost their stage stop, or are too late to."""
-        with unit_of_work() as session:
+        with self.transaction() as session:
             owned = extend_leases(session, [run.fence.token for run in self.runs])
         if self.chance.random() < 0.5:
             self.runs = [run for run in self.runs if run.fence.token in owned]
@@ -118,7 +136,7 @@ class World:
     def stop(self) -> None:
         """A worker is asked to end; its runs may have gone too far to stop."""
         some = [run for run in self.runs if self.chance.random() < 0.5]
-        with unit_of_work() as session:
+        with self.transaction() as session:
             hand_back(session, [run.fence.token for run in some])
 
     # --- what befalls them
@@ -127,7 +145,7 @@ class World:
         """The broker loses everything, and somebody notices."""
         self.broker.clear()
         if self.chance.random() < 0.8:
-            with unit_of_work() as session:
+            with self.transaction() as session:
                 adopt_marker(session, uuid4().hex)
 
     def lose(self) -> None:
@@ -157,33 +175,34 @@ class World:
     def cancel(self) -> None:
         """A client cancels; seldom."""
         if self.chance.random() < 0.05:
-            with unit_of_work() as session:
+            with self.transaction() as session:
                 cancel(session, self.chance.choice(self.jobs))
 
     # --- what the reconciler does
 
     def bury(self) -> None:
-        """It gives up the dead, and ends what is overdue."""
-        with unit_of_work() as session:
+        """It gives up the dead, and ends what is overdue or has lost its message."""
+        with self.transaction() as session:
+            end_all_orphans(session, MANY)
             end_all_overdue(session, MANY)
             bury_dead(session, MANY, settled=timedelta(0))
 
     def publish(self) -> None:
         """It publishes what is due; or dies before, or finds the broker away."""
-        with unit_of_work() as session:
+        with self.transaction() as session:
             due = take_due(session, MANY)
         fate = self.chance.random()
         if fate < 0.8:
             self.broker += [(one.job_id, one.epoch, one.stage) for one in due]
         elif fate < 0.9:
-            with unit_of_work() as session:
+            with self.transaction() as session:
                 unpublished(session, [one.job_id for one in due])
 
     # --- what must be true
 
     def check(self) -> None:
         """One answer at most, and just where a job is completed; what has ended never changes."""
-        with unit_of_work() as session:
+        with self.transaction() as session:
             rows = session.execute(
                 select(*Job.__table__.c).where(Job.id.in_(self.jobs), Job.slot.is_(None))
             ).all()
@@ -224,10 +243,10 @@ class World:
         raise AssertionError(f"{len(self.jobs) - len(self.ended)} jobs stuck after {self.story}")
 
     def _checkpoint(self, run: Run) -> int | None:
-        with unit_of_work() as session:
+        with self.transaction() as session:
             if checkpoint(session, run.fence, DONE, run.columns):
                 return run.fence.epoch
-        with unit_of_work() as session:
+        with self.transaction() as session:
             adopted = adopt(session, run.fence, run.starts)
             if adopted is None:
                 return None
@@ -236,11 +255,11 @@ class World:
         return adopted.epoch
 
     def _complete(self, run: Run) -> None:
-        with unit_of_work() as session:
+        with self.transaction() as session:
             done = complete(session, run.fence, DONE)
         if done:
             self._wrote(run)
-            with unit_of_work() as session:
+            with self.transaction() as session:
                 assert not complete(session, run.fence, DONE)
 
     def _wrote(self, run: Run) -> None:
@@ -252,7 +271,7 @@ class World:
             self.answers[job_id] = run.columns["answer"]
 
     def _try(self, run: Run, write: Any) -> None:
-        with unit_of_work() as session:
+        with self.transaction() as session:
             if write(session):
                 assert run.serial == self.begun[run.fence.job_id], self.story
 
@@ -264,7 +283,7 @@ class World:
         return run
 
     def _set(self, which: Any, **columns: Any) -> None:
-        with unit_of_work() as session:
+        with self.transaction() as session:
             _change(session, self.jobs, which, columns)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from .conftest import MakeJob
 from .protocol import World
+from .track_world import FATES, TrackWorld
 
 WORLDS = int(os.environ.get("TRIMIND_WORLDS", "60"))
 SEED = int(os.environ.get("TRIMIND_WORLD_SEED", "20260401"))
@@ -33,3 +34,20 @@ def test_whatever_fails_every_job_ends_once_with_one_answer_at_most(
         world.calm_down()
         ends |= {row.status for row in world.ended.values()}
     assert "completed" in ends or len(worlds) < 2
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_whatever_fails_the_jobs_of_a_track_are_done_one_by_one_in_their_order(
+    fate: str, make_job: MakeJob
+) -> None:
+    ends: set[str] = set()
+    worlds = range(FATES.index(fate), WORLDS, len(FATES))
+    for number in worlds:
+        world = TrackWorld(Random(SEED + number), make_job)
+        sys.stdout.write(f"repeat with TRIMIND_WORLD_SEED={SEED + number} TRIMIND_WORLDS=1\n")
+        for _ in range(STEPS):
+            world.step()
+        world.meet(fate)
+        world.calm_down()
+        ends |= {row.status for row in world.ended.values()}
+    assert "completed" in ends or len(worlds) < 10

@@ -1,6 +1,6 @@
 """A mind's track: its own turns and the messages that went to it; and chains of jobs."""
 
-from models.endings import complete, fail
+from models.endings import cancel, complete, fail
 from models.options import Options
 from models.session import unit_of_work
 from models.tracks import Spoken, Turn, chain, spoken, track
@@ -36,6 +36,8 @@ def test_earlier_turns_come_oldest_first(make_job: MakeJob) -> None:
     conversation = read(answered(make_job, "First?")).conversation_id
     answered(make_job, "Second?", conversation_id=conversation)
     third = make_job("Third?", conversation_id=conversation)
+    with unit_of_work() as session:
+        assert cancel(session, third)
     answered(make_job, "Fourth?", conversation_id=conversation)
     assert turns(third) == [Turn("First?", "An answer."), Turn("Second?", "An answer.")]
 

@@ -3,12 +3,13 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import pytest
 import redis
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from models.conversations import Message
+from models.conversations import Conversation, Message
 from models.jobs import STAGES
 from models.session import unit_of_work
 from tasks.pipeline import chain_of
@@ -63,6 +64,32 @@ def test_a_second_message_is_answered_in_the_light_of_the_first(
     until(lambda: finished(second))
     turn = read(first).output_tokens
     assert read(second).input_tokens > read(first).input_tokens + turn
+
+
+def test_three_messages_of_one_conversation_are_answered_in_their_order(
+    submit: Submit, until: Until
+) -> None:
+    first = submit("Tell me about rivers.")
+    where = read(first).conversation_id
+    jobs = [first, *(submit(f"And {what}?", conversation_id=where) for what in ("lakes", "seas"))]
+    until(lambda: all(finished(job_id) for job_id in jobs), 120)
+    ends = [read(job_id) for job_id in jobs]
+    assert {job.status for job in ends} == {"completed"}
+    for earlier, later in pairwise(ends):
+        assert earlier.completed_at <= later.started_at
+        assert earlier.input_tokens < later.input_tokens  # it is asked in the light of the earlier
+    with unit_of_work() as session:
+        said = select(Message.job_id).where(Message.job_id.in_(jobs)).order_by(Message.position)
+        assert session.scalars(said).all() == jobs
+
+
+def test_a_job_whose_conversation_vanishes_ends_as_cancelled(accept: Submit, until: Until) -> None:
+    job_id = accept("Tell me about rivers.")
+    with unit_of_work() as session:
+        session.execute(delete(Conversation).where(Conversation.id == read(job_id).conversation_id))
+    chain_of(job_id, 1, "intent", long=False).apply_async()
+    until(lambda: finished(job_id))
+    assert (read(job_id).status, read(job_id).error) == ("cancelled", None)
 
 
 def test_a_long_message_is_compressed_by_the_cpu_worker(submit: Submit, until: Until) -> None:

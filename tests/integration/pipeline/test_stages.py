@@ -3,9 +3,11 @@
 import pytest
 from celery.result import EagerResult
 
+from models.endings import cancel
 from models.errors import JobFailed
 from models.jobs import STAGES
 from models.options import Options
+from models.session import unit_of_work
 from tasks import compress, generate, intent, persist
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
@@ -166,14 +168,14 @@ def test_a_job_that_goes_on_from_another_is_told_its_chain_and_not_its_track(
     beside = accept("Tell me about rivers.", conversation_id=conversation)
     for stage in STAGES:
         run(stage, beside)
-    again = {
-        name: accept("Hello!", conversation_id=conversation, previous_id=previous)
-        for name, previous in {"track": None, "chain": first}.items()
-    }
-    for job_id in again.values():
+    told = {}
+    for name, previous in {"track": None, "chain": first}.items():
+        job_id = accept("Hello!", conversation_id=conversation, previous_id=previous)
         for stage in ("intent", "compress", "generate"):
             run(stage, job_id)
-    told = {name: read(job_id).input_tokens for name, job_id in again.items()}
+        told[name] = read(job_id).input_tokens
+        with unit_of_work() as session:
+            assert cancel(session, job_id)
     assert read(first).input_tokens + read(first).output_tokens < told["chain"] < told["track"]
 
 

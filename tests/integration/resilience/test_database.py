@@ -5,14 +5,20 @@ import time
 from collections.abc import Mapping
 
 import pytest
+from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from models.endings import cancel
 from models.errors import Superseded
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from tasks.pipeline import Submission, accept
 from tasks.policies import PERSIST
 from tasks.resilience.breaker import reset_all
 from tasks.resilience.database import patiently
+from tasks.stop import CHANNEL
 
 
 def do(work: object) -> object:
@@ -42,3 +48,19 @@ def test_an_error_of_the_application_does_not_open_it(
         with pytest.raises(error):
             do(work)
     assert do(lambda session: session.scalar(text("SELECT 1"))) == 1
+
+
+def test_what_follows_the_commit_is_done_once_it_is_through(
+    backends: Mapping[str, str], external_id: str
+) -> None:
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        job_id = accept(session, Submission(user, "Hello there")).id
+    with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
+        stops = redis.pubsub(ignore_subscribe_messages=True)
+        stops.subscribe(CHANNEL)
+        stops.get_message(timeout=5)  # the subscription is confirmed
+        assert do(lambda session: cancel(session, job_id))
+        told = stops.get_message(timeout=5)
+    assert told is not None
+    assert told["data"] == job_id

@@ -38,7 +38,7 @@ def test_every_place_has_a_number_though_nobody_is_there():
     assert found["trimind_jobs", "queued", "generate"] == 4
     assert found["trimind_jobs", "running", "intent"] == 1
     assert found["trimind_jobs", "waiting", "persist"] == 0
-    assert sum(name[0] == "trimind_jobs" for name in found) == 12
+    assert sum(name[0] == "trimind_jobs" for name in found) == 16
     assert found["trimind_oldest_queued_age_seconds",] == 12.5
 
 

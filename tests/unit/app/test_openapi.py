@@ -53,7 +53,7 @@ CALLS = {
     },
     ("get", "/v1/conversations"): {"200", "400", "401", "422", "500", "503"},
     ("post", "/v1/conversations"): {"201", "400", "401", "409", "413", "415", "422", "500", "503"},
-    ("post", "/v1/responses"): {"200", "400", "401", "409", "413", "415", "500", "503"},
+    ("post", "/v1/responses"): {"200", "400", "401", "404", "409", "413", "415", "500", "503"},
     ("get", "/v1/responses/{response_id}"): {"200", "400", "401", "404", "500", "503"},
     ("post", "/v1/responses/{response_id}/cancel"): {"200", "400", "401", "404", "500", "503"},
     ("get", "/healthz"): {"200", "500"},
@@ -63,7 +63,14 @@ CALLS = {
 
 
 SUBMITTING = ("/v1/jobs", "/v1/broadcasts", "/v1/broadcasts/{broadcast_id}/merge")
-CREATING = (*SUBMITTING, "/v1/conversations", "/v1/responses", "/api/chat")
+CREATING = (
+    *SUBMITTING,
+    "/v1/jobs/{job_id}/retry",
+    "/v1/conversations",
+    "/v1/responses",
+    "/api/chat",
+    "/api/v1/jobs/process-ai-job",
+)
 
 
 @pytest.fixture

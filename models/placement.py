@@ -1,0 +1,49 @@
+"""Whether a new job may be, and where it begins: at once, or behind another of its track."""
+
+from functools import lru_cache
+
+from sqlalchemy import Executable, and_, bindparam, or_, select
+from sqlalchemy.orm import Session
+
+from models.behind import on_track
+from models.conversations import Conversation
+from models.endings import cancel_all
+from models.errors import ConversationBusy, JobCompleted, JobInProgress
+from models.jobs import UNFINISHED, Job
+
+
+def place(session: Session, conversation_id: str, mind: str) -> str:
+    """The slot of a new job on a mind's track, as the conversation's `on_busy` wants it.
+
+    The caller holds the conversation. With `interrupt` the jobs of the track end here as cancelled.
+    Raises ConversationBusy with `reject`.
+    """
+    track = {"conversation_id": conversation_id, "mind": mind}
+    if session.execute(_busy_statement(), track).first() is None:
+        return "queued"
+    wanted = select(Conversation.on_busy).where(Conversation.id == conversation_id)
+    on_busy = session.scalars(wanted).one()
+    if on_busy == "reject":
+        raise ConversationBusy("The conversation has a job for this mind that has not ended.")
+    if on_busy == "interrupt":
+        cancel_all(session, on_track(conversation_id, mind))
+        return "queued"
+    return "behind"
+
+
+@lru_cache(maxsize=1)
+def _busy_statement() -> Executable:
+    """Built once: it stands before every further message of a conversation."""
+    track = on_track(bindparam("conversation_id"), bindparam("mind"))
+    return select(Job.id).where(track).limit(1)
+
+
+def refuse_retry(session: Session, job: Job) -> None:
+    """Raises a Conflict where a job must not be done again: it, or another one of its message and
+    mind, is completed or has not ended. The caller holds the conversation."""
+    same = or_(Job.id == job.id, and_(Job.message_id == job.message_id, Job.mind == job.mind))
+    statuses = set(session.scalars(select(Job.status).where(same)))
+    if "completed" in statuses:
+        raise JobCompleted("The message has its answer.")
+    if not statuses.isdisjoint(UNFINISHED):
+        raise JobInProgress("A job for this message has not ended.")
