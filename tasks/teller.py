@@ -107,8 +107,8 @@ def _send(client: redis.Redis, told: list[Told]) -> None:
     for job_id, message in told:
         if message.kind == "text":
             _keep(pipeline, job_id, message)
-        elif message.kind == "usage":
-            pipeline.delete(tail_of(job_id))  # the row has the whole text now
+        elif message.kind in ("usage", "ended"):
+            pipeline.delete(tail_of(job_id))  # the row has all that is kept of the text
         pipeline.publish(channel_of(job_id), message.encode())
     for result in pipeline.execute(raise_on_error=False):
         if isinstance(result, redis.ResponseError):

@@ -231,7 +231,9 @@ def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tm
     head = [f"GET /v1/jobs/{job_id}/events HTTP/1.1", "Host: web"]
     head += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
     slow.sendall("\r\n".join([*head, "", ""]).encode())
-    until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 503)
+    slow.settimeout(20)
+    assert slow.recv(12) == b"HTTP/1.1 200"  # so it has the only place, and reads no more
+    assert client.get(f"/v1/jobs/{job_id}/events").status_code == 503
 
     finish_text(job_id)
     until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 200, 40)
