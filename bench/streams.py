@@ -118,7 +118,6 @@ def _p99(ms: list[float]) -> float:
 
 
 def _print(what: str, ms: list[float]) -> None:
-    print([round(x) for x in sorted(ms)[-25:]])
     print(f"{what}: {len(ms)} streams")
     print(f"  first piece, median        {median(ms):6.1f} ms")
     print(f"  first piece, p99           {_p99(ms):6.1f} ms")
