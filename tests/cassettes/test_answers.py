@@ -5,7 +5,6 @@ import json
 import pytest
 from vcr.cassette import Cassette
 
-from models.tracks import Turn
 from tasks.llm.context import fit
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
@@ -60,14 +59,18 @@ def test_the_parameters_of_the_settings_are_sent(
 def test_history_goes_along_oldest_first(
     protocol: str, target: Target, work: Work, vcr: Cassette
 ) -> None:
-    turns = [Turn("My name is Ada.", "Hello Ada."), Turn("I like maps.", "So do I.")]
-    messages = fit("Be brief.", turns, "What is my name?", input_tokens=2000, history_tokens=1000)
+    past = [
+        (("user", "My name is Ada."), ("assistant", "Hello Ada.")),
+        (("user", "I like maps."), ("assistant", "So do I.")),
+    ]
+    messages = fit("Be brief.", past, "What is my name?", input_tokens=2000, history_tokens=1000)
 
     made = stream(target, messages, work, limit_s=60, temperature=0, max_tokens=30)
 
     assert made.text.strip()
     sent = json.dumps(body(vcr))
-    places = [sent.index(turn.question) for turn in turns] + [sent.index("What is my name?")]
+    asked = [question for (_, question), _ in past]
+    places = [sent.index(text) for text in (*asked, "What is my name?")]
     assert places == sorted(places)
     assert "Be brief." in sent
 
