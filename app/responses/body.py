@@ -38,7 +38,7 @@ class TextPart(BaseModel):
 class MessageItem(BaseModel):
     """The answer."""
 
-    id: str = Field(examples=["msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     type: Literal["message"] = "message"
     role: Literal["assistant"] = "assistant"
     status: ItemStatus
@@ -117,9 +117,11 @@ class ResponseBody(Identified):
         }
     )
 
-    id: str = Field(examples=["resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     object: Literal["response"] = "response"
-    created_at: int = Field(description="Seconds since 1970.", examples=[1769851800])
+    created_at: int = Field(
+        description="Seconds since 1970.", json_schema_extra={"example": 1769851800}
+    )
     completed_at: int | None
     status: Status = Field(description="A job that has `expired` is `failed` here.")
     background: bool = Field(description="True of a job that came by another call.")

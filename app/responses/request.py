@@ -39,7 +39,7 @@ class NewResponse(OnlyDefaults):
         description="A mind; or a model of the routes such as `openai/gpt-5.4-mini`, or its name "
         "alone, which is then asked instead of the mind's route; or `auto`: the default mind, "
         "routed by intent, as where it is left out. After a previous response: its mind.",
-        examples=["auto"],
+        json_schema_extra={"example": "auto"},
     )
     instructions: str | None = Field(
         None, description="What the mind is told beside its own prompt, for this response alone."

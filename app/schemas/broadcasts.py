@@ -92,7 +92,7 @@ class BroadcastBody(Identified):
 
     model_config = ConfigDict(openapi_extra=ASK_AGAIN)  # type: ignore[typeddict-unknown-key]
 
-    id: str = Field(examples=["bcast_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "bcast_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     object: Literal["broadcast"] = "broadcast"
     status: BroadcastStatus = Field(
         description="`queued` until a mind begins, `in_progress` until all have ended; then "
@@ -101,7 +101,7 @@ class BroadcastBody(Identified):
     )
     message_id: str = Field(description="The user's message, which all of its jobs share.")
     conversation_id: str
-    created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
+    created_at: str = Field(json_schema_extra={"example": "2026-01-31T09:30:00.125Z"})
     jobs: list[JobBody] = Field(description="One for each mind, in the order of `minds`.")
     merge: JobBody | None = Field(description="The newest merge of their answers.")
     kept_job_id: str | None = Field(

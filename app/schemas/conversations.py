@@ -64,7 +64,7 @@ class ConversationQuery(PageQuery):
 class ConversationBody(Identified):
     """One user's thread."""
 
-    id: str = Field(examples=["conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     object: Literal["conversation"] = "conversation"
     title: str | None
     on_busy: OnBusy = Field(description=ON_BUSY)
@@ -79,7 +79,7 @@ class ConversationPage(Page[ConversationBody]):
 class MessageBody(Identified):
     """What the user or a mind said."""
 
-    id: str = Field(examples=["msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     object: Literal["message"] = "message"
     conversation_id: str
     job_id: str | None = Field(description="The job that the message began, or that answered it.")

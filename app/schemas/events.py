@@ -30,6 +30,7 @@ class EventsHeaders(BaseModel):
     last_event_id: Annotated[int | None, BeforeValidator(_number)] = Field(
         None,
         alias=LAST_EVENT_ID,
+        json_schema_extra={"minimum": 0, "maximum": LARGEST_NUMBER - 1, "example": 12},
         description="The `id` of the last event that arrived; wins over `starting_after`.",
     )
 
@@ -69,6 +70,7 @@ class BroadcastEventsHeaders(BaseModel):
     last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = Field(
         None,
         alias=LAST_EVENT_ID,
+        json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
         description="The `id` of the last event that arrived; wins over `starting_after`.",
     )
 
@@ -81,5 +83,5 @@ class BroadcastEventsQuery(BaseModel):
     starting_after: Annotated[str, AfterValidator(_place_query)] | None = Field(
         None,
         description="The `id` after which events are wanted; without it, all are.",
-        json_schema_extra={"example": "12-40-7"},
+        json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
     )

@@ -13,6 +13,8 @@ from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
 
 METADATA_ENTRIES: Final = 16
+METADATA_NAME_CHARS: Final = 64
+METADATA_VALUE_CHARS: Final = 512
 UNTIMED: Final = ("pending", "running")
 # JSONB forgets the order of an object's names; a person reads them in this one.
 LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
@@ -21,14 +23,14 @@ LINE_OWN: Final = frozenset({"name", "status", "ms", "began", "ended", "text"})
 
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
 StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
-MetadataName = Annotated[str, Field(max_length=64)]
-MetadataValue = Annotated[str, Field(max_length=512)]
+MetadataName = Annotated[str, Field(max_length=METADATA_NAME_CHARS)]
+MetadataValue = Annotated[str, Field(max_length=METADATA_VALUE_CHARS)]
 Metadata = Annotated[
     dict[MetadataName, MetadataValue],
     Field(
         max_length=METADATA_ENTRIES,
         description=f"Yours to keep with it: at most {METADATA_ENTRIES} strings by name, names up "
-        "to 64 characters, values up to 512.",
+        f"to {METADATA_NAME_CHARS} characters, values up to {METADATA_VALUE_CHARS}.",
     ),
 ]
 MindName = Annotated[str, Field(max_length=64)]
@@ -55,7 +57,9 @@ class NewJob(BaseModel):
         None, description="The conversation it belongs to; without one, a new one begins."
     )
     mind: MindName | None = Field(
-        None, description="Who shall answer; without one, the default mind.", examples=["sage"]
+        None,
+        description="Who shall answer; without one, the default mind.",
+        json_schema_extra={"example": "sage"},
     )
     metadata: Metadata = {}
     deadline_s: Deadline = None
@@ -113,7 +117,9 @@ class UsageBody(BaseModel):
     input_tokens: int
     output_tokens: int
     tokens_saved: int
-    cost_usd: str = Field(description="US dollars with 6 decimals.", examples=["0.000123"])
+    cost_usd: str = Field(
+        description="US dollars with 6 decimals.", json_schema_extra={"example": "0.000123"}
+    )
     paid_duplicates: int
 
 
@@ -133,13 +139,13 @@ class JobBody(Identified):
 
     model_config = ConfigDict(openapi_extra=ASK_AGAIN)  # type: ignore[typeddict-unknown-key]
 
-    id: str = Field(examples=["job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str = Field(json_schema_extra={"example": "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"})
     object: Literal["job"] = "job"
     status: JobStatus
     mind: str
     conversation_id: str | None = Field(description="Null once the conversation was deleted.")
     broadcast_id: str | None
-    created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
+    created_at: str = Field(json_schema_extra={"example": "2026-01-31T09:30:00.125Z"})
     started_at: str | None
     completed_at: str | None
     expires_at: str

@@ -21,7 +21,12 @@ ExternalUserId = Annotated[str, StringConstraints(pattern=EXTERNAL_ID)]
 class Chat(BaseModel):
     """A message, in the replaced system's words."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "example": {"message": "What is the capital of France?", "sessionId": "s-7"}
+        },
+    )
 
     message: MessageText
     sessionId: SessionId | None = Field(
@@ -40,7 +45,17 @@ class ChatAccepted(BaseModel):
 class ProcessJob(BaseModel):
     """A message that a service sends for one of its users."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "example": {
+                "messageId": "m-42",
+                "sessionId": "s-7",
+                "userId": "user_2abc",
+                "message": "What is the capital of France?",
+            }
+        },
+    )
 
     messageId: GivenId = Field(description="The same id of the same user again: the same job.")
     sessionId: GivenId
