@@ -78,8 +78,9 @@ def failures(*statuses: int) -> dict[str | int, Any]:
 
 def listed(item: type[BaseModel]) -> dict[str, Any]:
     """The declaration of an answer that is a bare list."""
-    schema = {"type": "array", "items": item.model_json_schema()}
-    return {"content": {"application/json": {"schema": schema}}}
+    shape = item.model_json_schema()
+    schema = {"type": "array", "items": shape}
+    return {"content": {"application/json": {"schema": schema, "example": [shape["example"]]}}}
 
 
 def register_docs(app: OpenAPI) -> None:

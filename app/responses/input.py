@@ -40,7 +40,11 @@ class InputMessage(BaseModel):
     content: Annotated[
         list[Part],
         BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
-        Field(min_length=1, max_length=MAX_PARTS),
+        Field(
+            min_length=1,
+            max_length=MAX_PARTS,
+            description="A text, or pieces of one, which are read a line each.",
+        ),
     ]
     id: Annotated[str, Field(strict=True, max_length=64)] | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None

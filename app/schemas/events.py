@@ -27,11 +27,14 @@ class EventsHeaders(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    last_event_id: Annotated[int | None, BeforeValidator(_number)] = Field(
+    last_event_id: Annotated[
+        int | None, BeforeValidator(_number, json_schema_input_type=str | None)
+    ] = Field(
         None,
         alias=LAST_EVENT_ID,
-        json_schema_extra={"minimum": 0, "maximum": LARGEST_NUMBER - 1, "example": 12},
-        description="The `id` of the last event that arrived; wins over `starting_after`.",
+        json_schema_extra={"pattern": f"^({NUMBER.pattern})?$", "example": "12"},
+        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
+        "one is none.",
     )
 
 
@@ -70,8 +73,9 @@ class BroadcastEventsHeaders(BaseModel):
     last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = Field(
         None,
         alias=LAST_EVENT_ID,
-        json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
-        description="The `id` of the last event that arrived; wins over `starting_after`.",
+        json_schema_extra={"pattern": f"^({PLACE.pattern})?$", "example": "12-40-7"},
+        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
+        "one is none.",
     )
 
 

@@ -4,35 +4,37 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.responses.ids import ULID
+from app.responses import ids
+from app.schemas.examples import ULID
 
-EXAMPLE = "01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 
-
-def _id_of(prefix: str) -> Any:
-    shape: dict[str, Any] = {"pattern": f"^{prefix}_{ULID}$", "example": f"{prefix}_{EXAMPLE}"}
-    return Field(json_schema_extra=shape)
+def _id_of(prefix: str, description: str) -> Any:
+    shape: dict[str, Any] = {
+        "pattern": f"^{prefix}_{ids.ULID}$",
+        "example": f"{prefix}_{ULID}",
+    }
+    return Field(description=description, json_schema_extra=shape)
 
 
 class JobPath(BaseModel):
     """Which job."""
 
-    job_id: str = _id_of("job")
+    job_id: str = _id_of("job", "One of your jobs.")
 
 
 class BroadcastPath(BaseModel):
     """Which broadcast."""
 
-    broadcast_id: str = _id_of("bcast")
+    broadcast_id: str = _id_of("bcast", "One of your broadcasts.")
 
 
 class ConversationPath(BaseModel):
     """Which conversation."""
 
-    conversation_id: str = _id_of("conv")
+    conversation_id: str = _id_of("conv", "One of your conversations.")
 
 
 class ResponsePath(BaseModel):
     """Which response."""
 
-    response_id: str = _id_of("resp")
+    response_id: str = _id_of("resp", "One of your responses.")

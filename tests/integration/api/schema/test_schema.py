@@ -24,6 +24,7 @@ SEED = int(os.environ.get("SCHEMA_SEED", "4"))
 CONFIG = {
     "seed": SEED,
     "generation": {"with-security-parameters": False, "allow-x00": False},
+    "output": {"sanitization": {"enabled": False}},
 }
 SETTINGS = settings(
     max_examples=EXAMPLES,
