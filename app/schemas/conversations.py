@@ -2,13 +2,13 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.examples import CONVERSATION, MESSAGE, page_of
 from app.schemas.lists import Identified, Page, PageQuery
 from app.schemas.times import timestamp
-from app.text import clean
+from app.text import CLEAN
 from models.conversations import TITLE_MAX_CHARS, Conversation, Message
 
 QUERY_MAX_CHARS: Final = 200
@@ -20,7 +20,7 @@ ON_BUSY: Final = (
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX_CHARS)]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
-SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), AfterValidator(clean)]
+SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), CLEAN]
 
 
 class NewConversation(BaseModel):

@@ -9,13 +9,13 @@ from app.auth import EXTERNAL_ID
 from app.schemas.examples import SESSION_MESSAGE, ULID
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp
-from app.text import CleanText
+from app.text import CLEAN
 from models.conversations import Conversation, Message
 
 EXTERNAL_ID_MAX_CHARS = 255
 
-SessionId = Annotated[CleanText, Field(max_length=EXTERNAL_ID_MAX_CHARS)]
-GivenId = Annotated[CleanText, Field(min_length=1, max_length=EXTERNAL_ID_MAX_CHARS)]
+SessionId = Annotated[str, Field(max_length=EXTERNAL_ID_MAX_CHARS), CLEAN]
+GivenId = Annotated[str, Field(min_length=1, max_length=EXTERNAL_ID_MAX_CHARS), CLEAN]
 ExternalUserId = Annotated[str, StringConstraints(pattern=EXTERNAL_ID)]
 
 

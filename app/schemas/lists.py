@@ -4,11 +4,11 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.text import CleanText
+from app.text import CLEAN
 
 ID_MAX_CHARS = 40
 
-IdText = Annotated[CleanText, Field(max_length=ID_MAX_CHARS)]
+IdText = Annotated[str, Field(max_length=ID_MAX_CHARS), CLEAN]
 
 
 class PageQuery(BaseModel):

@@ -16,6 +16,8 @@ from .things import Things
 
 ANSWER_WITHIN_S = 10
 NEW_THINGS_EVERY = 25
+# Its own answers to a line or a header that is too long: the application never sees them.
+GUNICORNS = {414, 431}
 EVENTS = "text/event-stream"
 # What a document can't say: whether a thing is there, what became of it, and what two fields make
 # together.
@@ -54,6 +56,8 @@ class Caller:
         self._mean_something(case, number)
         response = case.call(self._base_url, headers=self._headers, timeout=ANSWER_WITHIN_S)
         self.statuses[case.operation.label, response.status_code] += 1
+        if response.status_code in GUNICORNS:
+            return
         case.validate_response(
             response,
             headers=self._headers,
@@ -104,7 +108,7 @@ def events_conformance(context: CheckContext, response: Response, case: Case) ->
     if not _is_events(response):
         return None
     for block in response.text.split("\n\n"):
-        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if line)
         if "data" in lines:
             assert json.loads(lines["data"])["type"] == lines["event"]
     assert response.text.endswith("\n\n")
