@@ -10,6 +10,7 @@ from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import
 from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
 from pydantic import BaseModel
 
+from app.document import finish
 from app.error_codes import tables
 from app.errors import refuse_input
 from app.problem import MEDIA_TYPE, ProblemBody, title_of
@@ -77,8 +78,9 @@ def failures(*statuses: int) -> dict[str | int, Any]:
 
 def listed(item: type[BaseModel]) -> dict[str, Any]:
     """The declaration of an answer that is a bare list."""
-    schema = {"type": "array", "items": item.model_json_schema()}
-    return {"content": {"application/json": {"schema": schema}}}
+    shape = item.model_json_schema()
+    schema = {"type": "array", "items": shape}
+    return {"content": {"application/json": {"schema": schema, "example": [shape["example"]]}}}
 
 
 def register_docs(app: OpenAPI) -> None:
@@ -92,9 +94,11 @@ def register_docs(app: OpenAPI) -> None:
         "oauth_config": None,
     }
 
+    document = finish(app.api_doc)
+
     @app.route("/openapi.json")
     def openapi_json() -> dict[str, Any]:
-        return app.api_doc
+        return document
 
     @app.route("/docs")
     def docs() -> Response:
@@ -104,13 +108,7 @@ def register_docs(app: OpenAPI) -> None:
 def described(status: int, media_type: str, body: type[BaseModel]) -> dict[str, Any]:
     """The declaration of an answer whose shape another declaration puts into the document."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    declared: dict[str, Any] = {
-        "description": title_of(status),
-        "content": {media_type: {"schema": schema}},
-    }
-    if status == 503:
-        declared["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
-    return declared
+    return {"description": title_of(status), "content": {media_type: {"schema": schema}}}
 
 
 def _version() -> str:

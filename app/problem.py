@@ -15,8 +15,8 @@ class FieldError(BaseModel):
     """What is wrong with one field of what was sent. The rejected value is never repeated."""
 
     field: str = Field(description="A dotted path; empty for the body itself.")
-    code: str
-    message: str
+    code: str = Field(description="What is wrong with it, for programs.")
+    message: str = Field(description="The same for people.")
 
 
 class ProblemBody(BaseModel):

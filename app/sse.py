@@ -14,6 +14,13 @@ MEDIA_TYPE: Final = "text/event-stream"
 # Whoever takes in nothing for so long is gone, or as good as gone: the thread is needed.
 SEND_WITHIN_S: Final = 20.0
 HEARTBEAT: Final = ": nothing new\n\n"
+EXAMPLE: Final = """\
+id: 12
+event: job.delta
+data: {"type":"job.delta","sequence_number":12,"job_id":"job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC",\
+"text":"Paris"}
+
+"""
 RECONNECT: Final = "retry: 2000\n\n"
 
 
@@ -65,4 +72,7 @@ def opened(lines: Iterator[str]) -> Response:
 
 def declared(description: str) -> dict[str, Any]:
     """The declaration of an answer that is a stream."""
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+    }

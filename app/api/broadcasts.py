@@ -76,7 +76,8 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
 
 @api.get("", responses={200: BroadcastPage})
 def read_broadcasts(query: PageQuery) -> Response:
-    """List broadcasts, newest first"""
+    """List broadcasts, newest first
+    Each with all of its jobs."""
     found = list_broadcasts(db.session(), g.user_id, **query.model_dump())
     bodies = [broadcast_body(whole) for whole in gather(db.session(), found)]
     return answer(BroadcastPage.of(bodies, query.limit))

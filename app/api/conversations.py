@@ -47,7 +47,8 @@ api.before_request(require_user)
 
 @api.post("", responses={201: ConversationBody, **problems(409, 413, 415)})
 def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response:
-    """Begin a conversation"""
+    """Begin a conversation
+    Or send a job without one, which begins it as well."""
 
     def create() -> Created:
         conversation = create_conversation(db.session(), g.user_id, **body.model_dump())
@@ -59,7 +60,8 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
 
 @api.get("", responses={200: ConversationPage})
 def read_conversations(query: ConversationQuery) -> Response:
-    """List conversations, newest first"""
+    """List conversations, newest first
+    All of yours, or those in which a text stands."""
     found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
     return answer(ConversationPage.of(bodies, query.limit))
@@ -67,13 +69,15 @@ def read_conversations(query: ConversationQuery) -> Response:
 
 @api.get("/<id:conversation_id>", responses={200: ConversationBody, **problems(404)})
 def read_conversation(path: ConversationPath) -> Response:
-    """Read a conversation"""
+    """Read a conversation
+    Its messages are a list of their own."""
     return answer(conversation_body(_conversation(path)))
 
 
 @api.patch("/<id:conversation_id>", responses={200: ConversationBody, **problems(404, 413, 415)})
 def change_conversation(path: ConversationPath, body: ConversationChange) -> Response:
-    """Rename a conversation, or say what becomes of a message that comes while it is busy"""
+    """Change a conversation
+    Rename it, or say what becomes of a message that comes while a mind is busy in it."""
     conversation = _known(hold_conversation(db.session(), g.user_id, path.conversation_id))
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(conversation, name, value)
@@ -92,7 +96,8 @@ def delete_conversation(path: ConversationPath) -> Response:
 
 @api.get("/<id:conversation_id>/messages", responses={200: MessagePage, **problems(404)})
 def read_messages(path: ConversationPath, query: PageQuery) -> Response:
-    """List a conversation's messages, oldest first"""
+    """List a conversation's messages, oldest first
+    Those of the user, and the answers of all minds."""
     found = list_messages(db.session(), _conversation(path), **query.model_dump())
     began = jobs_of_messages(db.session(), [message.id for message in found])
     bodies = [message_body(message, message.job_id or began.get(message.id)) for message in found]

@@ -22,6 +22,8 @@ api = APIBlueprint(
 class Health(BaseModel):
     """This process runs."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
+
     status: Literal["ok"] = "ok"
 
 
@@ -51,7 +53,8 @@ def healthz() -> Response:
 
 @api.get("/api/v1/health", responses={200: Health}, deprecated=True)
 def legacy_health() -> Response:
-    """Is this process running? (the replaced system's call)"""
+    """Is this process running? (the replaced system's call)
+    The same as `/healthz`."""
     return answer(Health())
 
 

@@ -116,7 +116,8 @@ def retry_job(path: JobPath, header: CreateHeaders) -> Response:
 
 @api.get("", responses={200: JobPage})
 def read_jobs(query: JobQuery) -> Response:
-    """List jobs, newest first"""
+    """List jobs, newest first
+    All of yours, or those of a status or a conversation."""
     jobs = list_jobs(db.session(), g.user_id, **query.model_dump())
     return answer(JobPage.of([job_body(job) for job in jobs], query.limit))
 

@@ -53,7 +53,8 @@ service_api.before_request(require_service)
 
 @api.post("/chat", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
 def chat(header: CreateHeaders, body: Chat) -> Response:
-    """Send a message to a session"""
+    """Send a message to a session
+    The default mind answers it: read the job, or the session's messages."""
 
     def create() -> Created:
         job = accept_in_session(db.session(), g.user_id, body.message, body.sessionId)

@@ -19,7 +19,8 @@ api = APIBlueprint(
 )
 api.before_request(require_service)
 
-TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+EXAMPLE = '# TYPE trimind_jobs gauge\ntrimind_jobs{slot="queued",stage="intent"} 3.0\n'
+TEXT = {"content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE}}}
 
 
 @api.get("/metrics", responses={200: TEXT})

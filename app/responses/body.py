@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.responses.ids import item_id_of, response_id_of
+from app.schemas.examples import EVENT, RESPONSE
 from app.schemas.jobs import output_of
 from app.schemas.lists import Identified
 from config.settings import get_settings
@@ -38,7 +39,7 @@ class TextPart(BaseModel):
 class MessageItem(BaseModel):
     """The answer."""
 
-    id: str = Field(examples=["msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str
     type: Literal["message"] = "message"
     role: Literal["assistant"] = "assistant"
     status: ItemStatus
@@ -103,6 +104,7 @@ class ResponseBody(Identified):
     """A response: the job of the same ULID."""
 
     model_config = ConfigDict(
+        json_schema_extra={"example": RESPONSE},
         openapi_extra={  # type: ignore[typeddict-unknown-key]  # flask-openapi3 reads it
             "content": {
                 "text/event-stream": {
@@ -111,31 +113,32 @@ class ResponseBody(Identified):
                         "description": "With `stream`: OpenAI's events. Beyond them: "
                         "`response.cancelled`, the last event of a cancelled response, and "
                         "`response.restarted`: drop the text so far, it begins anew.",
-                    }
+                    },
+                    "example": EVENT,
                 }
             }
-        }
+        },
     )
 
-    id: str = Field(examples=["resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str
     object: Literal["response"] = "response"
-    created_at: int = Field(description="Seconds since 1970.", examples=[1769851800])
-    completed_at: int | None
+    created_at: int = Field(description="Seconds since 1970.")
+    completed_at: int | None = Field(description="Of one that is `completed`.")
     status: Status = Field(description="A job that has `expired` is `failed` here.")
     background: bool = Field(description="True of a job that came by another call.")
     model: str = Field(description="Which model answers; before that is known, who was asked.")
-    conversation: ConversationRef | None
-    previous_response_id: str | None
+    conversation: ConversationRef | None = Field(description="Null once it was deleted.")
+    previous_response_id: str | None = Field(description="The one that this goes on from.")
     instructions: str | None = Field(
         description="With the `system` and `developer` messages of the input."
     )
     output: list[MessageItem] = Field(description="Empty until there is an answer.")
-    error: ResponseError | None
-    incomplete_details: IncompleteDetails | None
+    error: ResponseError | None = Field(description="Of one that is `failed`.")
+    incomplete_details: IncompleteDetails | None = Field(description="Of one that is `incomplete`.")
     usage: ResponseUsage | None = Field(description="Null until the end.")
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = Field(description="As it was sent.")
     temperature: float
-    max_output_tokens: int | None
+    max_output_tokens: int | None = Field(description="As it was sent.")
     top_p: float = 1.0
     tools: list[Any] = Field([])
     tool_choice: Literal["auto"] = "auto"

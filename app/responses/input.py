@@ -40,7 +40,11 @@ class InputMessage(BaseModel):
     content: Annotated[
         list[Part],
         BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
-        Field(min_length=1, max_length=MAX_PARTS),
+        Field(
+            min_length=1,
+            max_length=MAX_PARTS,
+            description="A text, or pieces of one, which are read a line each.",
+        ),
     ]
     id: Annotated[str, Field(strict=True, max_length=64)] | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None
@@ -58,14 +62,17 @@ def _as_messages(given: Any) -> Any:
 
 Input = Annotated[
     list[InputMessage],
-    BeforeValidator(_as_messages, json_schema_input_type=str | list[InputMessage]),
+    BeforeValidator(
+        _as_messages,
+        json_schema_input_type=Annotated[str, Field(pattern=r"\S")] | list[InputMessage],
+    ),
     Field(
         min_length=1,
         max_length=MAX_MESSAGES,
         description="What the user says: a text, or messages of which the last is the user's. "
         "`system` and `developer` messages join the instructions; the others are the history. "
         "None is blank or longer than MAX_MESSAGE_CHARS characters.",
-        examples=["What is the capital of France?"],
+        json_schema_extra={"example": "What is the capital of France?"},
     ),
 ]
 

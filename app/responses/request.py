@@ -11,6 +11,7 @@ from app.responses.ids import job_id_of
 from app.responses.input import Input, sort_input
 from app.responses.model import choose
 from app.schemas.jobs import METADATA_ENTRIES, MetadataName, MetadataValue
+from app.schemas.numbers import WHOLE
 from config.minds import get_minds
 from config.settings import get_settings
 from models.jobs import Job, find_job
@@ -39,7 +40,7 @@ class NewResponse(OnlyDefaults):
         description="A mind; or a model of the routes such as `openai/gpt-5.4-mini`, or its name "
         "alone, which is then asked instead of the mind's route; or `auto`: the default mind, "
         "routed by intent, as where it is left out. After a previous response: its mind.",
-        examples=["auto"],
+        json_schema_extra={"example": "auto"},
     )
     instructions: str | None = Field(
         None, description="What the mind is told beside its own prompt, for this response alone."
@@ -52,8 +53,10 @@ class NewResponse(OnlyDefaults):
     metadata: (
         Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADATA_ENTRIES)] | None
     ) = Field(None, description=f"Yours to keep: at most {METADATA_ENTRIES} strings by name.")
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_output_tokens: Annotated[int, Field(ge=16, le=MAX_OUTPUT_TOKENS)] | None = Field(
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None, description="Without it, what `TEMPERATURE` says here."
+    )
+    max_output_tokens: Annotated[int, Field(ge=16, le=MAX_OUTPUT_TOKENS), WHOLE] | None = Field(
         None, description="Where the answer is cut. Never more than half of what the model holds."
     )
     background: bool | None = Field(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from app.schemas.examples import BROADCAST, page_of
 from app.schemas.jobs import (
     ASK_AGAIN,
     Deadline,
@@ -90,9 +91,12 @@ class Choice(BaseModel):
 class BroadcastBody(Identified):
     """A broadcast, its jobs and what they cost together."""
 
-    model_config = ConfigDict(openapi_extra=ASK_AGAIN)  # type: ignore[typeddict-unknown-key]
+    model_config = ConfigDict(
+        json_schema_extra={"example": BROADCAST},
+        openapi_extra=ASK_AGAIN,  # type: ignore[typeddict-unknown-key]
+    )
 
-    id: str = Field(examples=["bcast_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str
     object: Literal["broadcast"] = "broadcast"
     status: BroadcastStatus = Field(
         description="`queued` until a mind begins, `in_progress` until all have ended; then "
@@ -101,7 +105,7 @@ class BroadcastBody(Identified):
     )
     message_id: str = Field(description="The user's message, which all of its jobs share.")
     conversation_id: str
-    created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
+    created_at: str
     jobs: list[JobBody] = Field(description="One for each mind, in the order of `minds`.")
     merge: JobBody | None = Field(description="The newest merge of their answers.")
     kept_job_id: str | None = Field(
@@ -109,11 +113,13 @@ class BroadcastBody(Identified):
         "an answer that was chosen, whichever was last. Null: each mind goes on from its own."
     )
     usage: UsageBody = Field(description="All of its jobs together, every merge among them.")
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = Field(description="As it was sent.")
 
 
 class BroadcastPage(Page[BroadcastBody]):
     """Broadcasts, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": page_of(BROADCAST)})
 
 
 def broadcast_body(whole: Gathered) -> BroadcastBody:

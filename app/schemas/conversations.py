@@ -2,12 +2,13 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.schemas.examples import CONVERSATION, MESSAGE, page_of
 from app.schemas.lists import Identified, Page, PageQuery
 from app.schemas.times import timestamp
-from app.text import clean
+from app.text import CLEAN
 from models.conversations import TITLE_MAX_CHARS, Conversation, Message
 
 QUERY_MAX_CHARS: Final = 200
@@ -19,7 +20,7 @@ ON_BUSY: Final = (
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX_CHARS)]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
-SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), AfterValidator(clean)]
+SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), CLEAN]
 
 
 class NewConversation(BaseModel):
@@ -64,9 +65,13 @@ class ConversationQuery(PageQuery):
 class ConversationBody(Identified):
     """One user's thread."""
 
-    id: str = Field(examples=["conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    model_config = ConfigDict(json_schema_extra={"example": CONVERSATION})
+
+    id: str
     object: Literal["conversation"] = "conversation"
-    title: str | None
+    title: str | None = Field(
+        description="What it is called: first, the begin of its first message."
+    )
     on_busy: OnBusy = Field(description=ON_BUSY)
     created_at: str
     updated_at: str = Field(description="When something was last said in it.")
@@ -75,22 +80,26 @@ class ConversationBody(Identified):
 class ConversationPage(Page[ConversationBody]):
     """Conversations, newest first."""
 
+    model_config = ConfigDict(json_schema_extra={"example": page_of(CONVERSATION)})
+
 
 class MessageBody(Identified):
     """What the user or a mind said."""
 
-    id: str = Field(examples=["msg_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str
     object: Literal["message"] = "message"
     conversation_id: str
     job_id: str | None = Field(description="The job that the message began, or that answered it.")
     role: Literal["user", "assistant"]
     mind: str | None = Field(description="Who said it; null for the user.")
-    content: str
+    content: str = Field(description="What was said, as it was said.")
     created_at: str
 
 
 class MessagePage(Page[MessageBody]):
     """Messages, oldest first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": page_of(MESSAGE)})
 
 
 def conversation_body(conversation: Conversation) -> ConversationBody:

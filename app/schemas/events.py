@@ -27,10 +27,14 @@ class EventsHeaders(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    last_event_id: Annotated[int | None, BeforeValidator(_number)] = Field(
+    last_event_id: Annotated[
+        int | None, BeforeValidator(_number, json_schema_input_type=str | None)
+    ] = Field(
         None,
         alias=LAST_EVENT_ID,
-        description="The `id` of the last event that arrived; wins over `starting_after`.",
+        json_schema_extra={"pattern": f"^({NUMBER.pattern})?$", "example": "12"},
+        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
+        "one is none.",
     )
 
 
@@ -69,7 +73,9 @@ class BroadcastEventsHeaders(BaseModel):
     last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = Field(
         None,
         alias=LAST_EVENT_ID,
-        description="The `id` of the last event that arrived; wins over `starting_after`.",
+        json_schema_extra={"pattern": f"^({PLACE.pattern})?$", "example": "12-40-7"},
+        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
+        "one is none.",
     )
 
 
@@ -81,5 +87,5 @@ class BroadcastEventsQuery(BaseModel):
     starting_after: Annotated[str, AfterValidator(_place_query)] | None = Field(
         None,
         description="The `id` after which events are wanted; without it, all are.",
-        json_schema_extra={"example": "12-40-7"},
+        json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
     )

@@ -44,6 +44,10 @@ class CreateHeaders(BaseModel):
     idempotency_key: Annotated[str | None, AfterValidator(_key)] = Field(
         None,
         alias=IDEMPOTENCY_KEY,
+        json_schema_extra={
+            "pattern": f"^[!-~]{{1,{KEY_MAX_CHARS}}}$",
+            "example": "8d6f3c1e-5c62-4d0e-9a57-0c2b1f4f7a10",
+        },
         description="Names this call for a day: sent again with the same body, in whatever "
         "order, it gets the same answer and `Idempotent-Replayed: true`, and nothing is created; "
         "with another body, 422. Copies that are sent at once wait for the first, 5 s at most, "
@@ -60,7 +64,7 @@ def _wait(sent: Any) -> int | None:
 
 Wait = Annotated[
     int | None,
-    BeforeValidator(_wait),
+    BeforeValidator(_wait, json_schema_input_type=str | None),
     Field(
         None,
         alias=PREFER,
@@ -87,5 +91,6 @@ class SubmitHeaders(CreateHeaders):
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,
         alias=CANCEL_AFTER,
+        json_schema_extra={"minimum": 1, "maximum": DEADLINE_MAX_S, "example": 600},
         description="The same as the body's `deadline_s`; where both are sent, they must be equal.",
     )

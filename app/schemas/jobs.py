@@ -5,14 +5,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import invalid
+from app.schemas.examples import JOB, page_of
 from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
+from app.schemas.numbers import WHOLE
 from app.schemas.times import timestamp, timestamp_or_none
 from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
 
 METADATA_ENTRIES: Final = 16
+METADATA_NAME_CHARS: Final = 64
+METADATA_VALUE_CHARS: Final = 512
 UNTIMED: Final = ("pending", "running")
 # JSONB forgets the order of an object's names; a person reads them in this one.
 LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
@@ -21,19 +25,19 @@ LINE_OWN: Final = frozenset({"name", "status", "ms", "began", "ended", "text"})
 
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
 StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
-MetadataName = Annotated[str, Field(max_length=64)]
-MetadataValue = Annotated[str, Field(max_length=512)]
+MetadataName = Annotated[str, Field(max_length=METADATA_NAME_CHARS)]
+MetadataValue = Annotated[str, Field(max_length=METADATA_VALUE_CHARS)]
 Metadata = Annotated[
     dict[MetadataName, MetadataValue],
     Field(
         max_length=METADATA_ENTRIES,
         description=f"Yours to keep with it: at most {METADATA_ENTRIES} strings by name, names up "
-        "to 64 characters, values up to 512.",
+        f"to {METADATA_NAME_CHARS} characters, values up to {METADATA_VALUE_CHARS}.",
     ),
 ]
 MindName = Annotated[str, Field(max_length=64)]
 Deadline = Annotated[
-    Annotated[int, Field(ge=1, le=DEADLINE_MAX_S)] | None,
+    Annotated[int, Field(ge=1, le=DEADLINE_MAX_S), WHOLE] | None,
     Field(
         description="Seconds until a job is given up: unstarted it ends `expired`, started "
         "`failed`. Without it, what `DEADLINE_S` says here."
@@ -55,7 +59,9 @@ class NewJob(BaseModel):
         None, description="The conversation it belongs to; without one, a new one begins."
     )
     mind: MindName | None = Field(
-        None, description="Who shall answer; without one, the default mind.", examples=["sage"]
+        None,
+        description="Who shall answer; without one, the default mind.",
+        json_schema_extra={"example": "sage"},
     )
     metadata: Metadata = {}
     deadline_s: Deadline = None
@@ -93,18 +99,18 @@ class RouteBody(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    model: str | None = None
-    reason: str | None = None
-    fallbacks: list[Any] = []
+    model: str | None = Field(None, description="The model that answers, or answered.")
+    reason: str | None = Field(None, description="What decided it, such as `intent:coding`.")
+    fallbacks: list[str] = Field([], description="The other models of its route.")
 
 
 class JobErrorBody(BaseModel):
     """Why a job failed."""
 
     code: str = Field(description="For programs; stable. See the table of codes.")
-    message: str
-    stage: str | None = None
-    attempts: int | None = None
+    message: str = Field(description="For people.")
+    stage: str | None = Field(None, description="Where it failed; null where it was at none.")
+    attempts: int | None = Field(None, description="How often that stage was tried.")
 
 
 class UsageBody(BaseModel):
@@ -112,9 +118,13 @@ class UsageBody(BaseModel):
 
     input_tokens: int
     output_tokens: int
-    tokens_saved: int
-    cost_usd: str = Field(description="US dollars with 6 decimals.", examples=["0.000123"])
-    paid_duplicates: int
+    tokens_saved: int = Field(description="Input tokens that compression has spared.")
+    cost_usd: str = Field(
+        description="US dollars with 6 decimals.", json_schema_extra={"example": "0.000123"}
+    )
+    paid_duplicates: int = Field(
+        description="Calls of a model that were paid for, though another run's answer was kept."
+    )
 
 
 # flask-openapi3 reads `openapi_extra`.
@@ -131,31 +141,41 @@ ASK_AGAIN: Final[Any] = {
 class JobBody(Identified):
     """A job and its receipt."""
 
-    model_config = ConfigDict(openapi_extra=ASK_AGAIN)  # type: ignore[typeddict-unknown-key]
+    model_config = ConfigDict(
+        json_schema_extra={"example": JOB},
+        openapi_extra=ASK_AGAIN,  # type: ignore[typeddict-unknown-key]
+    )
 
-    id: str = Field(examples=["job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"])
+    id: str
     object: Literal["job"] = "job"
-    status: JobStatus
-    mind: str
+    status: JobStatus = Field(
+        description="`queued` until a stage begins, `in_progress` until it ends: `completed`; "
+        "`failed`, with an `error`; `cancelled`; `expired`, where none had begun by `expires_at`."
+    )
+    mind: str = Field(description="Who answers.")
     conversation_id: str | None = Field(description="Null once the conversation was deleted.")
-    broadcast_id: str | None
-    created_at: str = Field(examples=["2026-01-31T09:30:00.125Z"])
-    started_at: str | None
-    completed_at: str | None
-    expires_at: str
-    stages: list[StageBody]
-    route: RouteBody | None
+    broadcast_id: str | None = Field(description="The broadcast that it is part of.")
+    created_at: str
+    started_at: str | None = Field(description="When its first stage began.")
+    completed_at: str | None = Field(description="When it ended, however it did.")
+    expires_at: str = Field(description="Its deadline.")
+    stages: list[StageBody] = Field(description="All four, in their order.")
+    route: RouteBody | None = Field(description="Null until it is decided.")
     output: str | None = Field(
         description="The answer, once the job is completed; of a cancelled one, what there is."
     )
-    finish_reason: str | None
-    error: JobErrorBody | None
+    finish_reason: str | None = Field(
+        description="Why the model stopped: `stop`, or `length` where the answer was cut."
+    )
+    error: JobErrorBody | None = Field(description="Of a job that failed or has expired.")
     usage: UsageBody
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = Field(description="As it was sent.")
 
 
 class JobPage(Page[JobBody]):
     """Jobs, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": page_of(JOB)})
 
 
 def job_body(job: Job) -> JobBody:

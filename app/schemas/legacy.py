@@ -6,22 +6,28 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.auth import EXTERNAL_ID
+from app.schemas.examples import SESSION_MESSAGE, ULID
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp
-from app.text import CleanText
+from app.text import CLEAN
 from models.conversations import Conversation, Message
 
 EXTERNAL_ID_MAX_CHARS = 255
 
-SessionId = Annotated[CleanText, Field(max_length=EXTERNAL_ID_MAX_CHARS)]
-GivenId = Annotated[CleanText, Field(min_length=1, max_length=EXTERNAL_ID_MAX_CHARS)]
+SessionId = Annotated[str, Field(max_length=EXTERNAL_ID_MAX_CHARS), CLEAN]
+GivenId = Annotated[str, Field(min_length=1, max_length=EXTERNAL_ID_MAX_CHARS), CLEAN]
 ExternalUserId = Annotated[str, StringConstraints(pattern=EXTERNAL_ID)]
 
 
 class Chat(BaseModel):
     """A message, in the replaced system's words."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "example": {"message": "What is the capital of France?", "sessionId": "s-7"}
+        },
+    )
 
     message: MessageText
     sessionId: SessionId | None = Field(
@@ -32,18 +38,34 @@ class Chat(BaseModel):
 class ChatAccepted(BaseModel):
     """Where the answer will be."""
 
-    jobId: str
-    messageId: str
-    sessionId: str
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"jobId": f"job_{ULID}", "messageId": f"msg_{ULID}", "sessionId": "s-7"}
+        }
+    )
+
+    jobId: str = Field(description="The job that answers the message: `/v1/jobs/{jobId}`.")
+    messageId: str = Field(description="The message: the caller's own id, if it gave one.")
+    sessionId: str = Field(description="The session: the caller's own id, or the conversation's.")
 
 
 class ProcessJob(BaseModel):
     """A message that a service sends for one of its users."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(
+        strict=True,
+        json_schema_extra={
+            "example": {
+                "messageId": "m-42",
+                "sessionId": "s-7",
+                "userId": "user_2abc",
+                "message": "What is the capital of France?",
+            }
+        },
+    )
 
     messageId: GivenId = Field(description="The same id of the same user again: the same job.")
-    sessionId: GivenId
+    sessionId: GivenId = Field(description="The conversation: any id of yours.")
     userId: ExternalUserId = Field(description="1 to 255 visible ASCII characters.")
     message: MessageText
 
@@ -51,11 +73,16 @@ class ProcessJob(BaseModel):
 class SessionQuery(BaseModel):
     """Which session."""
 
-    sessionId: GivenId
+    sessionId: GivenId = Field(
+        description="Your id of the session, or the conversation's.",
+        json_schema_extra={"example": "s-7"},
+    )
 
 
 class SessionMessage(BaseModel):
     """A message, in the replaced system's words."""
+
+    model_config = ConfigDict(json_schema_extra={"example": SESSION_MESSAGE})
 
     id: str
     sessionId: str

@@ -4,11 +4,11 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.text import CleanText
+from app.text import CLEAN
 
 ID_MAX_CHARS = 40
 
-IdText = Annotated[CleanText, Field(max_length=ID_MAX_CHARS)]
+IdText = Annotated[str, Field(max_length=ID_MAX_CHARS), CLEAN]
 
 
 class PageQuery(BaseModel):
@@ -35,10 +35,10 @@ class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
     object: Literal["list"] = "list"
-    data: list[Item]
+    data: list[Item] = Field(description="At most `limit` of them.")
     first_id: str | None = Field(description="The id of the first of `data`.")
     last_id: str | None = Field(description="The next page's `after`.")
-    has_more: bool
+    has_more: bool = Field(description="Whether there is a next page.")
 
     @classmethod
     def of(cls, found: list[Item], limit: int) -> "Page[Item]":

@@ -22,6 +22,6 @@ MessageText = Annotated[
     AfterValidator(_says_something),
     Field(
         description="What the user says: not blank, at most MAX_MESSAGE_CHARS characters.",
-        examples=["What is the capital of France?"],
+        json_schema_extra={"example": "What is the capital of France?", "pattern": r"\S"},
     ),
 ]

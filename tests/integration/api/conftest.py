@@ -65,16 +65,18 @@ def stranger(client_of: Client, external_id: str) -> FlaskClient:
 
 @pytest.fixture
 def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iterator[Serve]:
-    """Starts gunicorn with changed variables and gives a client of it, as this test's user."""
+    """Starts gunicorn with changed variables and gives a client of it, as this test's user. It
+    listens at a socket in a folder, or where `BIND` says: `127.0.0.1:PORT`."""
     started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
 
     def start(**changed: str) -> httpx.Client:
-        path = tmp_path / f"{len(started)}.sock"
+        path = f"{tmp_path}/{len(started)}.sock"
+        bind = changed.get("BIND", f"unix:{path}")
         command = ["--config", "python:config.gunicorn", "app.wsgi:app"]
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *command],
             cwd=ROOT,
-            env={**backends, "BIND": f"unix:{path}", **changed},
+            env={**backends, **changed, "BIND": bind},
             stderr=(tmp_path / "log").open("ab"),
         )
         headers = {
@@ -82,10 +84,10 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
             USER_HEADER: external_id,
         }
         client = httpx.Client(
-            base_url="http://web",
+            base_url="http://web" if bind.startswith("unix:") else f"http://{bind}",
             headers=headers,
             timeout=20,
-            transport=httpx.HTTPTransport(uds=str(path)),
+            transport=httpx.HTTPTransport(uds=path if bind.startswith("unix:") else None),
         )
         started.append((process, client))
         _wait_until_up(client, process)

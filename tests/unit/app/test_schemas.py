@@ -86,3 +86,27 @@ def test_the_old_services_may_send_fields_of_their_own():
     order = {"messageId": "1", "sessionId": "2", "userId": "3", "message": "x", "priority": 1}
 
     assert ProcessJob.model_validate(order).messageId == "1"
+
+
+@pytest.mark.parametrize("sent", [20, 20.0])
+def test_a_whole_number_may_be_written_as_json_writes_any(sent):
+    assert NewJob(message="x", deadline_s=sent).deadline_s == 20
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (1.5, "not_an_integer"),
+        (True, "not_an_integer"),
+        ("5", "not_an_integer"),
+        (1e300, "too_large"),
+    ],
+)
+def test_what_is_no_whole_number_is_refused(sent, code):
+    assert refused(NewJob, {"message": "x", "deadline_s": sent}) == [("deadline_s", code)]
+
+
+def test_an_id_that_is_too_long_is_a_text_that_is_too_long():
+    body = {"message": "x", "conversation_id": "x" * 41}
+
+    assert refused(NewJob, body) == [("conversation_id", "too_long")]

@@ -1,0 +1,146 @@
+"""One user who makes generated calls, and compares what comes back with the document."""
+
+import json
+import random
+import re
+import zlib
+from collections import Counter
+from itertools import count
+from typing import Any
+
+import httpx
+from schemathesis import Case, CheckContext, Response
+from schemathesis.specs.openapi import checks
+
+from .things import Things
+
+ANSWER_WITHIN_S = 10
+NEW_THINGS_EVERY = 25
+# Its own answers to a line or a header that is too long: the application never sees them.
+GUNICORNS = {414, 431}
+EVENTS = "text/event-stream"
+# What a document can't say: whether a thing is there, what became of it, and what two fields make
+# together.
+STATE = {
+    "after",
+    "deadline_s",
+    "include_obfuscation",
+    "input",
+    "instructions",
+    "job_id",
+    "mind",
+    "minds",
+    "model",
+    "previous_response_id",
+    "starting_after",
+}
+STATE_CODES = {"idempotency_key_reused", "job_completed", "job_failed", "job_expired"}
+UNKNOWN_HEADER = "x-schemathesis-unknown-property"
+
+
+class Caller:
+    """Makes a call with ids of its own things in it, most of the time; counts what came back."""
+
+    def __init__(self, client: httpx.Client, things: Things) -> None:
+        self.statuses: Counter[tuple[str, int]] = Counter()
+        self._things = things
+        self._number = count(1)
+        self._base_url = str(client.base_url).rstrip("/")
+        self._headers = {name: client.headers[name] for name in ("Authorization", "X-Trimind-User")}
+
+    def call(self, case: Case) -> None:
+        """Fails where the answer is not as documented, or there is none in time."""
+        number = next(self._number)
+        if number % NEW_THINGS_EVERY == 0:
+            self._things.renew()
+        self._mean_something(case, number)
+        response = case.call(self._base_url, headers=self._headers, timeout=ANSWER_WITHIN_S)
+        self.statuses[case.operation.label, response.status_code] += 1
+        if response.status_code in GUNICORNS:
+            return
+        case.validate_response(
+            response,
+            headers=self._headers,
+            transport_kwargs={"timeout": ANSWER_WITHIN_S},
+            additional_checks=OURS,
+            excluded_checks=[*THEIRS, *_not_of(response)],
+        )
+        if response.status_code == 204:
+            self._things.renew()
+
+    def went_well(self, label: str) -> bool:
+        """Whether the operation has ever done what it is for."""
+        return any(status < 300 for name, status in self.statuses if name == label)
+
+    def _mean_something(self, case: Case, number: int) -> None:
+        """Put known ids where ids belong, and a fresh key where one would be used again."""
+        sent = repr((case.path_parameters, case.query, case.body))
+        draw = random.Random(zlib.crc32(sent.encode("utf-8", "surrogatepass")))
+        known = self._things.ended if _is_stream(case) else self._things.known
+        if draw.random() < 0.7:
+            case.path_parameters = {name: draw.choice(known[name]) for name in case.path_parameters}
+        if case.meta is None or not case.meta.generation.mode.is_positive:
+            return
+        for fields in (case.query, case.body):
+            for name in self._things.known.keys() & set(fields if isinstance(fields, dict) else ()):
+                if draw.random() < 0.7:
+                    fields[name] = draw.choice(self._things.known[name])
+        if "Idempotency-Key" in case.headers and draw.random() < 0.7:
+            case.headers["Idempotency-Key"] = f"key-{number}"
+
+
+def positive_data_acceptance(context: CheckContext, response: Response, case: Case) -> bool | None:
+    """What fits the document is not refused, but for a reason that no document could name."""
+    if response.status_code in (400, 422) and _is_about_state(response.json()):
+        return None
+    return checks.positive_data_acceptance(context, response, case)
+
+
+def negative_data_rejection(context: CheckContext, response: Response, case: Case) -> bool | None:
+    """What does not fit the document is refused; but a header more is nobody's business."""
+    if UNKNOWN_HEADER in case.headers:
+        return None
+    return checks.negative_data_rejection(context, response, case)
+
+
+def events_conformance(context: CheckContext, response: Response, case: Case) -> bool | None:
+    """Every event of a stream is named by the `type` in its data; the stream says where it is."""
+    if not _is_events(response):
+        return None
+    for block in response.text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if line)
+        if "data" in lines:
+            assert json.loads(lines["data"])["type"] == lines["event"]
+    assert response.text.endswith("\n\n")
+    return None
+
+
+OURS = [positive_data_acceptance, negative_data_rejection, events_conformance]
+THEIRS = [
+    checks.positive_data_acceptance,
+    checks.negative_data_rejection,
+    # These judge a history of calls, and there is none here that they know.
+    checks.use_after_free,
+    checks.ensure_resource_availability,
+    checks.object_level_authorization,
+]
+
+
+def _is_about_state(body: dict[str, Any]) -> bool:
+    error = body.get("error") or body
+    first = (error.get("errors") or [{}])[0]
+    field = error.get("param") or first.get("field") or ""
+    return re.split(r"[.\[]", field)[0] in STATE or error["code"] in STATE_CODES
+
+
+def _is_stream(case: Case) -> bool:
+    return case.path.endswith("/events") or "stream" in case.query
+
+
+def _is_events(response: Response) -> bool:
+    return response.headers.get("content-type", [""])[0].startswith(EVENTS)
+
+
+def _not_of(response: Response) -> list[Any]:
+    """It reads the schema of a stream, which is one text, as if it were that of each event."""
+    return [checks.response_schema_conformance] if _is_events(response) else []

@@ -1,0 +1,75 @@
+"""Every call of /openapi.json, fuzzed against gunicorn: it answers as the document says it does.
+
+For more of it: SCHEMA_EXAMPLES=1000 SCHEMA_SEED=7.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import BaseSchema
+from schemathesis.checks import load_all_checks
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
+
+from .caller import Caller
+from .things import Things, ending
+
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "20"))
+SEED = int(os.environ.get("SCHEMA_SEED", "4"))
+CONFIG = {
+    "seed": SEED,
+    "generation": {"with-security-parameters": False, "allow-x00": False},
+    "output": {"sanitization": {"enabled": False}},
+}
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    derandomize="SCHEMA_SEED" not in os.environ,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def web(serve, nobody) -> httpx.Client:
+    return serve(BIND=nobody, WAIT_MAX_S="1")
+
+
+@pytest.fixture
+def things(web) -> Iterator[Things]:
+    things = Things(web)
+    with ending(things):
+        yield things
+
+
+@pytest.fixture
+def document(web) -> BaseSchema:
+    sent = web.get("/openapi.json").json()
+    return schemathesis.openapi.from_dict(sent, config=SchemathesisConfig.from_dict(CONFIG))
+
+
+def test_every_call_answers_as_documented(document, web, things, subtests):
+    load_all_checks()
+    caller = Caller(web, things)
+    for found in document.get_all_operations():
+        operation = found.ok()
+        with subtests.test(operation.label):
+            fuzz(operation, caller.call)()
+            assert caller.went_well(operation.label)
+
+
+def fuzz(operation: schemathesis.APIOperation, call: Callable[[schemathesis.Case], None]):
+    """A test of one operation: its examples, the edges of its schemas, and random calls."""
+    return build_operation_test(
+        config=operation.schema.config,
+        operation=operation,
+        test_func=lambda case: call(case),
+        given_kwargs={},
+        feedback=FeedbackSources(),
+        explicit_settings=SETTINGS,
+    )

@@ -1,0 +1,111 @@
+"""What a caller has: a conversation, and a job, a broadcast and a response in every state."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+
+import httpx
+from sqlalchemy import update
+
+from models.endings import finished
+from models.jobs import Job
+from models.session import unit_of_work
+from tasks.teller import tell_end
+
+QUESTION = {"message": "What is the capital of France?"}
+ENDS = ("completed", "failed", "cancelled", "expired")
+ERROR = {"code": "poison", "message": "It did not work.", "stage": "generate", "attempts": 5}
+ENDER_EVERY_S = 0.05
+
+
+class Things:
+    """Ids by the name of the parameter or field that takes them; `ended` are those of things in
+    which nothing happens any more, so that a stream of them comes to its end."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.kept: set[str] = set()
+        self.renew()
+
+    def renew(self) -> None:
+        """Have new ones, whatever became of the others."""
+        queued, merged = self._post("/v1/jobs", QUESTION), self._broadcast()
+        open_broadcast = self._post("/v1/broadcasts", QUESTION)
+        jobs = [self._ended_job(status) for status in ENDS]
+        self.kept = {queued["id"], *(job["id"] for job in open_broadcast["jobs"])}
+        self.ended = {
+            "job_id": jobs,
+            "broadcast_id": [merged],
+            "response_id": [_response(job) for job in jobs],
+        }
+        self.known = {
+            "job_id": [queued["id"], *jobs],
+            "broadcast_id": [open_broadcast["id"], merged],
+            "response_id": [_response(queued["id"]), *self.ended["response_id"]],
+            "conversation_id": [queued["conversation_id"]],
+            "previous_response_id": [_response(jobs[0])],
+            "sessionId": [queued["conversation_id"]],
+            "mind": ["sage"],
+            "model": ["auto"],
+        }
+
+    def _post(self, path: str, body: Mapping[str, object]) -> dict:
+        response = self._client.post(path, json=body)
+        assert response.status_code in (200, 202), response.text
+        return response.json()
+
+    def _ended_job(self, status: str) -> str:
+        job = self._post("/v1/jobs", QUESTION)["id"]
+        _end(job, status)
+        return job
+
+    def _broadcast(self) -> str:
+        broadcast = self._post("/v1/broadcasts", QUESTION)
+        for job in broadcast["jobs"]:
+            _end(job["id"], "completed")
+        return broadcast["id"]
+
+
+@contextmanager
+def ending(things: Things) -> Iterator[None]:
+    """Meanwhile every other job ends soon, so that no stream and no wait is held open for long."""
+    over = threading.Event()
+
+    def end() -> None:
+        for turn in count():
+            if over.wait(ENDER_EVERY_S):
+                return
+            _end_others(things.kept, "completed" if turn % 2 else "cancelled")
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _end(job_id: str, status: str) -> None:
+    error = ERROR if status in ("failed", "expired") else None
+    answer = "Paris." if status == "completed" else None
+    columns = {**finished(status), "error": error, "answer": answer}
+    with unit_of_work() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(**columns))
+
+
+def _end_others(kept: set[str], status: str) -> None:
+    columns = finished(status)
+    if status == "completed":
+        columns |= {"answer": "Paris.", "finish_reason": "stop"}
+    with unit_of_work() as session:
+        others = (Job.slot.is_not(None), Job.id.not_in(kept))
+        ended = update(Job).where(*others).values(**columns).returning(Job.id)
+        found = session.scalars(ended).all()
+    for job_id in found:
+        tell_end(job_id)
+
+
+def _response(job_id: str) -> str:
+    return job_id.replace("job_", "resp_")
