@@ -103,14 +103,16 @@ def _never_null(schema: Node) -> Node:
     if len(options) != 1:
         return schema
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
-    return {**options[0], **rest}
+    whole = {**options[0], **rest}
+    if "enum" in whole:
+        whole["enum"] = [value for value in whole["enum"] if value is not None]
+    return whole
 
 
 def _nodes(node: Any) -> Iterator[Node]:
     """Every object in it, itself among them."""
     if isinstance(node, dict):
         yield node
-    for child in (
-        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    ):
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
         yield from _nodes(child)

@@ -23,8 +23,6 @@ EVENTS = "text/event-stream"
 # together.
 STATE = {
     "after",
-    "deadline_s",
-    "include_obfuscation",
     "input",
     "instructions",
     "job_id",
@@ -34,7 +32,13 @@ STATE = {
     "previous_response_id",
     "starting_after",
 }
-STATE_CODES = {"idempotency_key_reused", "job_completed", "job_failed", "job_expired"}
+STATE_CODES = {
+    "contradiction",
+    "idempotency_key_reused",
+    "job_completed",
+    "job_failed",
+    "job_expired",
+}
 UNKNOWN_HEADER = "x-schemathesis-unknown-property"
 
 
@@ -130,7 +134,8 @@ def _is_about_state(body: dict[str, Any]) -> bool:
     error = body.get("error") or body
     first = (error.get("errors") or [{}])[0]
     field = error.get("param") or first.get("field") or ""
-    return re.split(r"[.\[]", field)[0] in STATE or error["code"] in STATE_CODES
+    codes = {error["code"], first.get("code")}
+    return re.split(r"[.\[]", field)[0] in STATE or bool(codes & STATE_CODES)
 
 
 def _is_stream(case: Case) -> bool:
