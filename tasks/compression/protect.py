@@ -95,7 +95,7 @@ _MARKS: Final = "\"'“”‘’«».,;:!?()*-–—… \t"
 
 def read(text: str) -> Reading:
     """Find everything in `text` that a compressor must leave alone."""
-    fenced = [Span(*m.span(), Kind.CODE) for m in _FENCE.finditer(text)]
+    fenced = _matches(_FENCE, Kind.CODE, text, [(0, len(text))])
     outside = list(_gaps(fenced, len(text)))
     code = [*fenced, *_matches(_CODE_LINE, Kind.CODE, text, outside)]
     prose = list(_gaps(_disjoint(code), len(text)))
@@ -120,7 +120,10 @@ def split(text: str) -> list[Span]:
 def _matches(
     pattern: re.Pattern[str], kind: Kind, text: str, ranges: Iterable[tuple[int, int]]
 ) -> list[Span]:
-    return [Span(*m.span(), kind) for a, b in ranges for m in pattern.finditer(text, a, b)]
+    """What matches, without the white space at its end, which says nothing: where something is
+    dropped behind it, that is written anew."""
+    found = [m for a, b in ranges for m in pattern.finditer(text, a, b)]
+    return [Span(m.start(), m.start() + len(m.group().rstrip()), kind) for m in found]
 
 
 def _asked(text: str, prose: list[tuple[int, int]]) -> Iterator[Span]:

@@ -120,3 +120,7 @@ def test_units_cover_everything_but_whitespace_in_hostile_text(text: str) -> Non
     covered = "".join(text[unit.start : unit.end] for unit in reading.units)
     assert "".join(covered.split()) == "".join(text.split())
     assert all(a.end <= b.start for a, b in pairwise(reading.blocks))
+
+
+def test_the_space_after_a_fence_is_no_part_of_it() -> None:
+    assert protected("```\ncode here\n``` \n\nSome words.", Kind.CODE) == ["```\ncode here\n```"]
