@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 from decimal import Decimal
 from uuid import uuid4
 
@@ -259,3 +260,15 @@ def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of):
         assert next(lines) == "retry: 2000"
         serve.ask_to_end()
         assert [line for line in lines if line.startswith("event")] == ["event: job.queued"]
+
+
+def test_a_stream_in_which_nothing_happens_is_kept_open_by_a_comment(serve, job_of):
+    client = serve()
+    job_id = job_of(client)
+
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
+        lines = response.iter_lines()
+        began = time.monotonic()
+        assert next(line for line in lines if line.startswith(":")) == ": nothing new"
+
+    assert time.monotonic() - began < 20
