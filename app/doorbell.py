@@ -145,6 +145,7 @@ class Doorbell(threading.Thread):
             if not self._away:
                 log.warning("doorbell waits for Redis", error=type(error).__name__)
             self._away = True
+            self._other_jobs = True  # what could not be opened is opened when it is back
             time.sleep(LOOK_EVERY_AWAY_S)
             return
         if self._away:

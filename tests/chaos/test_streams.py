@@ -124,6 +124,22 @@ def test_without_redis_a_reader_learns_all_the_same(house: House, submit: Submit
     reader.check()
 
 
+def test_who_comes_while_redis_is_away_hears_each_piece_once_it_is_back(
+    house: House, submit: Submit
+) -> None:
+    reader = submit()
+    house.behave(latency_s=[0.4, 0.4], words=120)
+    wait_for(lambda: saved(house) > 0, 20, "some of the text")
+    house.kill_redis()
+    following = threading.Thread(target=reader.read_to_end)
+    following.start()
+    wait_for(lambda: "job.snapshot" in reader.types, 10, "the reader to have what there is")
+    house.backends.restart("redis")
+    following.join(60)
+    reader.check()
+    assert reader.types.count("job.delta") > 10
+
+
 def test_a_job_that_is_cancelled_ends_its_streams_at_once(house: House, submit: Submit) -> None:
     reader = read_until_text(submit())
     headers = {"Authorization": f"Bearer {house.key}"}
