@@ -29,7 +29,16 @@ from models.behind import hold, release
 from models.broadcasts import keep_answer
 from models.conversations import Conversation, Message
 from models.counters import count
-from models.fence import Fence, beyond_run, jobs, json_literal, no_owner, noting, now
+from models.fence import (
+    Fence,
+    beyond_run,
+    jobs,
+    json_literal,
+    no_owner,
+    noting,
+    now,
+    owned_by_bound,
+)
 from models.ids import new_id
 from models.jobs import Job
 
@@ -127,11 +136,7 @@ def _complete_statement() -> Executable:
     return (
         update(jobs)
         .where(
-            jobs.c.id == bindparam("job_id"),
-            jobs.c.epoch == bindparam("at_epoch"),
-            jobs.c.stage == bindparam("at_stage"),
-            jobs.c.run_token == bindparam("token"),
-            jobs.c.slot == "running",
+            owned_by_bound(),
             jobs.c.answer.is_not(None),
             ~orphaned(),
         )

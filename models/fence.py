@@ -11,6 +11,7 @@ from sqlalchemy import (
     Executable,
     Table,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -55,6 +56,17 @@ class Fence:
             Job.run_token == self.token,
             Job.slot == "running",
         )
+
+
+def owned_by_bound() -> ColumnElement[bool]:
+    """`Fence.owned` for a statement that is built once: the fence comes with `Fence.values`."""
+    return and_(
+        jobs.c.id == bindparam("job_id"),
+        jobs.c.epoch == bindparam("at_epoch"),
+        jobs.c.stage == bindparam("at_stage"),
+        jobs.c.run_token == bindparam("token"),
+        jobs.c.slot == "running",
+    )
 
 
 def paid_in_vain() -> ColumnElement[int]:

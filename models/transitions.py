@@ -36,7 +36,7 @@ from sqlalchemy.orm import Session
 from models.behind import hold
 from models.conversations import Message
 from models.endings import end_orphans, end_overdue
-from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now
+from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now, owned_by_bound
 from models.jobs import Job, after
 from models.leases import lease, queue_lease, queue_lease_s
 
@@ -152,13 +152,7 @@ def checkpoint(
 def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
     return (
         update(jobs)
-        .where(
-            jobs.c.id == bindparam("job_id"),
-            jobs.c.epoch == bindparam("at_epoch"),
-            jobs.c.stage == bindparam("at_stage"),
-            jobs.c.run_token == bindparam("token"),
-            jobs.c.slot == "running",
-        )
+        .where(owned_by_bound())
         .values(
             stage=after(stage),
             slot="queued",
