@@ -18,6 +18,9 @@ def delete_conversation(session: Session, user_id: str, conversation_id: str) ->
     if found is None:
         return False
     its_jobs = Job.conversation_id == conversation_id
+    # All of them in the order of their ids, those that have ended too: a heartbeat that waited for
+    # one until it ended holds it still, and may wait for the next.
+    session.execute(select(Job.id).where(its_jobs).order_by(Job.id).with_for_update())
     cancel_all(session, its_jobs)
     session.execute(update(Job).where(its_jobs).values(**UNSAID))
     session.execute(delete(Conversation).where(*mine))
