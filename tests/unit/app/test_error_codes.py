@@ -8,8 +8,9 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from app.api.jobs import ENDED
-from app.error_codes import FIELDS, OF_A_JOB, PROBLEMS, RESPONSES, UNSEEN, page
+from app.error_codes import OF_A_JOB, PROBLEMS, UNSEEN, page
 from app.errors import HTTP_CODES, problem_of
+from app.field_codes import FIELDS, RESPONSES
 from app.field_errors import WORDS
 from models.errors import TrimindError
 

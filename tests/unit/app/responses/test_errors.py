@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.error_codes import RESPONSES
+from app.field_codes import RESPONSES
 from app.responses.errors import CODES, FIELD_CODES, speaks_openai
 
 KEYS = ["message", "type", "param", "code"]
