@@ -2,13 +2,15 @@
 
 import pytest
 from redis import Redis
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from models.endings import finished
 from models.fence import now
 from models.jobs import Job
 from models.reconciliation import bury_dead, end_all_overdue, take_due
 from models.session import unit_of_work
+
+from .rows import change, row
 
 MANY = 1000
 
@@ -21,18 +23,6 @@ def submit(client, conversation: str | None = None, **body: object):
 
 def cancel(client, job_id: str) -> int:
     return client.post(f"/v1/jobs/{job_id}/cancel").status_code
-
-
-def change(job_id: str, **columns: object) -> None:
-    with unit_of_work() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(**columns))
-
-
-def row(job_id: str) -> Job:
-    with unit_of_work() as session:
-        found = session.get(Job, job_id)
-        assert found is not None
-        return found
 
 
 def slots(conversation: str) -> list[str | None]:

@@ -10,6 +10,8 @@ from models.endings import finished
 from models.jobs import Job
 from models.session import unit_of_work
 
+from .rows import change
+
 HELLO = {"message": "hello"}
 UNKNOWN = "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 ENDS = {"completed": "job_completed", "failed": "job_failed", "expired": "job_expired"}
@@ -20,11 +22,6 @@ RUNNING = {
     "run_token": "7b0b1d0e-0000-4000-8000-000000000000",
     "lease_until": Job.expires_at,
 }
-
-
-def change(job_id: str, **columns: object) -> None:
-    with unit_of_work() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(**columns))
 
 
 def end(job_id: str, status: str) -> None:

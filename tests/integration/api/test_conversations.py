@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from models.behind import hold
 from models.conversations import Conversation, Message
@@ -13,6 +13,8 @@ from models.jobs import Job
 from models.session import unit_of_work
 from models.users import User
 
+from .rows import change, row
+
 UNKNOWN = "/v1/conversations/conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 
 
@@ -20,18 +22,6 @@ def submit(client, **body: object) -> dict:
     answer = client.post("/v1/jobs", json={"message": "hello", **body})
     assert answer.status_code == 202, answer.text
     return answer.json
-
-
-def change(job_id: str, **columns: object) -> None:
-    with unit_of_work() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(**columns))
-
-
-def row(job_id: str) -> Job:
-    with unit_of_work() as session:
-        job = session.get(Job, job_id)
-        assert job is not None
-        return job
 
 
 def found(client, q: str) -> list[str]:

@@ -2,10 +2,10 @@
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
 
 from models.jobs import Job
-from models.session import unit_of_work
+
+from .rows import change
 
 QUESTION = "What is the capital of France?"
 KEYS = [
@@ -33,11 +33,6 @@ def submit(client: FlaskClient, **body: object) -> dict:
     response = client.post("/v1/jobs", json={"message": QUESTION, **body})
     assert response.status_code == 202, response.text
     return response.json
-
-
-def change(job_id: str, **columns: object) -> None:
-    with unit_of_work() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(**columns))
 
 
 def test_a_job_is_accepted_and_can_be_read_where_location_says(client):

@@ -1,0 +1,20 @@
+"""The rows behind the API, looked at and changed past it."""
+
+from sqlalchemy import update
+
+from models.jobs import Job
+from models.session import unit_of_work
+
+
+def change(job_id: str, **columns: object) -> None:
+    """Set columns of a job."""
+    with unit_of_work() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(**columns))
+
+
+def row(job_id: str) -> Job:
+    """A job as the database has it now."""
+    with unit_of_work() as session:
+        job = session.get(Job, job_id)
+        assert job is not None
+        return job
