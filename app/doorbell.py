@@ -15,7 +15,7 @@ from typing import Any, Final
 import redis
 import structlog
 
-from config.settings import get_settings
+from config.redis import listening_client
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work
@@ -66,7 +66,7 @@ class Doorbell(threading.Thread):
         self._seen: dict[str, int] = {}
         self._other_jobs = True
         self._away = False
-        self._pubsub = _client().pubsub()  # type: ignore[no-untyped-call]
+        self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def listen(self, job_ids: Collection[str]) -> Iterator[Listener]:
@@ -218,15 +218,3 @@ def get_doorbell() -> Doorbell:
 
 def _job_of(channel: str) -> str:
     return channel.removeprefix(channel_of(""))
-
-
-def _client() -> redis.Redis:
-    # No timeout of its own: redis-py's default breaks a read that blocks for longer.
-    return redis.Redis.from_url(
-        get_settings().redis_url.get_secret_value(),
-        socket_timeout=None,
-        socket_connect_timeout=2,
-        socket_keepalive=True,
-        health_check_interval=10,
-        decode_responses=True,
-    )

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 import redis
 import structlog
 
 from app.events import Event, Text, event_of, steps_of, text_of
-from config.settings import get_settings
+from config.redis import redis_client
 from models.errors import DatabaseUnavailable
 from models.jobs import Job, find_job
 from models.session import unit_of_work
@@ -126,7 +125,7 @@ class Follower:
 
     def _tail(self) -> list[Message]:
         try:
-            return read_tail(_redis(), self._job_id, self._at)
+            return read_tail(redis_client(TIMEOUT_S), self._job_id, self._at)
         except redis.RedisError as error:
             log.warning("tail not read", job_id=self._job_id, error=type(error).__name__)
             return []
@@ -142,14 +141,3 @@ class Follower:
 
     def _lack(self) -> None:
         self._looks_again = time.monotonic() + PATIENCE_S
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(
-        get_settings().redis_url.get_secret_value(),
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        decode_responses=True,
-        retry=None,
-    )

@@ -5,7 +5,7 @@ import threading
 import redis
 import structlog
 
-from config.settings import get_settings
+from config.redis import listening_client
 from tasks.heartbeat import stop_job, stopping
 from tasks.stop import CHANNEL
 
@@ -27,15 +27,7 @@ class StopListener(threading.Thread):
                 stopping.wait(2)
 
     def _listen(self) -> None:
-        # No timeout of its own: redis-py's default breaks a read that blocks for longer.
-        client = redis.Redis.from_url(
-            get_settings().redis_url.get_secret_value(),
-            socket_timeout=None,
-            socket_connect_timeout=2,
-            health_check_interval=10,
-            decode_responses=True,
-        )
-        with client.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+        with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(CHANNEL)
             while not stopping.is_set():
                 message = channel.get_message(timeout=1)

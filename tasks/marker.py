@@ -1,11 +1,9 @@
 """The broker's marker: a random value in Redis by which its emptying is noticed."""
 
-from functools import lru_cache
 from typing import Final
 from uuid import uuid4
 
-import redis
-
+from config.redis import bounded_client
 from config.settings import get_settings
 
 KEY: Final = "trimind:marker"
@@ -20,18 +18,8 @@ def seen_marker() -> str | None:
     """
     if not get_settings().broker.startswith("redis"):
         return None
-    client = _redis()
+    client = bounded_client(get_settings().broker, TIMEOUT_S)
     # First set, then read: with the other order a second flush between the two would stay hidden.
     client.set(KEY, uuid4().hex, nx=True)
     run_id = client.info("server")["run_id"]
     return f"{run_id}:{client.get(KEY)!s}"
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(
-        get_settings().broker,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        decode_responses=True,
-    )

@@ -1,12 +1,11 @@
 """Tell the workers that a job is not wanted any more; best effort, since its fence decides."""
 
-from functools import lru_cache
 from typing import Final
 
 import redis
 import structlog
 
-from config.settings import get_settings
+from config.redis import redis_client
 
 CHANNEL: Final = "trimind:stop"
 TIMEOUT_S: Final = 0.5
@@ -18,15 +17,6 @@ def announce(*job_ids: str) -> None:
     """Say that jobs were cancelled. A worker that misses it learns of it by its next write."""
     try:
         for job_id in job_ids:
-            _publisher().publish(CHANNEL, job_id)
+            redis_client(TIMEOUT_S).publish(CHANNEL, job_id)
     except redis.RedisError as error:
         log.warning("stop not announced", job_ids=job_ids, error=type(error).__name__)
-
-
-@lru_cache(maxsize=1)
-def _publisher() -> redis.Redis:
-    return redis.Redis.from_url(
-        get_settings().redis_url.get_secret_value(),
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-    )

@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 import structlog
 
-from config.settings import get_settings
+from config.redis import redis_client
 from tasks.events import ENDED, TAIL_S, Message, channel_of, tail_of
 
 TIMEOUT_S: Final = 1.0
@@ -53,12 +53,7 @@ def _teller() -> SimpleQueue[Told]:
 
 
 def _tell_for_ever(queue: SimpleQueue[Told]) -> None:
-    client = redis.Redis.from_url(
-        get_settings().redis_url.get_secret_value(),
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=None,
-    )
+    client = redis_client(TIMEOUT_S)
     while True:
         told = [queue.get()]
         told += _waiting(queue)

@@ -2,13 +2,13 @@
 
 import hashlib
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 import redis
 import structlog
 from pydantic import ValidationError
 
+from config.redis import redis_client
 from config.settings import get_settings
 from tasks.nlu.classification import CLASSIFIER_VERSION, Classification
 
@@ -16,16 +16,6 @@ from tasks.nlu.classification import CLASSIFIER_VERSION, Classification
 TIMEOUT_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
-
-
-@lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(
-        get_settings().redis_url.get_secret_value(),
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        decode_responses=True,
-    )
 
 
 def key(message: str, classifier: str, table: str) -> str:
@@ -38,7 +28,7 @@ def key(message: str, classifier: str, table: str) -> str:
 def recall(name: str) -> Classification | None:
     """What is remembered under a key, if anything, and if Redis answers."""
     try:
-        found = _redis().get(name)
+        found = redis_client(TIMEOUT_S).get(name)
         return Classification.model_validate_json(str(found)) if found else None
     except (redis.RedisError, ValidationError) as error:
         log.warning("intent cache not read", error=type(error).__name__)
@@ -51,6 +41,6 @@ def remember(name: str, found: Classification) -> None:
     if not seconds:
         return
     try:
-        _redis().set(name, found.model_dump_json(), ex=seconds)
+        redis_client(TIMEOUT_S).set(name, found.model_dump_json(), ex=seconds)
     except redis.RedisError as error:
         log.warning("intent cache not written", error=type(error).__name__)

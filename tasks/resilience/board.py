@@ -14,10 +14,9 @@ from typing import Any, Final
 
 import redis
 import structlog
-from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.retry import Retry
 
+from config.redis import bounded_client, redis_client
 from config.settings import get_settings
 from tasks.policies import BreakerPolicy
 
@@ -169,7 +168,7 @@ def clear(name: str | None) -> int:
 
 def client() -> redis.Redis:
     """The connections of this process to Redis, made at first use."""
-    return _client(get_settings().redis_url.get_secret_value())
+    return redis_client(TIMEOUT_S)
 
 
 def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:
@@ -191,18 +190,7 @@ def _script() -> Script:
 
 @lru_cache(maxsize=4)
 def _registered(url: str) -> Script:
-    return _client(url).register_script(SCRIPT)
-
-
-@lru_cache(maxsize=4)
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),  # the default tries eleven times
-        decode_responses=True,
-    )
+    return bounded_client(url, TIMEOUT_S).register_script(SCRIPT)
 
 
 def _ms(seconds: float) -> int:

@@ -1,0 +1,37 @@
+"""How Redis is reached: in bounded time, and once. Whoever asks has something to do without it."""
+
+from functools import lru_cache
+
+import redis
+
+from config.settings import get_settings
+
+
+def redis_client(timeout_s: float) -> redis.Redis:
+    """The process's client of `REDIS_URL`, whose calls take no longer than this, tried once each;
+    redis-py by default tries eleven times."""
+    return bounded_client(get_settings().redis_url.get_secret_value(), timeout_s)
+
+
+@lru_cache(maxsize=16)
+def bounded_client(url: str, timeout_s: float) -> redis.Redis:
+    """The same, of any Redis; safe across threads."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=None,
+        decode_responses=True,
+    )
+
+
+def listening_client() -> redis.Redis:
+    """A client of `REDIS_URL` for who waits to be told something, for as long as it takes."""
+    return redis.Redis.from_url(
+        get_settings().redis_url.get_secret_value(),
+        socket_timeout=None,  # redis-py's default breaks a read that blocks for longer
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        health_check_interval=10,
+        decode_responses=True,
+    )
