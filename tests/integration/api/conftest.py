@@ -64,13 +64,28 @@ def stranger(client_of: Client, external_id: str) -> FlaskClient:
 
 
 @pytest.fixture
-def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iterator[Serve]:
+def gunicorns() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What `serve` has started; all of it has to end when it is asked to."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        process.terminate()
+    assert [process.wait(WAIT_S) for process in started] == [0] * len(started)
+
+
+@pytest.fixture
+def serve(
+    backends: Mapping[str, str],
+    external_id: str,
+    tmp_path: Path,
+    gunicorns: list[subprocess.Popen[bytes]],
+) -> Iterator[Serve]:
     """Starts gunicorn with changed variables and gives a client of it, as this test's user. It
     listens at a socket in a folder, or where `BIND` says: `127.0.0.1:PORT`."""
-    started: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
+    clients: list[httpx.Client] = []
 
     def start(**changed: str) -> httpx.Client:
-        path = f"{tmp_path}/{len(started)}.sock"
+        path = f"{tmp_path}/{len(gunicorns)}.sock"
         bind = changed.get("BIND", f"unix:{path}")
         command = ["--config", "python:config.gunicorn", "app.wsgi:app"]
         process = subprocess.Popen(
@@ -89,20 +104,14 @@ def serve(backends: Mapping[str, str], external_id: str, tmp_path: Path) -> Iter
             timeout=20,
             transport=httpx.HTTPTransport(uds=path if bind.startswith("unix:") else None),
         )
-        started.append((process, client))
+        gunicorns.append(process)
+        clients.append(client)
         _wait_until_up(client, process)
         return client
 
-    def ask_to_end() -> None:
-        for process, _ in started:
-            process.terminate()
-
-    start.ask_to_end = ask_to_end  # type: ignore[attr-defined]
     yield start
-    for _, client in started:
+    for client in clients:
         client.close()
-    ask_to_end()
-    assert [process.wait(WAIT_S) for process, _ in started] == [0] * len(started)
 
 
 @pytest.fixture

@@ -251,14 +251,14 @@ def finish_text(job_id: str) -> None:
         job.partial = "short"
 
 
-def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of):
+def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of, gunicorns):
     client = serve()
     job_id = job_of(client)
 
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
         lines = response.iter_lines()
         assert next(lines) == "retry: 2000"
-        serve.ask_to_end()
+        gunicorns[0].terminate()
         assert [line for line in lines if line.startswith("event")] == ["event: job.queued"]
 
 
