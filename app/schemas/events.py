@@ -14,12 +14,28 @@ LARGEST_NUMBER: Final = 10**18
 PLACE: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
 
 
-def _number(sent: Any) -> int | None:
+def _last_event(form: re.Pattern[str], example: str) -> Any:
+    """The header by which a browser says how far it has come, when it connects again."""
+    return Field(
+        None,
+        alias=LAST_EVENT_ID,
+        json_schema_extra={"pattern": f"^({form.pattern})?$", "example": example},
+        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
+        "one is none.",
+    )
+
+
+def _read(form: re.Pattern[str], what: str, sent: Any) -> str | None:
     if sent is None or sent == "":
         return None
-    if not NUMBER.fullmatch(str(sent)):
-        raise unreadable(LAST_EVENT_ID, "is not the number of an event")
-    return int(sent)
+    if not form.fullmatch(str(sent)):
+        raise unreadable(LAST_EVENT_ID, f"is not the {what}")
+    return str(sent)
+
+
+def _number(sent: Any) -> int | None:
+    number = _read(NUMBER, "number of an event", sent)
+    return int(number) if number is not None else None
 
 
 class EventsHeaders(BaseModel):
@@ -29,13 +45,7 @@ class EventsHeaders(BaseModel):
 
     last_event_id: Annotated[
         int | None, BeforeValidator(_number, json_schema_input_type=str | None)
-    ] = Field(
-        None,
-        alias=LAST_EVENT_ID,
-        json_schema_extra={"pattern": f"^({NUMBER.pattern})?$", "example": "12"},
-        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
-        "one is none.",
-    )
+    ] = _last_event(NUMBER, "12")
 
 
 class EventsQuery(BaseModel):
@@ -52,11 +62,7 @@ class EventsQuery(BaseModel):
 
 
 def _place_header(sent: Any) -> str | None:
-    if sent is None or sent == "":
-        return None
-    if not PLACE.fullmatch(str(sent)):
-        raise unreadable(LAST_EVENT_ID, "is not the id of an event of a broadcast")
-    return str(sent)
+    return _read(PLACE, "id of an event of a broadcast", sent)
 
 
 def _place_query(sent: str) -> str:
@@ -70,12 +76,8 @@ class BroadcastEventsHeaders(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = Field(
-        None,
-        alias=LAST_EVENT_ID,
-        json_schema_extra={"pattern": f"^({PLACE.pattern})?$", "example": "12-40-7"},
-        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
-        "one is none.",
+    last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = _last_event(
+        PLACE, "12-40-7"
     )
 
 
