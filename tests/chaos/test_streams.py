@@ -140,13 +140,20 @@ def test_who_comes_while_redis_is_away_hears_each_piece_once_it_is_back(
     assert reader.types.count("job.delta") > 10
 
 
-def test_a_job_that_is_cancelled_ends_its_streams_at_once(house: House, submit: Submit) -> None:
+def test_a_job_that_is_cancelled_ends_at_once_with_its_streams_and_its_call(
+    house: House, submit: Submit
+) -> None:
     reader = read_until_text(submit())
+    wait_for(lambda: saved(house) > 0, 10, "some of the text to be saved")
     headers = {"Authorization": f"Bearer {house.key}"}
     cancelled = httpx.post(reader._url.replace("events", "cancel"), headers=headers, timeout=10)
-    assert cancelled.status_code == 200
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert cancelled.elapsed.total_seconds() < 1
+    assert cancelled.json()["output"].startswith("This answers")
     reader.read_to_end()
     assert reader.types[-1] == "job.cancelled"
+    wait_for(lambda: house.calls()[-1]["ended"], 2, "the worker to hang up at its next chunk")
+    assert not house.calls()[-1]["whole"]
 
 
 def test_a_wait_is_over_when_the_job_is(house: House, fleet: Fleet, chance: Random) -> None:
