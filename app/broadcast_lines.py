@@ -7,10 +7,9 @@ after the last event, `12-40-9-end`. So nothing has to be kept to go on from it.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.problem import Refusal, invalid
-from app.resuming import last_number
+from app.resuming import NONE, QUERY, has_all, may_have_been_sent, nowhere
 from app.schemas.broadcasts import broadcast_body
-from app.schemas.events import BroadcastEventsHeaders, BroadcastEventsQuery
+from app.schemas.events import LAST_EVENT_ID, BroadcastEventsHeaders, BroadcastEventsQuery
 from app.sse import HEARTBEAT, RECONNECT, declared, sse_line
 from app.stream import follow_all
 from models.broadcasts import Gathered
@@ -30,19 +29,22 @@ BROADCAST_STREAM: Final[dict[str, Any]] = declared(
 def places_of(
     whole: Gathered, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
 ) -> dict[str, int] | None:
-    """By job, the number after which to go on; None: the reader has the end. Raises Refusal for a
-    place that this broadcast does not have."""
+    """By job, the number after which to go on; None: the reader has the end. Raises Refusal,
+    naming where the place came from, for one that this broadcast's stream has not had."""
+    source = LAST_EVENT_ID if header.last_event_id is not None else QUERY
     place = header.last_event_id or query.starting_after
     if place is None:
         return {job.id: 0 for job in whole.siblings}
     numbers = [int(number) for number in place.removesuffix(END).split("-")]
     if len(numbers) != len(whole.siblings):
-        raise _nowhere("is no place of this broadcast")
-    if any(at > last_number(job) for at, job in zip(numbers, whole.siblings, strict=True)):
-        raise _nowhere("is beyond the last event")
-    if place.endswith(END) and whole.ended:
-        return None
-    return {job.id: number for job, number in zip(whole.siblings, numbers, strict=True)}
+        raise nowhere(source, "not_a_place", NONE)
+    after = list(zip(whole.siblings, numbers, strict=True))
+    ends = place.endswith(END)
+    if not all(may_have_been_sent(job, number) for job, number in after) or (
+        ends and not (whole.ended and all(has_all(job, number) for job, number in after))
+    ):
+        raise nowhere(source, "not_a_place", NONE)
+    return None if ends else {job.id: number for job, number in after}
 
 
 def broadcast_lines(user_id: str, whole: Gathered, after: dict[str, int]) -> Iterator[str]:
@@ -74,7 +76,3 @@ def _end(user_id: str, broadcast_id: str, place: str) -> Iterator[str]:
 
 def _place(at: dict[str, int]) -> str:
     return "-".join(str(number) for number in at.values())
-
-
-def _nowhere(message: str) -> Refusal:
-    return invalid("starting_after", "not_a_place", message)

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
-from app.responses.errors import openai_answer, speaks_openai
+from app.responses.errors import no_such_call, openai_answer, speaks_openai
 from models.errors import (
     Conflict,
     InvalidRequest,
@@ -49,7 +49,9 @@ def register_errors(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """The answer to a failure: a problem, or what the path's callers read instead."""
     problem = problem_of(error)
-    return openai_answer(problem) if speaks_openai(request.path) else problem.response()
+    if not speaks_openai(request.path):
+        return problem.response()
+    return openai_answer(problem if request.url_rule else no_such_call(problem))
 
 
 def problem_of(error: Exception) -> Problem:

@@ -45,5 +45,9 @@ RESPONSES: Final = {
     "previous_response_not_found": "There is no such response, it is another user's, or what was "
     "said in it was deleted.",
     "previous_response_not_completed": "It has not ended, or has ended otherwise.",
+    "response_restarted": "In a stream: the answer was begun again and differs from what had been "
+    "sent of it. The response goes on and can be read.",
+    "stream_cut_off": "In a stream: it ended before the response did. The response goes on and can "
+    "be read.",
     "invalid_api_key": "No key came along, or one that is unknown or revoked.",
 }

@@ -12,7 +12,7 @@ STREAM: Final[dict[str, Any]] = declared(
     "`text`; `job.snapshot` with the whole `text` so far, after a gap that can't be filled "
     "otherwise; `job.restarted` where the text begins anew: drop what came; `job.usage`; and last "
     "`job.completed`, `job.failed`, `job.cancelled` or `job.expired` with the `job`. A comment "
-    "every 15 s keeps the connection open."
+    "every 15 s keeps the connection open: a line of the event that comes next."
 )
 HAS_ALL: Final[dict[str, Any]] = {
     "description": "The reader has the job's last event: there is nothing to come."

@@ -13,7 +13,10 @@ from app.places import places, take_place
 MEDIA_TYPE: Final = "text/event-stream"
 # Whoever takes in nothing for so long is gone, or as good as gone: the thread is needed.
 SEND_WITHIN_S: Final = 20.0
-HEARTBEAT: Final = ": nothing new\n\n"
+# Lines of the event that comes next, without an empty line of their own: many readers take every
+# empty line for the end of an event, also where nothing but a comment stands before it.
+HEARTBEAT: Final = ": nothing new\n"
+RECONNECT: Final = "retry: 2000\n"
 EXAMPLE: Final = """\
 id: 12
 event: job.delta
@@ -21,13 +24,16 @@ data: {"type":"job.delta","sequence_number":12,"job_id":"job_01K8Z5M5V4Q2W9X7Y3T
 "text":"Paris"}
 
 """
-RECONNECT: Final = "retry: 2000\n\n"
+# To JSON they are text; to many readers of lines they end one.
+LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
 def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> str:
     """One event. JSON has no line breaks of its own, so that it is one `data` line."""
     head = f"id: {event_id}\n" if event_id is not None else ""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if not body.isascii():
+        body = body.translate(LINE_ENDS)
     return f"{head}event: {kind}\ndata: {body}\n\n"
 
 

@@ -25,25 +25,29 @@ def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
     return response
 
 
-def waited_answer(user_id: str, response: Response, wait_s: int | None) -> Response:
-    """The answer to a job's submission; or, where the caller would rather wait and the job ends
-    meanwhile, the job. Its commit and its publication lie behind."""
-    job_id = location_id(response)
+def waited_answer(user_id: str, created: Response, wait_s: int | None) -> Response:
+    """The answer to a job's submission; where the caller would rather wait, the job as it is after
+    that, whether or not it has ended. Its commit and its publication lie behind."""
+    if wait_s is None:
+        return created
+    job_id = location_id(created)
     waited_s = wait_if_preferred(user_id, [job_id], wait_s)
-    job = find_job(db.session(), user_id, job_id) if waited_s is not None else None
-    ended = job_answer(job) if job is not None and job.status not in UNFINISHED else None
-    return applied(waited_s, response, ended)
+    db.session.expire_all()
+    job = find_job(db.session(), user_id, job_id)
+    if job is None:  # its user was deleted meanwhile
+        return created
+    return applied(waited_s, created, job_answer(job, 202 if job.status in UNFINISHED else 200))
 
 
-def applied(waited_s: int | None, response: Response, ended: Response | None) -> Response:
-    """The answer after a wait: what has ended, if it has, else the first one. RFC 7240, 3."""
-    if ended is not None:
-        kept = {name: v for name, v in response.headers if name in (REPLAYED, "Location")}
-        ended.headers.update(kept)
-        response = ended
+def applied(waited_s: int | None, created: Response | None, now: Response) -> Response:
+    """What there is now, with what the answer to its creation said beside the body, and how long
+    was waited for it (RFC 7240, 3)."""
+    if created is not None:
+        kept = {name: v for name, v in created.headers if name in (REPLAYED, "Location")}
+        now.headers.update(kept)
     if waited_s is not None:
-        response.headers[APPLIED] = f"wait={waited_s}"
-    return response
+        now.headers[APPLIED] = f"wait={waited_s}"
+    return now
 
 
 def location_id(response: Response) -> str:

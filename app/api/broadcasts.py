@@ -70,8 +70,7 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     if header.wait is None:
         return created
     whole, waited_s = _wait(location_id(created), header.wait)
-    ended = broadcast_answer(whole) if waited_s is not None and whole.ended else None
-    return applied(waited_s, created, ended)
+    return applied(waited_s, created, broadcast_answer(whole, 200 if whole.ended else 202))
 
 
 @api.get("", responses={200: BroadcastPage})
@@ -93,7 +92,7 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when all have ended, or N seconds later."""
     whole, waited_s = _wait(path.broadcast_id, header.wait)
-    return if_changed(applied(waited_s, broadcast_answer(whole), None))
+    return if_changed(applied(waited_s, None, broadcast_answer(whole)))
 
 
 @api.get(
@@ -116,9 +115,11 @@ def read_broadcast_events(
 
 def _wait(broadcast_id: str, wait_s: int | None) -> tuple[Gathered, int | None]:
     """The broadcast, once its jobs have ended or the wait is over; and how long was waited for."""
+    db.session.expire_all()  # what was just accepted may have moved on
     whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
     waited_s = wait_if_preferred(g.user_id, [job.id for job in whole.siblings], wait_s)
     if waited_s is not None:
+        db.session.expire_all()
         whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
     return whole, waited_s
 

@@ -6,18 +6,18 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.answers import NOT_MODIFIED, answer, if_changed, job_answer, waited_answer
+from app.api.answers import NOT_MODIFIED, answer, applied, if_changed, job_answer, waited_answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
 from app.job_lines import HAS_ALL, STREAM, job_lines
 from app.openapi import USER_SECURITY, problems
-from app.preferences import APPLIED, wait_if_preferred
+from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.request_body import refuse_fields
 from app.resuming import has_all, resume_after
 from app.schemas.events import EventsHeaders, EventsQuery
-from app.schemas.headers import CreateHeaders, ReadHeaders, SubmitHeaders
+from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
 from app.sse import sse_response
@@ -67,10 +67,7 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when the job has ended, or N seconds later."""
     waited_s = wait_if_preferred(g.user_id, [path.job_id], header.wait)
-    response = job_answer(_job(path))
-    if waited_s is not None:
-        response.headers[APPLIED] = f"wait={waited_s}"
-    return if_changed(response)
+    return if_changed(applied(waited_s, None, job_answer(_job(path))))
 
 
 @api.get("/<id:job_id>/events", responses={200: STREAM, 204: HAS_ALL, **problems(404)})
@@ -98,12 +95,15 @@ def cancel_job(path: JobPath) -> Response:
     return job_answer(job)
 
 
-@api.post("/<id:job_id>/retry", responses={202: JobBody, **problems(404, 409, 413, 415)})
-def retry_job(path: JobPath, header: CreateHeaders) -> Response:
+@api.post(
+    "/<id:job_id>/retry", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)}
+)
+def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     """Retry a job
     A new job for the same message and mind, where one has failed, was cancelled or has expired.
     It has the same metadata and as much time, and stands by itself though the job was one of a
-    broadcast. There is no body, or an empty object."""
+    broadcast. There is no body, or an empty object. With `Prefer: wait=N` a job that ends in time
+    is a 200."""
     refuse_fields()
 
     def create() -> Created:
@@ -111,7 +111,7 @@ def retry_job(path: JobPath, header: CreateHeaders) -> Response:
         answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
         return Created(answer, then=lambda: publish(job, message))
 
-    return create_once(header.idempotency_key, create)
+    return waited_answer(g.user_id, create_once(header.idempotency_key, create), header.wait)
 
 
 @api.get("", responses={200: JobPage})

@@ -18,7 +18,7 @@ from app.responses.body import ResponseBody, response_body
 from app.responses.ids import job_id_of
 from app.responses.lines import response_lines
 from app.responses.request import NewResponse, ResponseQuery, submission_of
-from app.resuming import refuse_beyond
+from app.resuming import refuse_unsent
 from app.schemas.headers import CreateHeaders
 from app.schemas.paths import ResponsePath
 from app.sse import opened, sse_response
@@ -74,7 +74,7 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
     if not query.stream:
         return answer(response_body(job))
     if after is not None:
-        refuse_beyond(job, after)
+        refuse_unsent(job, after)
     return sse_response(response_lines(job, after))
 
 

@@ -111,8 +111,9 @@ class ResponseBody(Identified):
                     "schema": {
                         "type": "string",
                         "description": "With `stream`: OpenAI's events. Beyond them: "
-                        "`response.cancelled`, the last event of a cancelled response, and "
-                        "`response.restarted`: drop the text so far, it begins anew.",
+                        "`response.cancelled`, the last event of a cancelled response. The "
+                        "deltas, put together, are the answer, or the last event is an `error` "
+                        "that names the response.",
                     },
                     "example": EVENT,
                 }

@@ -1,14 +1,27 @@
 """Failures as an OpenAI client reads them: the same problems, in the shape of OpenAI's errors."""
 
 import re
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from flask import Response, jsonify
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import FieldError, Problem, Refusal
 
-PATH: Final = "/v1/responses"
+# The calls of OpenAI's own packages, those of earlier years among them. Conversations are ours as
+# well; their items are OpenAI's alone.
+OF_OPENAI: Final = re.compile(
+    r"/v1/(answers|assistants|audio|batches|chat|chatkit|classifications|completions|containers"
+    r"|content_provenance_checks|conversations/[^/]+/items|edits|embeddings|engines|evals|files"
+    r"|fine-tunes|fine_tuning|images|models|moderations|organization|projects|realtime|responses"
+    r"|search|skills|threads|uploads|vector_stores|videos)(/.*)?",
+    re.DOTALL,
+)
+NO_SUCH_CALL: Final = (
+    "There is no such call here. Of OpenAI's API, Trimind has POST /v1/responses, "
+    "GET /v1/responses/{id} and POST /v1/responses/{id}/cancel."
+)
 INVALID: Final = "invalid_request"
 
 # Our code of a field -> OpenAI's. What is not here is an `invalid_value`.
@@ -62,8 +75,9 @@ class ErrorBody(BaseModel):
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether the caller of this path expects OpenAI's errors."""
-    return path == PATH or path.startswith(f"{PATH}/")
+    """Whether the caller of this path expects OpenAI's errors: those of every call that its
+    packages make, also where there is no such call here."""
+    return OF_OPENAI.fullmatch(path) is not None
 
 
 def openai_answer(problem: Problem) -> Response:
@@ -73,6 +87,24 @@ def openai_answer(problem: Problem) -> Response:
     response.status_code = status
     response.headers.update(problem.headers)
     return response
+
+
+def no_such_call(problem: Problem) -> Problem:
+    """A problem of a path, or of a method, which says what calls there are."""
+    return replace(problem, detail=NO_SUCH_CALL)
+
+
+def stream_error(response_id: str, number: int, code: str, what: str) -> dict[str, Any]:
+    """The event that ends a stream before its response has ended; `number` is that of the event
+    before it, so that a reader goes on from either.
+
+    OpenAI's reference has the error's parts at the top; its servers send them in `error`, which is
+    where its packages look for one to raise. Here they are in both places.
+    """
+    message = f"{what}. Read the response: GET /v1/responses/{response_id}."
+    error = {"code": code, "message": message, "param": None}
+    nested = {"type": "server_error", **error}
+    return {"type": "error", "sequence_number": number, **error, "error": nested}
 
 
 def refused(param: str, code: str, message: str) -> Refusal:

@@ -17,8 +17,13 @@ one; those up to where the reader was are only taken in.
 
 A stage that is begun again has another number; what is told of it has that of its first beginning.
 b is the number before the text's first character: the one after generate's beginning, or that of
-the text's new beginning, which is `response.restarted` for a reader who has read some of it. What
-stands for generate's beginning and b is sent with the first text, since only then it is known.
+the text's new beginning. What stands for generate's beginning and b is sent with the first text,
+since only then it is known.
+
+OpenAI's protocol can't take text back, and its clients put together whatever deltas come. So what a
+reader has been sent is always the beginning of the answer: of a text that begins again nothing is
+sent until it has grown past that, and where it differs the stream ends with an `error`. So it does
+where the stream ends before the response.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +31,8 @@ from typing import Any, Final
 
 from app.events import Event
 from app.responses.body import CUT_SHORT, Status, TextPart, begun, item_of, response_body
+from app.responses.errors import stream_error
+from app.responses.ids import response_id_of
 from models.jobs import Job
 
 Sent = dict[str, Any]
@@ -35,12 +42,17 @@ IN_PROGRESS_NUMBER: Final = 2
 AT_TEXT: Final = {"output_index": 0, "content_index": 0}
 
 
+BEGUN_AGAIN: Final = "The answer was begun again after a part of it had been sent"
+CUT_OFF: Final = "The stream ended before the response did"
+
+
 def translate(
     job: Job, events: Iterable[Event | None], after: int | None, read: Callable[[], Job]
 ) -> Iterator[Sent | None]:
     """OpenAI's events for a job's, those after the number `after`; None where nothing happened.
 
-    `events` are all of the job's, `read` gives the job as it is now.
+    `events` are all of the job's, `read` gives the job as it is now. The last event is the
+    response's end, or an `error`.
     """
     reader = _Reader(job, after, read)
     yield from reader.opening()
@@ -49,12 +61,16 @@ def translate(
             yield None
         else:
             yield from reader.take(event)
+        if reader.done:
+            return
+    yield from reader.cut_off()
 
 
 class _Reader:
-    """Where one reader is, and the text so far."""
+    """Where one reader is, the text so far, and as much of it as the reader has."""
 
     def __init__(self, job: Job, after: int | None, read: Callable[[], Job]) -> None:
+        self.done = False
         self._job = job
         self._read = read
         self._after = after
@@ -63,7 +79,8 @@ class _Reader:
         self._before_text = 0  # the number of the last event of the stages before generate
         self._generate = self._generated = 0  # the numbers of its beginning and of its end
         self._base: int | None = None
-        self._text = ""
+        self._text = self._sent = ""
+        self._catching_up = False  # whether the text began again and is not yet past what was sent
 
     def opening(self) -> Iterator[Sent]:
         body = response_body(self._job)
@@ -82,7 +99,7 @@ class _Reader:
             case "job.snapshot":
                 yield from self._told(number, data["text"], whole=True)
             case "job.restarted":
-                yield from self._restarted(number)
+                self._begin_again()
             case "job.usage":
                 part = TextPart(text=self._text)
                 yield from self._send(
@@ -90,6 +107,12 @@ class _Reader:
                 )
             case kind if kind in ENDS:
                 yield from self._ended(number)
+
+    def cut_off(self) -> Iterator[Sent]:
+        """The error of a stream that ends before its response: this process ends, or the job is
+        gone. A reader who has the end already gets nothing."""
+        if not self.done:
+            yield from self._fail("stream_cut_off", CUT_OFF)
 
     def _queued(self, number: int) -> Iterator[Sent]:
         body = response_body(self._job)
@@ -104,15 +127,8 @@ class _Reader:
             case "generate", "running":
                 self._generate = number
             case "generate", "completed":
-                self._generated = number
-                yield from self._send(
-                    number,
-                    "response.output_text.done",
-                    **self._place(),
-                    text=self._text,
-                    logprobs=[],
-                )
-            case "persist", "running":
+                yield from self._text_done(number)
+            case "persist", "running" if not self.done:
                 cut = self._read().finish_reason in CUT_SHORT
                 item = item_of(self._job.id, self._text, "incomplete" if cut else "completed")
                 first = self._generated + 2
@@ -120,33 +136,43 @@ class _Reader:
         if stage["name"] in ("intent", "compress"):
             self._before_text = number
 
+    # --- text
+
     def _told(self, number: int, text: str, *, whole: bool = False) -> Iterator[Sent]:
         first = number - len(text)
         if self._base is None or (whole and first != self._base):
             yield from self._text_begins(first)
-        if whole:
-            self._text = text
-        else:
-            self._text += text
-        lacking = number - max(self._last, first)
-        if lacking > 0:
-            delta = text[len(text) - lacking :]
+        if self.done or self._base is None:
+            return
+        self._text = text if whole else self._text + text
+        if self._after is not None and self._after > self._base:
+            self._sent = max(self._sent, self._text[: self._after - self._base], key=len)
+        if self._catching_up and not self._text.startswith(self._sent):
+            if not self._sent.startswith(self._text):
+                yield from self._fail("response_restarted", BEGUN_AGAIN)
+            return
+        self._catching_up = False
+        if delta := self._text[len(self._sent) :]:
+            self._sent = self._text
             yield from self._send(
                 number, "response.output_text.delta", **self._place(), delta=delta, logprobs=[]
             )
 
     def _text_begins(self, base: int) -> Iterator[Sent]:
-        """Tell of the answer; or that it begins anew, where an earlier text has been read."""
-        if self._item or self._read_earlier_text(base):
-            if self._base is not None or not self._item:
-                yield from self._send(base, "response.restarted")
-        else:
+        """Tell of the answer, once; of a reader who has read an earlier text, what he has is not
+        known."""
+        if self._base is not None:
+            self._begin_again()
+        elif not self._item and self._read_earlier_text(base):
+            yield from self._fail("response_restarted", BEGUN_AGAIN)
+            return
+        if not self._item:
             item, part = item_of(self._job.id, None, "in_progress"), TextPart(text="")
             yield from self._send(
                 self._generate, "response.output_item.added", output_index=0, item=item
             )
             yield from self._send(base, "response.content_part.added", **self._place(), part=part)
-        self._item, self._base, self._text = True, base, ""
+        self._item, self._base = True, base
 
     def _read_earlier_text(self, base: int) -> bool:
         """Whether the reader stopped within an earlier text, of which nothing is left here. The
@@ -156,16 +182,35 @@ class _Reader:
             after is not None and self._before_text + 1 < after < base and after != self._generate
         )
 
-    def _restarted(self, number: int) -> Iterator[Sent]:
-        """Without an answer so far there is nothing to be dropped, or the text that follows will
-        tell."""
-        self._base, self._text = None, ""
-        if self._item:
-            yield from self._send(number, "response.restarted")
+    def _begin_again(self) -> None:
+        self._base, self._text, self._catching_up = None, "", bool(self._sent)
+
+    def _text_done(self, number: int) -> Iterator[Sent]:
+        self._generated = number
+        if self._sent != self._text:
+            yield from self._fail("response_restarted", BEGUN_AGAIN)
+        elif not self._item:  # the answer is empty
+            yield from self._text_begins(number - 1)
+        if self.done:
+            return
+        yield from self._send(
+            number, "response.output_text.done", **self._place(), text=self._text, logprobs=[]
+        )
+
+    # --- ends
 
     def _ended(self, number: int) -> Iterator[Sent]:
-        body = response_body(self._read())
+        now = self._read()
+        if number > self._last and now.status == "completed" and self._sent != (now.answer or ""):
+            yield from self._fail("response_restarted", BEGUN_AGAIN)
+            return
+        body = response_body(now)
         yield from self._send(number, f"response.{body.status}", response=body)
+        self.done = True
+
+    def _fail(self, code: str, what: str) -> Iterator[Sent]:
+        self.done = True
+        yield stream_error(response_id_of(self._job.id), max(0, self._last), code, what)
 
     def _place(self) -> dict[str, Any]:
         return {"item_id": item_of(self._job.id, None, "in_progress").id, **AT_TEXT}

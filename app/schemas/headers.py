@@ -70,8 +70,8 @@ Wait = Annotated[
         alias=PREFER,
         json_schema_extra={"example": "wait=10"},
         description="`wait=N` (RFC 7240): answer when the job has ended, or after N seconds, at "
-        "most `WAIT_MAX_S`. `Preference-Applied` says whether it was waited for. Where too many "
-        "wait already, the answer comes at once.",
+        "most `WAIT_MAX_S`, as it is then. `Preference-Applied` says whether it was waited for. "
+        "Where too many wait already, the answer comes at once.",
     ),
 ]
 
@@ -84,10 +84,15 @@ class ReadHeaders(BaseModel):
     wait: Wait
 
 
-class SubmitHeaders(CreateHeaders):
-    """What a POST of a job may carry."""
+class WaitHeaders(CreateHeaders):
+    """What a POST that makes a job may carry."""
 
     wait: Wait
+
+
+class SubmitHeaders(WaitHeaders):
+    """What a POST of a job may carry that says how long it has."""
+
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,
         alias=CANCEL_AFTER,

@@ -91,6 +91,23 @@ def test_a_place_that_cannot_be_is_refused_by_name(client, broadcast, place):
     assert (error["field"], error["code"]) == ("starting_after", "not_a_place")
 
 
+def test_a_last_event_id_that_the_stream_never_had_is_refused_by_the_headers_name(
+    client, broadcast
+):
+    ids = [place for place, _ in told(read(client, broadcast["id"]).text)]
+    at, last = ids[5].split("-"), ids[-1]
+    never = ["1-2", "1-2-3-4", "9999-1-1", f"{at[0]}9-{at[1]}-{at[2]}", "1-1-1-end", f"9{last}"]
+    fresh = client.post("/v1/broadcasts", json=HELLO).json["id"]
+
+    refusals = [read(client, broadcast["id"], **{"Last-Event-ID": place}) for place in never]
+    refusals += [read(client, fresh, **{"Last-Event-ID": place}) for place in ("1-1-1-end", last)]
+
+    for refused in refusals:
+        assert (refused.status_code, refused.json["code"]) == (400, "invalid_header")
+        assert refused.json["errors"][0]["field"] == "Last-Event-ID"
+    assert read(client, broadcast["id"], **{"Last-Event-ID": ""}).status_code == 200
+
+
 def test_a_foreign_broadcast_is_as_unknown_as_none(client, stranger, broadcast):
     foreign, unknown = read(stranger, broadcast["id"]), read(client, UNKNOWN)
 

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,8 +14,9 @@ from models.endings import cancel, complete, fail
 from models.fence import LEAP, Fence
 from models.jobs import Job
 from models.ownership import save_partials
+from models.reconciliation import take_due
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint
+from models.transitions import begin, checkpoint, wait
 from tasks.draft import Saved
 
 HELLO = {"message": "hello"}
@@ -161,8 +163,114 @@ def test_a_last_event_id_that_is_no_number_is_refused_by_name(client, finished, 
     assert refused.json["errors"][0]["field"] == "Last-Event-ID"
 
 
+def numbers_sent(client, job_id: str) -> set[int]:
+    """Of every event that a finished job's stream has, and of every character; and the start."""
+    numbers = {0}
+    for event in told(events(client, job_id).text):
+        numbers |= {event["sequence_number"] - back for back in range(len(event.get("text", "x")))}
+    return numbers
+
+
+def refused_numbers(client, job_id: str, numbers) -> set[int]:
+    """Those that are refused, by the name of the header and of the query alike."""
+    refused = set()
+    for number in numbers:
+        by_header = events(client, job_id, **{"Last-Event-ID": str(number)})
+        by_query = events(client, job_id, f"?starting_after={number}")
+        assert (by_header.status_code, by_query.status_code) in ((200, 200), (204, 204), (400, 422))
+        if by_header.status_code == 400:
+            assert by_header.json["code"] == "invalid_header"
+            assert by_header.json["errors"][0]["field"] == "Last-Event-ID"
+            assert by_query.json["errors"][0]["field"] == "starting_after"
+            refused.add(number)
+    return refused
+
+
+def test_a_number_that_no_event_of_the_stream_has_had_is_refused(client, finished):
+    sent = numbers_sent(client, finished)
+    [base] = [n for n in sent if n + 1 not in sent and n + 2 in sent and n + 3 in sent][-1:]
+    every = set(range(max(sent) + 5)) | {max(sent) + LEAP, 10**17}
+
+    assert refused_numbers(client, finished, every) == every - sent - {base + 1}
+
+
+def test_a_number_of_a_run_that_is_not_kept_is_taken_and_one_that_it_cannot_have_had_is_not(
+    client, job
+):
+    generating(job, "Half")
+    with unit_of_work() as session:
+        assert cancel(session, job)
+    sent = numbers_sent(client, job)
+    text_ends = max(n for n in sent if n < LEAP)
+
+    assert max(sent) > LEAP
+    ahead = {text_ends + 1, text_ends + 2000}
+    never = {text_ends + LEAP // 2, max(sent) - 1, max(sent) + 1}
+    assert refused_numbers(client, job, ahead | never) == never
+
+
+def test_a_number_of_a_stage_that_was_tried_again_is_taken(client, job):
+    with unit_of_work() as session:
+        fence = Fence(job, 1, "intent", uuid4())
+        assert begin(session, fence)
+        line = {"status": "pending", "ms": 1, "began": 2, "ended": 3}
+        assert wait(session, fence, timedelta(0), line, 3, counts=True)
+    with unit_of_work() as session:
+        take_due(session, 1000)
+    finish(job)
+
+    assert refused_numbers(client, job, {2, 3, 4}) == set()
+
+
+def test_the_text_of_a_failed_answer_had_its_numbers(client, job):
+    for stage in ("intent", "compress"):
+        run(job, stage)
+    fence = Fence(job, 1, "generate", uuid4())
+    with unit_of_work() as session:
+        begun = begin(session, fence)
+        assert begun is not None
+        ended = begun.sequence + 10
+        line = {"status": "failed", "ms": 1, "began": begun.sequence, "ended": ended}
+        assert fail(session, fence, "internal", "It broke.", line, ended + 1)
+
+    assert refused_numbers(client, job, range(begun.sequence, ended + 3)) == {ended + 2}
+
+
+def test_an_empty_last_event_id_is_none(client, finished):
+    whole = events(client, finished)
+
+    assert told(events(client, finished, **{"Last-Event-ID": ""}).text) == told(whole.text)
+
+
+def test_every_block_of_a_stream_is_an_event(client, finished):
+    """Many readers take every empty line for the end of an event."""
+    blocks = events(client, finished).text.split("\n\n")
+
+    assert blocks.pop() == ""
+    assert blocks[0].startswith("retry: 2000\nid: 1\nevent: job.queued\ndata: ")
+    assert len(blocks) == len(told(events(client, finished).text))
+    for block in blocks:
+        fields = [line.split(":", 1)[0] for line in block.split("\n")]
+        assert [field for field in fields if field != "retry"] == ["id", "event", "data"]
+
+
+def test_an_end_of_line_in_a_text_ends_no_line_of_the_stream(client, job):
+    text = "a\u2028b\u2029c\x85d\ne\r\nf"
+    for stage in ("intent", "compress"):
+        run(job, stage)
+    run(job, "generate", text)
+    run(job, "persist")
+
+    lines = events(client, job).text.splitlines()
+
+    [line] = [line for line in lines if '"job.delta"' in line]
+    assert json.loads(line.removeprefix("data: "))["text"] == text
+
+
 def test_a_place_far_beyond_a_running_text_is_refused(client, job):
-    assert events(client, job, f"?starting_after={LEAP + 2}").status_code == 422
+    generating(job, "Half")
+
+    assert refused_numbers(client, job, {LEAP + 12}) == {LEAP + 12}
 
 
 def test_a_foreign_job_is_as_unknown_as_none(client, stranger, finished):

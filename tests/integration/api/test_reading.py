@@ -2,11 +2,16 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 
 from models.endings import cancel
+from models.fence import Fence
+from models.jobs import Job
 from models.session import unit_of_work
+from models.transitions import begin
 from tasks.teller import tell_end
 
 from .test_events import HELLO, finish, generating
@@ -59,6 +64,61 @@ def test_a_wait_that_is_too_short_answers_with_what_there_is(client):
 
     assert (answer.status_code, answer.json["status"]) == (202, "queued")
     assert answer.headers["Preference-Applied"] == "wait=1"
+
+
+def begin_soon(job_ids) -> threading.Timer:
+    """Begin the newest of these jobs once the call that makes it waits for it."""
+
+    def begin_it() -> None:
+        with unit_of_work() as session:
+            assert begin(session, Fence(job_ids()[0], 1, "intent", uuid4()))
+
+    timer = threading.Timer(0.3, begin_it)
+    timer.start()
+    return timer
+
+
+def test_every_post_whose_wait_ran_out_answers_with_what_there_is_by_then(client):
+    def newest() -> list[str]:
+        with unit_of_work() as session:
+            return list(session.scalars(select(Job.id).order_by(Job.id.desc()).limit(1)))
+
+    cancelled = client.post("/v1/jobs", json=HELLO).json["id"]
+    client.post(f"/v1/jobs/{cancelled}/cancel")
+    merged = client.post("/v1/broadcasts", json=HELLO).json
+    for job in merged["jobs"]:
+        finish(job["id"])
+    for path, body in (
+        ("/v1/jobs", HELLO),
+        ("/v1/broadcasts", HELLO),
+        (f"/v1/jobs/{cancelled}/retry", {}),
+        (f"/v1/broadcasts/{merged['id']}/merge", {}),
+    ):
+        timer = begin_soon(newest)
+        answer = client.post(path, json=body, headers={"Prefer": "wait=1"})
+        timer.join()
+
+        assert (answer.status_code, answer.json["status"]) == (202, "in_progress"), path
+        assert answer.json == client.get(answer.headers["Location"]).json
+        assert answer.headers["Preference-Applied"] == "wait=1"
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/broadcasts"])
+def test_a_key_that_comes_again_answers_as_it_did_or_after_a_wait_with_what_there_is(client, path):
+    key = {"Idempotency-Key": f"again {path}".replace(" ", "")}
+    first = client.post(path, json=HELLO, headers=key)
+    for job in first.json.get("jobs", [first.json]):
+        finish(job["id"])
+
+    again = client.post(path, json=HELLO, headers=key)
+    waited = client.post(path, json=HELLO, headers={**key, "Prefer": "wait=5"})
+
+    assert (again.status_code, again.data) == (202, first.data)
+    assert (waited.status_code, waited.json["status"]) == (200, "completed")
+    assert waited.headers["Location"] == first.headers["Location"]
+    assert waited.headers["Idempotent-Replayed"] == "true"
+    assert "Retry-After" not in waited.headers
 
 
 def test_an_end_that_is_told_is_heard_by_all_who_wait(serve, job_of, together):

@@ -30,13 +30,7 @@ def answered(client: openai.OpenAI, **more: Any) -> Response:
 
 def text_of(events: Iterable[Any]) -> str:
     """The text as a client has it that does as the events say."""
-    text = ""
-    for event in events:
-        if event.type == "response.restarted":
-            text = ""
-        elif event.type == "response.output_text.delta":
-            text += event.delta
-    return text
+    return "".join(e.delta for e in events if e.type == "response.output_text.delta")
 
 
 def take(stream: openai.Stream[ResponseStreamEvent], until: Callable[[Events], bool]) -> Events:
@@ -148,18 +142,38 @@ def test_a_web_process_that_is_killed_costs_a_reader_nothing(
 
 
 @pytest.mark.usefixtures("slowly")
-def test_a_text_that_is_made_again_after_a_crash_says_so(
+def test_a_text_that_is_made_again_after_a_crash_and_is_the_same_goes_on(
     client: openai.OpenAI, fleet: Fleet
+) -> None:
+    stream = client.responses.create(input=QUESTION, background=True, stream=True)
+    events: Events = []
+    for event in stream:
+        events.append(event)
+        if deltas(3)(events) and not deltas(4)(events):
+            for worker in fleet.workers:
+                worker.kill()
+    last: Any = events[-1]
+    assert last.type == "response.completed"
+    assert text_of(events) == last.response.output_text
+    assert all(first < second for first, second in pairwise(numbers(events)))
+
+
+@pytest.mark.usefixtures("slowly")
+def test_who_goes_on_from_a_text_that_is_gone_is_told_and_finds_the_response(
+    client: openai.OpenAI, fleet: Fleet, until: Until
 ) -> None:
     stream = client.responses.create(input=QUESTION, background=True, stream=True)
     events = take(stream, deltas(3))
     for worker in fleet.workers:
         worker.kill()
-    events += list(resume(client, events))
-    last: Any = events[-1]
-    assert "response.restarted" in [str(event.type) for event in events]
-    assert text_of(events) == last.response.output_text
-    assert all(first < second for first, second in pairwise(numbers(events)))
+    response = client.responses.retrieve(response_id(events))
+    until(lambda: ended(client, response))
+    with pytest.raises(openai.APIError, match=response_id(events)) as gone:
+        list(resume(client, events))
+    assert gone.value.code == "response_restarted"
+    whole = list(client.responses.retrieve(response_id(events), stream=True))
+    last: Any = whole[-1]
+    assert text_of(whole) == last.response.output_text != ""
 
 
 @pytest.mark.usefixtures("slowly")

@@ -18,7 +18,7 @@ MakeJob = Callable[..., Job]
 STRICT: TypeAdapter[Response] = TypeAdapter(Response)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def job() -> MakeJob:
     """`job(status=…, …)`: a job with these columns."""
 

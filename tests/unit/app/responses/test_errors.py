@@ -1,5 +1,9 @@
 """Failures in OpenAI's shape."""
 
+import re
+from pathlib import Path
+
+import openai
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -10,17 +14,43 @@ KEYS = ["message", "type", "param", "code"]
 UNKNOWN = "/v1/responses/resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 
 
+RESOURCES = Path(openai.__file__).parent / "resources"
+WRITTEN = re.compile(r'"(/[a-z_]+(?:/[^"?]*)?)[?"]')
+
+
+def calls_of_the_package() -> set[str]:
+    """The path of every call that the `openai` package makes, with an id for each parameter."""
+    written = {
+        path for file in RESOURCES.rglob("*.py") for path in WRITTEN.findall(file.read_text())
+    }
+    return {f"/v1{re.sub('{[a-z_]+}', 'id_1', path)}" for path in written if "{self" not in path}
+
+
+def test_every_call_of_the_package_is_refused_in_openais_shape_or_is_ours(client):
+    calls = calls_of_the_package()
+
+    assert {"/v1/chat/completions", "/v1/models", "/v1/models/id_1", "/v1/files"} <= calls
+    ours = {path for path in calls if not speaks_openai(path)}
+    assert ours == {"/v1/conversations", "/v1/conversations/id_1"}
+    for path in calls - ours - {"/v1/responses"}:
+        response = client.post(path, json={})
+        assert (response.status_code, response.json["error"]["code"]) == (404, "not_found"), path
+        assert "POST /v1/responses" in response.json["error"]["message"]
+
+
 @pytest.mark.parametrize(
-    ("path", "openai"),
-    [
-        ("/v1/responses", True),
-        ("/v1/responses/x/y", True),
-        ("/v1/responsesx", False),
-        ("/v1/jobs", False),
-    ],
+    "path",
+    ["/v1/jobs", "/v1/responsesx", "/v1", "/v1/", "/v1/x", "/v2/responses", "/chat/completions"],
 )
-def test_only_the_facade_speaks_openai(path, openai):
-    assert speaks_openai(path) is openai
+def test_no_other_call_speaks_openai(path):
+    assert not speaks_openai(path)
+
+
+def test_a_method_that_is_not_there_says_what_calls_there_are(client):
+    response = client.delete(f"{UNKNOWN}")
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert "GET /v1/responses/{id}" in response.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai import omit
 from openai._models import construct_type
 from openai.lib.streaming.responses._responses import ResponseStreamState
@@ -55,6 +57,13 @@ def told(
     job: Job, events: Iterable[Event | None], after: int | None = None, now: Job | None = None
 ) -> list[Any]:
     return list(translate(job, events, after, lambda: now or job))
+
+
+def going_on(*of: Any, **more: Any) -> list[Any]:
+    """The events of a life that has not ended: all but the error that says so."""
+    *sent, last = told(*of, **more)
+    assert (last["type"], last["code"]) == ("error", "stream_cut_off")
+    return sent
 
 
 def short(sent: list[Any]) -> list[tuple[int, str]]:
@@ -141,7 +150,7 @@ def test_numbers_only_grow(job):
 
 
 def test_after_a_gap_the_part_that_is_lacking_comes(job):
-    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Hello"), snapshot(18, "Hello there")])
+    sent = going_on(job(**DONE), [*BEFORE_TEXT, delta(12, "Hello"), snapshot(18, "Hello there")])
 
     assert text_of(sent) == "Hello there"
     assert sent[-1]["delta"] == " there"
@@ -156,67 +165,123 @@ def restarted(number: int) -> Event:
     return Event(number, "job.restarted", {})
 
 
-def test_a_text_that_begins_anew_is_told_to_who_has_read_some_of_it(job):
-    anew = [restarted(13), delta(18, "Hello")]
+DONE_AGAIN = {**DONE, "answer": "Hello"}
 
-    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Wrong"), *anew, *AFTER_TEXT])
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        [restarted(13), delta(18, "Hello")],
+        [restarted(13), delta(14, "H"), delta(18, "ello")],
+        [snapshot(36, "Hello")],
+        [stage(30, "generate", "running"), restarted(31), delta(36, "Hello")],
+        [restarted(13), delta(16, "Wro"), *AFTER_TEXT],
+    ],
+)
+def test_a_text_that_is_begun_again_and_differs_ends_the_stream_by_an_error(job, again):
+    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Wrong"), *again, *AFTER_TEXT])
+
+    assert short(sent)[5:] == [(12, "output_text.delta"), (12, "error")]
+    assert sent[-1]["code"] == sent[-1]["error"]["code"] == "response_restarted"
+    assert f"GET /v1/responses/resp_{ULID}" in sent[-1]["message"]
+
+
+def test_a_text_that_is_begun_again_and_is_the_same_goes_on_past_what_was_sent(job):
+    anew = [restarted(13), delta(16, "Hel"), delta(19, "lo "), delta(24, "there")]
+
+    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Hello"), *anew, *later(AFTER_TEXT, 10)])
 
     assert short(sent)[5:8] == [
         (12, "output_text.delta"),
-        (13, "restarted"),
-        (18, "output_text.delta"),
+        (19, "output_text.delta"),
+        (24, "output_text.delta"),
     ]
-    assert next(each for each in sent if each["type"].endswith("text.done"))["text"] == "Hello"
+    assert text_of(sent) == sent[-1]["response"]["output"][0]["content"][0]["text"] == "Hello there"
+
+
+def later(events: list[Event], by: int) -> list[Event]:
+    return [Event(event.number + by, event.type, event.data) for event in events]
 
 
 def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
     """What is left of an earlier run is only that there was one."""
-    sent = told(job(**DONE), [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT])
+    life = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
+
+    sent = told(job(**DONE_AGAIN), life)
 
     assert short(sent)[3:6] == [
         (6, "output_item.added"),
         (13, "content_part.added"),
         (18, "output_text.delta"),
     ]
+    assert short(sent)[-1] == (23, "completed")
 
 
 @pytest.mark.parametrize("after", [7, 9, 12])
 def test_who_goes_on_from_an_earlier_text_is_told_that_it_is_gone(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
-    sent = told(job(**DONE), replayed, after)
+    [error] = told(job(**DONE_AGAIN), replayed, after)
 
-    assert short(sent)[:2] == [(13, "restarted"), (18, "output_text.delta")]
-    assert text_of(sent) == "Hello"
+    assert (error["code"], error["sequence_number"]) == ("response_restarted", after)
 
 
-@pytest.mark.parametrize("after", [2, 5, 6])
-def test_who_has_read_no_text_is_not_told_of_an_earlier_one(job, after):
+@pytest.mark.parametrize("after", [2, 5, 6, 13, 15])
+def test_who_has_read_no_earlier_text_is_told_of_none(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
-    assert "restarted" not in {kind for _, kind in short(told(job(**DONE), replayed, after))}
+    sent = told(job(**DONE_AGAIN), replayed, after)
+
+    assert text_of(sent) == "Hello"[max(0, after - 13) :]
+    assert short(sent)[-1] == (23, "completed")
 
 
-def test_a_second_run_adds_no_second_item(job):
-    again = [stage(30, "generate", "running"), restarted(31), delta(36, "Hello")]
+def test_a_stream_that_ends_before_its_response_says_so(job):
+    sent = told(job(), [*BEFORE_TEXT, delta(12, "Hello")])
 
-    kinds = [kind for _, kind in short(told(job(), [*BEFORE_TEXT, delta(12, "Wrong"), *again]))]
-
-    assert kinds.count("output_item.added") == 1
-    assert kinds[-2:] == ["restarted", "output_text.delta"]
+    assert (sent[-1]["code"], sent[-1]["sequence_number"]) == ("stream_cut_off", 12)
 
 
-def test_a_snapshot_of_another_text_says_that_the_first_one_is_gone(job):
-    sent = told(job(), [*BEFORE_TEXT, delta(12, "Wrong"), snapshot(36, "Hello")])
+PIECES = st.lists(st.tuples(st.sampled_from(["a", "ab", "ba", "aab"]), st.booleans()), max_size=4)
 
-    assert short(sent)[-2:] == [(31, "restarted"), (36, "output_text.delta")]
-    assert sent[-1]["delta"] == "Hello"
+
+@given(
+    runs=st.lists(PIECES, min_size=1, max_size=4),
+    stop=st.integers(-1, 60),
+    live=st.booleans(),
+)
+def test_whatever_runs_there_were_the_deltas_are_the_answer_or_an_error_ends_them(
+    job, runs, stop, live
+):
+    """Also after what a reader has had before, at which number he may have stopped anywhere; and
+    where the events of earlier runs are not there any more."""
+    events, number, answer = list(BEFORE_TEXT), G + 1, ""
+    had: dict[int | None, str] = {None: "", 0: "", G: ""}
+    for run in runs:
+        if run is not runs[0]:
+            number += 1
+            events = [*(events if live else BEFORE_TEXT), restarted(number)]
+        answer = ""
+        for piece, whole in run:
+            for character in piece:
+                answer, number = answer + character, number + 1
+                had[number] = answer
+            events.append((snapshot if whole else delta)(number, answer if whole else piece))
+    after = list(had)[min(stop, len(had) - 1)]
+    done = job(**{**DONE, "answer": answer})
+
+    sent = told(done, [*events, *later(AFTER_TEXT, number)], after)
+
+    kinds = [each["type"] for each in sent]
+    assert kinds == [] or kinds[-1] in ("response.completed", "error")
+    if "response.output_text.done" in kinds:
+        assert had[after] + text_of(sent) == answer
 
 
 @pytest.mark.parametrize(
     ("columns", "kind"),
     [
-        ({**DONE, "finish_reason": "length"}, "incomplete"),
+        ({**DONE, "answer": "", "finish_reason": "length"}, "incomplete"),
         ({"status": "failed", "error": {"code": "poison", "message": "x"}}, "failed"),
         ({"status": "expired", "error": {"code": "deadline_exceeded", "message": "x"}}, "failed"),
         ({"status": "cancelled"}, "cancelled"),
@@ -231,6 +296,21 @@ def test_every_end_is_told(job, columns, kind):
     assert sent[-1]["response"]["status"] == kind
 
 
+def test_an_empty_answer_has_its_item_and_its_part(job):
+    ends = [stage(8, "generate", "completed"), *later(AFTER_TEXT[1:], -11)]
+    sent = told(job(**{**DONE, "answer": "", "finish_reason": "length"}), [*BEFORE_TEXT, *ends])
+
+    assert short(sent)[3:] == [
+        (6, "output_item.added"),
+        (7, "content_part.added"),
+        (8, "output_text.done"),
+        (9, "content_part.done"),
+        (10, "output_item.done"),
+        (12, "incomplete"),
+    ]
+    assert sent[-1]["response"]["output"][0]["content"][0]["text"] == ""
+
+
 def test_an_item_that_is_cut_is_incomplete(job):
     sent = told(job(**{**DONE, "finish_reason": "length"}), LIFE)
 
@@ -239,7 +319,7 @@ def test_an_item_that_is_cut_is_incomplete(job):
 
 
 def test_silence_is_passed_on(job):
-    assert told(job(), [None])[1:] == [None]
+    assert going_on(job(), [None])[1:] == [None]
 
 
 def test_a_stage_that_is_begun_again_is_told_once(job):
@@ -248,11 +328,11 @@ def test_a_stage_that_is_begun_again_is_told_once(job):
     text = [delta(16, "Hello"), *AFTER_TEXT[:3], stage(24, "persist", "running")]
     life = [*BEFORE_TEXT[:2], *again, *stages, *text, Event(26, "job.completed", {"job": {}})]
 
-    whole = told(job(**DONE), life)
+    whole = told(job(**DONE_AGAIN), life)
 
     kinds = [kind for _, kind in short(whole)]
     assert len(kinds) == len(set(kinds))
     replayed = [event for event in life if event.number not in (2, 21)]
     for after in [each["sequence_number"] for each in whole]:
         rest = [each for each in whole if each["sequence_number"] > after]
-        assert told(job(**DONE), replayed, after) == rest
+        assert told(job(**DONE_AGAIN), replayed, after) == rest
