@@ -175,6 +175,17 @@ OF_A_JOB: Final = (
         "Submit it again later.",
     ),
     ErrorCode(
+        "unusable_answer",
+        "A provider answered, and nothing could be made of it: no text, or not in its protocol.",
+        "Submit it again; if that repeats, tell the operator.",
+    ),
+    ErrorCode(
+        "provider_misconfigured",
+        "A provider does not serve this installation as it is set up; the message says what to "
+        "check.",
+        "Tell the operator.",
+    ),
+    ErrorCode(
         "rate_limited",
         "The providers answered 429 as often as the stage's policy tries.",
         "Submit it again later.",

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_tokens: Annotated[int, Field(ge=1)] = 1000
     history_tokens: Annotated[int, Field(ge=0)] = 8000
+    first_byte_limit_s: Annotated[float, Field(ge=1, le=3000)] = 600
+    max_answer_chars: Annotated[int, Field(ge=1, le=10_000_000)] = 400_000
 
     # Jobs
     max_message_chars: Annotated[int, Field(ge=1)] = 100_000

@@ -3,7 +3,7 @@
 Every class hands all its arguments to `Exception`, so that it keeps its type through pickle.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TrimindError(Exception):
@@ -27,6 +27,7 @@ class TransientError(TrimindError):
         Exception.__init__(self, message, retry_after)
         self.message = message
         self.retry_after = retry_after
+        self.spent: Any = None  # what a failed call cost, where it got so far (`llm/spend.py`)
 
 
 # --- what the other side does
@@ -48,6 +49,18 @@ class ProviderUnavailable(TransientError):
     """A provider can't be reached, answers 5xx, or breaks off."""
 
     code = "provider_unavailable"
+
+
+class UnusableAnswer(TransientError):
+    """A provider answered, and nothing can be made of it."""
+
+    code = "unusable_answer"
+
+
+class ProviderMisconfigured(TransientError):
+    """A provider does not serve us as it is set up here."""
+
+    code = "provider_misconfigured"
 
 
 class DatabaseUnavailable(TransientError):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.text import repaired
+
 # Told of each new piece: its text, the number before it and the number of its last character. The
 # text is None where a text begins anew.
 Tell = Callable[[str | None, int, int], None]
@@ -62,8 +64,9 @@ class Draft:
         self._tell(None, self._base - 1, self._base)
 
     def add(self, text: str) -> None:
-        """Append what has just come. PostgreSQL can't store a U+0000: it is left out."""
-        text = text.replace("\0", "")
+        """Append what has just come. What PostgreSQL can't store (U+0000, half a surrogate pair) is
+        left out or replaced: drafts of many jobs are saved in one statement."""
+        text = repaired(text)
         if not text:
             return
         with self._lock:

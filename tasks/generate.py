@@ -43,6 +43,7 @@ def _past(session: Session, work: Work) -> list[Exchange]:
 
 def _ask(work: Work, past: list[Exchange], answers: list[Answer], target: Target) -> Completion:
     settings, asked = get_settings(), work.options
+    limit_s = settings.first_byte_limit_s + GENERATE.call_limit_s
     messages = fit(
         _system(work),
         past,
@@ -54,7 +55,7 @@ def _ask(work: Work, past: list[Exchange], answers: list[Answer], target: Target
         target,
         messages,
         work,
-        limit_s=max(1.0, min(GENERATE.call_limit_s, work.remaining_s)),
+        limit_s=max(1.0, min(limit_s, work.remaining_s)),
         temperature=settings.temperature if asked.temperature is None else asked.temperature,
         max_tokens=_max_tokens(work, target),
     )

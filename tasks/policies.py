@@ -36,7 +36,8 @@ class Policy:
 
     `quick_tries`: calls made at once, in the process, before a failure counts. `attempts`: failures
     that are written down, with a wait between `first_wait_s` and `max_wait_s` after each, before
-    the job fails. `call_limit_s` bounds one call to the other side, `idle_limit_s` its silence.
+    the job fails. `call_limit_s` bounds one call to the other side, `idle_limit_s` its silence;
+    for generate both count from the first text on, and `FIRST_BYTE_LIMIT_S` comes before.
     `run_limit_s` bounds a whole run, all its calls together: its lease is not extended beyond.
     `soft_limit_s` interrupts the stage's own computing; only a prefork pool can do so.
     """
@@ -84,7 +85,7 @@ GENERATE: Final = Policy(
     quick_tries=2,
     call_limit_s=300,
     idle_limit_s=30,
-    run_limit_s=900,
+    run_limit_s=7200,  # two calls that think as long as a setting allows
     breaker=BreakerPolicy(failures=5, window_s=300, reset_s=30),
 )
 PERSIST: Final = Policy(

@@ -19,13 +19,16 @@ Exchange = tuple[Spoken, ...]
 
 
 def exchanges(said: Sequence[Spoken]) -> list[Exchange]:
-    """What was said, oldest first, cut before each of the user's messages."""
+    """What was said, oldest first, cut before each of the user's messages.
+
+    A question whose answer is empty is left out: providers refuse an empty message.
+    """
     found: list[list[Spoken]] = []
     for role, text in said:
         if role == "user" or not found:
             found.append([])
         found[-1].append((role, text))
-    return [tuple(each) for each in found]
+    return [tuple(each) for each in found if all(t.strip() for role, t in each if role != "user")]
 
 
 def fit(

@@ -1,34 +1,48 @@
-"""Ask a model: streamed for answers, whole for small decisions."""
+"""Ask a model: streamed for answers, whole for small decisions.
 
-import time
+LiteLLM writes the request in the provider's protocol and opens it; the answer's bytes are read
+here, since what providers and their imitators really send has more shapes than its parsers know.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from models.errors import ProviderRejected, ProviderUnavailable, Superseded
-from tasks.draft import Draft
-from tasks.llm.cost import cost_usd
+import httpcore
+import structlog
+
+from models.errors import (
+    ProviderMisconfigured,
+    ProviderRejected,
+    ProviderUnavailable,
+    TransientError,
+    TrimindError,
+    UnusableAnswer,
+)
 from tasks.llm.failures import LIBRARY_ERRORS, named
-from tasks.llm.library import litellm
+from tasks.llm.library import exception_type, litellm
 from tasks.llm.models import Target
-from tasks.llm.wire import Watch
+from tasks.llm.pieces import ErrorEvent
+from tasks.llm.reading import Completion, Messages, Reading, text_of_whole
+from tasks.llm.sse import CutOff, Misshapen, values
+from tasks.llm.watch import Watch
 from tasks.work import Work
 
-Messages = list[dict[str, str]]
+# An answer's bytes for each character that it may have: JSON escapes one by 6 or 12, and in a
+# stream a token of a few characters comes in an event of some hundred bytes.
+VALUE_BYTES: Final = 12
+STREAM_BYTES: Final = 250
+SPARE_BYTES: Final = 1024 * 1024
+# A small JSON object is no larger, with all that stands around it.
+DECISION_BYTES: Final = 1024 * 1024
+# What may still come once the end was told: the count of tokens. And then only the end of the
+# body, which lets the connection be used again.
+AFTER_END_S: Final = 10.0
+DRAIN_S: Final = 0.2
 
+log = structlog.get_logger(__name__)
 
-@dataclass(frozen=True)
-class Completion:
-    """An answer and what it took; `first_token_ms` is the wait for its first text."""
-
-    text: str
-    finish_reason: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
-    first_token_ms: int
+__all__ = ["Completion", "Messages", "ask_json", "stream"]
 
 
 def stream(
@@ -36,25 +50,77 @@ def stream(
 ) -> Completion:
     """Stream an answer to its end.
 
-    It is over after `limit_s`, after the target's idle limit without a word, and as soon as the
-    work is not wanted any more (Superseded). Raises ContextTooLong, RateLimited,
-    ProviderUnavailable or ProviderRejected.
+    It is over after `limit_s`, after the target's limits of silence, which differ before and after
+    its first text, and within a second once the work is not wanted any more (Superseded).
+
+    Raises ContextTooLong, RateLimited, ProviderUnavailable, ProviderRejected,
+    ProviderMisconfigured or UnusableAnswer; `spent` says what the failed call cost, where it got so
+    far as to cost something.
     """
-    reading = _Reading(target.name, work.draft)
-    with _watched(target, Watch(limit_s, work.stop), limit_s):
-        chunks = _call(
+    most_bytes = target.most_chars * STREAM_BYTES + SPARE_BYTES
+    watch = Watch(
+        target.name, limit_s, min(target.first_byte_limit_s, limit_s), most_bytes, work.stop
+    )
+    work.draft.restart()
+    reading = Reading(target, messages, work.draft)
+    with _watched(target, watch, reading):
+        opened = _call(
             target,
             messages=messages,
             stream=True,
             stream_options={"include_usage": True},
-            timeout=min(target.idle_limit_s, limit_s),
+            timeout=limit_s,
             **parameters,
         )
-        for chunk in chunks:
-            reading.take(chunk)
-    # Where the provider named no reason LiteLLM makes one up, though the stream just broke off.
-    reading.ended = bool(chunks.received_finish_reason or chunks.intermittent_finish_reason)
-    return reading.completion(target, messages)
+        _open(target, opened)
+        _read(target, watch, reading, target.most_chars * VALUE_BYTES + SPARE_BYTES)
+    return reading.completion()
+
+
+def _open(target: Target, opened: Any) -> None:
+    """Make the request, where LiteLLM leaves that to the first chunk (Gemini's)."""
+    try:
+        opened.fetch_sync_stream()
+    except LIBRARY_ERRORS:
+        raise
+    except Exception as error:  # noqa: BLE001 (the seam: LiteLLM names it as its others)
+        exception_type(
+            model=target.litellm_model,
+            original_exception=error,
+            custom_llm_provider=target.protocol,
+            completion_kwargs={},
+            extra_kwargs={},
+        )
+
+
+def _read(target: Target, watch: Watch, reading: Reading, value_bytes: int) -> None:
+    response = watch.response
+    if response is None:
+        raise ProviderUnavailable(f"{target.name} did not answer.")
+    came = values(response.iter_raw(), value_bytes)
+    try:
+        for value in came:
+            if not reading.take(value):
+                break
+            _pace(target, watch, reading)
+        else:
+            return
+        watch.hurry(DRAIN_S)
+        for _ in came:
+            return  # it goes on: the connection is closed rather than read to its end
+    except (*LIBRARY_ERRORS, ErrorEvent, CutOff, Misshapen) as error:
+        if watch.stopped or not reading.ended:
+            raise
+        # The answer is whole, whatever has become of the formalities.
+        log.debug("answer without its formalities", model=target.name, error=repr(error))
+        watch.failure = None
+
+
+def _pace(target: Target, watch: Watch, reading: Reading) -> None:
+    """Before the first text a model may think, once its end is told nothing is to be waited for."""
+    watch.hurry(AFTER_END_S if reading.ended and not reading.grew else None)
+    if reading.first_token_ms:
+        watch.silence_s = target.idle_limit_s
 
 
 def ask_json(
@@ -64,19 +130,30 @@ def ask_json(
 
     Whether the provider keeps to the schema is not checked here.
     """
-    with _watched(target, Watch(limit_s), limit_s):
-        answer = _call(
-            target,
-            messages=messages,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "strict": True, "schema": schema},
-            },
-            temperature=0,
-            max_tokens=max_tokens,
-            timeout=limit_s,
-        )
-    return answer.choices[0].message.content or ""
+    watch = Watch(target.name, limit_s, limit_s, DECISION_BYTES)
+    with _watched(target, watch):
+        try:
+            _call(
+                target,
+                messages=messages,
+                response_format={
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "strict": True, "schema": schema},
+                },
+                temperature=0,
+                max_tokens=max_tokens,
+                timeout=limit_s,
+            )
+        except Exception as error:
+            if watch.failure is not None or not watch.answered:
+                raise
+            # A shape that LiteLLM does not know: it is read below, as all are.
+            log.debug("whole answer not understood", model=target.name, error=type(error).__name__)
+        body = watch.response.content if watch.response is not None else b""
+        text, finish = text_of_whole(target, values([body], DECISION_BYTES))
+    if not text.strip():
+        raise UnusableAnswer(f"{target.name} answered nothing ({finish}).")
+    return text
 
 
 def _call(target: Target, **arguments: Any) -> Any:
@@ -87,70 +164,31 @@ def _call(target: Target, **arguments: Any) -> Any:
 
 
 @contextmanager
-def _watched(target: Target, watch: Watch, limit_s: float) -> Iterator[None]:
-    """Make a call under a watch; name what goes wrong."""
-    if watch.stopped:
-        raise Superseded("The stage belongs to another run now.")
-    with watch:
-        try:
+def _watched(target: Target, watch: Watch, reading: Reading | None = None) -> Iterator[None]:
+    """Make a call under a watch; name what goes wrong, and what it cost."""
+    try:
+        if watch.stopped:
+            watch.look(0)
+        with watch:
             yield
-        except LIBRARY_ERRORS as error:
-            if watch.stopped:
-                raise Superseded("The stage belongs to another run now.") from error
-            if watch.over:
-                raise ProviderUnavailable(
-                    f"{target.name} took longer than {limit_s:.0f} s."
-                ) from error
-            raise named(error, target.name) from error
+    except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, Misshapen) as error:
+        failure = watch.failure or _named(error, target)
+        if isinstance(failure, ProviderMisconfigured):
+            failure = ProviderMisconfigured(f"{failure} {_advice(target)}")
+        if reading is not None and isinstance(failure, TransientError):
+            failure = reading.failed(failure)
+        raise failure from error
 
 
-class _Reading:
-    """What has come of a stream so far."""
-
-    def __init__(self, model: str, draft: Draft) -> None:
-        self.model = model
-        self.began = time.monotonic()
-        self.draft = draft
-        draft.restart()
-        self.finish_reason: str | None = None
-        self.ended = False
-        self.usage: Any = None
-        self.first_token_ms = 0
-
-    def take(self, chunk: Any) -> None:
-        self.usage = getattr(chunk, "usage", None) or self.usage
-        for choice in chunk.choices:
-            if choice.delta.content:
-                self.first_token_ms = self.first_token_ms or self._ms()
-                self.draft.add(choice.delta.content)
-            self.finish_reason = choice.finish_reason or self.finish_reason
-
-    def completion(self, target: Target, messages: Messages) -> Completion:
-        text = self.draft.text
-        if not self.ended or self.finish_reason is None:
-            raise ProviderUnavailable(f"{self.model} broke off.")
-        if not text.strip():
-            raise self._nothing()
-        given = self.usage.prompt_tokens if self.usage else _count(target, messages)
-        made = self.usage.completion_tokens if self.usage else _count(target, text)
-        return Completion(
-            text=text,
-            finish_reason=self.finish_reason,
-            input_tokens=given,
-            output_tokens=made,
-            cost_usd=cost_usd(target, given, made),
-            first_token_ms=self.first_token_ms,
-        )
-
-    def _nothing(self) -> ProviderRejected | ProviderUnavailable:
-        if self.finish_reason == "content_filter":
-            return ProviderRejected(f"{self.model} refuses the request (content_filter).")
-        return ProviderUnavailable(f"{self.model} answered nothing ({self.finish_reason}).")
-
-    def _ms(self) -> int:
-        return round((time.monotonic() - self.began) * 1000)
+def _advice(target: Target) -> str:
+    if target.address_variable is None:
+        return "Check the provider's settings."
+    return f"Check {target.address_variable}."
 
 
-def _count(target: Target, what: Messages | str) -> int:
-    asked = {"text": what} if isinstance(what, str) else {"messages": what}
-    return int(litellm.token_counter(model=target.litellm_model, **asked))
+def _named(error: Exception, target: Target) -> TrimindError:
+    if isinstance(error, Misshapen):
+        return UnusableAnswer(f"{target.name} sent what is no answer ({error}).")
+    if isinstance(error, CutOff):
+        return ProviderUnavailable(f"{target.name} broke off.")
+    return named(error, target.name)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Final
+from typing import Any, Final
 
 # Without these LiteLLM fetches its price list while it is imported, and a table of Anthropic's
 # headers during the first call that needs one.
@@ -11,6 +11,7 @@ os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 
 import litellm
 from litellm.exceptions import ContextWindowExceededError, MidStreamFallbackError
+from litellm.litellm_core_utils.exception_mapping_utils import exception_type as _exception_type
 from litellm.llms.custom_httpx.http_handler import HTTPHandler, get_ssl_configuration
 
 from tasks.llm.wire import pool
@@ -28,4 +29,13 @@ for _name in ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router"):
 litellm.client_session = pool(get_ssl_configuration())
 HTTP: Final = HTTPHandler(client=litellm.client_session)
 
-__all__ = ["HTTP", "ContextWindowExceededError", "MidStreamFallbackError", "litellm"]
+# It raises LiteLLM's usual error for one of a provider's own.
+exception_type: Final[Any] = _exception_type
+
+__all__ = [
+    "HTTP",
+    "ContextWindowExceededError",
+    "MidStreamFallbackError",
+    "exception_type",
+    "litellm",
+]

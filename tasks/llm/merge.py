@@ -35,6 +35,7 @@ def merge(minds: Minds, message: str, answers: Sequence[Answer], room: int) -> M
     their share are cut, all at the same length. Raises ContextTooLong where next to nothing of them
     would be left.
     """
+    answers = [answer for answer in answers if answer.text.strip()] or answers
     sizes = [count(answer.text) for answer in answers]
     longest = max(sizes)
 

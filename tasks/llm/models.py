@@ -11,11 +11,20 @@ from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
 
 # A model that LiteLLM's table does not know is taken to hold this many tokens.
 UNKNOWN_CONTEXT_TOKENS: Final = 8192
+ADDRESS_VARIABLES: Final = {
+    "openai": "OPENAI_API_BASE",
+    "anthropic": "ANTHROPIC_API_BASE",
+    "embedded": "EMBEDDED_MODEL_URL",
+}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a call goes. `provider` names its breaker; `context_tokens` holds prompt and answer."""
+    """Where a call goes. `provider` names its breaker; `context_tokens` holds prompt and answer.
+
+    A call may be silent for `first_byte_limit_s` before its first text, and for `idle_limit_s`
+    after it. An answer is cut at `most_chars`.
+    """
 
     name: str
     provider: str
@@ -24,6 +33,18 @@ class Target:
     api_key: str
     context_tokens: int
     idle_limit_s: float
+    first_byte_limit_s: float = 600
+    most_chars: int = 400_000
+
+    @property
+    def protocol(self) -> str:
+        """How its provider is spoken to: `openai`, `anthropic` or `gemini`."""
+        return self.litellm_model.split("/", 1)[0]
+
+    @property
+    def address_variable(self) -> str | None:
+        """The variable that says where its provider is."""
+        return ADDRESS_VARIABLES.get(self.provider)
 
     def call(self) -> dict[str, Any]:
         """The arguments of `litellm.completion` that say where it goes, its own retries off."""
@@ -52,6 +73,8 @@ def target(name: str) -> Target:
             api_key="embedded",
             context_tokens=settings.embedded_model_context,
             idle_limit_s=EMBEDDED_IDLE_LIMIT_S,
+            first_byte_limit_s=settings.first_byte_limit_s,
+            most_chars=settings.max_answer_chars,
         )
     bases = {"openai": settings.openai_api_base, "anthropic": settings.anthropic_api_base}
     return Target(
@@ -62,6 +85,8 @@ def target(name: str) -> Target:
         api_key=settings.provider_key(provider) or "",
         context_tokens=_context_tokens(name),
         idle_limit_s=GENERATE.idle_limit_s,
+        first_byte_limit_s=settings.first_byte_limit_s,
+        most_chars=settings.max_answer_chars,
     )
 
 

@@ -1,103 +1,136 @@
-"""The HTTP underneath every call: one pool of connections, and a watch over the answer's bytes.
+"""The HTTP underneath every call: one pool of connections, watched, for the whole process.
 
-LiteLLM hands on no keep-alive ping, so that a stream of nothing but pings would never return to us,
-and it has no way to close a stream. Both are done here, on the response itself.
+Libraries give a call one time limit and look at nothing else while it waits. Here a waiting read
+wakes twice a second, so that a call that nobody wants is left at once even while its provider is
+silent, and the limits of silence differ before and after the first text.
 """
 
-import threading
+import ssl
 import time
-from collections.abc import Iterator
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ssl import SSLContext
-from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
+import httpcore
 import httpx
+
+from models.errors import ProviderMisconfigured
+from tasks.llm.body import Body
+from tasks.llm.proxies import Proxies
+from tasks.llm.watch import current
 
 # Connections kept open after a call; while calls run there may be any number of them.
 IDLE_CONNECTIONS: Final = 64
-
-_current: ContextVar["Watch | None"] = ContextVar("watch", default=None)
-
-
-class Watch:
-    """Watches the one call that is made inside it, and closes its connection at the end.
-
-    Args:
-        limit_s: seconds the whole call may take, looked at whenever bytes arrive; silence is
-            bounded by the call's own timeout.
-        stop: set when nobody wants the answer any more.
-    """
-
-    def __init__(self, limit_s: float, stop: threading.Event | None = None) -> None:
-        self._ends = time.monotonic() + limit_s
-        self._stop = stop
-        self._response: httpx.Response | None = None
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nobody wants the answer any more."""
-        return self._stop is not None and self._stop.is_set()
-
-    @property
-    def over(self) -> bool:
-        """Whether the call has had its time."""
-        return time.monotonic() > self._ends
-
-    def look(self) -> None:
-        """Raises httpx.ReadTimeout, which LiteLLM knows, when the call has to end."""
-        if self.stopped or self.over:
-            raise httpx.ReadTimeout("The call is over.")
-
-    def begin(self, response: httpx.Response) -> None:
-        """Watches this response from now on."""
-        self._response = response
-        if isinstance(response.stream, httpx.SyncByteStream):
-            response.stream = _Watched(response.stream, self)
-
-    def __enter__(self) -> "Watch":
-        self._token = _current.set(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _current.reset(self._token)
-        if self._response is not None:
-            self._response.close()
+LOOK_S: Final = 0.5
+CONNECT_LIMIT_S: Final = 10.0
+WRITE_LIMIT_S: Final = 30.0
 
 
-class _Watched(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream, watch: Watch) -> None:
+class _Stream(httpcore.NetworkStream):
+    """A connection whose reads look at the watch of the call that makes them."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._watch = watch
 
-    def __iter__(self) -> Iterator[bytes]:
-        for part in self._stream:
-            self._watch.look()
-            yield part
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        watch = current()
+        if watch is None:
+            return self._stream.read(max_bytes, timeout)
+        since = time.monotonic()
+        while True:
+            watch.look(since)
+            try:
+                return self._stream.read(max_bytes, min(LOOK_S, watch.silence_s))
+            except httpcore.ReadTimeout:
+                continue
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _least(timeout, WRITE_LIMIT_S))
 
     def close(self) -> None:
         self._stream.close()
 
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _least(timeout, CONNECT_LIMIT_S)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _least(timeout, CONNECT_LIMIT_S)
+        return _Stream(super().connect_tcp(host, port, limit, local_address, socket_options))
+
+
+def _least(timeout: float | None, limit: float) -> float:
+    return limit if timeout is None else min(timeout, limit)
+
+
+class _Roads(httpx.BaseTransport):
+    """Requests by the proxies of the environment, or directly."""
+
+    def __init__(self, certificates: ssl.SSLContext | bool | str, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._direct = _transport(certificates)
+        self._by = {url: _transport(certificates, url) for url in proxies.urls}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = self._proxies.of(request.url.scheme, request.url.host)
+        return (self._by[url] if url else self._direct).handle_request(request)
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._by.values()):
+            transport.close()
+
+
+def _transport(
+    certificates: ssl.SSLContext | bool | str, proxy: str | None = None
+) -> httpx.HTTPTransport:
+    # httpx allows 100 connections by default: fewer than a worker may have threads.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS)
+    transport = httpx.HTTPTransport(verify=certificates, limits=limits, proxy=proxy)
+    # httpx has no public way to say what its pool connects by.
+    transport._pool._network_backend = _Backend()
+    return transport
+
 
 def _begin(response: httpx.Response) -> None:
-    watch = _current.get()
-    if watch is not None:
-        watch.begin(response)
+    watch = current()
+    if watch is None:
+        return
+    watch.response = response
+    if 300 <= response.status_code < 400:
+        # Followed, it would carry the prompt and the key to wherever it says.
+        watch.failure = ProviderMisconfigured(f"{watch.name} redirects to another address.")
+        raise httpx.RemoteProtocolError("A redirect is not followed.", request=response.request)
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = Body(response, response.stream, watch)
 
 
-def pool(certificates: SSLContext | bool | str) -> httpx.Client:
-    """The client of a whole process, safe across threads. It keeps no cookies."""
+def pool(
+    certificates: ssl.SSLContext | bool | str, environ: Mapping[str, str] | None = None
+) -> httpx.Client:
+    """The client of a whole process, safe across threads. It keeps no cookies, follows no redirect
+    and asks for nothing packed, since a packed stream waits until there is enough to pack."""
     return httpx.Client(
-        verify=certificates,
-        # httpx allows 100 connections by default: fewer than a worker may have threads.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
+        transport=_Roads(certificates, Proxies.of_environment(environ)),
+        headers={"accept-encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=True,
+        follow_redirects=False,
+        trust_env=False,
         event_hooks={"response": [_begin]},
     )

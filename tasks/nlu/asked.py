@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from models.errors import ProviderUnavailable
+from models.errors import UnusableAnswer
 from tasks.llm.gateway import Messages, ask_json
 from tasks.llm.models import Target
 from tasks.nlu.classification import Classification
@@ -20,7 +20,7 @@ def classify(
 ) -> Classification:
     """Ask `target` for the intent of a message.
 
-    Raises what the gateway raises, and ProviderUnavailable where the answer is not the JSON asked
+    Raises what the gateway raises, and UnusableAnswer where the answer is not the JSON asked
     for.
     """
     answer = ask_json(
@@ -33,9 +33,9 @@ def classify(
     try:
         found = Classification.model_validate_json(answer)
     except ValidationError as error:
-        raise ProviderUnavailable(f"{target.name} did not answer with an intent.") from error
+        raise UnusableAnswer(f"{target.name} did not answer with an intent.") from error
     if found.intent not in intents:
-        raise ProviderUnavailable(f"{target.name} answered with an unknown intent.")
+        raise UnusableAnswer(f"{target.name} answered with an unknown intent.")
     return found
 
 

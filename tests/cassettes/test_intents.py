@@ -5,7 +5,7 @@ import json
 import pytest
 from vcr.cassette import Cassette
 
-from models.errors import ProviderUnavailable
+from models.errors import UnusableAnswer
 from tasks.llm.models import Target
 from tasks.nlu.asked import classify
 
@@ -45,5 +45,5 @@ def test_every_intent_is_offered_and_the_message_is_shown_as_material(
 def test_an_answer_that_names_no_intent_is_not_believed(
     loose_protocol: str, target: Target
 ) -> None:
-    with pytest.raises(ProviderUnavailable, match="did not answer with an intent"):
+    with pytest.raises(UnusableAnswer, match="did not answer with an intent"):
         classify("Tell me a story about a lighthouse.", INTENTS, target, 30)

@@ -51,7 +51,7 @@ def target_at() -> Callable[..., Target]:
     """`target_at(url, protocol)`: a model behind that address, allowed 5 s of silence."""
 
     def at(url: str, protocol: str = "openai", idle_s: float = 5) -> Target:
-        base = f"{url}/v1" if protocol == "openai" else url
+        base = url + {"openai": "/v1", "gemini": "/models/m"}.get(protocol, "")
         return Target(f"{protocol}/m", protocol, f"{protocol}/m", base, "the-key", 4096, idle_s)
 
     return at

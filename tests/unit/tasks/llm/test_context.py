@@ -92,6 +92,7 @@ def test_what_is_sent_never_takes_more_than_there_is(
     assert sum(tokens(m["content"]) for m in messages) <= input_tokens
     assert sum(tokens(m["content"]) for m in messages[1:-1]) <= history_tokens
     kept = (len(messages) - 2) // 2
+    turns = [turn for turn in turns if turn.answer.strip()]  # of an empty answer nothing is sent
     newest = [text for turn in turns[len(turns) - kept :] for text in (turn.question, turn.answer)]
     assert [m["content"] for m in messages[1:-1]] == newest
 
@@ -106,3 +107,9 @@ def test_what_was_said_is_cut_before_each_message_of_the_user() -> None:
         (("user", "d"),),
     ]
     assert exchanges([]) == []
+
+
+def test_a_question_that_got_an_empty_answer_is_left_out() -> None:
+    said = [("user", "a"), ("assistant", ""), ("user", "b"), ("assistant", "c")]
+
+    assert exchanges(said) == [(("user", "b"), ("assistant", "c"))]

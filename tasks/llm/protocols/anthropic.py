@@ -1,0 +1,42 @@
+"""Anthropic's messages, streamed or whole."""
+
+import json
+from typing import Any
+
+from tasks.llm.pieces import Piece, check, fields, items, number, reason, text_of
+
+_INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def read(said: dict[str, Any]) -> Piece:
+    """What an event or a whole message says. Raises ErrorEvent."""
+    declined = check(said)
+    if declined is not None:
+        return declined
+    kind = said.get("type")
+    delta = fields(said.get("delta"))
+    message = said if kind == "message" else fields(said.get("message"))
+    usage = fields(said.get("usage")) or fields(message.get("usage"))
+    end = delta.get("stop_reason") or message.get("stop_reason")
+    return Piece(
+        text=text_of(_shown(delta))
+        + text_of(_shown(fields(said.get("content_block"))))
+        + _content(message),
+        thought=text_of(delta.get("thinking")),
+        finish=reason(end),
+        input_tokens=sum(number(usage.get(name)) or 0 for name in _INPUT) or None,
+        output_tokens=number(usage.get("output_tokens")),
+        whole=kind == "message_stop",
+    )
+
+
+def _shown(part: dict[str, Any]) -> Any:
+    return part.get("text") if part.get("type") in ("text", "text_delta", None) else None
+
+
+def _content(message: dict[str, Any]) -> str:
+    """The text of a whole message, else what it hands to a tool: JSON that was asked for as one."""
+    content = message.get("content")
+    text = text_of(content)
+    used = [fields(part).get("input") for part in items(content)]
+    return text or next((json.dumps(each) for each in used if each), "")

@@ -1,0 +1,40 @@
+"""OpenAI's chat completions, streamed or whole, and those of the servers that take after them."""
+
+from typing import Any
+
+from tasks.llm.pieces import DECLINED, Piece, check, fields, items, number, reason, text_of
+
+
+def read(said: dict[str, Any]) -> Piece:
+    """What a chunk or a whole completion says. Raises ErrorEvent."""
+    choice = _choice(said)
+    declined = check(said) or check(choice)
+    if declined is not None:
+        return declined
+    message = fields(choice.get("delta")) or fields(choice.get("message"))
+    refusal = text_of(message.get("refusal"))
+    content = message.get("content")
+    text = text_of(content if content is not None else choice.get("text"))
+    usage = fields(said.get("usage")) or fields(fields(said.get("x_groq")).get("usage"))
+    finish = reason(choice.get("finish_reason"))
+    return Piece(
+        text=(text or _called(choice)) + refusal,
+        thought=text_of(message.get("reasoning_content") or message.get("reasoning")),
+        finish=DECLINED if refusal else finish,
+        input_tokens=number(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        output_tokens=number(usage.get("completion_tokens", usage.get("output_tokens"))),
+        whole=said.get("object") == "chat.completion" and "message" in choice,
+    )
+
+
+def _choice(said: dict[str, Any]) -> dict[str, Any]:
+    """The first choice. Some servers give only the message of it, or put `choices` in no list."""
+    found = [choice for choice in items(said.get("choices")) if isinstance(choice, dict)]
+    found = [choice for choice in found if choice.get("index") in (None, 0, "0")] or found
+    return found[0] if found else {}
+
+
+def _called(choice: dict[str, Any]) -> str:
+    """The arguments of a function that a whole message calls: JSON that was asked for as one."""
+    calls = items(fields(choice.get("message")).get("tool_calls"))
+    return text_of(fields(fields(calls[0]).get("function")).get("arguments")) if calls else ""

@@ -1,0 +1,107 @@
+"""Which proxy a request takes, by the variables that curl and most HTTP libraries read.
+
+httpx reads them as well, but ends in a traceback at a form that it does not know, and takes the
+embedded model's calls through them.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import httpx
+import structlog
+
+SCHEMES: Final = ("http", "https", "all")
+KINDS: Final = ("http", "https", "socks5", "socks5h")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """The proxy of each scheme, and who is reached without one: `names` and their subdomains, and
+    `networks`; loopback always."""
+
+    by_scheme: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str] | None = None) -> "Proxies":
+        """As the variables say. One that can't be honoured is named in the log, without its value
+        (which may hold a password), and does without."""
+        found = getproxies() if environ is None else _lower(environ)
+        names, networks = _exceptions(found.get("no", ""))
+        proxies = {scheme: found[scheme] for scheme in SCHEMES if found.get(scheme)}
+        urls = {scheme: _checked(scheme, url) for scheme, url in proxies.items()}
+        return cls({s: url for s, url in urls.items() if url}, tuple(names), tuple(networks))
+
+    @property
+    def urls(self) -> set[str]:
+        """The proxies there are."""
+        return set(self.by_scheme.values())
+
+    def of(self, scheme: str, host: str) -> str | None:
+        """The proxy for a host; None: it is reached directly."""
+        proxy = self.by_scheme.get(scheme) or self.by_scheme.get("all")
+        return None if proxy is None or self._is_excepted(host.lower()) else proxy
+
+    def _is_excepted(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        except ValueError:
+            named = ("localhost", *self.names)
+            return "*" in named or any(host == n or host.endswith(f".{n}") for n in named)
+        return address.is_loopback or "*" in self.names or any(address in n for n in self.networks)
+
+
+def _lower(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {name.lower(): value for name, value in environ.items() if value}
+    return {name.removesuffix("_proxy"): v for name, v in found.items() if name.endswith("_proxy")}
+
+
+def _exceptions(said: str) -> tuple[list[str], list[Network]]:
+    names: list[str] = []
+    networks: list[Network] = []
+    for entry in filter(None, (entry.strip().lower() for entry in said.split(","))):
+        host = _host_of(entry)
+        try:
+            networks.append(ipaddress.ip_network(host, strict=False))
+        except ValueError:
+            if "/" in host or ":" in host:
+                log.warning("NO_PROXY has an entry that is neither a name nor an address")
+            else:
+                names.append(host.removeprefix("*.").strip("."))
+    return names, networks
+
+
+def _host_of(entry: str) -> str:
+    """Without a scheme, brackets and a port."""
+    host = entry.split("://", 1)[-1]
+    if host.startswith("["):
+        inner, _, rest = host[1:].partition("]")
+        return inner + (rest if rest.startswith("/") else "")
+    name, _, port = host.partition(":")
+    return name if port.isdigit() and ":" not in port else host
+
+
+def _checked(scheme: str, url: str) -> str | None:
+    url = url if "://" in url else f"http://{url}"
+    url = url.replace("socks://", "socks5://", 1)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme.lower() in KINDS and bool(parts.hostname) and parts.port != 0
+        httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        usable = False
+    if not usable:
+        log.warning(
+            f"{scheme.upper()}_PROXY can't be used: it is not http://, https:// or socks5:// with "
+            "a host; calls go without it"
+        )
+    return url if usable else None

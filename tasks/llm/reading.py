@@ -1,0 +1,147 @@
+"""Put the pieces of an answer together, and tell an answer from what is none."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from models.errors import ProviderUnavailable, TransientError, UnusableAnswer
+from tasks.draft import Draft
+from tasks.llm.cost import cost_usd
+from tasks.llm.library import litellm
+from tasks.llm.models import Target
+from tasks.llm.pieces import DECLINED, FAILED, LENGTH, STOP, Piece
+from tasks.llm.protocols import READ
+from tasks.llm.spend import Spent
+from tasks.llm.sse import OVER
+from tasks.text import Joiner
+
+Messages = list[dict[str, str]]
+
+# Of thoughts that are counted nowhere: about as many characters as a token has.
+TOKEN_CHARS: Final = 4
+
+
+@dataclass(frozen=True)
+class Completion:
+    """An answer and what it took; `first_token_ms` is the wait for its first text.
+
+    `finish_reason` is `stop`, `length` (cut: by the token limit or by our own size) or
+    `content_filter` (declined). Only a stopped answer always has text.
+    """
+
+    text: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+    first_token_ms: int
+
+
+class Reading:
+    """What has come of an answer so far; its text goes to the draft as it comes."""
+
+    def __init__(self, target: Target, messages: Messages, draft: Draft) -> None:
+        self._target = target
+        self._messages = messages
+        self._draft = draft
+        self._left = target.most_chars
+        self._read = READ[target.protocol]
+        self._joiner = Joiner()
+        self._began = time.monotonic()
+        self._thoughts = 0
+        self._input_tokens: int | None = None
+        self._output_tokens: int | None = None
+        self.finish: str | None = None
+        self.first_token_ms = 0
+        self.grew = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider has said how its answer ends: only formalities can follow."""
+        return self.finish is not None
+
+    def take(self, value: Any) -> bool:
+        """Take one value of the provider's; whether more is wanted. Raises ErrorEvent."""
+        if value is OVER:
+            self.finish = self.finish or STOP
+            return False
+        if not isinstance(value, dict):
+            return True
+        piece = self._read(value)
+        self.grew = bool(piece.text)
+        self._count(piece)
+        if self.finish != DECLINED:
+            self.finish = piece.finish or self.finish
+        if piece.text:
+            self._say(self._joiner.add(piece.text))
+        if piece.whole:
+            self.finish = self.finish or STOP
+        return self._left > 0 and not piece.whole
+
+    def _count(self, piece: Piece) -> None:
+        self._thoughts += len(piece.thought)
+        self._input_tokens = piece.input_tokens or self._input_tokens
+        self._output_tokens = piece.output_tokens or self._output_tokens
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
+        self.first_token_ms = self.first_token_ms or max(1, self._ms())
+        if len(text) >= self._left:
+            text, self.finish = text[: self._left], LENGTH
+        self._left -= len(text)
+        self._draft.add(text)
+
+    def completion(self) -> Completion:
+        """The answer. Raises ProviderUnavailable where it broke off, UnusableAnswer where it says
+        nothing."""
+        self._say(self._joiner.end())
+        text = self._draft.text
+        name = self._target.name
+        if self.finish is None or self.finish == FAILED:
+            raise self.failed(ProviderUnavailable(f"{name} broke off."))
+        if self.finish == STOP and not text.strip():
+            raise self.failed(UnusableAnswer(f"{name} answered nothing."))
+        spent = self._spent(text)
+        return Completion(
+            text=text,
+            finish_reason=self.finish,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost_usd=spent.cost_usd,
+            first_token_ms=self.first_token_ms,
+        )
+
+    def failed(self, error: TransientError) -> TransientError:
+        """The error, with what the call has cost: said by the provider, or counted here."""
+        text = self._draft.text
+        if text or self._thoughts or self._input_tokens or self._output_tokens or self.ended:
+            error.spent = self._spent(text)
+        return error
+
+    def _spent(self, text: str) -> Spent:
+        given = self._input_tokens or _counted(self._target, messages=self._messages)
+        made = self._output_tokens
+        if made is None:
+            made = self._thoughts // TOKEN_CHARS
+            made += _counted(self._target, text=text) if text else 0
+        return Spent(given, made, cost_usd(self._target, given, made))
+
+    def _ms(self) -> int:
+        return round((time.monotonic() - self._began) * 1000)
+
+
+def _counted(target: Target, **what: Any) -> int:
+    return int(litellm.token_counter(model=target.litellm_model, **what))
+
+
+def text_of_whole(target: Target, values: Iterable[Any]) -> tuple[str, str | None]:
+    """The text of an answer that came at once, and how it ended. Raises ErrorEvent."""
+    read = READ[target.protocol]
+    pieces = [read(value) for value in values if isinstance(value, dict)]
+    joiner = Joiner()
+    text = "".join(joiner.add(piece.text) for piece in pieces) + joiner.end()
+    finishes = [piece.finish for piece in pieces if piece.finish]
+    return text, finishes[-1] if finishes else None
