@@ -54,7 +54,8 @@ _STATUS_OF: Final = {
 class Piece:
     """What one JSON value of a provider says: text, thoughts (not shown), the end, the tokens.
 
-    `finish` is one of `stop`, `length`, `content_filter` and `error`; `whole` that nothing follows.
+    `finish` is one of `stop`, `length`, `content_filter` and `error`. `closing`: this comes at the
+    end alone, which need not be said then; `whole`: nothing follows.
     """
 
     text: str = ""
@@ -62,6 +63,7 @@ class Piece:
     finish: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    closing: bool = False
     whole: bool = False
 
 

@@ -59,8 +59,9 @@ class Reading:
 
     @property
     def ended(self) -> bool:
-        """Whether the provider has said how its answer ends: only formalities can follow."""
-        return self.finish is not None
+        """Whether the provider has said how its answer ends. A stop before any text is none: some
+        gateways send one with each thought."""
+        return self.finish is not None and (self.finish != STOP or self.first_token_ms > 0)
 
     def take(self, value: Any) -> bool:
         """Take one value of the provider's; whether more is wanted. Raises ErrorEvent."""
@@ -76,7 +77,7 @@ class Reading:
             self.finish = piece.finish or self.finish
         if piece.text:
             self._say(self._joiner.add(piece.text))
-        if piece.whole:
+        if piece.whole or piece.closing:
             self.finish = self.finish or STOP
         return self._left > 0 and not piece.whole
 

@@ -23,6 +23,8 @@ def read(said: dict[str, Any]) -> Piece:
         finish=DECLINED if refusal else finish,
         input_tokens=number(usage.get("prompt_tokens", usage.get("input_tokens"))),
         output_tokens=number(usage.get("completion_tokens", usage.get("output_tokens"))),
+        # The count of tokens has a chunk of its own, the last; some gateways send no other end.
+        closing=said.get("choices") == [] and number(usage.get("completion_tokens")) is not None,
         whole=said.get("object") == "chat.completion" and "message" in choice,
     )
 

@@ -67,6 +67,12 @@ OPENAI = {
     "whole over several lines": json.dumps(WHOLE, indent=2).encode(),
     "whole without a reason": json.dumps({"choices": [{"message": {"content": "Hi"}}]}).encode(),
     "whole as one event": event({"object": "chat.completion", **WHOLE}),
+    "tokens for an end": chunk("Hi") + event({"choices": [], "usage": {"completion_tokens": 2}}),
+    "a filter's chunks": event({"choices": [], "prompt_filter_results": [{}], "usage": None})
+    + chunk("Hi") + chunk(None, "stop")
+    + event({"id": "", "choices": [{"finish_reason": None, "content_filter_offsets": {}}]}),
+    "tokens in every chunk": chunk("H", usage={"prompt_tokens": 3, "completion_tokens": 1})
+    + chunk("i", "stop", usage={"prompt_tokens": 3, "completion_tokens": 2}),
     "lines of JSON": b"\n".join(part[6:] for part in (chunk("Hi"), chunk(None, "stop"))),
 }  # fmt: skip
 ANTHROPIC = {
@@ -95,6 +101,7 @@ GEMINI = {
     + gemini("Hi", "STOP"),
     "no parts at the end": gemini("Hi")
     + event({"candidates": [{"content": {}, "finishReason": "STOP"}]}),
+    "STOP before the text": gemini(None, "STOP") * 2 + gemini("Hi") + gemini(None, "STOP"),
     "no candidates beside": event({"usageMetadata": {}}) + gemini("Hi", "STOP"),
     "a list instead of a stream": b"[" + gemini("H")[6:] + b"," + gemini("i", "STOP")[6:] + b"]",
 }  # fmt: skip
@@ -226,6 +233,7 @@ def test_an_answer_that_says_nothing_is_unusable(
         ("openai", chunk("Hi") + b'data: {"choices": [{"delta": {"con'),
         ("openai", chunk("Hi", "error")),
         ("openai", chunk("Hi") + event({"error": {"code": 502, "message": "no"}})),
+        ("openai", event({"choices": [], "error": {"code": 502, "message": "no"}})),
         ("openai", event({"choices": [{"finish_reason": "error", "error": {"code": 502}}]})),
         ("openai", chunk("Hi") + event({"error": "upstream went away"})),
         ("openai", chunk("Hi") + event({"object": "error", "message": "no", "code": 500})),
