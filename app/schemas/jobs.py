@@ -165,7 +165,8 @@ class JobBody(Identified):
         description="The answer, once the job is completed; of a cancelled one, what there is."
     )
     finish_reason: str | None = Field(
-        description="Why the model stopped: `stop`, or `length` where the answer was cut."
+        description="Why the model stopped: `stop`, `length` where the answer was cut (it may be "
+        "empty then), or `content_filter` where the provider declined."
     )
     error: JobErrorBody | None = Field(description="Of a job that failed or has expired.")
     usage: UsageBody

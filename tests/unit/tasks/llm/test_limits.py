@@ -139,7 +139,6 @@ ENDLESS = {
     "a line": b"x" * 65536,
     "a value": b'data: "' + b"x" * 65536,
     "pings": b": ping\n\n" * 4000,
-    "blank lines": b"\n" * 65536,
     "thoughts": THOUGHT * 1000,
     "half events": b"data: {\n" * 8000,
 }
