@@ -47,6 +47,7 @@ PENDING: Final = MappingProxyType({"status": "pending"})
 class Begun:
     """What a stage that has begun is told of its job; `remaining_s` until the deadline."""
 
+    user_id: str
     mind: str
     message: str
     prompt: str | None
@@ -104,6 +105,7 @@ def _begin_statement() -> Executable:
             **_text_columns(again, number),
         )
         .returning(
+            jobs.c.user_id,
             jobs.c.mind,
             Message.__table__.c.content,
             jobs.c.prompt,

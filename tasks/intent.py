@@ -26,7 +26,7 @@ def intent(work: Work) -> Outcome:
     A configured model is asked; it failing, or none being configured, the local classifier decides.
     """
     classifier = _classifier()
-    remembered = cache.key(work.message, classifier or "local", get_minds().version)
+    remembered = cache.key(work.user_id, work.message, classifier or "local", get_minds().version)
     found = cache.recall(remembered)
     if found is not None:
         return _outcome(work, found, cached=True)

@@ -25,6 +25,7 @@ class Work:
     """
 
     fence: Fence
+    user_id: str
     mind: str
     message: str
     prompt: str | None
@@ -86,6 +87,7 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         return None
     return Work(
         fence=fence,
+        user_id=job.user_id,
         mind=job.mind,
         message=job.message,
         prompt=job.prompt,

@@ -18,10 +18,15 @@ TIMEOUT_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-def key(message: str, classifier: str, table: str) -> str:
-    """The cache's key: the normalised text, who classified it, and the version of the routes."""
+def key(user_id: str, message: str, classifier: str, table: str) -> str:
+    """The cache's key: the user and the normalised text, who classified it, and the version of the
+    routes.
+
+    The user belongs in it, since a hit shows on the receipt (`cached`) and in the stage's time: it
+    must not tell one user what another has asked.
+    """
     text = " ".join(unicodedata.normalize("NFKC", message).casefold().split())
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(f"{user_id}\0{text}".encode()).hexdigest()
     return f"trimind:intent:{CLASSIFIER_VERSION}:{table}:{classifier}:{digest}"
 
 

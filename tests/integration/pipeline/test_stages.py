@@ -8,7 +8,9 @@ from models.errors import JobFailed
 from models.jobs import STAGES
 from models.options import Options
 from models.session import unit_of_work
-from tasks import compress, generate, intent, persist
+from models.users import get_or_create_user
+from tasks import compress, generate, intent, persist, pipeline
+from tasks.pipeline import Submission
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
 
@@ -62,6 +64,18 @@ def test_an_intent_is_remembered_by_its_normalised_text(accept: Submit, external
     run("intent", first)
     run("intent", second)
     assert [read(job).stages["intent"]["cached"] for job in (first, second)] == [False, True]
+
+
+def test_what_another_user_has_asked_does_not_show_on_a_receipt(
+    accept: Submit, external_id: str
+) -> None:
+    first = accept(f"We buy {external_id}")
+    with unit_of_work() as session:
+        other = get_or_create_user(session, f"other-{external_id}")
+        second = pipeline.accept(session, Submission(other, f"We buy {external_id}")).id
+    run("intent", first)
+    run("intent", second)
+    assert [read(job).stages["intent"]["cached"] for job in (first, second)] == [False, False]
 
 
 def test_the_next_model_of_the_route_serves_when_the_first_fails(
