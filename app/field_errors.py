@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from app.problem import FieldError
 
 PATH_PART_CHARS: Final = 64
+MAX_ERRORS: Final = 20
 
 # pydantic's type -> (our code, our sentence). What is not here keeps pydantic's own.
 WORDS: Final = {
@@ -35,8 +36,9 @@ WORDS: Final = {
 
 
 def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
-    """Each mistake, by the field's dotted path."""
-    found = error.errors(include_url=False, include_input=False)
+    """The mistakes, by the field's dotted path: the first MAX_ERRORS. A body may have a hundred
+    thousand, and an answer that is many times the size of its request serves nobody."""
+    found = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
     return tuple(_field_error(problem) for problem in found)
 
 

@@ -42,7 +42,9 @@ class ProblemBody(BaseModel):
     detail: str = Field(description="What happened, for people.")
     code: str = Field(description="What happened, for programs; stable. See the table of codes.")
     request_id: str = Field(description="The answer's `X-Request-Id`; the log has it too.")
-    errors: list[FieldError] = Field(description="The fields that are wrong, if any are.")
+    errors: list[FieldError] = Field(
+        description="The fields that are wrong, if any are; at most 20."
+    )
 
 
 @dataclass(frozen=True)

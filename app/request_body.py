@@ -5,7 +5,7 @@ body that is a JSON *string* would be parsed a second time. So the guard stands 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 from flask import Request, request
@@ -18,6 +18,7 @@ from config.settings import Settings
 
 BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
 BESIDE_THE_MESSAGE: Final = 64 * 1024
+MAX_DEPTH: Final = 64
 READ_PAST_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -88,7 +89,7 @@ def parse(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise _malformed("The body is not UTF-8.") from None
     except RecursionError:
-        raise _malformed("The body is nested too deeply.") from None
+        raise _too_deep() from None
     except ValueError:
         raise _malformed("The body is not JSON.") from None
     if not isinstance(body, dict):
@@ -97,29 +98,43 @@ def parse(data: bytes) -> dict[str, Any]:
 
 
 def refuse_unclean(body: dict[str, Any]) -> None:
-    """Raises Refusal for text that PostgreSQL can't store, naming the field that holds it."""
-    for path, text in _texts(body):
-        if code := refused_character(text):
-            raise invalid(dotted(path), code, f"has a {code.replace('_', ' ')}")
+    """Raises Refusal for text that PostgreSQL can't store, naming the field that holds it; and for
+    what is nested more than MAX_DEPTH deep."""
+    if found := _unclean(body, 1):
+        code, path = found
+        raise invalid(dotted(path[::-1]), code, f"has a {code.replace('_', ' ')}")
 
 
-def _texts(body: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Every string and where it is; a name counts as part of the object that has it. No recursion:
-    what the parser could nest, this can walk."""
-    rest: list[tuple[tuple[int | str, ...], Any]] = [((), body)]
-    while rest:
-        path, value = rest.pop()
-        if isinstance(value, str):
-            yield path, value
-        elif isinstance(value, list):
-            rest += [((*path, index), item) for index, item in enumerate(value)]
-        elif isinstance(value, dict):
-            yield from ((path, name) for name in value)
-            rest += [((*path, name), item) for name, item in value.items()]
+def _unclean(value: Any, depth: int) -> tuple[str, tuple[int | str, ...]] | None:
+    """The code of the first bad text, and the way to it from the inside out; None if all is clean.
+
+    Only the way to what is refused is built: the way to every item would cost items times depth. A
+    name counts as part of the object that has it.
+    """
+    if isinstance(value, str):
+        code = refused_character(value)
+        return (code, ()) if code else None
+    if not isinstance(value, list | dict):
+        return None
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    members: Iterable[tuple[int | str, Any]] = enumerate(value)
+    if isinstance(value, dict):
+        if code := next(filter(None, map(refused_character, value)), None):
+            return code, ()
+        members = value.items()
+    for key, item in members:
+        if found := _unclean(item, depth + 1):
+            return found[0], (*found[1], key)
+    return None
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _too_deep() -> Refusal:
+    return _malformed(f"The body is nested more than {MAX_DEPTH} deep.")
 
 
 def _malformed(detail: str) -> Refusal:

@@ -2,11 +2,14 @@
 
 import pytest
 from kombu.exceptions import OperationalError as BrokerError
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import problem_of
+from app.field_errors import MAX_ERRORS, field_errors
+from app.schemas.jobs import NewJob
 from models.errors import (
     CircuitOpen,
     DatabaseUnavailable,
@@ -44,6 +47,15 @@ def test_every_failure_has_a_status_and_a_code(error, status, code):
 @pytest.mark.parametrize(("delay", "header"), [(None, "5"), (0.2, "1"), (7.5, "8")])
 def test_a_failure_that_may_pass_says_when_to_try_again(delay, header):
     assert problem_of(CircuitOpen("x", delay)).headers["Retry-After"] == header
+
+
+def test_an_answer_names_no_more_than_twenty_of_a_bodys_mistakes():
+    body = {f"unknown_{number}": number for number in range(20_000)}
+
+    with pytest.raises(ValidationError) as refused:
+        NewJob.model_validate(body)
+
+    assert len(field_errors(refused.value)) == MAX_ERRORS
 
 
 def test_an_unexpected_failure_says_nothing_of_itself():

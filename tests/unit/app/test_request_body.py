@@ -1,10 +1,14 @@
 """What counts as the body of a request."""
 
+import json
+import time
+import tracemalloc
+
 import pytest
 from werkzeug.test import EnvironBuilder
 
 from app.problem import Refusal
-from app.request_body import JsonRequest, parse, refuse_unclean
+from app.request_body import MAX_DEPTH, JsonRequest, parse, refuse_unclean
 
 
 def request(data: bytes, content_type: str = "application/json") -> JsonRequest:
@@ -96,3 +100,36 @@ def test_text_of_every_script_is_clean():
     refuse_unclean(
         {"message": "🌍 \u202e العربية \ufffe \U0010ffff \x01", "metadata": {"ключ": ""}}
     )
+
+
+def nested(depth: int, inside: str = "0") -> bytes:
+    lists = depth - 1
+    return ('{"metadata":' + "[" * lists + inside + "]" * lists + "}").encode()
+
+
+def test_what_is_nested_as_deep_as_may_be_is_read():
+    assert request(nested(MAX_DEPTH)).get_json() == json.loads(nested(MAX_DEPTH))
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
+def test_what_is_nested_deeper_is_refused_with_the_limit(depth):
+    with pytest.raises(Refusal) as refused:
+        request(nested(depth)).get_json()
+
+    problem = refused.value.problem
+    assert (problem.status, problem.code) == (400, "malformed_json")
+    assert str(MAX_DEPTH) in problem.detail
+
+
+@pytest.mark.parametrize("inside", ["0", '"x"', "{}", "[]", '{"a":"b"}'])
+def test_many_items_deep_inside_cost_no_more_than_many_items(inside):
+    body = parse(nested(MAX_DEPTH - 2, ",".join([inside] * 20_000)))
+    tracemalloc.start()
+    began = time.process_time()
+    refuse_unclean(body)
+    spent = time.process_time() - began
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 1_000_000
+    assert spent < 2
