@@ -7,6 +7,7 @@ import click
 
 from app.cli.environ import read_environment
 from app.cli.running import Running
+from app.cli.terminal import line
 from trimind import ApiError, Client, TrimindClientError
 
 
@@ -29,9 +30,9 @@ def connected() -> Iterator[Client]:
             yield client
     except ApiError as error:
         advice = "; is TRIMIND_API_KEY this installation's?" if error.status == 401 else ""
-        raise click.ClickException(f"{error}{advice}") from None
+        raise click.ClickException(line(f"{error}{advice}")) from None
     except TrimindClientError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(line(error)) from None
 
 
 def _key(environ: Mapping[str, str], running: Running, url: str) -> str:

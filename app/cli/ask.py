@@ -7,6 +7,7 @@ import click
 
 from app.cli.access import connected
 from app.cli.receipt import Progress, ending
+from app.cli.terminal import echo
 from trimind import Client, Job
 
 
@@ -29,18 +30,18 @@ def ask(message: str, mind: str | None, conversation: str | None, as_json: bool)
 
 def _silently(client: Client, job: Job) -> Job:
     *_, last = client.watch(job["id"])
-    click.echo(json.dumps(last, indent=2, ensure_ascii=False))
+    echo(json.dumps(last, indent=2, ensure_ascii=False))
     return last
 
 
 def _aloud(client: Client, job: Job) -> Job:
     # First of all, so that the job can be found again whatever happens to this process.
-    click.echo(f"{job['id']} accepted, {job['conversation_id']}")
+    echo(f"{job['id']} accepted, {job['conversation_id']}")
     progress = Progress()
     for seen in client.watch(job["id"]):
         job = seen
         for line in progress.lines(job):
-            click.echo(line)
+            echo(line)
     for line in ending(job):
-        click.echo(line)
+        echo(line)
     return job

@@ -6,6 +6,7 @@ import click
 
 from app.cli.access import connected
 from app.cli.receipt import Progress, ending
+from app.cli.terminal import echo
 
 
 @click.group()
@@ -21,7 +22,7 @@ def show(job_id: str, as_json: bool) -> None:
     with connected() as client:
         found = client.job(job_id)
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for line in [f"{found['id']} {found['status']}", *Progress().lines(found), *ending(found)]:
-        click.echo(line)
+        echo(line)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.cli.terminal import line, shown
 from trimind import FINISHED, Job
 
 _UNTOLD = ("name", "status", "ms")
@@ -16,7 +17,7 @@ class Progress:
 
     def lines(self, job: Job) -> list[str]:
         """What is new since the last time."""
-        return [line for stage in job["stages"] if (line := self._line(stage))]
+        return [told for stage in job["stages"] if (told := self._line(stage))]
 
     def _line(self, stage: dict[str, Any]) -> str | None:
         name, status = stage["name"], stage["status"]
@@ -30,7 +31,7 @@ def stage_line(stage: dict[str, Any]) -> str:
     """One stage: what it is at, how long it took, and what it decided."""
     took = "" if stage["ms"] is None else f"{stage['ms']} ms"
     decided = ", ".join(_decisions(stage))
-    return f"  {stage['name']:<9} {stage['status']:<10} {took:>9}  {decided}".rstrip()
+    return line(f"  {stage['name']:<9} {stage['status']:<10} {took:>9}  {decided}".rstrip())
 
 
 def _decisions(stage: dict[str, Any]) -> Iterator[str]:
@@ -54,9 +55,10 @@ def ending(job: Job) -> list[str]:
 def _outcome(job: Job) -> list[str]:
     if job["status"] == "completed":
         cut = " (cut by max tokens)" if job["finish_reason"] == "length" else ""
-        return [f"answer{cut}:", *(f"  {line}" for line in (job["output"] or "").splitlines())]
+        answer = shown(job["output"] or "").split("\n")
+        return [f"answer{cut}:", *(f"  {part}" for part in answer)]
     if job["error"]:
-        return [f"{job['status']}: {job['error']['message']} ({job['error']['code']})"]
+        return [line(f"{job['status']}: {job['error']['message']} ({job['error']['code']})")]
     return [job["status"] if job["status"] in FINISHED else f"not finished: {job['status']}"]
 
 
@@ -64,7 +66,7 @@ def _receipt(job: Job) -> list[str]:
     usage, route = job["usage"], job["route"] or {}
     fallbacks = ", ".join(str(one) for one in route.get("fallbacks") or []) or "none"
     stages = [f"{s['name']} {s['ms']} ms" for s in job["stages"] if s["ms"] is not None]
-    return [
+    lines = [
         "receipt:",
         f"  job        {job['id']}, mind {job['mind']}, {job['conversation_id']}",
         f"  model      {route.get('model') or 'none'} because {route.get('reason') or 'unknown'};"
@@ -75,3 +77,4 @@ def _receipt(job: Job) -> list[str]:
         + (f", {usage['paid_duplicates']} paid twice" if usage["paid_duplicates"] else ""),
         f"  time       {', '.join(stages) or 'none yet'}",
     ]
+    return [line(each) for each in lines]

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from app.cli.terminal import shown
+
 State = Literal["ok", "optional", "missing"]
 
 
@@ -25,7 +27,7 @@ class Finding:
     def line(self) -> str:
         """For people."""
         advice = f"\n{'':<10}{'':<14}-> {self.to_do}" if self.to_do else ""
-        return f"{self.state:<10}{self.name:<14}{self.found}{advice}"
+        return shown(f"{self.state:<10}{self.name:<14}{self.found}{advice}")
 
 
 def ok(name: str, found: str, to_do: str | None = None) -> Finding:
