@@ -21,7 +21,7 @@ from models.errors import (
     TransientError,
     Unauthorized,
 )
-from models.session import is_unavailable
+from models.sqlstates import is_unavailable
 
 RETRY_AFTER_S: Final = 5
 

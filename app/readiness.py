@@ -8,11 +8,12 @@ import kombu
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.remembered import Remembered
 from config.settings import Settings, get_settings
+from models.connection import open_engine
 from models.database import current_version, newest_version
 from tasks.resilience.states import breaker_states
 
@@ -58,19 +59,19 @@ def show_breakers() -> dict[str, str]:
 
 
 def check_database(settings: Settings) -> str:
-    """`ok`, `unavailable`, or `schema_outdated`. On a connection of its own: a busy pool is no
-    reason to be taken out of service, and its time-out is short."""
-    engine = create_engine(
+    """`ok`, `unavailable`, `read_only` (as after a failover), or `schema_outdated`. On a connection
+    of its own: a busy pool is no reason to be taken out of service, and its time-out is short."""
+    engine = open_engine(
         settings.database_url.get_secret_value(),
+        parameters={"connect_timeout": TIMEOUT_S, "tcp_user_timeout": TIMEOUT_S * 1000},
+        timeout=f"{TIMEOUT_S}s",
         poolclass=NullPool,
-        connect_args={
-            "connect_timeout": TIMEOUT_S,
-            "options": f"-c statement_timeout={TIMEOUT_S}s",
-            "tcp_user_timeout": TIMEOUT_S * 1000,
-        },
     )
     try:
         with engine.connect() as connection:
+            if connection.scalar(text("SHOW transaction_read_only")) == "on":
+                log.warning("dependency away", dependency="database", error="it is read-only")
+                return "read_only"
             version = current_version(connection)
     except SQLAlchemyError as error:
         return _unavailable("database", error)

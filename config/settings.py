@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.database_url import read_database_url
+
 SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
     "openai": "OPENAI_API_KEY",
@@ -96,13 +98,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _postgresql_by_psycopg(cls, value: SecretStr) -> SecretStr:
-        url = re.sub(
-            r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", value.get_secret_value()
-        )
-        if not url.startswith("postgresql+psycopg://"):
-            raise ValueError("is not a PostgreSQL URL")
-        _check_port(url)
-        return SecretStr(url)
+        return SecretStr(read_database_url(value.get_secret_value()))
 
     @field_validator("redis_url")
     @classmethod

@@ -1,57 +1,62 @@
-"""The unit of work of workers and commands: one short transaction on a pooled connection."""
+"""The unit of work: one short transaction on a connection of the process's one pool."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+import psycopg
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from config.settings import get_settings
+from models.connection import open_engine
 from models.errors import DatabaseUnavailable
-
-
-def engine_options(pool_size: int) -> dict[str, Any]:
-    """How every process connects: a connection that died is replaced before it is used, and none
-    waits for ever (5 s to connect, 5 s for a free one, 30 s for a statement)."""
-    return {
-        "pool_size": pool_size,
-        "max_overflow": 0,
-        "pool_pre_ping": True,
-        "pool_timeout": 5,
-        "pool_recycle": 1800,
-        "connect_args": {
-            "connect_timeout": 5,
-            "application_name": "trimind",
-            "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 15_000,
-        },
-    }
+from models.sqlstates import is_unavailable
 
 
 @lru_cache(maxsize=1)
 def get_engine() -> Engine:
-    """The engine of this process, made at first use, so that no fork shares a connection."""
+    """The engine of this process, made at first use, so that no fork shares a connection.
+
+    It holds `DATABASE_POOL` connections at most; none waits for ever (5 s to connect, 5 s for a
+    free one, 30 s for a statement).
+    """
     settings = get_settings()
-    return create_engine(
+    return open_engine(
         settings.database_url.get_secret_value(),
-        # Whoever works here tries again by itself, so that no connection is asked for its health
-        # before each use: that would cost as much as the work.
-        **{**engine_options(settings.database_pool), "pool_pre_ping": False},
+        pool_size=settings.database_pool,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_recycle=1800,
     )
+
+
+def ask_before_use(engine: Engine) -> None:
+    """Replace connections that died before a request gets them. Workers try again by themselves,
+    and asking would cost them as much as the work."""
+    event.listen(engine, "checkout", _ping)
+
+
+def _ping(connection: Any, _record: Any, _proxy: Any) -> None:
+    try:
+        if connection.closed:
+            raise InvalidatePoolError
+        connection.autocommit = True
+        connection.execute("SELECT 1")
+        connection.autocommit = False
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
 
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """One transaction: committed at the end, rolled back whole on an error.
 
-    Raises DatabaseUnavailable where PostgreSQL can't be reached or drops the connection.
+    Raises DatabaseUnavailable where PostgreSQL can't be reached, drops the connection, or takes no
+    writes, as after a failover.
     """
     try:
         with Session(get_engine(), expire_on_commit=False) as session, session.begin():
@@ -62,8 +67,3 @@ def unit_of_work() -> Iterator[Session]:
         raise
     except PoolTimeout as error:
         raise DatabaseUnavailable("No database connection was free within 5 s.") from error
-
-
-def is_unavailable(error: DBAPIError) -> bool:
-    """Whether an error means that the server was away, rather than that the statement was wrong."""
-    return error.connection_invalidated or isinstance(error, OperationalError)

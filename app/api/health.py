@@ -35,7 +35,7 @@ class Readiness(BaseModel):
     )
 
     status: Literal["ok", "unavailable"]
-    checks: dict[str, Literal["ok", "unavailable", "schema_outdated"]] = Field(
+    checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
         description="`database` (its schema too), `redis`, and `broker` where it is another."
     )
     breakers: dict[str, Literal["closed", "open", "half-open"]] = Field(

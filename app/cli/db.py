@@ -3,11 +3,11 @@
 import click
 from sqlalchemy.exc import DBAPIError
 
+from config.database_url import place_of
 from config.logging import configure_logging, mask
 from config.minds import get_minds
 from config.settings import SettingsError, settings_or_exit
 from models.database import newest_version, upgrade
-from models.session import get_engine
 
 
 @click.group()
@@ -26,7 +26,7 @@ def upgrade_command() -> None:
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     except DBAPIError as error:
-        url = get_engine().url.render_as_string()  # without its password
+        url = place_of(settings.database_url.get_secret_value())
         reason = mask(str(error.orig).strip().splitlines()[0])
         raise click.ClickException(f"DATABASE_URL={url}: {reason}") from None
     click.echo(f"The schema is at version {newest_version()}.")

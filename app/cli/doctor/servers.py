@@ -5,12 +5,14 @@ from typing import Any, Final, cast
 import kombu
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok
+from config.database_url import place_of
 from config.logging import mask
+from models.connection import open_engine
 from models.database import current_version, newest_version
 
 TIMEOUT_S: Final = 3
@@ -22,12 +24,13 @@ def check_postgres(case: Case) -> Finding:
     if problem := case.problem("DATABASE_URL"):
         return missing("postgresql", problem, f"set DATABASE_URL{OR_UP}")
     url = case.settings.database_url.get_secret_value()
-    connect: dict[str, Any] = {"connect_timeout": TIMEOUT_S}
     try:
-        return _schema(create_engine(url, poolclass=NullPool, connect_args=connect))
+        return _schema(
+            open_engine(url, parameters={"connect_timeout": TIMEOUT_S}, poolclass=NullPool)
+        )
     except (SQLAlchemyError, ValueError) as error:  # ValueError: a port that is no number
         reason = " ".join(str(getattr(error, "orig", error)).split())
-        found = f"{mask(url)}: {mask(reason)}"
+        found = f"{place_of(url)}: {mask(reason)}"
         return missing("postgresql", found, f"start it, or mend DATABASE_URL{OR_UP}")
 
 
@@ -35,7 +38,10 @@ def _schema(engine: Engine) -> Finding:
     with engine.connect() as connection:
         server = connection.scalar(text("SHOW server_version"))
         schema = current_version(connection) or "none"
+        read_only = connection.scalar(text("SHOW transaction_read_only")) == "on"
     found = f"{server}, reachable, schema {schema}"
+    if read_only:
+        return missing("postgresql", f"{found}, but read-only", "name the primary in DATABASE_URL")
     if schema == newest_version():
         return ok("postgresql", found)
     return missing("postgresql", f"{found}, needed {newest_version()}", "run `trimind db upgrade`")

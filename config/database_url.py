@@ -1,0 +1,53 @@
+"""`DATABASE_URL`: read by libpq itself, so that all it says is kept, or refused by its name."""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+_SCHEME: Final = re.compile(r"^postgres(ql)?(\+(?P<driver>\w+))?://")
+_UNKNOWN: Final = re.compile(r'invalid URI query parameter: "(\w+)"')
+_ENCODE: Final = (
+    "can't be read: a password with one of @ : / ? # % must be percent-encoded "
+    "(@ is %40, / is %2F, % is %25)"
+)
+
+
+def read_database_url(value: str) -> str:
+    """The URL for SQLAlchemy's psycopg. Raises ValueError, which never repeats a value."""
+    found = _SCHEME.match(value)
+    if found is None:
+        raise ValueError("is not a PostgreSQL URL")
+    if found["driver"] not in (None, "psycopg"):
+        raise ValueError(f"names the driver {found['driver']}, which is not used here")
+    rest = value[found.end() :]
+    before, at, after = rest.partition("@")
+    if at and ("@" in after or re.search(r"[/?#]", before)):
+        raise ValueError(_ENCODE)
+    _check(f"postgresql://{rest}")
+    return f"postgresql+psycopg://{rest}"
+
+
+def place_of(url: str) -> str:
+    """Where the URL leads, without its password: `postgresql://user@host:port/name`."""
+    said = conninfo_to_dict(url.replace("+psycopg", "", 1))
+    user = f"{said['user']}@" if "user" in said else ""
+    port = f":{said['port']}" if "port" in said else ""
+    return f"postgresql://{user}{said.get('host', '')}{port}/{said.get('dbname', '')}"
+
+
+def _check(url: str) -> None:
+    try:
+        said = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        unknown = _UNKNOWN.search(unquote(str(error)))
+        if unknown is None:
+            raise ValueError(_ENCODE) from None
+        raise ValueError(
+            f"has the parameter {unknown[1]}, which is none of libpq's: leave it out"
+        ) from None
+    ports = str(said.get("port", "")).split(",")
+    if not all(port == "" or (port.isdigit() and 0 < int(port) < 65536) for port in ports):
+        raise ValueError("has a port that is no number from 1 to 65535")

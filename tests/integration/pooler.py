@@ -1,0 +1,84 @@
+"""A real PgBouncer in transaction mode: Debian's package, unpacked into a cache without root."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from deploy.embedded.ports import free_port
+from tests.conftest import wait_until
+
+CACHE = Path(tempfile.gettempdir()) / f"trimind-pgbouncer-{os.getuid()}"
+PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
+
+
+@contextmanager
+def pooled(database_url: str, *, size: int = 4) -> Iterator[str]:
+    """The URL of a pooler before a database; it has `size` connections to the server."""
+    said = conninfo_to_dict(database_url.replace("+psycopg", ""))
+    folder, port = Path(tempfile.mkdtemp(prefix="trimind-pooler-", dir="/tmp")), free_port()
+    folder.chmod(0o755)
+    target = {"user": said["user"], "host": said["host"], "port": said.get("port", 5432)}
+    (folder / "users.txt").write_text(f'"{said["user"]}" "{said.get("password", "")}"\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n{said['dbname']} = {' '.join(f'{k}={v}' for k, v in target.items())}\n"
+        f"[pgbouncer]\npool_mode = transaction\ndefault_pool_size = {size}\n"
+        f"max_client_conn = 200\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+        f"unix_socket_dir =\nauth_type = any\nauth_file = {folder}/users.txt\n"
+    )
+    command = [str(_program()), str(folder / "pgbouncer.ini")]
+    # PgBouncer refuses to be root, and only the server's own user enters the folder of its socket.
+    owner = Path(str(said["host"])).stat()
+    given = {"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=_environment(), stderr=log, **given)
+    url = f"postgresql://{said['user']}@127.0.0.1:{port}/{said['dbname']}"
+    try:
+        wait_until(lambda: _answers(url), 10)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _program() -> Path:
+    program = CACHE / "usr/sbin/pgbouncer"
+    if not program.exists():
+        with tempfile.TemporaryDirectory(dir="/tmp") as name:
+            _unpack(Path(name))
+    return program
+
+
+def _unpack(folder: Path) -> None:
+    made, lists = folder / "made", folder / "lists"
+    lists.mkdir()
+    made.mkdir()
+    made.chmod(0o755)
+    apt = ["apt-get", "-qq"]
+    if subprocess.run([*apt, "download", *PACKAGES], cwd=folder, check=False).returncode:
+        apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}"]
+        subprocess.run([*apt, "update"], cwd=folder, check=True)
+        subprocess.run([*apt, "download", *PACKAGES], cwd=folder, check=True)
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, made], check=True)
+    shutil.move(made, CACHE)
+
+
+def _environment() -> dict[str, str]:
+    libraries = [str(path) for path in CACHE.glob("usr/lib/*-linux-gnu")]
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
