@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, ProviderUnavailable, RateLimited
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,9 @@ class Policy:
     soft_limit_s: float | None = None
 
 
+# What says that a provider is in trouble, and not one user's request.
+OUTAGES: Final = (ProviderUnavailable, RateLimited)
+
 INTENT: Final = Policy(
     stage="intent",
     attempts=3,
@@ -63,7 +66,7 @@ INTENT: Final = Policy(
     call_limit_s=5,
     idle_limit_s=5,
     run_limit_s=60,
-    breaker=BreakerPolicy(failures=5, window_s=60, reset_s=30),
+    breaker=BreakerPolicy(failures=5, window_s=60, reset_s=30, counts=OUTAGES),
 )
 COMPRESS: Final = Policy(
     stage="compress",
@@ -86,7 +89,7 @@ GENERATE: Final = Policy(
     call_limit_s=300,
     idle_limit_s=30,
     run_limit_s=7200,  # two calls that think as long as a setting allows
-    breaker=BreakerPolicy(failures=5, window_s=300, reset_s=30),
+    breaker=BreakerPolicy(failures=5, window_s=300, reset_s=30, counts=OUTAGES),
 )
 PERSIST: Final = Policy(
     stage="persist",

@@ -302,3 +302,9 @@ def test_a_decision_that_is_none_is_a_transient_failure(
 
     with pytest.raises(TransientError):
         ask_json(target_at(url, protocol), HELLO, {}, limit_s=20, max_tokens=9)
+
+
+def test_a_model_may_repeat_itself(serve: Serve, target_at: At, work: Work) -> None:
+    made = stream(target_at(serve(sends(chunk("-" * 9) * 300 + END))), HELLO, work, limit_s=20)
+
+    assert made.text == "-" * 2700
