@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import Integer, Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from models.broadcasts import Broadcast
@@ -28,6 +30,13 @@ def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
     Of a broadcast whose answer was kept that one counts, also for a mind that was not asked; else
     the mind's own answer does. Failed and cancelled turns stay out: a turn is a completed job.
     """
+    rows = session.execute(_track_statement(), {"job_id": job_id, "most": limit}).tuples().all()
+    return [Turn(question, answer) for question, answer in reversed(rows)]
+
+
+@lru_cache(maxsize=1)
+def _track_statement() -> Select[tuple[str, str]]:
+    """Built once: building it costs more CPU than running it."""
     asked, answered = aliased(Message), aliased(Message)
     this, own = aliased(Job), aliased(Job)
     before = aliased(Message)
@@ -36,7 +45,7 @@ def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
         .where(own.message_id == asked.id, own.mind == this.mind, own.status == "completed")
         .scalar_subquery()
     )
-    rows = session.execute(
+    return (
         select(asked.content, answered.content)
         .select_from(this)
         .join(before, before.id == this.message_id)
@@ -48,11 +57,10 @@ def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
         )
         .outerjoin(Broadcast, Broadcast.message_id == asked.id)
         .join(answered, answered.job_id == func.coalesce(Broadcast.kept_job_id, own_job))
-        .where(this.id == job_id)
+        .where(this.id == bindparam("job_id"))
         .order_by(asked.position.desc())
-        .limit(limit)
-    ).all()
-    return [Turn(question, answer) for question, answer in reversed(rows)]
+        .limit(bindparam("most", type_=Integer))
+    )
 
 
 def spoken(turns: Sequence[Turn]) -> list[Spoken]:
@@ -65,21 +73,29 @@ def spoken(turns: Sequence[Turn]) -> list[Spoken]:
 def chain(session: Session, job_id: str, limit: int = 50) -> list[Spoken]:
     """What was said in the jobs that a job goes on from, oldest first: the last `limit` of them,
     each with the history that came with it. Empty where it goes on from none."""
-    first = select(Job.previous_id.label("id"), literal(1).label("depth"))
-    links = first.where(Job.id == job_id, Job.previous_id.is_not(None)).cte(recursive=True)
-    further = select(Job.previous_id, links.c.depth + 1).where(
-        Job.id == links.c.id, Job.previous_id.is_not(None), links.c.depth < limit
-    )
-    links = links.union_all(further)
-    rows = session.execute(
-        select(Job.options, Message.content, Job.answer)
-        .join(links, links.c.id == Job.id)
-        .join(Message, Message.id == Job.message_id)
-        .where(Job.answer.is_not(None))
-        .order_by(links.c.depth.desc())
-    ).tuples()
+    rows = session.execute(_chain_statement(), {"job_id": job_id, "most": limit}).tuples()
     return [
         said
         for options, question, answer in rows
         for said in (*Options.of(options).history, ("user", question), ("assistant", answer or ""))
     ]
+
+
+@lru_cache(maxsize=1)
+def _chain_statement() -> Select[tuple[dict[str, Any], str, str | None]]:
+    start = (Job.id == bindparam("job_id"), Job.previous_id.is_not(None))
+    first = select(Job.previous_id.label("id"), literal(1).label("depth")).where(*start)
+    links = first.cte(recursive=True)
+    further = select(Job.previous_id, links.c.depth + 1).where(
+        Job.id == links.c.id,
+        Job.previous_id.is_not(None),
+        links.c.depth < bindparam("most", type_=Integer),
+    )
+    links = links.union_all(further)
+    return (
+        select(Job.options, Message.content, Job.answer)
+        .join(links, links.c.id == Job.id)
+        .join(Message, Message.id == Job.message_id)
+        .where(Job.answer.is_not(None))
+        .order_by(links.c.depth.desc())
+    )
