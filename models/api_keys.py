@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, String, select
+from sqlalchemy import ForeignKey, LargeBinary, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
 from models.ids import new_id
+from models.users import User
 
 KEY_PREFIX = "tm_"
 
@@ -55,3 +57,34 @@ def owner_of_key(session: Session, key: str, pepper: bytes) -> str | None:
             ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None)
         )
     )
+
+
+@dataclass(frozen=True)
+class KeyLine:
+    """What may be shown of a key. `user` is the name by which a service knows its owner."""
+
+    id: str
+    hint: str
+    user: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def list_keys(session: Session, external_id: str | None = None) -> list[KeyLine]:
+    """All keys, or those of one user, the oldest first; revoked ones too."""
+    columns = (ApiKey.id, ApiKey.hint, User.external_id, ApiKey.name)
+    found = select(*columns, ApiKey.created_at, ApiKey.revoked_at).join(
+        User, User.id == ApiKey.user_id
+    )
+    if external_id is not None:
+        found = found.where(User.external_id == external_id)
+    return [KeyLine(*row) for row in session.execute(found.order_by(ApiKey.id))]
+
+
+def revoke_key(session: Session, key_id: str) -> bool:
+    """Let a key open nothing from now on; a key that is revoked stays so. False where there is
+    none of this id."""
+    revoked = func.coalesce(ApiKey.revoked_at, func.now())
+    changed = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked)
+    return session.scalar(changed.returning(ApiKey.id)) is not None

@@ -22,7 +22,7 @@ SUMMARIES: Final = {
     "ask": "Ask something and watch it being answered.",
     "job": "Look at a job.",
     "breakers": "Show the fleet's circuit breakers, or close them.",
-    "key": "Make API keys.",
+    "key": "Make, list and revoke API keys.",
     "db": "Look after the database's schema.",
     "models": "Fetch the weights of LLMLingua-2.",
     "doctor": "Check every dependency and say what to do.",

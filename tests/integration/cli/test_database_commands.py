@@ -48,6 +48,32 @@ def test_a_second_key_of_a_user_leaves_the_first_valid(external_id: str) -> None
     assert [owner(key) for key in keys] == [external_id, external_id]
 
 
+def test_a_listed_key_is_revoked_by_its_id_and_no_other_is(external_id: str) -> None:
+    first, second = [
+        CliRunner().invoke(main, ["key", "create", "--user", external_id]).output.strip()
+        for _ in range(2)
+    ]
+    listed = CliRunner().invoke(main, ["key", "list", "--user", external_id]).output.splitlines()
+    assert len(listed) == 2
+    assert all(external_id in line and "active" in line for line in listed)
+    assert not any(key in line for key in (first, second) for line in listed)
+
+    for _ in range(2):  # a second time changes nothing
+        done = CliRunner().invoke(main, ["key", "revoke", listed[0].split()[0]])
+        assert done.exit_code == 0, done.output
+    assert [owner(key) for key in (first, second)] == [None, external_id]
+    shown = CliRunner().invoke(main, ["key", "list"]).output.splitlines()
+    states = [line.split()[4] for line in shown if external_id in line]
+    assert states == ["revoked", "active"]
+
+
+def test_a_key_that_is_not_there_is_not_revoked() -> None:
+    refused = CliRunner().invoke(main, ["key", "revoke", "key_\x1b[2J"])
+    assert refused.exit_code == 1
+    assert "\\x1b" in refused.output
+    assert "\x1b" not in refused.output
+
+
 def test_an_upgrade_of_a_new_schema_does_nothing_and_says_its_version(
     backends: Mapping[str, str],
 ) -> None:
