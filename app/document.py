@@ -72,6 +72,9 @@ def _finish_call(operation: Node) -> None:
     parameters = operation.get("parameters", [])
     for parameter in parameters:
         parameter["schema"] = _never_null(parameter["schema"])
+        if parameter["in"] != "path":  # Swagger UI would send it: a fixed key, a fixed deadline
+            for node in (parameter, parameter["schema"]):
+                node.pop("example", None)
     asked = {parameter["name"] for parameter in parameters}
     for status, response in operation["responses"].items():
         names = _headers_of(status, asked, operation)
@@ -103,7 +106,7 @@ def _never_null(schema: Node) -> Node:
     if len(options) != 1:
         return schema
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
-    whole = {**options[0], **rest}
+    whole = {**_never_null(options[0]), **rest}
     if "enum" in whole:
         whole["enum"] = [value for value in whole["enum"] if value is not None]
     return whole

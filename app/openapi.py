@@ -54,13 +54,19 @@ def openapi_arguments() -> dict[str, Any]:
     """What flask-openapi3 is told. The status of its own validation error is 500, which every call
     documents: any other it would add to every call, in a shape that we never send."""
     return {
-        "info": Info(title="Trimind", version=_version(), description=DESCRIPTION + tables()),
+        "info": Info(title="Trimind", version=_version(), description=DESCRIPTION + _codes()),
         "security_schemes": SECURITY_SCHEMES,
         "validation_error_callback": refuse_input,
         "validation_error_model": ProblemBody,
         "validation_error_status": 500,
         "doc_ui": False,
     }
+
+
+def operation_id(*, name: str, **_: str) -> str:
+    """The view's own name, which generated clients make a function of: `submit_job`. No two views
+    may have the same."""
+    return name
 
 
 def problems(*statuses: int) -> dict[str | int, Any]:
@@ -87,10 +93,12 @@ def register_docs(app: OpenAPI) -> None:
     """Serve the document and its page."""
     app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
     page = swagger_html_string.replace('"swagger/', '"docs/swagger/')
+    page = page.replace("<title>Swagger UI</title>", "<title>Trimind</title>")
+    page = page.replace('"StandaloneLayout"', '"BaseLayout"')  # without the bar for other documents
 
     options: dict[str, Any] = {
         "doc_url": "openapi.json",
-        "swagger_config": {},
+        "swagger_config": {"defaultModelsExpandDepth": -1},
         "oauth_config": None,
     }
 
@@ -109,6 +117,12 @@ def described(status: int, media_type: str, body: type[BaseModel]) -> dict[str, 
     """The declaration of an answer whose shape another declaration puts into the document."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     return {"description": title_of(status), "content": {media_type: {"schema": schema}}}
+
+
+def _codes() -> str:
+    """The error codes, folded: Swagger UI shows the description above everything, and the first
+    call belongs on the first screen."""
+    return f"<details><summary>Error codes</summary>\n\n{tables()}\n</details>\n"
 
 
 def _version() -> str:

@@ -19,7 +19,7 @@ from app.broadcast_lines import BROADCAST_STREAM, broadcast_lines, places_of
 from app.db import db
 from app.idempotency import Created, create_once
 from app.job_lines import HAS_ALL
-from app.openapi import USER_SECURITY, problems
+from app.openapi import USER_SECURITY, operation_id, problems
 from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.schemas.broadcasts import (
@@ -43,6 +43,7 @@ from tasks.pipeline import Submission, publish
 api = APIBlueprint(
     "broadcasts",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/v1/broadcasts",
     abp_tags=[Tag(name="broadcasts", description="One message to several minds.")],
     abp_security=USER_SECURITY,

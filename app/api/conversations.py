@@ -8,7 +8,7 @@ from app.api.answers import answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
-from app.openapi import USER_SECURITY, problems
+from app.openapi import USER_SECURITY, operation_id, problems
 from app.schemas.conversations import (
     ConversationBody,
     ConversationChange,
@@ -37,6 +37,7 @@ from tasks.pipeline import forget
 api = APIBlueprint(
     "conversations",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/v1/conversations",
     abp_tags=[Tag(name="conversations", description="One user's threads.")],
     abp_security=USER_SECURITY,

@@ -8,12 +8,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.answers import answer
-from app.openapi import problems
+from app.openapi import operation_id, problems
 from app.readiness import readiness
 
 api = APIBlueprint(
     "health",
     __name__,
+    operation_id_callback=operation_id,
     abp_tags=[Tag(name="health", description="For load balancers and people.")],
     abp_responses=problems(),
 )

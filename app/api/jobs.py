@@ -11,7 +11,7 @@ from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
 from app.job_lines import HAS_ALL, STREAM, job_lines
-from app.openapi import USER_SECURITY, problems
+from app.openapi import USER_SECURITY, operation_id, problems
 from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.request_body import refuse_fields
@@ -34,6 +34,7 @@ ENDED: Final = {
 api = APIBlueprint(
     "jobs",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="jobs", description="One message on its way to one answer.")],
     abp_security=USER_SECURITY,

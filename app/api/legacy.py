@@ -11,7 +11,7 @@ from app.auth import let_in, require_service, require_user
 from app.db import db
 from app.idempotency import Created, create_once
 from app.legacy import accept_in_session, accept_once
-from app.openapi import SERVICE_SECURITY, USER_SECURITY, listed, problems
+from app.openapi import SERVICE_SECURITY, USER_SECURITY, listed, operation_id, problems
 from app.schemas.headers import CreateHeaders
 from app.schemas.legacy import (
     Chat,
@@ -33,6 +33,7 @@ tag = Tag(name="legacy", description="The calls of the system that Trimind repla
 api = APIBlueprint(
     "legacy",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/api",
     abp_tags=[tag],
     abp_security=USER_SECURITY,
@@ -43,6 +44,7 @@ api.before_request(require_user)
 service_api = APIBlueprint(
     "legacy_service",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/api/v1/jobs",
     abp_tags=[tag],
     abp_security=SERVICE_SECURITY,

@@ -8,11 +8,12 @@ from prometheus_client.exposition import choose_encoder
 from app.auth import require_service
 from app.db import db
 from app.metrics import Fleet
-from app.openapi import SERVICE_SECURITY, problems
+from app.openapi import SERVICE_SECURITY, operation_id, problems
 
 api = APIBlueprint(
     "metrics",
     __name__,
+    operation_id_callback=operation_id,
     abp_tags=[Tag(name="health", description="For load balancers and people.")],
     abp_security=SERVICE_SECURITY,
     abp_responses=problems(401, 503),

@@ -10,7 +10,7 @@ from app.api.answers import answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import REPLAYED, Created, create_once
-from app.openapi import USER_SECURITY, described, failures
+from app.openapi import USER_SECURITY, described, failures, operation_id
 from app.places import places, take_place
 from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
@@ -39,6 +39,7 @@ are refused by name, and failures have OpenAI's shape."""
 api = APIBlueprint(
     "responses",
     __name__,
+    operation_id_callback=operation_id,
     url_prefix="/v1/responses",
     abp_tags=[Tag(name="responses", description=DESCRIPTION)],
     abp_security=USER_SECURITY,

@@ -14,6 +14,18 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_after_validator_function
 
 
+def _exactly(value: Any) -> JsonSchemaValue:
+    """The schema of one JSON value, with its type: generators take no enum of several types."""
+    if isinstance(value, list):
+        return {"type": "array", "items": {}, "maxItems": len(value)}
+    if isinstance(value, dict):
+        shapes = {name: _exactly(each) for name, each in value.items()}
+        closed = {"type": "object", "additionalProperties": False}
+        return closed | ({"properties": shapes, "required": list(shapes)} if shapes else {})
+    kind = {bool: "boolean", str: "string"}.get(type(value), "number")
+    return {"type": kind, "const": value}
+
+
 @dataclass(frozen=True)
 class Only:
     """A parameter that may be left out, be null, or have one of these values."""
@@ -30,7 +42,11 @@ class Only:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Its few values."""
-        return {"enum": [*self.values, None], "description": "Not supported beyond these values."}
+        names = [value for value in self.values if isinstance(value, str)]
+        options = [{"type": "string", "enum": names}] if names else []
+        options += [_exactly(value) for value in self.values if not isinstance(value, str)]
+        options.append({"type": "null"})
+        return {"anyOf": options, "description": "Not supported beyond these values."}
 
     def check(self, value: Any) -> Any:
         """The value, if it changes nothing. Compared as JSON, where 1 is not true."""

@@ -96,3 +96,42 @@ def test_no_name_of_metadata_is_longer_than_what_is_accepted(document):
     metadata = document["components"]["schemas"]["NewJob"]["properties"]["metadata"]
 
     assert metadata["propertyNames"] == {"maxLength": 64}
+
+
+def test_nothing_is_sent_that_the_reader_did_not_write(calls):
+    for call in calls:
+        for parameter in call.get("parameters", []):
+            if parameter["in"] != "path":
+                given = {"example", "examples", "default"} & {*parameter, *parameter["schema"]}
+                assert given <= {"default"}, parameter["name"]
+                assert parameter["in"] == "query" or not given, parameter["name"]
+
+
+def test_no_enum_has_values_of_several_types(document):
+    def enums(node: Any) -> Iterator[list[Any]]:
+        if isinstance(node, dict):
+            if isinstance(node.get("enum"), list):
+                yield node["enum"]
+            node = list(node.values())
+        for child in node if isinstance(node, list) else ():
+            yield from enums(child)
+
+    found = list(enums(document))
+    assert found
+    assert all({type(value) for value in enum} == {str} for enum in found)
+
+
+def test_every_call_has_a_readable_id_of_its_own(calls):
+    ids = [call["operationId"] for call in calls]
+
+    assert len(set(ids)) == len(ids)
+    assert {"submit_job", "read_job", "cancel_job", "create_response"} <= set(ids)
+    assert not [each for each in ids if "__" in each or each.endswith(("_get", "_post"))]
+
+
+def test_the_page_is_trimind_and_begins_with_the_calls(client):
+    page = client.get("/docs").text
+
+    assert "<title>Trimind</title>" in page
+    assert "defaultModelsExpandDepth" in page
+    assert "BaseLayout" in page
