@@ -36,11 +36,11 @@ def hold(session: Session, *which: ColumnElement[bool]) -> None:
     session.execute(_conversations(select(Job.conversation_id).where(*which)))
 
 
-def hold_free(session: Session, limit: int, *which: ColumnElement[bool]) -> list[str]:
-    """Lock the conversations of these jobs, `limit` at most, but for those that somebody else
-    holds: nobody is waited for. Their ids."""
+def free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[tuple[str]]:
+    """A statement that locks the conversations of these jobs, `limit` at most, but for those that
+    somebody else holds: nobody is waited for. It gives their ids."""
     wanted = select(Job.conversation_id).where(*which).limit(limit)
-    return list(session.scalars(_conversations(wanted, skip_locked=True)))
+    return _conversations(wanted, skip_locked=True)
 
 
 def release(session: Session, conversation_ids: Collection[str]) -> int:
@@ -59,12 +59,17 @@ def release_forgotten(session: Session, limit: int) -> int:
 
     That takes somebody who changes the tables by hand, or a worker of an older version.
     """
+    held = session.scalars(_forgotten_statement(limit)).all()
+    return release(session, held) if held else 0
+
+
+@lru_cache(maxsize=4)
+def _forgotten_statement(limit: int) -> Select[tuple[str]]:
     behind, ahead = aliased(Job), aliased(Job)
     forgotten = Job.id.in_(
         select(behind.id).where(behind.slot == "behind", ~_is_ahead(ahead, behind))
     )
-    held = hold_free(session, limit, Job.slot == "behind", forgotten)
-    return release(session, held) if held else 0
+    return free_conversations(limit, Job.slot == "behind", forgotten)
 
 
 def _conversations(wanted: Select[Any], *, skip_locked: bool = False) -> Select[tuple[str]]:

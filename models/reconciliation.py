@@ -2,17 +2,33 @@
 
 Several may do so at once: rows are taken with SKIP LOCKED, and each statement is judged by the
 database's clock in the transaction that changes the row. The caller commits, then publishes.
+The statements that look are built once, since every worker looks every few seconds; those that
+change what was found are not: there is rarely anything.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.aftermath import Due
-from models.behind import hold_free
+from models.behind import free_conversations
 from models.conversations import Message
 from models.endings import (
     ENDED,
@@ -23,7 +39,7 @@ from models.endings import (
     orphaned,
     overdue,
 )
-from models.fence import beyond_run, now, paid_in_vain
+from models.fence import beyond_run, jobs, now, paid_in_vain
 from models.jobs import Job
 from models.leases import lease, queue_lease_s
 
@@ -33,17 +49,29 @@ DEATHS_MAX: Final = 5
 
 def end_all_orphans(session: Session, limit: int) -> int:
     """End the jobs whose conversation or message is gone, `limit` at most; how many there were."""
-    held = hold_free(session, limit, Job.slot.is_not(None), orphaned())
+    if session.scalar(_any_orphan_statement()) is None:
+        return 0
+    held = session.scalars(free_conversations(limit, Job.slot.is_not(None), orphaned())).all()
     free = or_(Job.conversation_id.is_(None), Job.conversation_id.in_(held))
     return end_orphans(session, _some(and_(orphaned(), free), limit))
 
 
+@lru_cache(maxsize=1)
+def _any_orphan_statement() -> Select[tuple[str]]:
+    return select(Job.id).where(Job.slot.is_not(None), orphaned()).limit(1)
+
+
 def end_all_overdue(session: Session, limit: int) -> int:
     """End the jobs whose deadline has passed, `limit` at most; how many there were."""
-    held = hold_free(session, limit, overdue())
+    held = session.scalars(_overdue_statement(limit)).all()
     if not held:
         return 0
     return end_overdue(session, _some(and_(overdue(), Job.conversation_id.in_(held)), limit))
+
+
+@lru_cache(maxsize=4)
+def _overdue_statement(limit: int) -> Select[tuple[str]]:
+    return free_conversations(limit, overdue())
 
 
 def bury_dead(session: Session, limit: int, settled: timedelta | None = None) -> int:
@@ -53,13 +81,33 @@ def bury_dead(session: Session, limit: int, settled: timedelta | None = None) ->
     Nobody is judged before the database has been up for `settled`, by default a lease's length:
     after an outage every lease looks expired, and its owner gets the time to beat.
     """
-    up = now() - func.pg_postmaster_start_time() >= (lease() if settled is None else settled)
-    ran_out = and_(Job.slot == "running", Job.lease_until <= now(), up)
-    last = Job.deaths + 1 >= DEATHS_MAX
-    poisoned = _poison(session, limit, and_(ran_out, last, ~orphaned()))
-    queued = session.scalars(
-        update(Job)
-        .where(_some(and_(ran_out, ~last), limit), ran_out)
+    known: dict[str, Any] = {"settled": lease() if settled is None else settled}
+    poisoned = _poison(session, limit, known)
+    known["half_lease"] = queue_lease_s() // 2
+    queued = session.scalars(_bury_statement(limit), known).all()
+    return poisoned + len(queued)
+
+
+def _ran_out() -> ColumnElement[bool]:
+    up = now() - func.pg_postmaster_start_time() >= bindparam("settled", type_=Interval)
+    return and_(Job.slot == "running", Job.lease_until <= now(), up)
+
+
+def _poisoned() -> ColumnElement[bool]:
+    return and_(_ran_out(), Job.deaths + 1 >= DEATHS_MAX, ~orphaned())
+
+
+@lru_cache(maxsize=4)
+def _poison_statement(limit: int) -> Select[tuple[str]]:
+    return free_conversations(limit, _poisoned())
+
+
+@lru_cache(maxsize=4)
+def _bury_statement(limit: int) -> ReturningUpdate[tuple[str]]:
+    ran_out, survives = _ran_out(), Job.deaths + 1 < DEATHS_MAX
+    return (
+        update(jobs)
+        .where(_some(and_(ran_out, survives), limit), ran_out)
         .values(
             slot="queued",
             epoch=Job.epoch + 1,
@@ -69,15 +117,14 @@ def bury_dead(session: Session, limit: int, settled: timedelta | None = None) ->
             run_token=None,
             lease_until=None,
             queue_lease_until=now(),  # due at once: `take_due` publishes it
-            queue_lease_s=queue_lease_s() // 2,
+            queue_lease_s=bindparam("half_lease", type_=Integer),
         )
         .returning(Job.id)
-    ).all()
-    return poisoned + len(queued)
+    )
 
 
-def _poison(session: Session, limit: int, dead: ColumnElement[bool]) -> int:
-    held = hold_free(session, limit, dead)
+def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
+    held, dead = session.scalars(_poison_statement(limit), known).all(), _poisoned()
     if not held:
         return 0
     error = func.jsonb_build_object(
@@ -95,7 +142,8 @@ def _poison(session: Session, limit: int, dead: ColumnElement[bool]) -> int:
             paid_duplicates=Job.paid_duplicates + paid_in_vain(),
             error=error,
         )
-        .returning(*ENDED)
+        .returning(*ENDED),
+        known,
     ).all()
     return conclude(session, ended)
 
@@ -106,14 +154,20 @@ def take_due(session: Session, limit: int) -> list[Due]:
     The epoch stays, so that a second copy of a message is dropped by its begin. A queue lease
     doubles each time, up to an hour, so that a long backlog is not published over and over.
     """
+    rows = session.execute(_due_statement(limit), {"first_lease": queue_lease_s()}).all()
+    return sorted((Due(*row) for row in rows), key=lambda due: due.job_id)
+
+
+@lru_cache(maxsize=4)
+def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str]]:
     lost = and_(Job.slot == "queued", Job.queue_lease_until <= now())
     due = or_(lost, and_(Job.slot == "waiting", Job.next_attempt_at <= now()))
     seconds = case(
         (Job.slot == "queued", func.least(Job.queue_lease_s * 2, QUEUE_LEASE_MAX_S)),
-        else_=queue_lease_s(),
+        else_=bindparam("first_lease", type_=Integer),
     )
-    rows = session.execute(
-        update(Job)
+    return (
+        update(jobs)
         .where(_some(due, limit), due, Job.message_id == Message.id)
         .values(
             slot="queued",
@@ -122,8 +176,7 @@ def take_due(session: Session, limit: int) -> list[Due]:
             queue_lease_until=now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
         .returning(Job.id, Job.epoch, Job.stage, Message.content)
-    ).all()
-    return sorted((Due(*row) for row in rows), key=lambda due: due.job_id)
+    )
 
 
 def unpublished(session: Session, job_ids: Collection[str]) -> None:
