@@ -156,6 +156,13 @@ PROBLEMS: Final = (
         "connection may break after the commit.",
         503,
     ),
+    ErrorCode(
+        "response_unfinished",
+        "A response was waited for as long as may be, or this process ends. It goes on. Where "
+        "white space was sent before, the status is 200, and the `error` says this.",
+        "Read the response that the message names, or send the same again.",
+        504,
+    ),
 )
 
 OF_A_JOB: Final = (

@@ -47,7 +47,7 @@ def create_once(key: str | None, create: Callable[[], Created]) -> Response:
     if kept is not None:
         return _replay(kept)
     created = create()
-    keep(db.session(), g.user_id, key, Kept(_fingerprint(), _flat(created.answer)))
+    keep(db.session(), g.user_id, key, Kept(fingerprint(), _flat(created.answer)))
     return _commit(created)
 
 
@@ -76,7 +76,7 @@ def _own(key: str) -> Kept | None:
 
 def _replay(kept: Kept) -> Response:
     db.session.rollback()
-    if kept.fingerprint != _fingerprint():
+    if kept.fingerprint != fingerprint():
         detail = "This Idempotency-Key was used for another call or another body."
         raise Refusal(Problem(422, "idempotency_key_reused", detail))
     answer = kept.answer
@@ -94,7 +94,7 @@ def _flat(response: Response) -> dict[str, Any]:
     return {"status": response.status_code, "headers": headers, "body": body}
 
 
-def _fingerprint() -> bytes:
+def fingerprint() -> bytes:
     """The call and its body, whatever the white space and the order of the names in it. Headers do
     not count: a client that tries again may have less time left."""
     body = json.dumps(request.get_json(), sort_keys=True, separators=(",", ":"))

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     llmlingua_model: Path | None = None
     deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
     wait_max_s: Annotated[int, Field(ge=0, le=3600)] = 25
+    response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
 
     # Recovery: how long an owner and a message are believed, and how often somebody looks

@@ -8,6 +8,7 @@ from models.counters import Counter
 from models.idempotency import IdempotencyKey
 from models.jobs import Job
 from models.marker import BrokerMarker
+from models.open_calls import OpenCall
 from models.users import User
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "Message",
+    "OpenCall",
     "User",
 ]

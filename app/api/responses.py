@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import structlog
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -9,23 +10,24 @@ from flask_openapi3.models.tag import Tag
 from app.api.answers import answer
 from app.auth import require_user
 from app.db import db
-from app.idempotency import REPLAYED, Created, create_once
+from app.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.openapi import USER_SECURITY, described, failures, operation_id
 from app.places import places, take_place
-from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.responses.body import ResponseBody, response_body
+from app.responses.calls import Call, note_read, remembered_for, settle
+from app.responses.held import padded, unfinished, wait_for_answer
 from app.responses.ids import job_id_of
 from app.responses.lines import response_lines
 from app.responses.request import NewResponse, ResponseQuery, submission_of
 from app.resuming import refuse_unsent
-from app.schemas.headers import CreateHeaders
+from app.schemas.headers import ResponseHeaders
 from app.schemas.paths import ResponsePath
 from app.sse import opened, sse_response
-from config.settings import get_settings
 from models.errors import NotFound
-from models.jobs import Job, find_job
-from tasks.pipeline import accept, cancel, publish
+from models.jobs import UNFINISHED, Job, find_job
+from models.open_calls import open_call, take_over
+from tasks.pipeline import accept, cancel, follow_up, publish
 
 UNKNOWN: Final = "There is no such response."
 # The codes of a cancel that comes too late, by how the job ended.
@@ -35,6 +37,8 @@ DESCRIPTION: Final = """\
 OpenAI's Responses API over jobs, for the stock `openai` package: its `base_url` is `/v1` here, its
 key one of Trimind's. A response is the job of the same ULID. Parameters that would do nothing here
 are refused by name, and failures have OpenAI's shape."""
+
+log = structlog.get_logger(__name__)
 
 api = APIBlueprint(
     "responses",
@@ -48,21 +52,24 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415)})
-def create_response(header: CreateHeaders, body: NewResponse) -> Response:
+@api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415, 504)})
+def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
     """Create a response
-    Answers when it has ended, or after `WAIT_MAX_S` seconds as it is then: go on reading it. In the
-    `background` it answers at once; with `stream`, by events while the response is made."""
-    if body.stream:
-        return _create_streamed(header, body)
-    created = create_once(header.idempotency_key, lambda: _create(body))
-    if body.background:
-        return created
-    job_id = _job_id_in(created)
-    wait_if_preferred(g.user_id, [job_id], get_settings().wait_max_s)
-    waited = answer(response_body(_find(job_id)))
-    waited.headers.update({name: v for name, v in created.headers if name == REPLAYED})
-    return waited
+    Answers when it has ended: a call that takes longer than `WAIT_MAX_S` seconds is held, with
+    white space before its JSON, for `RESPONSE_HOLD_S` at most. If the response has not ended by
+    then, the answer has an `error` that names it, and no `output`. In the `background` it answers
+    at once; with `stream`, by events while the response is made."""
+    if body.background and not body.stream:
+        return _answer_at_once(header, body)
+    take_place()  # first: a client that is told to come again must not leave a job behind
+    try:
+        call = _call(header, body)
+        if body.stream:
+            return opened(response_lines(_find(call.job_id), None, call))
+        return _held(header, body, call)
+    except BaseException:
+        places().release()
+        raise
 
 
 @api.get("/<id:response_id>", responses={200: ResponseBody, **failures(404)})
@@ -72,6 +79,7 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
     events with the same numbers, wherever and however often it is read."""
     after = query.after
     job = _find(job_id_of(path.response_id))
+    note_read(job)
     if not query.stream:
         return answer(response_body(job))
     if after is not None:
@@ -95,21 +103,59 @@ def cancel_response(path: ResponsePath) -> Response:
     return answer(body)
 
 
+def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
+    if header.idempotency_key is not None:
+        return create_once(header.idempotency_key, lambda: _create(body))
+    call = _call(header, body)
+    response = answer(response_body(_find(call.job_id)))
+    response.call_on_close(lambda: settle(call, answered=not call.has_gone()))
+    return response
+
+
+def _held(header: ResponseHeaders, body: NewResponse, call: Call) -> Response:
+    """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
+    again = header.model_copy(update={"retries": 1})
+    waiting = wait_for_answer(g.user_id, call, lambda: _call(again, body))
+    try:
+        next(waiting)
+    except StopIteration as over:
+        job: Job = over.value
+        if job.status in UNFINISHED:
+            raise Refusal(unfinished(job)) from None
+        places().release()
+        response = answer(response_body(job))
+    else:
+        response = opened(padded(waiting))
+        response.mimetype = "application/json"
+    if call.replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _call(header: ResponseHeaders, body: NewResponse) -> Call:
+    """The job of a call: that of its key; that of an earlier call that got no answer; a new one."""
+    if header.idempotency_key is not None:
+        created = create_once(header.idempotency_key, lambda: _create(body))
+        return Call(_job_id_in(created), replayed=REPLAYED in created.headers)
+    session, this = db.session(), fingerprint()
+    caller = take_over(session, g.user_id, this, remembered_for(), retried=header.retries > 0)
+    if caller is not None:
+        session.commit()
+        log.info("call answered by an earlier one's job", job_id=caller.job_id)
+        return Call(caller.job_id, caller)
+    submission = submission_of(session, g.user_id, body)
+    job = accept(session, submission)
+    caller = open_call(session, g.user_id, this, job.id)
+    session.commit()
+    follow_up(session)
+    publish(job, submission.message)
+    return Call(job.id, caller)
+
+
 def _create(body: NewResponse) -> Created:
     submission = submission_of(db.session(), g.user_id, body)
     job = accept(db.session(), submission)
     return Created(answer(response_body(job)), then=lambda: publish(job, submission.message))
-
-
-def _create_streamed(header: CreateHeaders, body: NewResponse) -> Response:
-    """Take a place first: a client that is told to come again must not leave a job behind."""
-    take_place()
-    try:
-        job = _find(_job_id_in(create_once(header.idempotency_key, lambda: _create(body))))
-    except BaseException:
-        places().release()
-        raise
-    return opened(response_lines(job, None))
 
 
 def _job_id_in(created: Response) -> str:

@@ -82,11 +82,19 @@ def speaks_openai(path: str) -> bool:
 
 def openai_answer(problem: Problem) -> Response:
     """A problem as OpenAI would put it. It has no 422."""
-    status = 400 if problem.status == 422 else problem.status
-    response = jsonify(ErrorBody(error=_detail(problem, status)).model_dump())
-    response.status_code = status
+    response = jsonify(openai_body(problem).model_dump())
+    response.status_code = _status(problem)
     response.headers.update(problem.headers)
     return response
+
+
+def openai_body(problem: Problem) -> ErrorBody:
+    """The body of that answer."""
+    return ErrorBody(error=_detail(problem, _status(problem)))
+
+
+def _status(problem: Problem) -> int:
+    return 400 if problem.status == 422 else problem.status
 
 
 def no_such_call(problem: Problem) -> Problem:

@@ -1,19 +1,27 @@
 """A response's events as lines of a stream."""
 
 from collections.abc import Iterator
+from typing import Final
 
+from app.responses.calls import Call, settle
 from app.responses.stream import translate
 from app.sse import HEARTBEAT, sse_line
 from app.stream import follow
 from models.errors import NotFound
 from models.jobs import Job, find_job
+from models.options import Options
 from models.session import unit_of_work
 
+ENDS: Final = ("completed", "incomplete", "failed", "cancelled")
+ANSWERING: Final = ("response.output_text.delta", *(f"response.{end}" for end in ENDS))
 
-def response_lines(job: Job, after: int | None) -> Iterator[str]:
+
+def response_lines(job: Job, after: int | None, call: Call | None = None) -> Iterator[str]:
     """The lines of a response's stream: all of them, or those after a number.
 
-    All of the job's events are read, whatever the number: they come from its row at once.
+    All of the job's events are read, whatever the number: they come from its row at once. `call`
+    is answered once its caller has had some of the text or the end, and no error after that; in the
+    background as soon as he knows which response it is.
     """
 
     def read() -> Job:
@@ -23,5 +31,16 @@ def response_lines(job: Job, after: int | None) -> Iterator[str]:
             raise NotFound("The job is gone, and its user with it.")
         return now
 
-    for event in translate(job, follow(job.user_id, job.id, 0), after, read):
-        yield HEARTBEAT if event is None else sse_line(event["type"], event)
+    background = Options.of(job.options).background is not False
+    answered = False
+    try:
+        for event in translate(job, follow(job.user_id, job.id, 0), after, read):
+            if event is None:
+                yield HEARTBEAT
+                continue
+            yield sse_line(event["type"], event)
+            kind = event["type"]
+            answered = background or kind in ANSWERING or (answered and kind != "error")
+    finally:
+        if call is not None:
+            settle(call, answered=answered)

@@ -173,6 +173,8 @@ class _Reader:
             )
             yield from self._send(base, "response.content_part.added", **self._place(), part=part)
         self._item, self._base = True, base
+        if self._after is not None and self._after >= base:  # what he has is of this text
+            self._sent, self._catching_up = "", False
 
     def _read_earlier_text(self, base: int) -> bool:
         """Whether the reader stopped within an earlier text, of which nothing is left here. The

@@ -11,6 +11,7 @@ from models.idempotency import KEY_MAX_CHARS
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 CANCEL_AFTER: Final = "Cancel-After"
 PREFER: Final = "Prefer"
+RETRY_COUNT: Final = "X-Stainless-Retry-Count"
 DEADLINE_MAX_S: Final = 86_400
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
 
@@ -52,6 +53,24 @@ class CreateHeaders(BaseModel):
         "order, it gets the same answer and `Idempotent-Replayed: true`, and nothing is created; "
         "with another body, 422. Copies that are sent at once wait for the first, 5 s at most, "
         f"then 409. 1 to {KEY_MAX_CHARS} visible ASCII characters, such as a UUID.",
+    )
+
+
+def _retries(sent: Any) -> int:
+    """What a package counts for itself; anything else is none."""
+    return int(sent) if re.fullmatch(r"[0-9]{1,9}", sent or "") else 0
+
+
+class ResponseHeaders(CreateHeaders):
+    """What a POST of a response may carry."""
+
+    retries: Annotated[int, BeforeValidator(_retries, json_schema_input_type=str | None)] = Field(
+        0,
+        alias=RETRY_COUNT,
+        json_schema_extra={"example": "0"},
+        description="What OpenAI's packages send: how often they have sent this call before. From "
+        "1 on, the answer is that of the same user's earlier call with this body, if nobody has "
+        "had it.",
     )
 
 

@@ -73,16 +73,32 @@ def test_a_response_is_the_job_of_the_same_ulid(client):
     assert (other.status_code, other.json["status"]) == (200, "queued")
 
 
-def test_without_background_it_is_waited_for_so_long_and_no_longer(client, monkeypatch):
-    monkeypatch.setenv("WAIT_MAX_S", "1")
+@pytest.fixture
+def limits(monkeypatch):
+    """`limits(WAIT_MAX_S=…, RESPONSE_HOLD_S=…)`: how long a call waits and is held."""
+
+    def change(**seconds: int) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setenv(name, str(value))
+        get_settings.cache_clear()
+
+    yield change
+    monkeypatch.undo()
     get_settings.cache_clear()
+
+
+def test_without_background_it_is_waited_for_so_long_and_no_longer(client, limits):
+    limits(RESPONSE_HOLD_S=1)
     started = time.monotonic()
 
-    response = create(client, background=False)
+    response = client.post("/v1/responses", json={"input": QUESTION})
 
     assert 1 <= time.monotonic() - started < 5
-    assert (response["status"], response["background"]) == ("queued", False)
-    get_settings.cache_clear()
+    error = response.json["error"]
+    assert (response.status_code, error["code"]) == (504, "response_unfinished")
+    assert int(response.headers["Retry-After"]) >= 1
+    [job] = client.get("/v1/jobs").json["data"]
+    assert job["id"].replace("job_", "resp_") in error["message"]
 
 
 def test_what_is_asked_for_is_kept_with_the_job(client):
@@ -131,18 +147,17 @@ def test_the_same_key_is_the_same_response(client):
     assert other.json["error"]["code"] == "idempotency_key_reused"
 
 
-def test_the_same_key_waits_for_the_same_response(client, monkeypatch):
-    monkeypatch.setenv("WAIT_MAX_S", "0")
-    get_settings.cache_clear()
+def test_the_same_key_waits_for_the_same_response(client, limits):
+    limits(RESPONSE_HOLD_S=1)
     body = {"input": QUESTION}
-    first = client.post("/v1/responses", json=body, headers=KEY)
-    end(first.json, answer="Paris.", finish_reason="stop")
+    assert client.post("/v1/responses", json=body, headers=KEY).status_code == 504
+    [job] = client.get("/v1/jobs").json["data"]
+    end(job, answer="Paris.", finish_reason="stop")
 
     again = client.post("/v1/responses", json=body, headers=KEY)
 
-    assert (again.json["id"], again.json["status"]) == (first.json["id"], "completed")
+    assert (job_of(again.json), again.json["status"]) == (job["id"], "completed")
     assert again.headers[REPLAYED] == "true"
-    get_settings.cache_clear()
 
 
 def test_a_completed_response_has_its_text_and_its_usage(client):

@@ -22,6 +22,7 @@ EVENTS = "text/event-stream"
 # What a document can't say: whether a thing is there, what became of it, and what two fields make
 # together.
 STATE = {
+    "Last-Event-ID",
     "after",
     "input",
     "instructions",
@@ -111,10 +112,9 @@ def events_conformance(context: CheckContext, response: Response, case: Case) ->
     """Every event of a stream is named by the `type` in its data; the stream says where it is."""
     if not _is_events(response):
         return None
-    for block in response.text.split("\n\n"):
-        lines = dict(line.split(": ", 1) for line in block.split("\n") if line)
-        if "data" in lines:
-            assert json.loads(lines["data"])["type"] == lines["event"]
+    for block in filter(None, response.text.split("\n\n")):
+        lines = dict(line.split(": ", 1) for line in block.split("\n"))
+        assert json.loads(lines["data"])["type"] == lines["event"]
     assert response.text.endswith("\n\n")
     return None
 

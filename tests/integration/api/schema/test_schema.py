@@ -37,7 +37,7 @@ SETTINGS = settings(
 
 @pytest.fixture
 def web(serve, nobody) -> httpx.Client:
-    return serve(BIND=nobody, WAIT_MAX_S="1")
+    return serve(BIND=nobody, WAIT_MAX_S="1", RESPONSE_HOLD_S="1")
 
 
 @pytest.fixture
