@@ -29,5 +29,6 @@ def create_app() -> Trimind:
     register_request_log(app)
     register_errors(app)
     register_api(app)
-    register_docs(app)
+    if settings.docs:
+        register_docs(app)
     return app

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     # Processes
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
+    docs: bool = True
     web_threads: Annotated[int, Field(ge=1)] = 64
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     database_pool: Annotated[int, Field(ge=1)] = 10

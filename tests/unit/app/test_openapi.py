@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from app.factory import create_app
 from app.responses.errors import speaks_openai
+from config.settings import get_settings
 
 CALLS = {
     ("post", "/v1/jobs"): {
@@ -133,6 +135,17 @@ def test_the_page_loads_nothing_from_elsewhere(client):
     assert parts
     for part in parts:
         assert client.get(f"/{part}").status_code == 200
+
+
+@pytest.mark.parametrize("off", ["off", "0", "false"])
+def test_the_page_and_the_document_can_be_switched_off(settled, monkeypatch, off):
+    monkeypatch.setenv("DOCS", off)
+    get_settings.cache_clear()
+    client = create_app().test_client()
+
+    for path in ("/docs", "/docs/", "/openapi.json", "/docs/swagger/js/swagger-ui-bundle.js"):
+        assert client.get(path).status_code == 404, path
+    assert client.get("/healthz").status_code == 200
 
 
 def test_a_response_is_documented_as_json_and_as_events(document):
