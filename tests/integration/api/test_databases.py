@@ -2,13 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from uuid import uuid4
 
+import httpx
 import pytest
 from sqlalchemy import text
 
+from config.settings import get_settings
 from models.connection import open_engine
-from models.session import get_engine
+from models.database import upgrade
+from models.endings import complete
+from models.errors import DatabaseUnavailable
+from models.fence import Fence
+from models.jobs import STAGES, find_job
+from models.session import get_engine, unit_of_work
+from models.transitions import begin, checkpoint
+from models.users import get_or_create_user
+from tasks.pipeline import Submission, accept
 from tests.integration.pooler import pooled
+
+DONE: Final = {"status": "completed"}
 
 
 @pytest.fixture(scope="module")
@@ -77,36 +91,81 @@ def test_sixty_messages_at_once_through_a_pooler_are_accepted(serve, pooler) -> 
     assert client.get("/readyz").json()["checks"]["database"] == "ok"
 
 
+@pytest.fixture
+def behind_pooler(pooler: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process works through the pooler."""
+
+    def forget() -> None:
+        get_engine().dispose()
+        get_settings.cache_clear()
+        get_engine.cache_clear()
+
+    forget()
+    monkeypatch.setenv("DATABASE_URL", pooler)
+    yield
+    forget()
+    monkeypatch.undo()
+
+
+def test_jobs_go_through_all_stages_behind_a_pooler(behind_pooler: None, external_id: str) -> None:
+    upgrade()  # the release step takes its lock there as well
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+
+    def work(number: int) -> str | None:
+        with unit_of_work() as session:
+            job_id = accept(session, Submission(user, f"Hello {number}")).id
+        for stage in STAGES:
+            fence = Fence(job_id, 1, stage, uuid4())
+            with unit_of_work() as session:
+                begun = begin(session, fence)
+                assert begun is not None
+                assert begun.message == f"Hello {number}"
+            with unit_of_work() as session:
+                if stage == "persist":
+                    assert complete(session, fence, DONE)
+                else:
+                    columns = {"answer": "Hi"} if stage == "generate" else {}
+                    assert checkpoint(session, fence, DONE, columns)
+        with unit_of_work() as session:
+            job = find_job(session, user, job_id)
+            return job and job.status
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(work, range(40))) == {"completed"}
+
+
 def test_a_read_only_server_is_unavailable_until_a_primary_is_back(
-    serve, quietly, backends: Mapping[str, str], until: Callable[..., None]
+    serve: Callable[..., httpx.Client], backends: Mapping[str, str], until: Callable[..., None]
 ) -> None:
-    with quietly(backends) as environment:
-        client = serve(DATABASE_URL=environment["DATABASE_URL"])
-        assert client.post("/v1/jobs", json={"message": "before"}).status_code == 202
-        name = environment["DATABASE_URL"].split("/")[-1].split("?")[0]
+    def set_read_only(state: str) -> None:
+        engine = get_engine().execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SET default_transaction_read_only = off")
+            connection.exec_driver_sql(f"ALTER SYSTEM SET default_transaction_read_only = {state}")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        get_engine().dispose()
 
-        def set_read_only(state: str) -> None:
-            # Sessions that are open keep their mode: as at a failover they are cut off.
-            engine = get_engine().execution_options(isolation_level="AUTOCOMMIT")
-            with engine.connect() as connection:
-                connection.exec_driver_sql("SET default_transaction_read_only = off")
-                connection.exec_driver_sql(
-                    f"ALTER DATABASE {name} SET default_transaction_read_only = {state}"
-                )
-                connection.exec_driver_sql(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    f"WHERE datname = '{name}' AND pid <> pg_backend_pid()"
-                )
-            get_engine().dispose()
+    def refuses() -> bool:
+        answers.append(client.post("/v1/jobs", json={"message": "meanwhile"}))
+        return answers[-1].status_code != 202
 
-        set_read_only("on")
-        refused = client.post("/v1/jobs", json={"message": "meanwhile"})
+    answers: list[httpx.Response] = []
+    client = serve()
+    assert client.post("/v1/jobs", json={"message": "before"}).status_code == 202
+    set_read_only("on")  # the connections that are open stay so, as at a failover
+    try:
+        until(refuses)
         until(lambda: client.get("/readyz").status_code == 503)
         ready = client.get("/readyz").json()
+        with pytest.raises(DatabaseUnavailable), unit_of_work() as session:
+            get_or_create_user(session, "somebody new")
+    finally:
         set_read_only("off")
-        after = client.post("/v1/jobs", json={"message": "after"})
 
-    assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
-    assert "Retry-After" in refused.headers
+    assert answers[-1].status_code == 503
+    assert answers[-1].json()["code"] == "database_unavailable"
+    assert "Retry-After" in answers[-1].headers
     assert ready["checks"]["database"] == "read_only"
-    assert after.status_code == 202
+    until(lambda: client.post("/v1/jobs", json={"message": "after"}).status_code == 202)
+    until(lambda: client.get("/readyz").json()["checks"]["database"] == "ok")
