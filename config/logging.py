@@ -35,6 +35,16 @@ def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     return event
 
 
+def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A message of a library may hold what a stranger sent: it begins no line of its own, and
+    commands no terminal. Values are written as Python would write them already."""
+    event["event"] = "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in str(event["event"])
+    )
+    return event
+
+
 def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
     """Send structlog and the standard library's loggers through one handler on stderr."""
     shared: list[Any] = [
@@ -47,6 +57,7 @@ def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
     if fmt == "json":
         last.append(structlog.processors.JSONRenderer())
     else:
+        last.append(_one_line)
         last.append(structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, sort_keys=False))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

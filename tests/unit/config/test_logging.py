@@ -1,5 +1,8 @@
 """What reaches a log has no secret in it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from config.logging import mask
@@ -19,3 +22,21 @@ from config.logging import mask
 )
 def test_passwords_and_keys_are_masked(text: str, masked: str) -> None:
     assert mask(text) == masked
+
+
+def test_what_a_stranger_sent_begins_no_line_and_commands_no_terminal() -> None:
+    script = (
+        "import logging, structlog\n"
+        "from config.logging import configure_logging\n"
+        "configure_logging()\n"
+        "evil = 'a\\nFAKE\\x1b[2J\\x9b\\u202e\\ud800'\n"
+        "logging.getLogger('library').warning('got %s', evil)\n"
+        "structlog.get_logger('ours').info('got', value=evil)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    lines = done.stderr.decode().splitlines()
+
+    assert len(lines) == 2
+    for line in lines:
+        assert "a\\nFAKE\\x1b[2J" in line
+        assert line.isprintable()
