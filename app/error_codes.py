@@ -118,6 +118,31 @@ PROBLEMS: Final = (
         "Send the same again after `Retry-After` seconds.",
         409,
     ),
+    ErrorCode(
+        "request_timeout",
+        "The request, or its body, did not come in time.",
+        "Send the same again, in one go.",
+        408,
+    ),
+    ErrorCode("uri_too_long", "The address is longer than 8,190 bytes.", "Shorten it.", 414),
+    ErrorCode(
+        "headers_too_large",
+        "A header is longer than 8,190 bytes, there are more than 100, or all have over 64 KiB.",
+        "Send fewer and shorter headers.",
+        431,
+    ),
+    ErrorCode(
+        "too_many_streams_of_yours",
+        "This user has half of all streams that may be open on this process.",
+        "End a stream, then connect after `Retry-After` seconds; or poll the job.",
+        429,
+    ),
+    ErrorCode(
+        "too_many_bodies",
+        "Too many bodies are on their way to this process.",
+        "Send the same again after `Retry-After` seconds.",
+        503,
+    ),
     ErrorCode("body_too_large", "The body is larger than any message may be.", "Shorten it.", 413),
     ErrorCode(
         "unsupported_media_type",

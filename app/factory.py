@@ -5,9 +5,11 @@ from flask_openapi3.openapi import OpenAPI
 from app.api import register_api
 from app.db import connect_database
 from app.errors import register_errors
+from app.http.refused import register_refusals
 from app.openapi import openapi_arguments, register_docs
 from app.request_body import JsonRequest, max_body_bytes
 from app.request_log import register_request_log
+from app.security_headers import register_security_headers
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
 
@@ -27,6 +29,8 @@ def create_app() -> Trimind:
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
     connect_database(app, settings)
     register_request_log(app)
+    register_security_headers(app)
+    register_refusals(app)
     register_errors(app)
     register_api(app)
     if settings.docs:

@@ -19,7 +19,6 @@ from config.settings import Settings
 BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
 BESIDE_THE_MESSAGE: Final = 64 * 1024
 MAX_DEPTH: Final = 64
-READ_PAST_BYTES: Final = 8 * 1024 * 1024
 
 
 def max_body_bytes(settings: Settings) -> int:
@@ -45,12 +44,7 @@ class JsonRequest(Request):
             raise Refusal(
                 Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
             )
-        try:
-            data = self._whole()
-        except RequestEntityTooLarge:
-            self._read_past()
-            raise
-        body = parse(data)
+        body = parse(self._whole())
         refuse_unclean(body)
         return body
 
@@ -64,15 +58,6 @@ class JsonRequest(Request):
         if self.content_length is None and limit is not None and len(data) >= limit:
             raise RequestEntityTooLarge
         return data
-
-    def _read_past(self) -> None:
-        """Take the body in and forget it. With more than 64 KiB unread gunicorn closes the
-        connection, though it has just called it alive, and the caller's next request is lost."""
-        if (self.content_length or 0) > READ_PAST_BYTES:
-            return
-        body, left = self.environ["wsgi.input"], READ_PAST_BYTES
-        while left > 0 and (chunk := body.read(min(left, 64 * 1024))):
-            left -= len(chunk)
 
 
 def refuse_fields() -> None:

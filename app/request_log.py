@@ -21,7 +21,7 @@ log = structlog.get_logger("app.access")
 
 def register_request_log(app: Flask) -> None:
     """Name each request before anything else happens, and log it once it is answered. A thread of
-    gunicorn's forgets the name then: its next line may be about nobody's request."""
+    the server's forgets the name then: its next line may be about nobody's request."""
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())

@@ -1,18 +1,14 @@
 """Server-sent events, as the HTML standard has them (https://html.spec.whatwg.org, 9.2)."""
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, Final
 
-from flask import Response, request, stream_with_context
+from flask import Response, g, stream_with_context
 
 from app.places import places, take_place
 
 MEDIA_TYPE: Final = "text/event-stream"
-# Whoever takes in nothing for so long is gone, or as good as gone: the thread is needed.
-SEND_WITHIN_S: Final = 20.0
 # Lines of the event that comes next, without an empty line of their own: many readers take every
 # empty line for the end of an event, also where nothing but a comment stands before it.
 HEARTBEAT: Final = ": nothing new\n"
@@ -37,29 +33,6 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
     return f"{head}event: {kind}\ndata: {body}\n\n"
 
 
-class _Stream:
-    """Lines on their way to one client, and the place that it has until they end or it goes."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._whole = False
-        self._connection: socket.socket | None = request.environ.get("gunicorn.socket")
-        if self._connection is not None:
-            self._connection.settimeout(SEND_WITHIN_S)
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._lines
-        self._whole = True
-
-    def leave(self) -> None:
-        """Give the place back. Gunicorn says goodbye to a client in the thread that serves all, and
-        waits two seconds for its answer: from one that has gone there is none to wait for."""
-        places().release()
-        if self._connection is not None and not self._whole:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-
-
 def sse_response(lines: Iterator[str]) -> Response:
     """A response that stays open while lines come. Raises Refusal where no place is free."""
     take_place()
@@ -68,9 +41,9 @@ def sse_response(lines: Iterator[str]) -> Response:
 
 def opened(lines: Iterator[str]) -> Response:
     """The same, in a place that is taken already."""
-    stream = _Stream(lines)
-    response = Response(stream_with_context(iter(stream)), mimetype=MEDIA_TYPE)
-    response.call_on_close(stream.leave)
+    response = Response(stream_with_context(lines), mimetype=MEDIA_TYPE)
+    user_id = g.user_id  # the request has ended when the stream is closed
+    response.call_on_close(lambda: places().release(user_id))
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back
     return response

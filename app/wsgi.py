@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""What a WSGI server serves; ours is in app/http, and serves `app.asgi:app`."""
 
 from app.factory import create_app
 from config.logging import configure_logging

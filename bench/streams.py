@@ -33,7 +33,7 @@ EVERY_S = 0.1
 def main() -> None:
     """Measure, print, clean up."""
     form = replace(SHORT, workers=2, threads=STREAMS // 2 + 5, leases={})
-    with House(form, WEB_THREADS=str(STREAMS + 8)) as house:
+    with House(form, WEB_STREAMS=str(STREAMS * 2)) as house:
         fleet = house.fleet()
         try:
             fleet.start()

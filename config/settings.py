@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
     docs: bool = True
     web_threads: Annotated[int, Field(ge=1)] = 64
+    web_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
+    web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     database_pool: Annotated[int, Field(ge=1)] = 10
     # Tests alone: where a worker dies, once (tasks/crash.py)

@@ -12,7 +12,7 @@ from app.auth import require_user
 from app.db import db
 from app.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.openapi import USER_SECURITY, described, failures, operation_id
-from app.places import places, take_place
+from app.places import give_place_back, take_place
 from app.problem import Problem, Refusal
 from app.responses.body import ResponseBody, response_body
 from app.responses.calls import Call, note_read, remembered_for, settle
@@ -68,7 +68,7 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
             return opened(response_lines(_find(call.job_id), None, call))
         return _held(header, body, call)
     except BaseException:
-        places().release()
+        give_place_back()
         raise
 
 
@@ -122,7 +122,7 @@ def _held(header: ResponseHeaders, body: NewResponse, call: Call) -> Response:
         job: Job = over.value
         if job.status in UNFINISHED:
             raise Refusal(unfinished(job)) from None
-        places().release()
+        give_place_back()
         response = answer(response_body(job))
     else:
         response = opened(padded(waiting))

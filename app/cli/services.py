@@ -90,7 +90,7 @@ def _environ(name: str, environ: Mapping[str, str], addresses: Addresses) -> dic
     """Every process listens where it is told by PORT, as on a PaaS."""
     port = addresses.flower_port if name == FLOWER else addresses.port
     return module_environ(environ) | {
-        # The interpreter's neighbours: gunicorn, celery and trimind of this virtual environment.
+        # The interpreter's neighbours: python, celery and trimind of this virtual environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": ",".join(filter(None, (environ.get("PYTHONWARNINGS"), ROOT_WARNING))),

@@ -1,4 +1,4 @@
-"""A client of the application, as one user; and gunicorn, as the Procfile starts it."""
+"""A client of the application, as one user; and the server, as the Procfile starts it."""
 
 import socket
 import subprocess
@@ -64,7 +64,7 @@ def stranger(client_of: Client, external_id: str) -> FlaskClient:
 
 
 @pytest.fixture
-def gunicorns() -> Iterator[list[subprocess.Popen[bytes]]]:
+def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
     """What `serve` has started; all of it has to end when it is asked to."""
     started: list[subprocess.Popen[bytes]] = []
     yield started
@@ -78,18 +78,17 @@ def serve(
     backends: Mapping[str, str],
     external_id: str,
     tmp_path: Path,
-    gunicorns: list[subprocess.Popen[bytes]],
+    servers: list[subprocess.Popen[bytes]],
 ) -> Iterator[Serve]:
-    """Starts gunicorn with changed variables and gives a client of it, as this test's user. It
+    """Starts the server with changed variables and gives a client of it, as this test's user. It
     listens at a socket in a folder, or where `BIND` says: `127.0.0.1:PORT`."""
     clients: list[httpx.Client] = []
 
     def start(**changed: str) -> httpx.Client:
-        path = f"{tmp_path}/{len(gunicorns)}.sock"
+        path = f"{tmp_path}/{len(servers)}.sock"
         bind = changed.get("BIND", f"unix:{path}")
-        command = ["--config", "python:config.gunicorn", "app.wsgi:app"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *command],
+            [sys.executable, "-m", "app.http"],
             cwd=ROOT,
             env={**backends, **changed, "BIND": bind},
             stderr=(tmp_path / "log").open("ab"),
@@ -104,7 +103,7 @@ def serve(
             timeout=20,
             transport=httpx.HTTPTransport(uds=path if bind.startswith("unix:") else None),
         )
-        gunicorns.append(process)
+        servers.append(process)
         clients.append(client)
         _wait_until_up(client, process)
         return client
@@ -162,4 +161,4 @@ def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> No
             time.sleep(0.05)
         else:
             return
-    raise AssertionError("gunicorn did not start")
+    raise AssertionError("the server did not start")

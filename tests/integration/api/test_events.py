@@ -314,7 +314,7 @@ def job_of():
 
 
 def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_of, until):
-    client = serve(WEB_THREADS="9")  # one stream
+    client = serve(WEB_STREAMS="1")  # one stream
     job_id = job_of(client)
 
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as first:
@@ -332,7 +332,7 @@ def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_
 
 
 def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tmp_path):
-    client = serve(WEB_THREADS="9")
+    client = serve(WEB_STREAMS="1")
     job_id = job_of(client)
     generating(job_id, "x" * 8_000_000)
     slow = socket.socket(socket.AF_UNIX)
@@ -359,14 +359,14 @@ def finish_text(job_id: str) -> None:
         job.partial = "short"
 
 
-def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of, gunicorns):
+def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of, servers):
     client = serve()
     job_id = job_of(client)
 
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
         lines = response.iter_lines()
         assert next(lines) == "retry: 2000"
-        gunicorns[0].terminate()
+        servers[0].terminate()
         assert [line for line in lines if line.startswith("event")] == ["event: job.queued"]
 
 

@@ -123,7 +123,7 @@ def test_a_call_that_waits_for_less_than_the_first_byte_is_a_504(serve):
 
 
 def test_where_no_place_is_free_nothing_is_made(serve):
-    web = serve(WEB_THREADS="9", WAIT_MAX_S="1")
+    web = serve(WEB_STREAMS="1", WAIT_MAX_S="1")
     with web.stream("POST", "/v1/responses", json=QUESTION) as first:
         assert first.status_code == 200
 
@@ -197,7 +197,7 @@ def test_a_stream_in_the_background_is_answered_by_its_name(web, until):
 
 
 def test_a_process_that_ends_costs_no_answer_to_who_sends_the_same_again(
-    serve, web, later, gunicorns
+    serve, web, later, servers
 ):
     streamed = {**QUESTION, "stream": True}
     with web.stream("POST", "/v1/responses", json=streamed) as stream:
@@ -206,7 +206,7 @@ def test_a_process_that_ends_costs_no_answer_to_who_sends_the_same_again(
         held = later(lambda: web.post("/v1/responses", json=QUESTION))
         with contextlib.suppress(TimeoutError):
             held.result(1.2)
-        gunicorns[0].terminate()
+        servers[0].terminate()
         cut_off = [json.loads(line[6:]) for line in lines if line.startswith("data: ")][-1]
     assert (cut_off["type"], cut_off["code"]) == ("error", "stream_cut_off")
     assert held.result(20).json()["error"]["code"] == "response_unfinished"

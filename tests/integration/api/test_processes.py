@@ -1,4 +1,4 @@
-"""Gunicorn as the Procfile starts it: with everything there, and with something away."""
+"""The server as the Procfile starts it: with everything there, and with something away."""
 
 import re
 import socket
@@ -27,7 +27,7 @@ CALLS = [
 ]
 
 
-def test_gunicorn_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
+def test_the_server_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
     client = serve()
 
     response = client.post("/v1/jobs", json=HELLO)
@@ -198,9 +198,9 @@ def _connections_so_far() -> int:
     ("name", "value"),
     [("SHARED_SECRET", ""), ("DATABASE_URL", ""), ("SHARED_SECRET", "short"), ("PORT", "http")],
 )
-def test_gunicorn_ends_by_the_name_of_the_variable_that_is_wrong(backends, name, value):
+def test_the_server_ends_by_the_name_of_the_variable_that_is_wrong(backends, name, value):
     ended = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "app.wsgi:app"],
+        [sys.executable, "-m", "app.http"],
         env={**backends, name: value},
         capture_output=True,
         text=True,

@@ -403,7 +403,7 @@ def test_a_query_that_can_not_be_meant_is_refused_by_name(client, query, param):
 
 
 def test_where_no_place_is_free_for_a_stream_nothing_is_made(serve):
-    client = serve(WEB_THREADS="9")
+    client = serve(WEB_STREAMS="1")
     body = {"input": QUESTION, "stream": True}
     with client.stream("POST", "/v1/responses", json=body) as first:
         assert first.status_code == 200

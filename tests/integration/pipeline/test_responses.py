@@ -24,7 +24,7 @@ Until = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def web(environment: dict[str, str], supervisor: Supervisor) -> str:
-    """Where gunicorn serves, by the Procfile's own command."""
+    """Where the server serves, by the Procfile's own command."""
     address = f"127.0.0.1:{free_port()}"
     command = shell_command(read_procfile(ROOT / "Procfile")["web"])
     ready = partial(serves, f"http://{address}/healthz")

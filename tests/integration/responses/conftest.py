@@ -1,4 +1,4 @@
-"""The stock `openai` package against gunicorn, real workers, and a provider that streams slowly."""
+"""The stock `openai` package against our web, real workers, and a provider that streams slowly."""
 
 from collections.abc import Callable, Iterator
 

@@ -17,7 +17,7 @@ from .things import Things
 ANSWER_WITHIN_S = 10
 NEW_THINGS_EVERY = 25
 # Its own answers to a line or a header that is too long: the application never sees them.
-GUNICORNS = {414, 431}
+SERVERS = {414, 431}
 EVENTS = "text/event-stream"
 # What a document can't say: whether a thing is there, what became of it, and what two fields make
 # together.
@@ -61,7 +61,7 @@ class Caller:
         self._mean_something(case, number)
         response = case.call(self._base_url, headers=self._headers, timeout=ANSWER_WITHIN_S)
         self.statuses[case.operation.label, response.status_code] += 1
-        if response.status_code in GUNICORNS:
+        if response.status_code in SERVERS:
             return
         case.validate_response(
             response,

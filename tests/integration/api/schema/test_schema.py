@@ -1,4 +1,4 @@
-"""Every call of /openapi.json, fuzzed against gunicorn: it answers as the document says it does.
+"""Every call of /openapi.json, fuzzed against the server: it answers as the document says it does.
 
 For more of it: SCHEMA_EXAMPLES=1000 SCHEMA_SEED=7.
 """

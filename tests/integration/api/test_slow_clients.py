@@ -1,0 +1,152 @@
+"""Clients that send half of something, or take nothing: nobody else waits for them."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+HELLO = {"message": "hello"}
+# More than a web process works on at once.
+CLIENTS = 80
+CHUNKED = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+HALVES = {
+    "headers": "GET /healthz HTTP/1.1\r\nHost: web\r\nX-Slow: ",
+    "body": "POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n\r\n{",
+    "refused": "POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Length: 70000\r\n\r\n" + "f" * 70000,
+    "close": "GET /healthz HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n",
+    "nothing": "",
+}
+BROKEN = {
+    "negative": b"-1\r\nx\r\n0\r\n\r\n",
+    "0x": b"0x1\r\nx\r\n0\r\n\r\n",
+    "bare line feeds": b"1\nx\n0\n\n\r\n\r\n",
+    "endless extension": b"1;" + b"a" * 20_000 + b"\r\nx\r\n0\r\n\r\n",
+    "no line end": b"1\r\nxx\r\n0\r\n\r\n",
+    "too large a size": b"f" * 17 + b"\r\nx\r\n0\r\n\r\n",
+}
+
+Connect = Callable[[], socket.socket]
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    with ExitStack() as opened:
+
+        def make() -> socket.socket:
+            client = opened.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(15)
+            client.connect(str(tmp_path / "0.sock"))
+            return client
+
+        yield make
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_whoever_holds_connections_open_keeps_nobody_waiting(serve, connect, half):
+    client = serve(WEB_THREADS="4")
+    for _ in range(CLIENTS):
+        connect().sendall(HALVES[half].encode())
+
+    began = time.monotonic()
+    assert client.get("/healthz").status_code == 200
+    assert client.post("/v1/jobs", json=HELLO).status_code == 202
+    assert time.monotonic() - began < 2
+
+
+def test_half_a_header_is_answered_and_ended_in_time(serve, connect):
+    serve()
+    slow = connect()
+    slow.sendall(HALVES["headers"].encode())
+
+    answer = whole_answer(slow)
+
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert '"code":"request_timeout"' in answer
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_body_in_broken_chunks_is_the_clients_mistake(serve, connect, broken):
+    client = serve()
+    whom = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
+    caller = connect()
+
+    caller.sendall(f"POST /v1/jobs HTTP/1.1\r\nHost: web\r\n{whom}{CHUNKED}\r\n".encode())
+    caller.sendall(BROKEN[broken])
+
+    answer = whole_answer(caller)
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert "application/problem+json" in answer
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+def test_one_user_can_not_take_all_streams(serve):
+    client = serve(WEB_STREAMS="4")
+    job = client.post("/v1/jobs", json=HELLO).json()["id"]
+    other = {"X-Trimind-User": f"{client.headers['X-Trimind-User']}-other"}
+    others = client.post("/v1/jobs", json=HELLO, headers=other).json()["id"]
+    path = "/v1/jobs/{}/events"
+
+    with ExitStack() as opened:
+        for _ in range(2):
+            stream = opened.enter_context(client.stream("GET", path.format(job)))
+            assert stream.status_code == 200
+        refused = client.get(path.format(job))
+        theirs = opened.enter_context(client.stream("GET", path.format(others), headers=other))
+
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams_of_yours")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert theirs.status_code == 200
+
+
+def test_a_header_with_underscores_names_nobody(serve):
+    client = serve()
+    client.post("/v1/jobs", json=HELLO)
+    whom = {"Authorization": client.headers["Authorization"]}
+    whom["X_Trimind_User"] = client.headers.pop("X-Trimind-User")
+
+    assert client.get("/v1/jobs", headers=whom).json()["code"] == "invalid_user"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/nowhere", "/openapi.json"])
+def test_every_answer_has_security_headers_and_names_no_server(serve, path):
+    headers = serve().get(path).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Server" not in headers
+
+
+def test_a_process_that_dies_is_replaced_and_none_outlives_its_supervisor(serve, servers, until):
+    client = serve(WEB_CONCURRENCY="2")
+    supervisor = psutil.Process(servers[0].pid)
+
+    def serving() -> list[psutil.Process]:
+        alive = [one for one in supervisor.children() if one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in alive if "spawn_main" in " ".join(one.cmdline())]
+
+    until(lambda: len(serving()) == 2)
+    first = serving()[0]
+    os.kill(first.pid, signal.SIGKILL)
+    until(lambda: first.pid not in {one.pid for one in serving()} and len(serving()) == 2)
+    until(lambda: client.get("/healthz").status_code == 200)
+
+    last = serving()
+    supervisor.kill()
+    until(lambda: not any(one.is_running() for one in last))
+    servers[0].wait()
+    servers.clear()
+
+
+def whole_answer(client: socket.socket) -> str:
+    """The answer to its end."""
+    received = b""
+    while more := client.recv(64 * 1024):
+        received += more
+    return received.decode()
