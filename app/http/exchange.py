@@ -102,5 +102,6 @@ class Exchange:
             raise ClientGone from None
 
     async def _notice_that_it_goes(self) -> None:
-        await self._receive()  # the body is read: what comes now is that nobody is there
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # the end of a body that there is not
         self._gone.set()

@@ -21,7 +21,7 @@ def conversation(client) -> str:
 
 @pytest.fixture
 def speak(tmp_path: Path) -> Callable[[httpx.Client, str], str]:
-    """`speak(client, head)`: what the server answers to a POST of a job with these lines, whose body
+    """`speak(client, head)`: what is answered to a POST of a job with these lines, whose body
     never comes."""
 
     def answer_to(client: httpx.Client, head: str) -> str:
