@@ -12,15 +12,30 @@ from sqlalchemy import Connection
 from models.session import get_engine
 
 
+class SchemaOutdated(Exception):
+    """The database's schema is not the one that this version needs; the message says what to do."""
+
+
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    # Alembic expands a % as ConfigParser does, and a folder may have one in its name.
+    folder = str(Path(__file__).with_name("migrations")).replace("%", "%%")
+    config.set_main_option("script_location", folder)
     return config
 
 
 def upgrade() -> None:
-    """Bring the schema to the newest version; two at once take turns, a second does nothing."""
+    """Bring the schema to the newest version; two at once take turns, a second does nothing.
+
+    Raises SchemaOutdated where the schema is not at that version afterwards: an installation whose
+    migrations are missing must not be taken for one that has nothing to do.
+    """
+    if newest_version() is None:
+        raise SchemaOutdated("This installation has no migrations. Install it again.")
     command.upgrade(_config(), "head")
+    current, newest = versions()
+    if current != newest:
+        raise SchemaOutdated(f"The schema is at version {current}, not at {newest}.")
 
 
 def current_version(connection: Connection) -> str | None:

@@ -7,7 +7,7 @@ from config.database_url import place_of
 from config.logging import configure_logging, mask
 from config.minds import get_minds
 from config.settings import SettingsError, settings_or_exit
-from models.database import newest_version, upgrade
+from models.database import SchemaOutdated, newest_version, upgrade
 
 
 @click.group()
@@ -23,7 +23,7 @@ def upgrade_command() -> None:
     try:
         get_minds()  # better refused here than in each process of the new release
         upgrade()
-    except SettingsError as error:
+    except (SettingsError, SchemaOutdated) as error:
         raise click.ClickException(str(error)) from None
     except DBAPIError as error:
         url = place_of(settings.database_url.get_secret_value())

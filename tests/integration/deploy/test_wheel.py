@@ -1,0 +1,92 @@
+"""What a PaaS installs from `requirements.txt`: a wheel that has all that the checkout has."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("app", "config", "deploy", "models", "tasks", "trimind")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout's files as git has them, without what an earlier build has left."""
+    folder = tmp_path_factory.mktemp("source")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    for name in filter(None, names):
+        original = ROOT / name.decode()
+        if original.is_file():
+            copy = folder / name.decode()
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(original.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> zipfile.ZipFile:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        "dist",
+        ".",
+    ]
+    subprocess.run(build, cwd=source, check=True)
+    (made,) = (source / "dist").glob("trimind-*.whl")
+    return zipfile.ZipFile(made)
+
+
+def test_the_wheel_has_every_file_of_the_packages(source: Path, wheel: zipfile.ZipFile) -> None:
+    files = [path for package in PACKAGES for path in (source / package).rglob("*")]
+    wanted = {str(path.relative_to(source)) for path in files if path.is_file()}
+
+    assert wanted - set(wheel.namelist()) == set()
+
+
+def test_an_installation_without_migrations_is_refused(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    wheel.extractall(tmp_path)
+    for version in (tmp_path / "models/migrations/versions").glob("0*.py"):
+        version.unlink()
+
+    done = upgrade_in(tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: This installation has no migrations. Install it again.\n"
+
+
+def test_migrations_are_found_in_a_folder_with_a_percent_sign(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    folder = tmp_path / "feature%2Fx (copy) #1"
+    wheel.extractall(folder)
+
+    done = upgrade_in(folder)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: DATABASE_URL=postgresql")  # as far as the database
+
+
+def upgrade_in(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `trimind db upgrade` from a folder's own files; no database is there."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "db", "upgrade"],
+        cwd=folder,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "DATABASE_URL": "postgresql://a@127.0.0.1:1/a",
+            "REDIS_URL": "redis://127.0.0.1:1/0",
+            "SHARED_SECRET": "s" * 48,
+        },
+        capture_output=True,
+        text=True,
+    )
