@@ -44,9 +44,11 @@ class Only:
         """Its few values."""
         names = [value for value in self.values if isinstance(value, str)]
         options = [{"type": "string", "enum": names}] if names else []
-        options += [_exactly(value) for value in self.values if not isinstance(value, str)]
+        others = [_exactly(value) for value in self.values if not isinstance(value, str)]
+        options += [each for at, each in enumerate(others) if each not in others[:at]]  # 1 is 1.0
         options.append({"type": "null"})
-        return {"anyOf": options, "description": "Not supported beyond these values."}
+        shape = {"anyOf": options} if len(options) > 1 else options[0]
+        return {**shape, "description": "Not supported beyond these values."}
 
     def check(self, value: Any) -> Any:
         """The value, if it changes nothing. Compared as JSON, where 1 is not true."""

@@ -135,3 +135,9 @@ def test_the_page_is_trimind_and_begins_with_the_calls(client):
     assert "<title>Trimind</title>" in page
     assert "defaultModelsExpandDepth" in page
     assert "BaseLayout" in page
+
+
+def test_where_it_is_served_its_licence_and_who_may_call_are_said(document, calls):
+    assert document["servers"][0]["url"] == "/"
+    assert document["info"]["license"]["identifier"] == "MIT"
+    assert all("security" in call for call in calls)
