@@ -7,11 +7,12 @@ from typing import Any, Final, cast
 import kombu
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.remembered import Remembered
+from config.broker_transport import PROBE_KEY
 from config.settings import Settings, get_settings
 from models.connection import open_engine
 from models.database import current_version, newest_version
@@ -79,12 +80,12 @@ def check_database(settings: Settings) -> str:
 
 
 def check_redis(settings: Settings) -> str:
-    """`ok` or `unavailable`."""
+    """`ok`, `read_only` (as after a failover), or `unavailable`."""
     return _ask_redis(settings.redis_url.get_secret_value(), "redis")
 
 
 def check_broker(settings: Settings) -> str:
-    """`ok` or `unavailable`, where the broker is not REDIS_URL."""
+    """The same of the broker, where it is not REDIS_URL."""
     if settings.broker.startswith("redis"):
         return _ask_redis(settings.broker, "broker")
     connection = cast(Any, kombu).Connection  # kombu has no types
@@ -104,7 +105,10 @@ def _ask_redis(url: str, name: str) -> str:
     )
     try:
         with client:
-            client.ping()
+            client.set(PROBE_KEY, "", ex=1)  # a replica, or one whose memory is full, refuses it
+    except ReadOnlyError as error:
+        log.warning("dependency away", dependency=name, error=str(error))
+        return "read_only"
     except RedisError as error:
         return _unavailable(name, error)
     return "ok"

@@ -1,6 +1,15 @@
 """Celery's settings; `tasks/celery.py` loads them. Why each: docs/architecture.md, "The broker"."""
 
+from typing import Final
+
+from kombu.entity import Exchange, Queue
+
 from config.settings import settings_or_exit
+
+# Redis delivers a message again that was not acknowledged for so long: longer than the longest run
+# of a stage (tasks/policies.py), or Flower would show the dropped copy's end as the stage's. Nobody
+# waits for it: what a dead worker had in hand is found by the reconciler.
+VISIBILITY_TIMEOUT_S: Final = 3 * 3600
 
 settings = settings_or_exit()
 
@@ -15,6 +24,8 @@ task_publish_retry = False
 # not need: the llm worker names them in the Procfile.
 imports = ("tasks.worker", "tasks.compress")
 task_default_queue = "llm"
+# Both named, so that Flower shows both though no worker answers it.
+task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("llm", "cpu"))
 task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True
@@ -34,7 +45,7 @@ enable_utc = True
 broker_transport_options = {"max_retries": 0}
 if broker_url.startswith("redis"):
     broker_transport_options |= {
-        "visibility_timeout": 300,
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         "max_connections": 4 * settings.worker_threads,

@@ -5,10 +5,11 @@ and its read-only mode decides per call. So every request goes through one gate 
 no right password, no answer; and nothing but reading, whatever is asked.
 """
 
+import binascii
 import hmac
 import os
 import sys
-from base64 import b64encode
+from base64 import b64decode
 from logging import ERROR, getLogger
 from typing import Any, NoReturn
 
@@ -35,7 +36,7 @@ class Gate:
     """Decides about a request before Flower sees it."""
 
     def __init__(self, user_and_password: str) -> None:
-        self._expected = b"Basic " + b64encode(user_and_password.encode())
+        self._expected = user_and_password.encode()
 
     def find_handler(
         self, flower: Application, request: HTTPServerRequest, **kwargs: Any
@@ -49,8 +50,22 @@ class Gate:
         return found
 
     def _knows(self, request: HTTPServerRequest) -> bool:
-        shown = request.headers.get("Authorization", "").encode()
-        return hmac.compare_digest(shown, self._expected)
+        return hmac.compare_digest(
+            _credentials(request.headers.get("Authorization", "")), self._expected
+        )
+
+
+def _credentials(header: str) -> bytes:
+    """`user:password` of a header; nothing where it has none. The scheme's case does not count, nor
+    do further spaces (RFC 9110, 11.4); padding may be left out."""
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return b64decode(token + "=" * (-len(token) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _only_reads(request: HTTPServerRequest, found: HTTPMessageDelegate) -> bool:

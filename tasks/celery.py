@@ -5,9 +5,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from config import broker_transport
 from config.logging import configure_logging
 from config.settings import get_settings
 
+broker_transport.use_for_redis()
 app = Celery("trimind")
 app.config_from_object("config.celery")
 

@@ -31,4 +31,5 @@ class Drain(threading.Thread):
             log.warning("handed back", jobs=hand_all_back())
         except DatabaseUnavailable as error:
             log.warning("not handed back, their leases run out", error=str(error))
-        os._exit(0)
+        finally:  # whatever happened: the limit is kept
+            os._exit(0)

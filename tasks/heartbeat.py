@@ -63,7 +63,8 @@ def save_drafts() -> None:
         return
     with unit_of_work() as session:
         owned = save_partials(session, {token: saved.columns for token, saved in grown.items()})
-    _saved.update({token: saved.number for token, saved in grown.items()})
+    with _lock:  # of the runs that are still there: the others have ended meanwhile
+        _saved.update({t: saved.number for t, saved in grown.items() if t in _running})
     _stop(grown.keys() - owned)
 
 

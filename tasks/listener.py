@@ -1,6 +1,7 @@
 """Hears, in a worker, which jobs are not wanted any more."""
 
 import threading
+from typing import Final
 
 import redis
 import structlog
@@ -8,6 +9,8 @@ import structlog
 from config.redis import listening_client
 from tasks.heartbeat import stop_job, stopping
 from tasks.stop import CHANNEL
+
+PAUSE_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +27,10 @@ class StopListener(threading.Thread):
                 self._listen()
             except redis.RedisError as error:
                 log.warning("stop listener waits for Redis", error=type(error).__name__)
-                stopping.wait(2)
+                stopping.wait(PAUSE_S)
+            except Exception:  # the seam: without this thread no cancel is heard of
+                log.exception("stop listener failed")
+                stopping.wait(PAUSE_S)
 
     def _listen(self) -> None:
         with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]

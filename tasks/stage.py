@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
-from celery import Task
+from celery import Task, signature
 from celery.exceptions import Retry
+from kombu.exceptions import OperationalError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -73,6 +74,7 @@ def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
             if not outcome.stored:
                 _checkpoint(task, work, outcome)
             crash.point(fence.stage, "after_checkpoint")
+            _publish_next(task)
     except Superseded as error:
         _drop(task, str(error))
     except Exception as error:  # noqa: BLE001 (the seam: whatever fails becomes a wait or a code)
@@ -113,6 +115,21 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
     stage_after = after(work.fence.stage)
     if stage_after is not None:
         dispatch(work.fence.job_id, adopted.epoch, stage_after, long=is_long(work.message))
+
+
+def _publish_next(task: Task) -> None:
+    """Publish the chain's next message, best effort. Celery would do it after this task, and show
+    it as failed where the broker is away, though its work is done and the job goes on."""
+    chain, task.request.chain = task.request.chain, None
+    if not chain:
+        return
+    request = task.request
+    try:
+        signature(chain.pop(), app=app).apply_async(
+            chain=chain, parent_id=request.id, root_id=request.root_id or request.id
+        )
+    except OperationalError as error:
+        log.warning("broker away, the next stage waits for its lease", error=str(error))
 
 
 def _store(session: Session, fence: Fence, line: dict[str, Any], outcome: Outcome) -> bool:

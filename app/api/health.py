@@ -35,7 +35,10 @@ class Readiness(BaseModel):
         json_schema_extra={"example": {"status": "ok", "checks": {"database": "ok"}}}
     )
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"] = Field(
+        description="`degraded` without Redis or the broker: a submit is a 202 all the same, and "
+        "its job goes on once they are back. `unavailable` without the database."
+    )
     checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
         description="`database` (its schema too), `redis`, and `broker` where it is another."
     )
@@ -62,10 +65,11 @@ def legacy_health() -> Response:
 @api.get("/readyz", responses={200: Readiness, 503: Readiness})
 def readyz() -> Response:
     """Can this process work?
-    Asks each dependency, none for longer than two seconds; 503 unless all are well. The answer may
-    be a second old."""
+    Asks each dependency, none for longer than two seconds; 503 where the database is not well. The
+    answer may be a second old."""
     checks, breakers = readiness()
-    ready = all(state == "ok" for state in checks.values())
-    status = "ok" if ready else "unavailable"
+    ready = checks["database"] == "ok"
+    well = all(state == "ok" for state in checks.values())
+    status = "ok" if well else "degraded" if ready else "unavailable"
     body = {"status": status, "checks": checks, "breakers": breakers}
     return answer(Readiness.model_validate(body), 200 if ready else 503)

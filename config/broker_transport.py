@@ -1,0 +1,120 @@
+"""Celery's Redis transport, made to outlive a Redis that is there but can't serve.
+
+kombu takes an error that Redis *answers* (READONLY after a failover, MASTERDOWN, CLUSTERDOWN, OOM)
+for a mistake of the program, and Celery ends the worker. Here each is a lost connection: the worker
+connects again, with pauses. An entry that can't be read is set aside rather than ending the worker.
+"""
+
+from base64 import b64decode
+from typing import Any, Final
+
+import structlog
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombu_redis
+from kombu.utils.json import loads
+from redis.exceptions import DataError, InvalidResponse, RedisError, ResponseError
+
+from config.settings import get_settings
+
+# A list of the entries that could not be read, the newest first, so that somebody may look at them.
+UNREADABLE_KEY: Final = "trimind:unreadable"
+UNREADABLE_KEPT: Final = 100
+UNREADABLE_BYTES: Final = 4096
+# Never there: deleting it changes nothing, and is refused by a Redis that takes no writes.
+PROBE_KEY: Final = "trimind:writable"
+
+log = structlog.get_logger(__name__)
+
+
+class QoS(kombu_redis.QoS):
+    """The messages that are being worked on, of which one may be unreadable."""
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message back into its queue; one that can't be read is set aside instead."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (ValueError, TypeError) as error:
+            with self.channel.conn_or_acquire(client) as connection:
+                set_aside(connection, connection.hget(self.unacked_key, tag), error)
+                connection.hdel(self.unacked_key, tag)
+                connection.zrem(self.unacked_index_key, tag)
+
+
+class Channel(kombu_redis.Channel):
+    """A channel that looks at each entry before kombu does."""
+
+    QoS = QoS
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        client = super()._create_client(asynchronous=asynchronous)
+        client.set_response_callback("BRPOP", self._readable_pair)
+        client.set_response_callback("RPOP", self._readable)
+        return client
+
+    def _readable_pair(self, reply: Any, **_: Any) -> Any:
+        return reply if reply and self._readable(reply[1]) is not None else None
+
+    def _readable(self, entry: Any, **_: Any) -> Any:
+        if not isinstance(entry, bytes | str):
+            return entry
+        try:
+            check(entry)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            with self.conn_or_acquire() as client:
+                set_aside(client, entry, error)
+            return None
+        return entry
+
+
+class Transport(kombu_redis.Transport):
+    """Redis as a broker; whatever it refuses, the connection is taken for lost."""
+
+    Channel = Channel
+    connection_errors = (
+        *kombu_redis.Transport.connection_errors,
+        ResponseError,
+        DataError,
+        InvalidResponse,
+    )
+    recoverable_connection_errors = connection_errors
+
+    def establish_connection(self) -> Any:
+        """Connect to a Redis that takes writes. Raises ResponseError where it does not: kombu asks
+        again after a pause, where a consumer would fail at once and again."""
+        connection = super().establish_connection()
+        try:
+            with self._avail_channels[-1].conn_or_acquire() as client:
+                client.delete(PROBE_KEY)
+        except RedisError as error:
+            self.close_connection(connection)
+            variable = "BROKER_URL" if get_settings().broker_url else "REDIS_URL"
+            log.warning("the broker takes no writes", variable=variable, error=str(error))
+            raise
+        return connection
+
+
+def check(entry: bytes | str) -> None:
+    """Raises ValueError, TypeError or KeyError for an entry that is no message of kombu's."""
+    message = loads(entry.decode() if isinstance(entry, bytes) else entry)
+    properties = message["properties"]
+    if not isinstance(message["headers"], dict) or not isinstance(
+        properties["delivery_info"], dict
+    ):
+        raise TypeError("no headers, or no delivery_info")
+    if not isinstance(properties["delivery_tag"], str):
+        raise TypeError("no delivery_tag")
+    if properties.get("body_encoding") == "base64":
+        b64decode(message["body"], validate=True)
+
+
+def set_aside(client: Any, entry: Any, error: Exception) -> None:
+    """Keep the beginning of an unreadable entry, and say so."""
+    log.error("unreadable entry in a queue set aside", kept_in=UNREADABLE_KEY, error=repr(error))
+    client.lpush(UNREADABLE_KEY, (entry or b"")[:UNREADABLE_BYTES])
+    client.ltrim(UNREADABLE_KEY, 0, UNREADABLE_KEPT - 1)
+
+
+def use_for_redis() -> None:
+    """Let every `redis://` and `rediss://` broker of this process be reached so."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

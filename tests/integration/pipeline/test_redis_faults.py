@@ -1,0 +1,101 @@
+"""A Redis that is there but can't serve, and what does not belong into its queues."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from redis import Redis
+
+from app.readiness import check_redis
+from config.broker_transport import UNREADABLE_KEY
+from config.settings import get_settings
+from tasks.celery import app
+from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST
+from tasks.reconcile import broker_answers
+
+from .conftest import Submit, finished, read
+
+pytestmark = pytest.mark.usefixtures("workers")
+
+Until = Callable[..., None]
+
+
+@pytest.fixture
+def redis(backends: Mapping[str, str]) -> Iterator[Redis]:
+    with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as client:
+        yield client
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        client.config_set("maxmemory", 0)
+        client.delete(UNREADABLE_KEY)
+
+
+def pids() -> set[int]:
+    """The processes of both workers; the supervisor would start another for one that ended."""
+    stats = app.control.inspect(timeout=1).stats() or {}
+    return {worker["pid"] for worker in stats.values()}
+
+
+def test_workers_outlive_a_redis_that_is_a_replica_for_a_while(
+    redis: Redis, submit: Submit, until: Until
+) -> None:
+    until(lambda: len(pids()) == 2)
+    before = pids()
+
+    redis.execute_command("REPLICAOF", "127.0.0.1", "9")
+    assert check_redis(get_settings()) == "read_only"
+    until(lambda: not broker_answers())
+    until(lambda: all("b" not in client["flags"] for client in redis.client_list()))  # none waits
+    job_id = submit("hello")  # accepted all the same
+    redis.execute_command("REPLICAOF", "NO", "ONE")
+
+    until(lambda: finished(job_id), 60)
+    assert read(job_id).status == "completed"
+    until(lambda: pids() == before)
+
+
+def test_workers_outlive_a_redis_whose_memory_is_full(
+    redis: Redis, submit: Submit, until: Until
+) -> None:
+    until(lambda: len(pids()) == 2)
+    before = pids()
+
+    redis.config_set("maxmemory", 1)
+    assert check_redis(get_settings()) == "unavailable"
+    job_id = submit("hello")
+    redis.config_set("maxmemory", 0)
+
+    until(lambda: finished(job_id), 60)
+    assert read(job_id).status == "completed"
+    until(lambda: pids() == before)
+
+
+def test_unreadable_entries_are_set_aside_and_the_worker_goes_on(
+    redis: Redis, submit: Submit, until: Until
+) -> None:
+    until(lambda: len(pids()) == 2)
+    before = pids()
+    rubbish: list[str | bytes] = [
+        "not JSON",
+        b"\xff\xfe",
+        "[]",
+        "null",
+        "7",
+        '{"body": "x"}',
+        '{"body": "%", "headers": {}, "properties": {"delivery_tag": "1", "delivery_info": {}, '
+        '"body_encoding": "base64"}}',
+        "[" * 100_000,
+    ]
+    for queue in ("llm", "cpu"):
+        redis.lpush(queue, *rubbish)
+
+    job_id = submit("hello")
+
+    until(lambda: finished(job_id), 60)
+    assert read(job_id).status == "completed"
+    until(lambda: redis.llen(UNREADABLE_KEY) == 2 * len(rubbish))
+    assert pids() == before
+
+
+def test_redis_delivers_no_message_again_while_its_stage_may_still_run() -> None:
+    longest = max(policy.run_limit_s for policy in (INTENT, COMPRESS, GENERATE, PERSIST))
+
+    assert longest < app.conf.broker_transport_options["visibility_timeout"]
