@@ -23,6 +23,7 @@ FIELDS: Final = {
     "too_many": "It has too many entries.",
     "too_few": "It has too few entries.",
     "repeated": "It has an entry twice.",
+    "sent_twice": "The header was sent more than once.",
     "too_large": "It is a larger number than is allowed.",
     "too_small": "It is a smaller number than is allowed.",
     "null_character": "It has a U+0000, which can't be stored.",
