@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from app.factory import create_app
 from config.minds import get_minds
 from config.settings import get_settings
+from models.session import get_engine
 
 # Port 9 is discard: nobody answers there.
 ENVIRONMENT = {
@@ -25,11 +26,17 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The settings of a process that has no server."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    for cached in (get_settings, get_minds):
-        cached.cache_clear()
+    _forget()
     yield
     monkeypatch.undo()
-    for cached in (get_settings, get_minds):
+    _forget()
+
+
+def _forget() -> None:
+    """The application uses the process's engine: it must not stay for tests that have a server."""
+    if get_engine.cache_info().currsize:
+        get_engine().dispose()
+    for cached in (get_settings, get_minds, get_engine):
         cached.cache_clear()
 
 
