@@ -8,6 +8,7 @@ from deploy.embedded.errors import ProcfileError
 
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 _OPERATORS = ";&|"
+_EXEC = re.compile(r"^\s*exec\s+")
 
 
 def read_procfile(path: Path) -> dict[str, str]:
@@ -52,8 +53,13 @@ def shell_command(command: str) -> tuple[str, ...]:
     """
     if _is_simple(command):
         # `env` takes leading assignments, which a bare `exec` does not.
-        return ("/bin/sh", "-c", f"exec env {command}")
+        return ("/bin/sh", "-c", f"exec env {without_exec(command)}")
     return ("/bin/sh", "-c", command)
+
+
+def without_exec(command: str) -> str:
+    """The command without a leading `exec`, which is the shell's own: no program to be found."""
+    return _EXEC.sub("", command)
 
 
 def _is_simple(command: str) -> bool:

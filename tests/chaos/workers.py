@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.embedded.procfile import read_procfile
+from deploy.embedded.procfile import read_procfile, without_exec
 from deploy.embedded.sessions import Identity
 
 from .waiting import wait_for
@@ -185,4 +185,4 @@ def command(name: str, environ: Mapping[str, str]) -> list[str]:
     """The Procfile's worker, by a host name of its own."""
     threads = environ["WORKER_THREADS"]
     text = read_procfile(ROOT / "Procfile")["worker"].replace("${WORKER_THREADS:-32}", threads)
-    return [*shlex.split(text), "--hostname", f"{name}@%h"]
+    return [*shlex.split(without_exec(text)), "--hostname", f"{name}@%h"]

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.services import ROOT
 from deploy.embedded.errors import ProcfileError
-from deploy.embedded.procfile import parse_procfile, read_procfile, shell_command
+from deploy.embedded.procfile import parse_procfile, read_procfile, shell_command, without_exec
 
 
 def test_processes_come_in_the_order_of_the_file() -> None:
@@ -46,6 +47,43 @@ def test_the_shell_expands_variables_and_gives_way_to_the_command() -> None:
     assert done.stdout.split()[:2] == ["hello", "8000"]
     assert subprocess.run(command, capture_output=True).returncode == 0
     assert command[2].startswith("exec env ")
+
+
+@pytest.mark.parametrize("said", ["exec ", " exec\t", ""])
+def test_a_line_may_say_exec_itself(said: str) -> None:
+    line = f"{said}GREETING=hello sh -c 'echo $GREETING'"
+
+    done = subprocess.run(shell_command(line), capture_output=True, text=True)
+
+    assert (done.stdout, done.stderr) == ("hello\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [("exec a b", "a b"), ("executor a", "executor a"), ("a exec b", "a exec b")],
+)
+def test_only_the_shells_own_exec_is_left_out(line: str, left: str) -> None:
+    assert without_exec(line) == left
+
+
+@pytest.mark.parametrize(("name", "line"), read_procfile(ROOT / "Procfile").items())
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_each_line_of_ours_replaces_whatever_shell_runs_it(
+    tmp_path: Path, shell: str, name: str, line: str
+) -> None:
+    for program in ("celery", "python", "trimind"):  # each says which process it is
+        file = tmp_path / program
+        file.write_text("#!/bin/sh\necho $$\n")
+        file.chmod(0o755)
+
+    # A shell gives way to the last command of its text by itself: so ours must not be the last.
+    with subprocess.Popen(
+        [shell, "-c", f"{line}\necho the shell stayed"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.communicate()[0] == f"{started.pid}\n", name
 
 
 def test_a_compound_command_keeps_its_shell() -> None:
