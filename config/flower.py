@@ -7,7 +7,6 @@ no right password, no answer; and nothing but reading, whatever is asked.
 
 import binascii
 import hmac
-import os
 import sys
 from base64 import b64decode
 from logging import ERROR, getLogger
@@ -19,6 +18,7 @@ from flower.views.tasks import TasksDataTable
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application, ErrorHandler
 
+from config.environ import variable
 from config.logging import configure_logging
 from config.minds import get_minds
 from config.settings import Settings, SettingsError, settings_or_exit
@@ -110,7 +110,7 @@ Flower.find_handler = lambda flower, request, **kwargs: _gate.find_handler(
 current_app.conf.imports = ()
 
 # Each name from here on is an option of Flower's. A PaaS (and honcho) says by PORT where to listen.
-port = int(os.environ.get("PORT") or _settings.flower_port)
+port = int(variable("PORT") or _settings.flower_port)
 basic_auth = [_user_and_password(_settings)]
 logging = "none"  # ours stays
 read_only = True  # hides the buttons that the gate refuses

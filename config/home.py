@@ -1,8 +1,11 @@
 """Where the data folder is: that of the embedded servers, of the demo key and of model weights."""
 
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
+
+from config.environ import variable
 
 
 def data_home(environ: Mapping[str, str]) -> Path:
@@ -11,9 +14,16 @@ def data_home(environ: Mapping[str, str]) -> Path:
     `TRIMIND_HOME` if set; else /var/lib/trimind as root; else `$XDG_DATA_HOME/trimind`, which is
     ~/.local/share/trimind by default.
     """
-    if chosen := environ.get("TRIMIND_HOME"):
-        return Path(os.path.abspath(Path(chosen).expanduser()))
+    if chosen := variable("TRIMIND_HOME", environ):
+        return Path(os.path.abspath(_expand(chosen)))
     if os.geteuid() == 0:
         return Path("/var/lib/trimind")
-    base = environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    base = variable("XDG_DATA_HOME", environ) or _expand("~/.local/share")
     return Path(os.path.abspath(base)) / "trimind"
+
+
+def _expand(path: str) -> Path:
+    """`~` is HOME, which may be set and empty: then it is what the system says of this user."""
+    if path.startswith("~/") and variable("HOME") is None:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir, path.removeprefix("~/"))
+    return Path(path).expanduser()

@@ -8,9 +8,15 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from config.database_url import read_database_url
+from config.environ import trim
 
 SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
@@ -34,8 +40,8 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What a process was told by its environment.
 
-    The real environment wins over `.env.local`, which wins over `.env`. An empty variable counts
-    as unset. Secrets never show in a repr or a log.
+    The real environment wins over `.env.local`, which wins over `.env`. An empty variable, or
+    one of white space alone, counts as unset. Secrets never show in a repr or a log.
     """
 
     model_config = SettingsConfigDict(
@@ -98,6 +104,21 @@ class Settings(BaseSettings):
     crash_once: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment and the files, each without what is not set."""
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = trim(source.env_vars)
+        return init_settings, env_settings, dotenv_settings
 
     @field_validator("database_url")
     @classmethod

@@ -12,6 +12,7 @@ from celery import Task
 from celery.signals import after_task_publish, before_task_publish
 from celery.worker.request import Request
 
+from config.environ import variable
 from config.settings import get_settings
 from models.jobs import STAGES
 
@@ -50,7 +51,7 @@ class CrashingTask(Task):  # type: ignore[misc]
 
 def task_class() -> type[Task]:
     """The class of the stages' tasks: Celery's own, unless a crash point is armed."""
-    return CrashingTask if os.environ.get("CRASH_AT") else Task
+    return CrashingTask if variable("CRASH_AT") else Task
 
 
 def _publisher(next_stage: str) -> str:

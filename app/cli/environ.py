@@ -6,6 +6,7 @@ from typing import Final
 
 from dotenv import dotenv_values
 
+from config.environ import drop_unset
 from config.settings import Settings
 
 KNOWN: Final = {field.upper() for field in Settings.model_fields}
@@ -13,7 +14,7 @@ _FILES: Final = (".env", ".env.local")  # the later one wins, and the real envir
 
 
 def read_environment() -> dict[str, str]:
-    """The variables that are set; an empty one counts as unset, and the case of ours does not."""
+    """The variables that are set; a blank one counts as unset, and the case of ours does not."""
     merged: dict[str, str] = {}
     for file in _FILES:
         merged |= _set_ones(dotenv_values(file, encoding="utf-8"))
@@ -21,7 +22,7 @@ def read_environment() -> dict[str, str]:
 
 
 def _set_ones(variables: Mapping[str, str | None]) -> dict[str, str]:
-    return {_name(name): value for name, value in variables.items() if value}
+    return {_name(name): value for name, value in drop_unset(variables).items()}
 
 
 def _name(name: str) -> str:

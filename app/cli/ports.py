@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from app.cli.services import LOOPBACK, Addresses
+from config.environ import variable
 from config.settings import Settings
 from deploy.embedded.ports import free_port
 
@@ -21,7 +22,7 @@ def addresses(environ: Mapping[str, str], settings: Settings) -> Addresses:
 
     Raises ClickException where a port is taken, naming the variable and what to write.
     """
-    bind = environ.get("BIND")
+    bind = variable("BIND", environ)
     if bind is None:
         _take_or_fail(settings.port, "PORT", settings.port)
         bind, port = f"{LOOPBACK}:{settings.port}", settings.port

@@ -1,6 +1,5 @@
 """The web process: one event loop, or WEB_CONCURRENCY of them behind one socket."""
 
-import os
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from uvicorn import Config
 
 from app.http.loop import Loop
 from app.http.supervisor import Supervisor
+from config.environ import variable
 from config.logging import configure_logging
 from config.minds import minds_or_exit
 from config.settings import Settings, settings_or_exit
@@ -26,7 +26,7 @@ def serve() -> None:
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
     _allow_many_connections()
-    path = (os.environ.get("BIND") or "").removeprefix(UNIX)
+    path = (variable("BIND") or "").removeprefix(UNIX)
     config = _config(settings)
     if config.uds:
         with suppress(FileNotFoundError):
@@ -41,7 +41,7 @@ def serve() -> None:
 
 
 def _config(settings: Settings) -> Config:
-    bind = os.environ.get("BIND") or f"0.0.0.0:{settings.port}"
+    bind = variable("BIND") or f"0.0.0.0:{settings.port}"
     host, _, port = bind.rpartition(":")
     where: dict[str, Any] = {"host": host.strip("[]")}
     if bind.startswith(UNIX):

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
+from config.environ import drop_unset
 from deploy.embedded.model import DEFAULT_SLOTS, Model
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.redis import Redis
@@ -46,7 +47,7 @@ class Backends:
         log: Log | None = None,
     ) -> None:
         self.home = home
-        self._set = {name: value for name, value in environ.items() if value}
+        self._set = drop_unset(environ)
         self._model_slots = model_slots
         self._supervisor = Supervisor(home, log or _to_nobody)
 

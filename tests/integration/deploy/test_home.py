@@ -1,4 +1,5 @@
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,15 @@ import pytest
 from deploy.embedded.errors import HomeInUseError, HomeUnusableError
 from deploy.embedded.home import HomeLock, data_home, prepare_home, run_folder
 from deploy.embedded.secrets import Secrets
+
+
+def test_an_empty_home_is_what_the_system_says_of_this_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "")
+
+    own = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    assert data_home({"TRIMIND_HOME": "~/here"}) == own / "here"
 
 
 def test_the_data_folder_is_the_one_that_is_set_made_absolute(
@@ -26,7 +36,10 @@ def test_others_have_it_among_their_own_data(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     assert data_home({"XDG_DATA_HOME": "/mine"}) == Path("/mine/trimind")
-    assert data_home({"TRIMIND_HOME": ""}) == Path.home() / ".local/share/trimind"
+    for blank in ("", " ", "\n"):
+        nothing = {"TRIMIND_HOME": blank, "XDG_DATA_HOME": blank}
+        assert data_home(nothing) == Path.home() / ".local/share/trimind"
+    assert data_home({"TRIMIND_HOME": "/mine\n"}) == Path("/mine")
 
 
 def test_a_folder_of_somebody_else_keeps_its_mode(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import PROVIDER_KEYS, SettingsError, read_settings
+from config.settings import PROVIDER_KEYS, Settings, SettingsError, read_settings
 
 SECRET = "s" * 32
 ENOUGH = {
@@ -25,7 +25,7 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ENOUGH)
-@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("value", [None, "", " ", "\n", " \t\n"])
 def test_a_missing_variable_is_named_with_what_to_write(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
@@ -144,3 +144,34 @@ def test_a_lease_is_long_enough_for_two_heartbeats(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LEASE_S", "19")
     with pytest.raises(SettingsError, match="BEAT_S: is not less than half of LEASE_S"):
         read_settings()
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\t \r\n"])
+def test_a_blank_variable_is_not_set_whichever_it_is(
+    monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
+    unset = read_settings()
+    for field in Settings.model_fields:
+        if field.upper() not in ENOUGH:
+            monkeypatch.setenv(field.upper(), blank)
+    assert read_settings() == unset
+
+
+def test_white_space_around_a_value_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"PORT": "8001\n", "LEASE_S": " 40 ", "LOG_FORMAT": "json\n", "DOCS": "off\n"}
+    given |= {"OPENAI_API_KEY": "a-key\n", "REDIS_URL": f"{ENOUGH['REDIS_URL']}\n"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found = read_settings()
+    assert (found.port, found.lease_s, found.log_format, found.docs) == (8001, 40, "json", False)
+    assert (found.provider_key("openai"), found.broker) == ("a-key", ENOUGH["REDIS_URL"])
+
+
+def test_the_keys_of_hmacs_are_taken_to_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARED_SECRET", f"{SECRET}\n")
+    assert read_settings().pepper == f"{SECRET}\n".encode()
+
+
+def test_blanks_in_a_file_are_not_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=' '\nWEB_THREADS='8 '\n")
+    assert (read_settings().port, read_settings().web_threads) == (8000, 8)

@@ -34,6 +34,8 @@ def test_what_is_empty_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OPENAI_API_KEY", "")
     monkeypatch.setenv("CPU_WORKERS", "")
     assert read_environment()["OPENAI_API_KEY"] == "file"
+    monkeypatch.setenv("OPENAI_API_KEY", " \n")
+    assert read_environment()["OPENAI_API_KEY"] == "file"
     assert "CPU_WORKERS" not in read_environment()
 
 
