@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,8 @@ from models.session import get_engine
 from tasks.celery import app
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # No model is asked for anything here: the address only has to stand in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
@@ -70,6 +73,21 @@ def _quietly(backends: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
         yield {**backends, "DATABASE_URL": database_url, "REDIS_URL": queue}
         get_engine().dispose()
     _forget_settings()
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout's files as git has them, without what an earlier build has left."""
+    folder = tmp_path_factory.mktemp("source")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    for name in filter(None, names):
+        original = ROOT / name.decode()
+        if original.is_file():
+            copy = folder / name.decode()
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(original.read_bytes())
+    return folder
 
 
 @pytest.fixture

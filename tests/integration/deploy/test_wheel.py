@@ -7,23 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("app", "config", "deploy", "models", "tasks", "trimind")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout's files as git has them, without what an earlier build has left."""
-    folder = tmp_path_factory.mktemp("source")
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
-    for name in filter(None, names):
-        original = ROOT / name.decode()
-        if original.is_file():
-            copy = folder / name.decode()
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(original.read_bytes())
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,113 @@
+"""What a PaaS does: install from `requirements.txt` and start what the Procfile names."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from deploy.embedded.ports import free_port
+from deploy.embedded.procfile import read_procfile
+from models.session import get_engine
+
+Until = Callable[..., None]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+FLOWER = ("operator", "a-password-of-ours")
+STOP_WITHIN_S = 30
+
+
+@pytest.fixture(scope="module")
+def installed(source: Path) -> Path:
+    """The folder of a fresh environment's commands: nothing of this one's is in it."""
+    folder = source.with_name("installed")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    # Compiling what is run once takes as long as the rest.
+    install = [folder / "bin/pip", "install", "--quiet", "--no-compile", "-r", "requirements.txt"]
+    subprocess.run(install, cwd=source, check=True)
+    return folder / "bin"
+
+
+@pytest.fixture
+def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[str, str]:
+    """What a PaaS tells each process; the database is new, and has no schema."""
+    name = f"deployed_{secrets.token_hex(4)}"
+    autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = make_url(environment["DATABASE_URL"]).set(database=name)
+    return {
+        "PATH": f"{installed}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "DATABASE_URL": url.render_as_string(hide_password=False),
+        "REDIS_URL": environment["REDIS_URL"].removesuffix("/0") + "/5",
+        "SHARED_SECRET": secrets.token_hex(32),
+        "FLOWER_BASIC_AUTH": ":".join(FLOWER),
+        "EMBEDDED_MODEL_URL": environment["EMBEDDED_MODEL_URL"],
+        "MAX_TOKENS": "20",
+        "WORKER_THREADS": "2",
+    }
+
+
+@pytest.fixture
+def start(source: Path, told: dict[str, str]) -> Iterator[Start]:
+    """`start(name, **variables)`: a process of the Procfile, by a shell; all have to end."""
+    commands = read_procfile(source / "Procfile")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def do(name: str, **more: str) -> subprocess.Popen[bytes]:
+        command = ["bash", "-c", commands[name]]
+        started.append(
+            subprocess.Popen(command, cwd=source, env=told | more, start_new_session=True)
+        )
+        return started[-1]
+
+    yield do
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in started:
+        process.wait(STOP_WITHIN_S)
+
+
+def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], until: Until) -> None:
+    web, flower = free_port(), free_port()
+    assert start("release").wait(60) == 0
+    start("web", PORT=str(web))
+    start("worker")
+    start("cpu")
+    start("flower", PORT=str(flower))
+    headers = {"Authorization": f"Bearer {told['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
+    client = httpx.Client(base_url=f"http://127.0.0.1:{web}", headers=headers, trust_env=False)
+    until(lambda: status(client, "/readyz") == 200, 60)
+
+    # Long enough for the cpu worker.
+    job = client.post("/v1/jobs", json={"message": "The river runs to the sea. " * 30}).json()
+
+    def ended() -> dict[str, Any] | None:
+        read = client.get(f"/v1/jobs/{job['id']}").json()
+        return read if read["status"] not in ("queued", "in_progress") else None
+
+    until(ended, 120)
+    read = ended()
+    assert read is not None
+    assert read["status"] == "completed", read["error"]
+    operator = httpx.Client(base_url=f"http://127.0.0.1:{flower}", trust_env=False)
+    assert status(operator, "/") == 401
+    assert operator.get("/", auth=FLOWER).status_code == 200
+
+
+def status(client: httpx.Client, path: str) -> int | None:
+    """The status of an answer; None while nobody listens."""
+    try:
+        return client.get(path).status_code
+    except httpx.TransportError:
+        return None
