@@ -16,7 +16,9 @@ settings = settings_or_exit()
 broker_url = settings.broker
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-broker_pool_limit = 2 * settings.worker_threads
+# Connections at most, made when needed. Flower asks ten things at once, each by two of them: were
+# they few, all would wait for one another.
+broker_pool_limit = max(64, 2 * settings.worker_threads)
 # A submit must not wait for a broker that is away: PostgreSQL has the job already.
 task_publish_retry = False
 
@@ -48,7 +50,7 @@ if broker_url.startswith("redis"):
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        "max_connections": 4 * settings.worker_threads,
+        "max_connections": 2 * broker_pool_limit,
         "socket_timeout": 10,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
