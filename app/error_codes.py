@@ -198,8 +198,8 @@ OF_A_JOB: Final = (
     ),
     ErrorCode(
         "provider_rejected",
-        "A provider refuses the request: a wrong key, an unknown model, a refused content.",
-        "Read the job's message; for a key, tell the operator.",
+        "A provider refuses what was asked: its content, or its form.",
+        "Read the job's message, and change the request.",
     ),
     ErrorCode(
         "provider_unavailable",

@@ -58,7 +58,7 @@ class UnusableAnswer(TransientError):
 
 
 class ProviderMisconfigured(TransientError):
-    """A provider does not serve us as it is set up here."""
+    """A provider does not serve us as it is set up: a wrong key, no credit, an unknown model."""
 
     code = "provider_misconfigured"
 
@@ -70,7 +70,7 @@ class DatabaseUnavailable(TransientError):
 
 
 class ProviderRejected(PermanentError):
-    """A provider refuses the request: a wrong key, an unknown model, a refused content."""
+    """A provider refuses what was asked: its content, or its form."""
 
     code = "provider_rejected"
 

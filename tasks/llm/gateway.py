@@ -172,8 +172,8 @@ def _watched(target: Target, watch: Watch, reading: Reading | None = None) -> It
         with watch:
             yield
     except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, Misshapen) as error:
-        failure = watch.failure or _named(error, target)
-        if isinstance(failure, ProviderMisconfigured):
+        failure = watch.failure or _named(error, target, watch)
+        if watch.failure is not None and isinstance(failure, ProviderMisconfigured):
             failure = ProviderMisconfigured(f"{failure} {_advice(target)}")
         if reading is not None and isinstance(failure, TransientError):
             failure = reading.failed(failure)
@@ -186,9 +186,10 @@ def _advice(target: Target) -> str:
     return f"Check {target.address_variable}."
 
 
-def _named(error: Exception, target: Target) -> TrimindError:
+def _named(error: Exception, target: Target, watch: Watch) -> TrimindError:
     if isinstance(error, Misshapen):
         return UnusableAnswer(f"{target.name} sent what is no answer ({error}).")
     if isinstance(error, CutOff):
         return ProviderUnavailable(f"{target.name} broke off.")
-    return named(error, target.name)
+    headers = watch.response.headers if watch.response is not None else None
+    return named(error, target.name, headers)

@@ -10,6 +10,7 @@ from models.errors import (
     CircuitOpen,
     ContextTooLong,
     NoModel,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     TransientError,
@@ -66,9 +67,10 @@ def _ask(to: Target, ask: Ask, policy: Policy) -> Completion:
 
 def _most_hopeful(errors: list[TrimindError]) -> TrimindError:
     transient = [e for e in errors if isinstance(e, TransientError)]
-    failed = [e for e in transient if not isinstance(e, CircuitOpen)]
+    waiting = [e for e in transient if not isinstance(e, ProviderMisconfigured)]
+    failed = [e for e in waiting if not isinstance(e, CircuitOpen)]
     if transient:
-        return min(failed or transient, key=lambda e: e.retry_after or 0.0)
+        return min(failed or waiting or transient, key=lambda e: e.retry_after or 0.0)
     if not errors:
         return NoModel("No model of this route has a key here.")
     return next((e for e in errors if isinstance(e, ContextTooLong)), errors[-1])

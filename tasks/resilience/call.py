@@ -10,7 +10,13 @@ from uuid import uuid4
 
 import pybreaker
 
-from models.errors import CircuitOpen, PermanentError, ProviderRejected
+from models.errors import (
+    CircuitOpen,
+    PermanentError,
+    ProviderMisconfigured,
+    ProviderRejected,
+    UnusableAnswer,
+)
 from tasks.policies import BreakerPolicy
 from tasks.resilience.circuit import PROBE_RETRY_S, Circuit
 
@@ -43,7 +49,8 @@ class Call(pybreaker.CircuitBreakerStorage):
     def is_no_failure(self, error: BaseException) -> bool:
         """Whether an error is no failure of the other side. If it does not even show that the other
         side is there (a cancelled job, a bug of ours), this call tells nothing."""
-        if isinstance(error, ProviderRejected):  # it is well enough to refuse
+        # It is well enough to refuse, or to answer what can't be used.
+        if isinstance(error, ProviderRejected | ProviderMisconfigured | UnusableAnswer):
             return True
         ours = isinstance(error, PermanentError | CircuitOpen)
         self._tells = not ours and isinstance(error, self._policy.counts)

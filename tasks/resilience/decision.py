@@ -1,9 +1,20 @@
 """Whether to try again: a pure function. Doing it is the stage's business."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from models.errors import CircuitOpen, TransientError, TrimindError
+from models.errors import (
+    CircuitOpen,
+    ProviderMisconfigured,
+    TransientError,
+    TrimindError,
+    UnusableAnswer,
+)
 from tasks.policies import Policy
+
+# Seconds, at least, until a provider that is set up wrongly is asked again.
+MENDED_S: Final = 15.0
+UNUSABLE_TRIES: Final = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,11 @@ def decide(error: Exception, policy: Policy, attempts: int, chance: float) -> Ag
     asked = error.retry_after or 0.0
     if isinstance(error, CircuitOpen):
         return Again(max(asked, policy.first_wait_s), counts=False)
+    if isinstance(error, ProviderMisconfigured):
+        # The operator's fault and not the job's: it waits for him, to its deadline.
+        return Again(max(asked, MENDED_S * (1 + chance)), counts=False)
+    if isinstance(error, UnusableAnswer) and attempts >= UNUSABLE_TRIES - 1:
+        return GiveUp(error.code, error.message)  # each is paid for
     if attempts + 1 >= policy.attempts:
         return GiveUp(error.code, error.message)
     return Again(max(asked, backoff(policy, attempts, chance)), counts=True)

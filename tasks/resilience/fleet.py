@@ -53,7 +53,7 @@ class FleetCircuit:
         successes = self._alone.take_successes()
         reply = self._ask("fail", successes=successes)
         if reply is None:
-            return self._alone.failed()
+            return self._alone.failed(successes)  # taken already, and not lost
         return reply.state != "closed"
 
     def begin_probe(self, token: str) -> bool:

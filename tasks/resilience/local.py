@@ -38,11 +38,13 @@ class LocalCircuit:
     def succeeded(self) -> None:
         self._successes += 1
 
-    def failed(self) -> bool:
+    def failed(self, successes: int | None = None) -> bool:
+        """Count a failure, after so many successes; by default those that were noted here."""
         with self._lock:
             if self._due is None:
                 now = time.monotonic()
-                self._failures.append((now, self.take_successes()))
+                before = self.take_successes() if successes is None else successes
+                self._failures.append((now, before))
                 if self._is_too_much(now):
                     self._open(now)
             return self._due is not None

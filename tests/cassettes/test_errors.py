@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import ContextTooLong, ProviderRejected
+from models.errors import ContextTooLong, ProviderMisconfigured, ProviderRejected
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
 from tasks.nlu.asked import classify
@@ -30,7 +30,7 @@ def test_a_message_that_exceeds_the_context_is_too_long(
 def test_a_wrong_key_is_refused_and_not_repeated(
     wrong_key_protocol: str, target: Target, work: Work
 ) -> None:
-    with pytest.raises(ProviderRejected, match=WRONG_KEY) as refused:
+    with pytest.raises(ProviderMisconfigured, match=WRONG_KEY) as refused:
         stream(target, HELLO, work, limit_s=60, max_tokens=5)
 
     assert target.api_key not in str(refused.value)
@@ -39,7 +39,7 @@ def test_a_wrong_key_is_refused_and_not_repeated(
 def test_a_classifier_with_a_wrong_key_is_refused_too(
     wrong_key_protocol: str, target: Target
 ) -> None:
-    with pytest.raises(ProviderRejected, match=WRONG_KEY):
+    with pytest.raises(ProviderMisconfigured, match=WRONG_KEY):
         classify("Hello!", {"other": "none of these"}, target, 30)
 
 
@@ -48,7 +48,7 @@ def test_an_address_that_the_server_does_not_know_is_refused(
 ) -> None:
     lost = replace(target, api_base=f"{target.api_base or server.url}/nowhere")
 
-    with pytest.raises(ProviderRejected, match="NotFoundError"):
+    with pytest.raises(ProviderMisconfigured, match="NotFoundError"):
         stream(lost, HELLO, work, limit_s=60, max_tokens=5)
 
 

@@ -77,7 +77,8 @@ def test_a_search_takes_every_text_for_what_it_is(client, conversation, q):
     [
         (b'{"message": "hello"', 400, "malformed_json"),
         (b'{"message": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400, "malformed_json"),
-        (b'{"metadata": ' + b'{"a": ' * 500 + b"1" + b"}" * 501, 422, "invalid_request"),
+        (b'{"metadata": ' + b'{"a": ' * 500 + b"1" + b"}" * 501, 400, "malformed_json"),
+        (b'{"metadata": ' + b'{"a": ' * 60 + b"1" + b"}" * 61, 422, "invalid_request"),
         (b'{"message": "\\ud800"}', 422, "invalid_request"),
         (b'{"message": "hello", "conversation_id": "\\u0000"}', 422, "invalid_request"),
     ],

@@ -1,5 +1,6 @@
 """Names for the errors of LiteLLM, of OpenAI's package and of httpx."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from models.errors import (
     ContextTooLong,
     PermanentError,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -35,14 +37,24 @@ def mid_stream(original: Exception | None) -> litellm.exceptions.MidStreamFallba
 NAMES: list[tuple[Exception, type[TrimindError]]] = [
     (litellm.ContextWindowExceededError(**ABOUT), ContextTooLong),
     (litellm.RateLimitError(**ABOUT), RateLimited),
-    (litellm.AuthenticationError(**ABOUT), ProviderRejected),
-    (litellm.PermissionDeniedError(**ABOUT, response=answer(403)), ProviderRejected),
-    (litellm.NotFoundError(**ABOUT), ProviderRejected),
+    (litellm.AuthenticationError(**ABOUT), ProviderMisconfigured),
+    (litellm.PermissionDeniedError(**ABOUT, response=answer(403)), ProviderMisconfigured),
+    (litellm.NotFoundError(**ABOUT), ProviderMisconfigured),
     (litellm.BadRequestError(**ABOUT), ProviderRejected),
     (litellm.ContentPolicyViolationError(**ABOUT), ProviderRejected),
     (litellm.UnsupportedParamsError(**ABOUT), ProviderRejected),
     (litellm.UnprocessableEntityError(**ABOUT, response=answer(422)), ProviderRejected),
-    (litellm.APIError(status_code=403, **ABOUT), ProviderRejected),
+    (litellm.APIError(status_code=403, **ABOUT), ProviderMisconfigured),
+    (litellm.APIError(status_code=402, **ABOUT), ProviderMisconfigured),
+    (litellm.APIError(status_code=529, **ABOUT), ProviderUnavailable),
+    *(
+        (litellm.APIError(status_code=status, **ABOUT | {"message": said}), ProviderMisconfigured)
+        for status, said in (
+            (429, "{'error': {'code': 'insufficient_quota', 'message': 'the prompt'}}"),
+            (400, "Your credit balance is too low to access the Anthropic API."),
+            (400, "API key not valid. Please pass a valid API key. API_KEY_INVALID"),
+        )
+    ),
     (litellm.APIError(status_code=409, **ABOUT), ProviderUnavailable),
     (litellm.APIError(status_code=500, **ABOUT), ProviderUnavailable),
     (litellm.Timeout(**ABOUT), ProviderUnavailable),
@@ -90,6 +102,33 @@ def test_a_wait_is_read_in_seconds_or_as_a_date() -> None:
     assert 55 < (waits(in_a_minute) or 0) <= 60
     assert waits("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert waits("-3") == 0
+
+    assert waits(time.asctime(time.gmtime(time.time() + 60))) or 0 > 55
+    assert waits("1e9") == 3600
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 529])
+def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: int) -> None:
+    error = litellm.APIError(status_code=status, **ABOUT)
+
+    for headers, seconds in (({"retry-after": "7"}, 7), ({"retry-after-ms": "250"}, 0.25)):
+        found = named(error, "m", httpx.Headers(headers))
+        assert isinstance(found, TransientError)
+        assert found.retry_after == seconds
+
+
+def test_a_wait_is_read_from_geminis_body() -> None:
+    said = '{"error": {"details": [{"@type": "x.RetryInfo", "retryDelay": "37.5s"}]}}'
+    found = named(litellm.RateLimitError(**ABOUT | {"message": said}), "m")
+
+    assert isinstance(found, RateLimited)
+    assert found.retry_after == 37.5
+
+
+def test_who_is_set_up_wrongly_is_named_by_its_variable() -> None:
+    found = named(litellm.AuthenticationError(**ABOUT), "anthropic/claude")
+
+    assert found.message.endswith("check ANTHROPIC_API_KEY.")
 
 
 @pytest.mark.parametrize("value", ["soon", "", "nan", "inf"])

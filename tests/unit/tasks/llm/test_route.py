@@ -10,6 +10,7 @@ from models.errors import (
     CircuitOpen,
     ContextTooLong,
     NoModel,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -118,6 +119,13 @@ def test_an_open_breaker_is_raised_only_if_nothing_else_failed_for_a_while() -> 
 
     assert raised(is_open, limited, ProviderRejected("no")) is limited
     assert raised(is_open, ProviderRejected("no"), ContextTooLong("no")) is is_open
+
+
+def test_who_is_set_up_wrongly_is_raised_only_if_nobody_else_may_answer() -> None:
+    wrong, is_open = ProviderMisconfigured("no credit"), CircuitOpen("open", 60)
+
+    assert raised(wrong, is_open, ProviderRejected("no")) is is_open
+    assert raised(wrong, ContextTooLong("no"), ProviderRejected("no")) is wrong
 
 
 def test_too_long_is_said_before_refused() -> None:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from models.errors import (
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -170,9 +171,9 @@ def test_an_error_within_a_stream_is_transient(
     ("status", "named"),
     [
         (400, ProviderRejected),
-        (401, ProviderRejected),
-        (403, ProviderRejected),
-        (404, ProviderRejected),
+        (401, ProviderMisconfigured),
+        (403, ProviderMisconfigured),
+        (404, ProviderMisconfigured),
         (422, ProviderRejected),
         (429, RateLimited),
         (500, ProviderUnavailable),

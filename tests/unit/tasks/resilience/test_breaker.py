@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from config.settings import get_settings
 from models.errors import (
     CircuitOpen,
     ContextTooLong,
@@ -21,6 +22,7 @@ from models.errors import (
 )
 from tasks.policies import PERSIST, BreakerPolicy
 from tasks.resilience.breaker import guarded
+from tasks.resilience.fleet import FleetCircuit
 
 LONG = BreakerPolicy(failures=3, window_s=60, reset_s=60, shared=False)
 QUICK = replace(LONG, failures=1, reset_s=0.2)
@@ -204,3 +206,20 @@ def test_importing_it_asks_for_no_settings_and_no_redis() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False
     )
     assert done.returncode == 0
+
+
+def test_a_shared_breaker_counts_successes_while_redis_is_away_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")  # nobody answers there
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    monkeypatch.setenv("SHARED_SECRET", "s" * 32)
+    get_settings.cache_clear()
+    circuit = FleetCircuit(secrets.token_hex(8), replace(LONG, failures=5, shared=True))
+    for _ in range(5):
+        for _ in range(100):
+            circuit.succeeded()
+        assert not circuit.failed()
+    get_settings.cache_clear()
+
+    assert circuit.look().state == "closed"

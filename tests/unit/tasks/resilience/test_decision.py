@@ -6,9 +6,11 @@ from models.errors import (
     CircuitOpen,
     ContextTooLong,
     DatabaseUnavailable,
+    ProviderMisconfigured,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
+    UnusableAnswer,
 )
 from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST, Policy
 from tasks.resilience.decision import Again, GiveUp, backoff, decide
@@ -36,6 +38,17 @@ def test_a_transient_error_waits_and_uses_an_attempt_up() -> None:
 def test_an_open_breaker_waits_until_its_probe_and_uses_no_attempt_up() -> None:
     decision = decide(CircuitOpen("open", 17.0), GENERATE, GENERATE.attempts + 5, 0.5)
     assert decision == Again(delay_s=17.0, counts=False)
+
+
+def test_a_provider_that_is_set_up_wrongly_is_waited_for_and_uses_no_attempt_up() -> None:
+    decision = decide(ProviderMisconfigured("no credit"), GENERATE, GENERATE.attempts + 5, 0.5)
+    assert decision == Again(delay_s=22.5, counts=False)
+
+
+def test_an_unusable_answer_is_tried_once_more_and_no_oftener() -> None:
+    error = UnusableAnswer("nothing")
+    assert isinstance(decide(error, GENERATE, 0, 0.5), Again)
+    assert decide(error, GENERATE, 1, 0.5) == GiveUp("unusable_answer", "nothing")
 
 
 def test_a_named_retry_after_is_honoured() -> None:
