@@ -7,6 +7,7 @@ no right password, no answer; and nothing but reading, whatever is asked.
 
 import binascii
 import hmac
+import os
 import sys
 from base64 import b64decode
 from logging import ERROR, getLogger
@@ -21,6 +22,7 @@ from tornado.web import Application, ErrorHandler
 from config.environ import variable
 from config.logging import configure_logging
 from config.minds import get_minds
+from config.misspelled import warn_of_misspelled
 from config.settings import Settings, SettingsError, settings_or_exit
 
 
@@ -98,6 +100,7 @@ def _end(problem: str) -> NoReturn:
 
 _settings = settings_or_exit()
 configure_logging(_settings.log_level, _settings.log_format)
+warn_of_misspelled(os.environ)
 # It warns four times whenever no worker answers within a second, as at every start.
 getLogger("flower.inspector").setLevel(ERROR)
 _check_minds()

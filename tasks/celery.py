@@ -1,5 +1,6 @@
 """The Celery application: what `celery --app tasks.celery` finds. Importing it imports no stage."""
 
+import os
 from typing import Any
 
 from celery import Celery
@@ -7,6 +8,7 @@ from celery.signals import setup_logging
 
 from config import broker_transport
 from config.logging import configure_logging
+from config.misspelled import warn_of_misspelled
 from config.settings import get_settings
 
 broker_transport.use_for_redis()
@@ -18,3 +20,4 @@ app.config_from_object("config.celery")
 def _log_as_trimind(**_: Any) -> None:
     settings = get_settings()
     configure_logging(settings.log_level, settings.log_format)
+    warn_of_misspelled(os.environ)

@@ -1,11 +1,14 @@
 """`trimind db`: the schema."""
 
+import os
+
 import click
 from sqlalchemy.exc import DBAPIError
 
 from config.database_url import place_of
 from config.logging import configure_logging, mask
 from config.minds import get_minds
+from config.misspelled import warn_of_misspelled
 from config.settings import SettingsError, settings_or_exit
 from models.database import SchemaOutdated, newest_version, upgrade
 
@@ -20,6 +23,7 @@ def upgrade_command() -> None:
     """Bring the schema to this version's; the release step of a deployment."""
     settings = settings_or_exit()
     configure_logging(settings.log_level, settings.log_format)
+    warn_of_misspelled(os.environ)
     try:
         get_minds()  # better refused here than in each process of the new release
         upgrade()

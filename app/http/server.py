@@ -1,5 +1,6 @@
 """The web process: one event loop, or WEB_CONCURRENCY of them behind one socket."""
 
+import os
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from app.http.supervisor import Supervisor
 from config.environ import variable
 from config.logging import configure_logging
 from config.minds import minds_or_exit
+from config.misspelled import warn_of_misspelled
 from config.settings import Settings, settings_or_exit
 
 UNIX: Final = "unix:"
@@ -25,6 +27,7 @@ def serve() -> None:
     settings = settings_or_exit()
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
+    warn_of_misspelled(os.environ)
     _allow_many_connections()
     path = (variable("BIND") or "").removeprefix(UNIX)
     config = _config(settings)
