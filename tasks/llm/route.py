@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from models.errors import (
     CircuitOpen,
@@ -55,7 +55,7 @@ def walk(models: tuple[str, ...], ask: Ask, policy: Policy) -> Answered:
 
 def _ask(to: Target, ask: Ask, policy: Policy) -> Completion:
     quick = Retrying(
-        retry=retry_if_exception_type(ProviderUnavailable),
+        retry=retry_if_exception(_is_worth_a_quick_try),
         stop=stop_after_attempt(policy.quick_tries),
         wait=wait_random_exponential(multiplier=0.2, max=2),
         reraise=True,
@@ -63,6 +63,11 @@ def _ask(to: Target, ask: Ask, policy: Policy) -> Completion:
     with guarded(to.provider, policy.breaker):
         answer: Completion = quick(ask, to)
     return answer
+
+
+def _is_worth_a_quick_try(error: BaseException) -> bool:
+    """A provider that says when to come again is not asked before."""
+    return isinstance(error, ProviderUnavailable) and not error.retry_after
 
 
 def _most_hopeful(errors: list[TrimindError]) -> TrimindError:

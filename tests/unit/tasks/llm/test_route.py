@@ -86,6 +86,14 @@ def test_a_model_that_breaks_off_is_tried_again_at_once() -> None:
     assert asked == [OPENAI] * GENERATE.quick_tries + [CLAUDE]
 
 
+def test_a_model_that_says_when_to_come_again_is_not_asked_before() -> None:
+    asked: list[str] = []
+
+    walk((OPENAI, CLAUDE), asking({OPENAI: ProviderUnavailable("no", 6)}, asked), GENERATE)
+
+    assert asked == [OPENAI, CLAUDE]
+
+
 @pytest.mark.parametrize("error", [RateLimited("no"), ProviderRejected("no"), ContextTooLong("no")])
 def test_a_model_that_refuses_is_not_tried_again_at_once(error: TrimindError) -> None:
     asked: list[str] = []
