@@ -30,6 +30,7 @@ class State:
     """How to behave, and what was served."""
 
     def __init__(self) -> None:
+        self.dealt: set[str] = set()  # the marks of all jobs that ever met a fault
         self.lock = threading.Lock()
         self.calls: list[dict[str, Any]] = []
         self.generation = 0
@@ -53,6 +54,9 @@ class State:
                 self.spoiled[mark] = seen + 1
                 if seen >= self.faults["faults_per_job"]:
                     kind = "answer"
+                elif kind == "malformed" and mark in self.dealt:
+                    kind = "error"  # what no one can read is tried once more: never twice a job
+                self.dealt.add(mark)
             call = {"mark": mark, "at": time.time(), "kind": kind, "whole": False, "ended": None}
             self.calls.append(call)
             return call, self.chance.uniform(*self.faults["latency_s"])
