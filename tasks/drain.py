@@ -31,5 +31,6 @@ class Drain(threading.Thread):
             log.warning("handed back", jobs=hand_all_back())
         except DatabaseUnavailable as error:
             log.warning("not handed back, their leases run out", error=str(error))
-        finally:  # whatever happened: the limit is kept
-            os._exit(0)
+        except Exception:  # the seam: whatever happened, the limit is kept
+            log.exception("not handed back, their leases run out")
+        os._exit(0)
