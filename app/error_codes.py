@@ -138,6 +138,12 @@ PROBLEMS: Final = (
         429,
     ),
     ErrorCode(
+        "too_many_searches_of_yours",
+        "This user's earlier searches (`q`) are still running.",
+        "Search again after `Retry-After` seconds.",
+        429,
+    ),
+    ErrorCode(
         "too_many_bodies",
         "Too many bodies are on their way to this process.",
         "Send the same again after `Retry-After` seconds.",
@@ -172,6 +178,18 @@ PROBLEMS: Final = (
         "too_many_streams",
         "As many streams are open on this process as may be.",
         "Connect again after `Retry-After` seconds, or poll the job.",
+        503,
+    ),
+    ErrorCode(
+        "too_many_searches",
+        "Too many searches (`q`) are running on this process.",
+        "Search again after `Retry-After` seconds.",
+        503,
+    ),
+    ErrorCode(
+        "search_timeout",
+        "The search (`q`) took longer than 2 seconds.",
+        "Search for something that was said more often or more recently, or try again later.",
         503,
     ),
     ErrorCode(

@@ -1,6 +1,7 @@
 """One table: which failure is which answer."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import ceil
 from typing import Any, Final, NoReturn
 
@@ -18,6 +19,7 @@ from models.errors import (
     Conflict,
     InvalidRequest,
     NotFound,
+    SearchTimedOut,
     TransientError,
     Unauthorized,
 )
@@ -88,6 +90,11 @@ def _transient(error: TransientError) -> Problem:
     return Problem(503, error.code, error.message, headers=delay)
 
 
+def _search(error: SearchTimedOut) -> Problem:
+    field = FieldError(field="q", code="too_slow", message=error.message)
+    return replace(_transient(error), errors=(field,))
+
+
 def _database(error: DBAPIError) -> Problem:
     return _database_away(error) if is_unavailable(error) else _internal(error)
 
@@ -131,6 +138,7 @@ TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     NotFound: _not_found,
     Conflict: _conflict,
     Unauthorized: _unauthorized,
+    SearchTimedOut: _search,
     TransientError: _transient,
     DBAPIError: _database,
     PoolTimeout: _database_away,

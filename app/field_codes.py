@@ -26,6 +26,7 @@ FIELDS: Final = {
     "sent_twice": "The header was sent more than once.",
     "too_large": "It is a larger number than is allowed.",
     "too_small": "It is a smaller number than is allowed.",
+    "too_slow": "What it asks for took too long.",
     "null_character": "It has a U+0000, which can't be stored.",
     "lone_surrogate": "It has half of a surrogate pair, which is no text.",
 }

@@ -15,11 +15,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
-from models.errors import InvalidRequest
+from models.errors import InvalidRequest, SearchTimedOut
 from models.ids import new_id
+from models.sqlstates import CANCELLED, sqlstate_of
 
 TITLE_MAX_CHARS = 200
 # A search holds one of the process's few connections: no longer than this.
@@ -105,7 +107,7 @@ def list_conversations(
 ) -> list[Conversation]:
     """A user's conversations, newest first, from the one after `after` on: `limit` of them, and one
     more where there are more. With `q`, those in whose title or messages it stands, in whatever
-    case. Raises InvalidRequest where `after` is not the user's."""
+    case. Raises InvalidRequest where `after` is not the user's, and SearchTimedOut."""
     query = select(Conversation).where(Conversation.user_id == user_id)
     if q is not None:
         said = select(Message.id).where(
@@ -121,7 +123,13 @@ def list_conversations(
         if find_conversation(session, user_id, after) is None:
             raise InvalidRequest("There is no such conversation.", "after")
         query = query.where(Conversation.id < after)
-    return list(session.scalars(query.order_by(Conversation.id.desc()).limit(limit + 1)))
+    query = query.order_by(Conversation.id.desc()).limit(limit + 1)
+    try:
+        return list(session.scalars(query))
+    except DBAPIError as error:
+        if q is not None and sqlstate_of(error) == CANCELLED:
+            raise SearchTimedOut("The search (q) took too long.") from error
+        raise
 
 
 def find_session(session: Session, user_id: str, session_id: str) -> Conversation | None:

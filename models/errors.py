@@ -69,6 +69,12 @@ class DatabaseUnavailable(TransientError):
     code = "database_unavailable"
 
 
+class SearchTimedOut(TransientError):
+    """A search through a user's messages took longer than it may."""
+
+    code = "search_timeout"
+
+
 class ProviderRejected(PermanentError):
     """A provider refuses what was asked: its content, or its form."""
 

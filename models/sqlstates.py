@@ -21,6 +21,8 @@ LOST: Final = {
     "57P04": "the database was dropped",
     "57P05": "the server ended the idle session",
 }
+# The statement was cancelled, as by `statement_timeout`.
+CANCELLED: Final = "57014"
 # The server is there, and can't do it now.
 BUSY_CLASSES: Final = ("40", "53", "55", "57", "58")
 LOST_CLASSES: Final = ("08",)

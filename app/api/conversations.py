@@ -1,5 +1,7 @@
 """/v1/conversations: begin one, read, change and delete it, list them and their messages."""
 
+from contextlib import nullcontext
+
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -22,6 +24,7 @@ from app.schemas.conversations import (
 from app.schemas.headers import CreateHeaders
 from app.schemas.lists import PageQuery
 from app.schemas.paths import ConversationPath
+from app.searches import searching
 from models.conversations import (
     Conversation,
     create_conversation,
@@ -59,11 +62,12 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
     return create_once(header.idempotency_key, create)
 
 
-@api.get("", responses={200: ConversationPage})
+@api.get("", responses={200: ConversationPage, **problems(429)})
 def read_conversations(query: ConversationQuery) -> Response:
     """List conversations, newest first
     All of yours, or those in which a text stands."""
-    found = list_conversations(db.session(), g.user_id, **query.model_dump())
+    with searching() if query.q is not None else nullcontext():
+        found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
     return answer(ConversationPage.of(bodies, query.limit))
 

@@ -58,7 +58,8 @@ class ConversationQuery(PageQuery):
 
     q: SearchText | None = Field(
         None,
-        description="Only those in whose title or messages this text stands, in whatever case.",
+        description="Only those in whose title or messages this text stands, in whatever case. A "
+        "search has 2 seconds.",
     )
 
 
