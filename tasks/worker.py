@@ -1,6 +1,7 @@
 """What a worker process does at its start and at its end."""
 
 import gc
+import os
 import random
 import sys
 from typing import Any, Final
@@ -9,10 +10,13 @@ import structlog
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
+from config.home import data_home
 from config.minds import minds_or_exit
+from config.settings import get_settings
 from tasks.compress import chosen_compressor
-from tasks.compression.compressor import warm
+from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
+from tasks.compression.llmlingua2 import NAME as LLMLINGUA
 from tasks.drain import Drain
 from tasks.heartbeat import stopping
 from tasks.listener import StopListener
@@ -48,7 +52,11 @@ def _drain(**_: Any) -> None:
 @worker_process_init.connect
 def _warm_compressor(**_: Any) -> None:
     """Only the prefork pool of the cpu worker sends this signal, in each of its children."""
+    settings = get_settings()
     try:
+        found = explain(data_home(os.environ), settings.llmlingua_model)
+        wanted = settings.llmlingua_model is not None and not found.startswith(LLMLINGUA)
+        (log.warning if wanted else log.info)("compressor chosen", compressor=found)
         warm(chosen_compressor())
     except CompressionFailed as error:
         log.error("compressor not warmed, prompts stay as they are", error=str(error))

@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from app.cli.environ import read_environment
+from app.cli.extras import install
 from deploy.embedded.home import data_home
 from tasks.compression.errors import WeightsUnusable
+from tasks.compression.model_folder import check_contents
 from tasks.compression.weights import pull
 
 
@@ -23,9 +25,15 @@ def models() -> None:
     help="A local folder to copy; else they are downloaded (700 MB).",
 )
 def pull_command(source: Path | None) -> None:
-    """Put the weights into the data folder, where the next start of the cpu worker finds them."""
+    """Install what LLMLingua-2 needs (PyTorch: 900 MB) and put its weights into the data folder.
+
+    The next start of the cpu worker finds them.
+    """
     home = data_home(read_environment())
     try:
+        if source is not None:
+            check_contents(source)  # before anything is downloaded for it
+        install("compress")
         pull(home, source, click.echo)
     except WeightsUnusable as error:
         raise click.ClickException(str(error)) from None

@@ -23,7 +23,6 @@ from deploy.embedded.console import Console
 from deploy.embedded.errors import EmbeddedError, StopRequestedError
 from deploy.embedded.home import data_home
 from deploy.embedded.supervisor import Supervisor
-from deploy.embedded.unit import Log
 from models.errors import TrimindError
 from trimind import Client, TrimindClientError
 
@@ -51,7 +50,7 @@ def up(with_parent: bool) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Log) -> None:
+def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Console) -> None:
     began = time.monotonic()
     log(NAME, f"data folder {supervisor.home}")
     backends = Backends(supervisor.home, environ)
@@ -68,7 +67,7 @@ def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Log) -> None
     supervisor.run()
 
 
-def _welcome(supervisor: Supervisor, where: Addresses, log: Log) -> None:
+def _welcome(supervisor: Supervisor, where: Addresses, log: Console) -> None:
     try:
         log(NAME, f"in the database: {earlier_jobs()}")
         key = demo_key(supervisor.home / DEMO_KEY)
@@ -77,18 +76,19 @@ def _welcome(supervisor: Supervisor, where: Addresses, log: Log) -> None:
     except (TrimindError, TrimindClientError) as error:
         log(NAME, f"no first answer: {error}")
         return
-    for line in _addresses(supervisor, where, key):
+    log.wait_for_quiet()  # the workers have something to say of the first message too
+    for line in _addresses(supervisor.home, where):
         log(NAME, line)
 
 
-def _addresses(supervisor: Supervisor, where: Addresses, key: str) -> list[str]:
+def _addresses(home: Path, where: Addresses) -> list[str]:
     return [
         "serving, until Ctrl-C:",
+        f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or in"
+        f" {home / 'secrets.json'})",
         f"  web        {where.web_url} (its calls: {where.web_url}/docs)",
-        f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or"
-        f" flower_basic_auth in {supervisor.home / 'secrets.json'})",
-        f"  demo key   {key} (kept in {supervisor.home / DEMO_KEY})",
-        f'  ask        {_how_to_call(supervisor.home)} ask "What is the capital of France?"',
+        f"  demo key   in the file {home / DEMO_KEY}",
+        f'  ask        {_how_to_call(home)} ask "What is the capital of France?"',
     ]
 
 

@@ -3,10 +3,12 @@
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TextIO
 
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+_LOOK_S = 0.05
 _RESET = "\x1b[0m"
 
 
@@ -22,12 +24,21 @@ class Console:
         self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
         self._colours: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._written_at = 0.0
 
     def __call__(self, name: str, line: str) -> None:
         """Writes one line; safe from any thread."""
         with self._lock, suppress(OSError, ValueError):  # the pipe is broken, the stream closed
             self._stream.write(f"{self._prefix(name)} {line}\n")
             self._stream.flush()
+            self._written_at = time.monotonic()
+
+    def wait_for_quiet(self, for_s: float = 0.5, within_s: float = 3) -> None:
+        """Returns once no line has come for so long, and after `within_s` in any case: what is
+        written next stays at the end."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < min(deadline, self._written_at + for_s):
+            time.sleep(_LOOK_S)
 
     def _prefix(self, name: str) -> str:
         text = f"{name:<{self._width}} |"

@@ -60,7 +60,7 @@ def explain(home: Path, configured: Path | None) -> str:
     if folder is None:
         return f"{extractive.NAME}: no LLMLingua-2 weights; {weights.HOW_TO_GET}"
     if not _installed():
-        return f"{extractive.NAME}: llmlingua and torch are not installed (extra `compress`)"
+        return f"{extractive.NAME}: llmlingua and torch are not installed; {weights.HOW_TO_GET}"
     return f"{llmlingua2.NAME}: weights in {folder}"
 
 

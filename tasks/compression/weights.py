@@ -96,9 +96,10 @@ def _download(target: Path, progress: Progress) -> None:
         names = needed(api.list_repo_files(HUB_MODEL))
         api.snapshot_download(HUB_MODEL, allow_patterns=names, local_dir=target)
     except Exception as error:  # the seam to the network: httpx's, the hub's and the system's
+        why = " ".join(str(error).split())
         raise WeightsUnusable(
-            f"cannot download {HUB_MODEL}: {type(error).__name__}: {error}. On a machine without "
-            "access to the hub, bring a copy and run `trimind models pull --from FOLDER`"
+            f"cannot download {HUB_MODEL}: {type(error).__name__}: {why}. Try again, or on a "
+            "machine without access to the hub: `trimind models pull --from FOLDER` takes a copy"
         ) from error
     shutil.rmtree(target / ".cache", ignore_errors=True)  # the hub's notes about the download
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -87,10 +86,8 @@ class Stack:
 
     @property
     def key(self) -> str:
-        """The key that it has printed."""
-        found = re.search(r"tm_\S+", self.wait_for(SERVING))
-        assert found is not None
-        return found[0]
+        """The demo user's, from the file that it has named."""
+        return Path(self.wait_for(SERVING).partition(" in the file ")[2]).read_text().strip()
 
     def family(self) -> set[Identity]:
         """Every process of it, and the helper that outlives it."""

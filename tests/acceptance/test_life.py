@@ -21,6 +21,19 @@ def left(family: set[Identity], home: Path) -> list[str]:
     ]
 
 
+def assert_it_ends_with_how_to_ask(house: Stack, key: str) -> None:
+    """The last lines before the end was asked for say where it serves; the key is in none."""
+    *_, title, flower, web, demo_key, ask = house.output.split("\ntrimind    | stopping")[0].split(
+        "\n"
+    )
+    assert title == "trimind    | serving, until Ctrl-C:"
+    assert "  flower  " in flower
+    assert f"  web        {house.url} " in web
+    assert demo_key.endswith(f"  demo key   in the file {house.home / 'demo-key'}")
+    assert ask.endswith('ask "What is the capital of France?"')
+    assert key not in house.output
+
+
 def _command(process: Path) -> str:
     try:
         return (process / "cmdline").read_text(errors="replace").replace("\0", " ")
@@ -54,6 +67,7 @@ def test_it_begins_again_with_the_earlier_jobs_and_a_kill_leaves_nothing(
     house.process.send_signal(signal.SIGTERM)
     assert house.wait_for_end() == 0
     assert left(family, house.home) == []
+    assert_it_ends_with_how_to_ask(house, key)
 
     house.start()
     assert "1 job from earlier" in house.wait_for("in the database")

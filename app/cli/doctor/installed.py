@@ -1,21 +1,19 @@
 """Python, the packages, and what `trimind up` starts from wheels."""
 
-import re
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from typing import Final
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional
+from app.cli.extras import installed, required
 from deploy.embedded.errors import NotInstalledError
 from deploy.embedded.model_server import find_weights
 from deploy.embedded.redis import find_server
 
 PYTHON_NEEDED: Final = (3, 11)
-_EXTRA: Final = re.compile(r"extra\s*==\s*['\"](?P<extra>\w+)['\"]")
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def check_python(_: Case) -> Finding:
@@ -33,7 +31,7 @@ def check_packages(_: Case) -> Finding:
 
 def check_compress(_: Case) -> Finding:
     """What LLMLingua-2 needs."""
-    return _packages("compress", "compress", optional, "pip install --editable '.[compress]'")
+    return _packages("compress", "compress", optional, "run `trimind models pull`")
 
 
 def check_embedded(_: Case) -> Finding:
@@ -49,28 +47,14 @@ def _packages(
     name: str, extra: str | None, absence: Callable[[str, str, str], Finding], to_do: str
 ) -> Finding:
     try:
-        wanted = list(_required(extra))
+        wanted = list(required(extra))
     except PackageNotFoundError:
         return missing(name, "trimind itself is not installed", "pip install --editable .")
-    found = {package: _version(package) for package in wanted}
+    found = {package: installed(package) for package in wanted}
     absent = [package for package in wanted if found[package] is None]
     if absent:
         return absence(name, f"not installed: {', '.join(absent)}", to_do)
     return ok(name, ", ".join(f"{package} {found[package]}" for package in wanted))
-
-
-def _required(extra: str | None) -> Iterator[str]:
-    for line in requires("trimind") or ():
-        condition = _EXTRA.search(line)
-        if (condition["extra"] if condition else None) == extra and (named := _NAME.match(line)):
-            yield named[0]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _is_there(look: Callable[[], object]) -> bool:

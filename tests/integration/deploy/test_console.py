@@ -1,4 +1,6 @@
 import io
+import threading
+import time
 
 import pytest
 
@@ -49,3 +51,31 @@ def test_a_closed_stream_is_no_error() -> None:
     file.close()
 
     console("web", "hello")
+
+
+def test_it_waits_until_nobody_writes() -> None:
+    file = io.StringIO()
+    console = Console(file)
+    lines = [f"line {number}" for number in range(5)]
+
+    def talk() -> None:
+        for line in lines:
+            time.sleep(0.02)
+            console("worker", line)
+
+    talker = threading.Thread(target=talk)
+    console("worker", "first")
+    talker.start()
+    console.wait_for_quiet(for_s=0.5, within_s=10)
+    console("trimind", "last")
+    talker.join()
+
+    assert file.getvalue().splitlines()[-1].endswith("last")
+    assert len(file.getvalue().splitlines()) == len(lines) + 2
+
+
+def test_it_waits_for_somebody_who_never_ends_no_longer_than_it_says() -> None:
+    console = Console(io.StringIO())
+    console("worker", "first")
+
+    console.wait_for_quiet(for_s=3600, within_s=0.1)
