@@ -2,9 +2,12 @@
 
 A call that says that it is a retry, or whose first caller has gone, takes over the job that was
 made for the same user and body. Whoever has taken it over gets the answer; who waited for it before
-has gone, or finds that it is his no more. So no answer is given to two calls.
+has gone, or finds that it is his no more. Calls of one user with the same body take turns
+(`lock_call`), so that a retry finds the job of an attempt that is still being accepted; and where
+the retry was faster, the attempt finds the retry's.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -12,13 +15,13 @@ from typing import Any, Final, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
-    Boolean,
     CursorResult,
     Executable,
     ForeignKey,
     Index,
     Interval,
     LargeBinary,
+    SmallInteger,
     Table,
     bindparam,
     delete,
@@ -26,6 +29,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -34,6 +38,8 @@ from models.base import Base, Timestamp
 from models.jobs import Job
 
 SWEPT_AT_ONCE: Final = 100
+# An attempt that comes so long after its own retry has been held up on its way.
+OVERTAKEN_WITHIN: Final = timedelta(seconds=10)
 # What has failed is made again, and what was cancelled was not wanted.
 WANTED: Final = ("queued", "in_progress", "completed")
 
@@ -42,7 +48,9 @@ now = func.clock_timestamp
 
 class OpenCall(Base):
     """A job's call whose answer nobody has had. `caller` is who gets it, `abandoned` whether he is
-    known to have gone without it. `fingerprint` is the SHA-256 of the call and its body."""
+    known to have gone without it, `retries` how often he had sent the call before. `overtook`: it
+    is a retry that came before the call which it repeats. `fingerprint` is the SHA-256 of the call
+    and its body."""
 
     __tablename__ = "open_calls"
     __table_args__ = (Index("ix_open_calls_user_id", "user_id", "fingerprint"),)
@@ -52,6 +60,8 @@ class OpenCall(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
     caller: Mapped[UUID]
     abandoned: Mapped[bool] = mapped_column(default=False)
+    retries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    overtook: Mapped[bool] = mapped_column(server_default=text("false"))
     called_at: Mapped[Timestamp]
 
 
@@ -67,33 +77,60 @@ class Caller:
         return {"at_job": self.job_id, "at_caller": self.token}
 
 
+@dataclass(frozen=True)
+class Found:
+    """A job that another attempt at a call has made. `caller` is the claim to its answer; None: it
+    stays with that attempt."""
+
+    job_id: str
+    caller: Caller | None
+
+
 calls = cast(Table, OpenCall.__table__)
 
 
-def open_call(session: Session, user_id: str, fingerprint: bytes, job_id: str) -> Caller:
-    """Note that a job was made for a call which waits for its answer."""
+def lock_call(session: Session, user_id: str, fingerprint: bytes) -> None:
+    """Wait, until the transaction ends, for no other call of this user with this body to be
+    accepted: a statement that comes after this one finds what it has made."""
+    digest = hashlib.sha256(user_id.encode() + fingerprint).digest()
+    session.execute(_lock_statement(), {"lock": int.from_bytes(digest[:8], signed=True)})
+
+
+def open_call(
+    session: Session, user_id: str, fingerprint: bytes, job_id: str, retries: int = 0
+) -> Caller:
+    """Note that a job was made for a call which waits for its answer. `retries`: how often it was
+    sent before, without a trace here."""
     caller = Caller(job_id, uuid4())
     values = {"job_id": job_id, "user_id": user_id, "fingerprint": fingerprint}
-    session.execute(_open_statement(), values | {"caller": caller.token})
+    counted = {"retries": retries, "overtook": retries > 0}
+    session.execute(_open_statement(), values | counted | {"caller": caller.token})
     return caller
 
 
 def take_over(
-    session: Session, user_id: str, fingerprint: bytes, within: timedelta, *, retried: bool
-) -> Caller | None:
-    """The claim to what an earlier call with this body has made and not got, no longer ago than
-    `within`; None: there is none. `retried`: the caller says that it is that call."""
-    values = {"user": user_id, "print": fingerprint, "retried": retried, "within": within}
-    job_id = session.scalar(_find_statement(), values)
-    if job_id is None:
+    session: Session, user_id: str, fingerprint: bytes, within: timedelta, *, retries: int = 0
+) -> Found | None:
+    """What another attempt at a call with this body has made, whose answer nobody has had, no
+    longer ago than `within`; None: there is none. `retries`: how often the caller says that he has
+    sent it before.
+
+    An attempt with fewer retries is taken for an earlier one, and its answer is the caller's from
+    now on. So it is where the earlier caller has gone. Of a retry that came before the caller the
+    answer stays the retry's.
+    """
+    values = {"user": user_id, "print": fingerprint, "retries": retries, "within": within}
+    row = session.execute(_find_statement(), values).one_or_none()
+    if row is None:
         return None
-    caller = Caller(job_id, uuid4())
-    session.execute(
-        update(OpenCall)
-        .where(OpenCall.job_id == job_id)
-        .values(caller=caller.token, abandoned=False, called_at=now())
-    )
-    return caller
+    claim: dict[str, object] = {} if retries else {"overtook": False}
+    caller = None
+    if row.abandoned or row.retries < retries:
+        caller = Caller(row.job_id, uuid4())
+        claim |= {"caller": caller.token, "abandoned": False, "retries": retries}
+    claim["called_at"] = now()
+    session.execute(update(calls).where(calls.c.job_id == row.job_id).values(claim))
+    return Found(row.job_id, caller)
 
 
 def close_call(session: Session, caller: Caller) -> bool:
@@ -127,6 +164,11 @@ def abandon_call(session: Session, caller: Caller, within: timedelta) -> None:
 
 
 @lru_cache(maxsize=1)
+def _lock_statement() -> Executable:
+    return text("SELECT pg_advisory_xact_lock(:lock)")
+
+
+@lru_cache(maxsize=1)
 def _open_statement() -> Executable:
     return insert(calls).values(abandoned=False)
 
@@ -134,13 +176,19 @@ def _open_statement() -> Executable:
 @lru_cache(maxsize=1)
 def _find_statement() -> Executable:
     jobs = cast(Table, Job.__table__)
+    sent_before = bindparam("retries", type_=SmallInteger)
+    overtaken = calls.c.overtook & (calls.c.called_at > now() - OVERTAKEN_WITHIN)
     return (
-        select(calls.c.job_id)
+        select(calls.c.job_id, calls.c.abandoned, calls.c.retries)
         .join(jobs, jobs.c.id == calls.c.job_id)
         .where(
             calls.c.user_id == bindparam("user"),
             calls.c.fingerprint == bindparam("print"),
-            or_(calls.c.abandoned, bindparam("retried", type_=Boolean)),
+            or_(
+                calls.c.abandoned,
+                calls.c.retries < sent_before,
+                overtaken & (calls.c.retries > sent_before),
+            ),
             calls.c.called_at > now() - bindparam("within", type_=Interval),
             jobs.c.status.in_(WANTED),
         )

@@ -1,14 +1,17 @@
 """/v1/responses: the OpenAI Responses API, for the stock `openai` package."""
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from sqlalchemy.orm import Session
 
 from app.api.answers import answer
 from app.auth import require_user
+from app.connection import caller_watch
 from app.db import db
 from app.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.openapi import USER_SECURITY, described, failures, operation_id
@@ -26,7 +29,7 @@ from app.schemas.paths import ResponsePath
 from app.sse import opened, sse_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
-from models.open_calls import open_call, take_over
+from models.open_calls import lock_call, open_call, take_over
 from tasks.pipeline import accept, cancel, follow_up, publish
 
 UNKNOWN: Final = "There is no such response."
@@ -114,8 +117,7 @@ def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
 
 def _held(header: ResponseHeaders, body: NewResponse, call: Call) -> Response:
     """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
-    again = header.model_copy(update={"retries": 1})
-    waiting = wait_for_answer(g.user_id, call, lambda: _call(again, body))
+    waiting = wait_for_answer(g.user_id, call, lambda: _instead_of(call))
     try:
         next(waiting)
     except StopIteration as over:
@@ -138,18 +140,36 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
         created = create_once(header.idempotency_key, lambda: _create(body))
         return Call(_job_id_in(created), replayed=REPLAYED in created.headers)
     session, this = db.session(), fingerprint()
-    caller = take_over(session, g.user_id, this, remembered_for(), retried=header.retries > 0)
-    if caller is not None:
+    lock_call(session, g.user_id, this)
+    call = _earlier(session, this, header.retries)
+    if call is not None:
         session.commit()
-        log.info("call answered by an earlier one's job", job_id=caller.job_id)
-        return Call(caller.job_id, caller)
+        log.info("call answered by another attempt's job", job_id=call.job_id)
+        return call
+    if not body.background and caller_watch()():
+        detail = "The caller had gone before the response was made."
+        raise Refusal(Problem(408, "request_timeout", detail))
     submission = submission_of(session, g.user_id, body)
     job = accept(session, submission)
-    caller = open_call(session, g.user_id, this, job.id)
+    caller = open_call(session, g.user_id, this, job.id, header.retries)
     session.commit()
     follow_up(session)
     publish(job, submission.message)
     return Call(job.id, caller)
+
+
+def _earlier(session: Session, this: bytes, retries: int) -> Call | None:
+    found = take_over(session, g.user_id, this, remembered_for(), retries=retries)
+    return Call(found.job_id, found.caller) if found else None
+
+
+def _instead_of(call: Call) -> Call:
+    """What a call gets whose job was taken over while its caller is still there, as far as can be
+    seen: that of another call for which nobody waits, or the same answer as its retry. Nothing is
+    bought, since he may have gone without a word."""
+    other = _earlier(db.session(), fingerprint(), retries=1)
+    db.session.commit()
+    return other or replace(call, caller=None)
 
 
 def _create(body: NewResponse) -> Created:

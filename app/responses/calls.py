@@ -27,9 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """A call and the job that answers it. `caller` is None where an Idempotency-Key says who may
-    have the answer; `replayed`: it was made by an earlier call with that key. `has_gone` tells
-    whether the caller is there no more."""
+    """A call and the job that answers it. `caller` is None where the answer is not this call's
+    alone: an Idempotency-Key says who may have it, or the caller's own retry gets it too.
+    `replayed`: it was made by an earlier call with that key. `has_gone` tells whether the caller
+    is there no more."""
 
     job_id: str
     caller: Caller | None = None

@@ -13,6 +13,7 @@ CANCEL_AFTER: Final = "Cancel-After"
 PREFER: Final = "Prefer"
 RETRY_COUNT: Final = "X-Stainless-Retry-Count"
 DEADLINE_MAX_S: Final = 86_400
+RETRIES_MAX: Final = 1_000
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
 
 
@@ -58,7 +59,7 @@ class CreateHeaders(BaseModel):
 
 def _retries(sent: Any) -> int:
     """What a package counts for itself; anything else is none."""
-    return int(sent) if re.fullmatch(r"[0-9]{1,9}", sent or "") else 0
+    return min(int(sent), RETRIES_MAX) if re.fullmatch(r"[0-9]{1,9}", sent or "") else 0
 
 
 class ResponseHeaders(CreateHeaders):
@@ -70,7 +71,7 @@ class ResponseHeaders(CreateHeaders):
         json_schema_extra={"example": "0"},
         description="What OpenAI's packages send: how often they have sent this call before. From "
         "1 on, the answer is that of the same user's earlier call with this body, if nobody has "
-        "had it.",
+        "had it, also where both are being answered at once.",
     )
 
 

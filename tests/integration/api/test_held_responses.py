@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from models.jobs import Job
 from models.open_calls import OpenCall
@@ -21,6 +21,7 @@ QUESTION = {"input": "What is the capital of France?"}
 RETRY = {"X-Stainless-Retry-Count": "1"}
 
 Later = Callable[..., Future[Any]]
+Locked = Callable[[str], contextlib.AbstractContextManager[Callable[[int], None]]]
 
 
 @pytest.fixture
@@ -54,6 +55,38 @@ def stock(web: httpx.Client, **more: Any) -> openai.OpenAI:
 def jobs_of(web: httpx.Client) -> list[str]:
     """The ids of this user's jobs, the oldest first."""
     return [job["id"] for job in reversed(web.get("/v1/jobs").json()["data"])]
+
+
+@pytest.fixture
+def made(web, until) -> Callable[[int], list[str]]:
+    """`made(count)`: the ids of this user's jobs, once there are so many."""
+
+    def read(count: int) -> list[str]:
+        until(lambda: len(jobs_of(web)) == count)
+        return jobs_of(web)
+
+    return read
+
+
+def held_up() -> int:
+    """How many statements of the server wait for a lock."""
+    waits = "wait_event_type = 'Lock' AND application_name = 'trimind'"
+    with unit_of_work() as session:
+        count = f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"
+        return int(session.scalar(text(count)) or 0)
+
+
+@pytest.fixture
+def locked(backends, until) -> Locked:
+    """`with locked(table) as waiting`: nobody else can use it; `waiting(n)` waits until n try."""
+
+    @contextlib.contextmanager
+    def lock(table: str) -> Iterator[Callable[[int], None]]:
+        with unit_of_work() as session:
+            session.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            yield lambda count: until(lambda: held_up() >= count)
+
+    return lock
 
 
 def end(job_id: str, answer: str = "Paris.") -> None:
@@ -236,6 +269,60 @@ def test_what_has_failed_or_was_cancelled_or_asks_for_something_else_is_made_ane
         web.post("/v1/responses", json=QUESTION, timeout=0.5, headers=RETRY)
 
     assert len(jobs_of(web)) == 3
+
+
+def test_a_retry_finds_the_job_that_its_first_attempt_is_still_making(web, later, locked, made):
+    impatient = stock(web, timeout=0.5, max_retries=4)
+    with locked("messages") as waiting:
+        answer = later(lambda: impatient.responses.create(**QUESTION))
+        waiting(2)
+    [job] = made(1)
+    end(job)
+
+    assert answer.result(20).output_text == "Paris."
+    assert jobs_of(web) == [job]
+
+
+def test_attempts_that_are_made_at_once_have_one_job_and_one_answer(web, later, locked, made):
+    jobs: list[str] = []
+    for counts in (("0", "1"), ("1", "0"), ("0", "2"), ("1", "2")):
+        answers = []
+        with locked("messages") as waiting:
+            for count in counts:
+                call = {"input": f"{counts}", "extra_headers": {"x-stainless-retry-count": count}}
+                answers.append(later(stock(web).responses.create, **call))
+                waiting(len(answers))
+        *earlier, job = made(len(jobs) + 1)
+        assert earlier == jobs
+        jobs.append(job)
+        end(job)
+
+        assert [answer.result(20).output_text for answer in answers] == ["Paris."] * 2
+    assert jobs_of(web) == jobs
+    assert open_calls(*jobs) == []
+
+
+def test_two_retries_of_two_calls_have_an_answer_each(web, later, made):
+    answers = [later(lambda: web.post("/v1/responses", json=QUESTION, headers=RETRY))]
+    made(1)
+    answers.append(later(lambda: web.post("/v1/responses", json=QUESTION, headers=RETRY)))
+    for number, job in enumerate(made(2)):
+        end(job, f"Answer {number}")
+
+    told = {answer.result(20).json()["output"][0]["content"][0]["text"] for answer in answers}
+    assert told == {"Answer 0", "Answer 1"}
+
+
+def test_for_a_caller_who_has_gone_before_he_was_heard_nothing_is_made(
+    web, locked, until, tmp_path
+):
+    with locked("open_calls") as waiting:
+        with contextlib.suppress(httpx.TimeoutException):
+            web.post("/v1/responses", json=QUESTION, timeout=0.5)
+        waiting(1)
+    until(lambda: "status=408" in (tmp_path / "log").read_text())
+
+    assert jobs_of(web) == []
 
 
 def test_two_calls_of_the_same_have_an_answer_each_though_one_is_sent_again(web, later, until):
