@@ -68,14 +68,21 @@ def places(found: Iterable[Place]) -> Iterator[Metric]:
 
 
 def circuits(states: Iterable[BreakerState]) -> Iterator[Metric]:
-    """Whether each shared breaker is open, and how often it opened."""
+    """Whether each shared breaker is open, how often it opened, and for how many users alone it is
+    open."""
     is_open = GaugeMetricFamily(
         "trimind_breaker_open", "1 while a breaker is open or half-open.", labels=["breaker"]
     )
     opens = CounterMetricFamily(
         "trimind_breaker_opens", "Times that a breaker opened.", labels=["breaker"]
     )
+    held = GaugeMetricFamily(
+        "trimind_breaker_users_held",
+        "Users for whom alone a breaker is open, since only their calls fail.",
+        labels=["breaker"],
+    )
     for breaker in states:
+        held.add_metric([breaker.name], len(breaker.held))
         is_open.add_metric([breaker.name], 0 if breaker.state == "closed" else 1)
         opens.add_metric([breaker.name], breaker.opens)
-    yield from (is_open, opens)
+    yield from (is_open, opens, held)

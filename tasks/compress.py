@@ -27,7 +27,7 @@ def compress(work: Work) -> Outcome:
     if len(work.message) <= settings.compress_over_chars:
         return Outcome("skipped", {"reason": "short"})
     try:
-        done = _compress(work.message, settings.compress_rate)
+        done = _compress(work, settings.compress_rate)
     except (CompressionFailed, CircuitOpen) as error:
         log.warning("not compressed, the original serves", error=str(error))
         return Outcome("degraded", {"reason": "compression_failed", "compressor": "none"})
@@ -44,10 +44,10 @@ def compress(work: Work) -> Outcome:
     )
 
 
-def _compress(text: str, rate: float) -> Compressed:
+def _compress(work: Work, rate: float) -> Compressed:
     chosen = chosen_compressor()
-    with guarded(f"compressor:{chosen.name}", COMPRESS.breaker):
-        return chosen.compress(text, rate)
+    with guarded(f"compressor:{chosen.name}", COMPRESS.breaker, work.user_id):
+        return chosen.compress(work.message, rate)
 
 
 @lru_cache(maxsize=1)

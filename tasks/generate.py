@@ -12,7 +12,7 @@ from tasks.heartbeat import stopping
 from tasks.llm.context import Exchange, exchanges, fit, tokens
 from tasks.llm.gateway import Completion, stream
 from tasks.llm.merge import Merge, merge
-from tasks.llm.models import Target, target
+from tasks.llm.models import Target
 from tasks.llm.route import Answered, walk
 from tasks.policies import GENERATE
 from tasks.resilience.database import patiently
@@ -29,8 +29,15 @@ def generate(work: Work) -> Outcome:
         lambda session: answers_of(session, work.options.merges), work.deadline, stopping
     )
     route = route_of(work, work.intent)
-    answered = walk(route.models, lambda target: _ask(work, past, answers, target), GENERATE)
-    return _outcome(route, work, answered, _line(work, answers, answered))
+    merges: dict[str, Merge] = {}  # by model: made once, however often it is tried
+
+    def ask(target: Target) -> Completion:
+        if answers and target.name not in merges:
+            merges[target.name] = _merge(work, answers, target)
+        return _ask(work, past, merges.get(target.name), target)
+
+    answered = walk(route.models, ask, GENERATE, work.user_id)
+    return _outcome(route, work, answered, _line(answers, answered, merges.get(answered.model)))
 
 
 def _past(session: Session, work: Work) -> list[Exchange]:
@@ -41,13 +48,13 @@ def _past(session: Session, work: Work) -> list[Exchange]:
     return exchanges([*before, *work.options.history])
 
 
-def _ask(work: Work, past: list[Exchange], answers: list[Answer], target: Target) -> Completion:
+def _ask(work: Work, past: list[Exchange], merged: Merge | None, target: Target) -> Completion:
     settings, asked = get_settings(), work.options
     limit_s = settings.first_byte_limit_s + GENERATE.call_limit_s
     messages = fit(
         _system(work),
         past,
-        _merge(work, answers, target).prompt if answers else _message(work),
+        merged.prompt if merged else _message(work),
         input_tokens=_input_tokens(work, target),
         history_tokens=settings.history_tokens,
     )
@@ -85,16 +92,15 @@ def _max_tokens(work: Work, target: Target) -> int:
     return min(asked, target.context_tokens // 2) if asked else get_settings().max_tokens
 
 
-def _line(work: Work, answers: list[Answer], answered: Answered) -> dict[str, Any]:
+def _line(answers: list[Answer], answered: Answered, merged: Merge | None) -> dict[str, Any]:
     line = {
         "model": answered.model,
         "tried": answered.tried,
         "first_token_ms": answered.completion.first_token_ms,
     }
-    if not answers:
+    if merged is None:
         return line
-    cut = _merge(work, answers, target(answered.model)).cut
-    return {**line, "merged": [answer.mind for answer in answers], "cut": cut}
+    return {**line, "merged": [answer.mind for answer in answers], "cut": merged.cut}
 
 
 def _outcome(route: Route, work: Work, answered: Answered, line: dict[str, Any]) -> Outcome:

@@ -49,7 +49,7 @@ def _classifier() -> str | None:
 
 
 def _ask(work: Work, model: str) -> Classification:
-    with guarded(f"classifier:{model}", INTENT.breaker):
+    with guarded(f"classifier:{model}", INTENT.breaker, work.user_id):
         return asked.classify(work.message, get_minds().intents, target(model), INTENT.call_limit_s)
 
 

@@ -11,8 +11,9 @@ class BreakerPolicy:
     """When a circuit opens, and for how long.
 
     It opens when the last `failures` failures lie within `window_s`, with no more successes between
-    them than failures: a busy provider that fails now and then stays closed. `window_s` holds as
-    many calls as that, even if each takes its whole limit. `reset_s` later one call, the probe, may
+    them than failures: a busy provider that fails now and then stays closed. Were they all
+    one user's, it opens for him alone. `window_s` holds as many calls as that, even if each takes
+    its whole limit. `reset_s` later one call, the probe, may
     try again; whoever makes it has to show a sign of life within `lease_s`, or another may.
     `counts`: the errors that are failures (a PermanentError never is one). `shared`: whether the
     whole fleet has one circuit, in Redis, or each process its own.

@@ -47,7 +47,12 @@ def _lines(states: list[BreakerState]) -> list[str]:
         return ["No call under a breaker has failed."]
     width = max(len("breaker"), *(len(state.name) for state in states))
     head = f"{'breaker':<{width}}  state      failures  opened  next probe"
-    return [head, *(_line(state, width) for state in states)]
+    return [head, *(line for state in states for line in (_line(state, width), *_held(state)))]
+
+
+def _held(state: BreakerState) -> Iterator[str]:
+    for user_id, until in sorted(state.held.items()):
+        yield f"  open for {user_id} alone; next probe {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _line(state: BreakerState, width: int) -> str:

@@ -35,8 +35,8 @@ class Answered:
     tried: list[dict[str, str]] = field(default_factory=list)
 
 
-def walk(models: tuple[str, ...], ask: Ask, policy: Policy) -> Answered:
-    """Ask the models of a route in order until one answers.
+def walk(models: tuple[str, ...], ask: Ask, policy: Policy, user_id: str = "") -> Answered:
+    """Ask the models of a route in order until one answers, for this user.
 
     Raises the error that gives the best hope: the transient one to come back soonest (an open
     breaker only if nothing else failed), else ContextTooLong, else ProviderRejected.
@@ -44,7 +44,7 @@ def walk(models: tuple[str, ...], ask: Ask, policy: Policy) -> Answered:
     failed: list[tuple[str, TrimindError]] = []
     for name in models:
         try:
-            completion = _ask(target(name), ask, policy)
+            completion = _ask(target(name), ask, policy, user_id)
         except (TransientError, ProviderRejected, ContextTooLong) as error:
             log.warning("model failed", model=name, code=error.code, error=str(error))
             failed.append((name, error))
@@ -53,14 +53,14 @@ def walk(models: tuple[str, ...], ask: Ask, policy: Policy) -> Answered:
     raise _most_hopeful([error for _, error in failed])
 
 
-def _ask(to: Target, ask: Ask, policy: Policy) -> Completion:
+def _ask(to: Target, ask: Ask, policy: Policy, user_id: str) -> Completion:
     quick = Retrying(
         retry=retry_if_exception(_is_worth_a_quick_try),
         stop=stop_after_attempt(policy.quick_tries),
         wait=wait_random_exponential(multiplier=0.2, max=2),
         reraise=True,
     )
-    with guarded(to.provider, policy.breaker):
+    with guarded(to.provider, policy.breaker, user_id):
         answer: Completion = quick(ask, to)
     return answer
 

@@ -28,22 +28,31 @@ PAUSE_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
-# A field: {failed: [[time, successes before it], ...], window, opens, due, token, lease}, times in
-# milliseconds. Without `due` it is closed; from `due` on a probe may be made, and `token` makes it
-# until `lease`.
+# A field: {failed: [[time, successes before it, user], ...], window, opens, due, token, lease,
+# suspect, users: {user: {due, token, lease}}}, times in milliseconds. Without `due` it is closed;
+# from `due` on a probe may be made, and `token` makes it until `lease`. `users` are those for whom
+# alone it is open. `suspect` made the last probe, which failed: another user's has to fail as well
+# before all have to wait again.
 SCRIPT: Final = """
-local all, name, verb, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local all, name, verb, token, user = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[9]
 local failures, window, reset = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local lease, successes = tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HGET', all, name)
 local it = kept and cjson.decode(kept) or {failed = {}, opens = 0}
-local mine = it.token == token
+it.users = it.users or {}
+local own = it.users[user]
+local mine = it.token == token and it or own and own.token == token and own
 local event = ''
 
 local function open()
-  it.due, it.opens, event = now + reset, it.opens + 1, 'opened'
+  it.due, it.opens, it.suspect, event = now + reset, it.opens + 1, nil, 'opened'
+end
+
+local function hold()
+  own = {due = now + reset}
+  it.users[user], event = own, 'held'
 end
 
 local function is_too_much()
@@ -52,40 +61,94 @@ local function is_too_much()
   return #it.failed == failures and between <= failures
 end
 
-if verb == 'fail' and not it.due then
+local function is_this_users_alone()
+  for _, each in ipairs(it.failed) do
+    if each[3] ~= user then return false end
+  end
+  return user ~= ''
+end
+
+local function count()
   it.window, event = window, 'counted'
-  table.insert(it.failed, {now, successes})
+  table.insert(it.failed, {now, successes, user})
   while #it.failed > failures or it.failed[1][1] <= now - window do
     table.remove(it.failed, 1)
   end
-  if is_too_much() then open() end
-elseif verb == 'probe' and it.due and it.due <= now and (not it.token or it.lease <= now) then
-  it.token, it.lease, event = token, now + lease, 'probing'
+  if not is_too_much() then return end
+  if not is_this_users_alone() then open() elseif not own then hold() end
+end
+
+local function forget_own()
+  local others = {}
+  for _, each in ipairs(it.failed) do
+    if each[3] ~= user then table.insert(others, each) end
+  end
+  it.failed, it.users[user], event = others, nil, 'released'
+end
+
+local function is_probed(gate) return gate.token and gate.lease > now end
+
+local function probe(gate)
+  if gate and gate.due <= now and not is_probed(gate) then
+    gate.token, gate.lease, event = token, now + lease, 'probing'
+  end
+end
+
+if verb == 'fail' and not it.due then
+  count()
+elseif verb == 'probe' and it.due then
+  if not own or own.due <= now then probe(it) end
+elseif verb == 'probe' then
+  probe(own)
 elseif verb == 'renew' and mine then
-  it.lease, event = now + lease, 'renewed'
+  mine.lease, event = now + lease, 'renewed'
+elseif verb == 'good' and mine == it then
+  it.failed, it.users, it.due, it.token, it.suspect, event = {}, {}, nil, nil, nil, 'closed'
 elseif verb == 'good' and mine then
-  it.failed, it.due, it.token, event = {}, nil, nil, 'closed'
-elseif verb == 'bad' and mine then
+  forget_own()
+elseif verb == 'bad' and mine == it then
   it.token = nil
-  open()
+  if user == '' or it.suspect and it.suspect ~= user then
+    open()
+  else
+    it.suspect = user
+    hold()
+  end
+elseif verb == 'bad' and mine then
+  mine.token, event = nil, 'counted'
+  if not it.due then count() end
+  if not it.due then hold() end
 elseif verb == 'back' and mine then
-  it.token, event = nil, 'given back'
+  mine.token, event = nil, 'given back'
+end
+
+local held = {}
+for who, gate in pairs(it.users) do
+  if gate.due + window < now and not is_probed(gate) then
+    it.users[who] = nil
+  elseif is_probed(gate) then
+    table.insert(held, {who, 'half-open', gate.lease - now})
+  else
+    table.insert(held, {who, 'open', math.max(0, gate.due - now)})
+  end
 end
 if event ~= '' then redis.call('HSET', all, name, cjson.encode(it)) end
 
-if not it.due then return {'closed', 0, event} end
-if it.token and it.lease > now then return {'half-open', it.lease - now, event} end
-return {'open', math.max(0, it.due - now), event}
+if not it.due then return {'closed', 0, event, held} end
+if is_probed(it) then return {'half-open', it.lease - now, event, held} end
+return {'open', math.max(0, it.due - now), event, held}
 """
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A circuit's state, the seconds until that ends, and what the question changed."""
+    """A circuit's state, the seconds until that ends, what the question changed, and by user the
+    same of those for whom alone it is not closed."""
 
     state: str
     rest_s: float
     event: str
+    held: dict[str, tuple[str, float]]
 
 
 class Board:
@@ -98,21 +161,28 @@ class Board:
         self._again_at = 0.0
 
     def ask(
-        self, verb: str, name: str, policy: BreakerPolicy, *, token: str = "", successes: int = 0
+        self,
+        verb: str,
+        name: str,
+        policy: BreakerPolicy,
+        *,
+        token: str = "",
+        successes: int = 0,
+        user_id: str = "",
     ) -> Reply | None:
         """One round trip; None where Redis is away."""
         if self._away and time.monotonic() < self._again_at:
             return None
         numbers = (policy.failures, *map(_ms, (policy.window_s, policy.reset_s, policy.lease_s)))
         try:
-            state, rest_ms, event = _script()(
-                keys=[KEY], args=[name, verb, token, *numbers, successes]
+            state, rest_ms, event, held = _script()(
+                keys=[KEY], args=[name, verb, token, *numbers, successes, user_id]
             )
         except redis.RedisError as error:
             self._is_away(error)
             return None
         self._is_there()
-        return Reply(state, rest_ms / 1000, event)
+        return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
 
     def _is_away(self, error: redis.RedisError) -> None:
         with self._lock:
@@ -136,7 +206,8 @@ board: Final = Board()
 
 @dataclass(frozen=True)
 class Kept:
-    """A field of the hash, as of `now_s` (Unix time of Redis's clock, as the others are)."""
+    """A field of the hash, as of `now_s` (Unix time of Redis's clock, as the others are). `held`:
+    by user for whom alone it is open, when he may probe."""
 
     name: str
     failures: int
@@ -144,6 +215,7 @@ class Kept:
     now_s: float
     due_s: float | None
     lease_s: float | None
+    held: dict[str, float]
 
 
 def read() -> Iterator[Kept]:
@@ -176,11 +248,16 @@ def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:
     due, lease = field.get("due"), field.get("lease") if field.get("token") else None
     return Kept(
         name=name,
-        failures=sum(1 for at, _ in field["failed"] if due or at > since_ms),
+        failures=sum(1 for at, *_ in field["failed"] if due or at > since_ms),
         opens=field["opens"],
         now_s=now_s,
         due_s=due / 1000 if due else None,
         lease_s=lease / 1000 if lease else None,
+        held={
+            user: own["due"] / 1000
+            for user, own in (field.get("users") or {}).items()
+            if own["due"] + field["window"] > now_s * 1000
+        },
     )
 
 

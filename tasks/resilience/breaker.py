@@ -23,12 +23,13 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def guarded(name: str, policy: BreakerPolicy) -> Iterator[None]:
+def guarded(name: str, policy: BreakerPolicy, user_id: str = "") -> Iterator[None]:
     """Run a call under a breaker, without a lock for its length.
 
+    `user_id`: whose call it is. The failures of one user alone keep only his own calls back.
     Raises CircuitOpen, with the seconds until the next probe, where the call must not be made.
     """
-    call = Call(name, _circuit(name, policy), policy)
+    call = Call(name, _circuit(name, policy), policy, user_id)
     try:
         with call.guard().calling():
             yield

@@ -24,11 +24,14 @@ from tasks.resilience.circuit import PROBE_RETRY_S, Circuit
 class Call(pybreaker.CircuitBreakerStorage):
     """The circuit as this call found it, and what the call tells of it."""
 
-    def __init__(self, name: str, circuit: Circuit, policy: BreakerPolicy) -> None:
+    def __init__(
+        self, name: str, circuit: Circuit, policy: BreakerPolicy, user_id: str = ""
+    ) -> None:
         super().__init__(name)
         self._circuit = circuit
         self._policy = policy
-        self._sight = circuit.look()
+        self._user_id = user_id
+        self._sight = circuit.look(user_id)
         # Half-open is only the state of the call that makes the probe; to all others it is open.
         self._state = "closed" if self._sight.state == "closed" else "open"
         self._token: str | None = None
@@ -64,7 +67,7 @@ class Call(pybreaker.CircuitBreakerStorage):
     @property
     def wait_s(self) -> float:
         """Seconds until the next probe; a short while where one is under way."""
-        return self._circuit.look().wait_s or PROBE_RETRY_S
+        return self._circuit.look(self._user_id).wait_s or PROBE_RETRY_S
 
     # --- what pybreaker asks, and tells
 
@@ -94,7 +97,7 @@ class Call(pybreaker.CircuitBreakerStorage):
 
     def increment_counter(self) -> None:
         if self._token is None:
-            self._opened = self._circuit.failed()
+            self._opened = self._circuit.failed(self._user_id)
 
     @property
     def counter(self) -> int:
@@ -112,13 +115,13 @@ class Call(pybreaker.CircuitBreakerStorage):
 
     def _begin_probe(self) -> None:
         token = uuid4().hex
-        if self._circuit.begin_probe(token):
+        if self._circuit.begin_probe(token, self._user_id):
             self._token = token
-        elif self._circuit.look().state != "closed":
+        elif self._circuit.look(self._user_id).state != "closed":
             raise pybreaker.CircuitBreakerError("another call makes the probe")
         # Else another call's probe has just closed it: this is an ordinary call.
 
     def _end_probe(self, *, good: bool | None) -> None:
         token, self._token = self._token, None
         if token is not None:
-            self._circuit.end_probe(token, good=good)
+            self._circuit.end_probe(token, good=good, user_id=self._user_id)

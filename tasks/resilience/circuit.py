@@ -27,23 +27,28 @@ CLOSED: Final = Sight("closed")
 
 
 class Circuit(Protocol):
-    """One circuit, in this process (`local.py`) or in the whole fleet (`fleet.py`)."""
+    """One circuit, in this process (`local.py`) or in the whole fleet (`fleet.py`).
 
-    def look(self) -> Sight:
-        """Its state now."""
+    `user_id` is whose call it is, empty where it is nobody's. What one user's calls alone have
+    shown counts for him alone: the circuit is open for him, and closed for all others.
+    """
+
+    def look(self, user_id: str = "") -> Sight:
+        """Its state now, for this user."""
 
     def succeeded(self) -> None:
         """An ordinary call went well."""
 
-    def failed(self) -> bool:
-        """An ordinary call failed; whether the circuit is open now."""
+    def failed(self, user_id: str = "") -> bool:
+        """An ordinary call failed; whether the circuit is open for this user now."""
 
-    def begin_probe(self, token: str) -> bool:
+    def begin_probe(self, token: str, user_id: str = "") -> bool:
         """Whether this caller, and nobody else, may try an open circuit."""
 
-    def end_probe(self, token: str, *, good: bool | None) -> None:
+    def end_probe(self, token: str, *, good: bool | None, user_id: str = "") -> None:
         """Close it (True), open it anew (False), or let another one try at once (None).
 
+        Where it is open for all, it is opened anew by the probes of two users, one after the other.
         Nothing happens where the probe was given up for dead and is another one's by now.
         """
 

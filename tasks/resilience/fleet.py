@@ -13,7 +13,7 @@ import structlog
 from tasks.policies import BreakerPolicy
 from tasks.resilience.board import Reply, board
 from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Sight, State
-from tasks.resilience.local import LocalCircuit
+from tasks.resilience.local import LocalCircuit, stricter
 
 FRESH_S: Final = 1.0
 
@@ -29,13 +29,14 @@ class FleetCircuit:
         self._alone = LocalCircuit(name, policy)
         self._is_alone = False
         self._seen = CLOSED
+        self._held: dict[str, Sight] = {}  # by user for whom alone it is open
         self._seen_at = float("-inf")
         # Shorter where the circuit soon has another state: nobody may act on one long gone.
         self._fresh_s = min(FRESH_S, policy.reset_s / 4)
         self._looking = threading.Lock()
         self._leases: dict[str, threading.Event] = {}
 
-    def look(self) -> Sight:
+    def look(self, user_id: str = "") -> Sight:
         age = time.monotonic() - self._seen_at
         # One thread asks. The others go on with what was seen, unless that is too old for it.
         if age >= self._fresh_s and self._looking.acquire(blocking=age >= 2 * self._fresh_s):
@@ -44,71 +45,83 @@ class FleetCircuit:
                     self._ask("look")
             finally:
                 self._looking.release()
-        return self._alone.look() if self._is_alone else self._seen
+        if self._is_alone:
+            return self._alone.look(user_id)
+        own = self._held.get(user_id)
+        return self._seen if own is None else stricter(self._seen, own)
 
     def succeeded(self) -> None:
         self._alone.succeeded()
 
-    def failed(self) -> bool:
+    def failed(self, user_id: str = "") -> bool:
         successes = self._alone.take_successes()
-        reply = self._ask("fail", successes=successes)
+        reply = self._ask("fail", successes=successes, user_id=user_id)
         if reply is None:
-            return self._alone.failed(successes)  # taken already, and not lost
-        return reply.state != "closed"
+            return self._alone.failed(user_id, successes)  # taken already, and not lost
+        return reply.state != "closed" or user_id in reply.held
 
-    def begin_probe(self, token: str) -> bool:
-        reply = self._ask("probe", token=token)
+    def begin_probe(self, token: str, user_id: str = "") -> bool:
+        reply = self._ask("probe", token=token, user_id=user_id)
         if reply is None:
-            return self._alone.begin_probe(token)
+            return self._alone.begin_probe(token, user_id)
         if reply.event != "probing":
             return False
         log.info("breaker probes", breaker=self.name)
-        self._keep(token)
+        self._keep(token, user_id)
         return True
 
-    def end_probe(self, token: str, *, good: bool | None) -> None:
+    def end_probe(self, token: str, *, good: bool | None, user_id: str = "") -> None:
         kept = self._leases.pop(token, None)
         if kept is None:  # begun while Redis was away
-            self._alone.end_probe(token, good=good)
+            self._alone.end_probe(token, good=good, user_id=user_id)
             return
         kept.set()
-        self._ask({True: "good", False: "bad", None: "back"}[good], token=token)
+        verb = {True: "good", False: "bad", None: "back"}[good]
+        self._ask(verb, token=token, user_id=user_id)
 
     def reset(self) -> None:
         self._alone.reset()
         self._seen_at = float("-inf")
 
-    def _keep(self, token: str) -> None:
-        """Extend the probe's lease while its call lasts; one that dies is another's in no time."""
+    def _keep(self, token: str, user_id: str) -> None:
+        """Extend the probe's lease while its call lasts, however long a model thinks; one whose
+        process dies is another's in no time."""
         ended = self._leases[token] = threading.Event()
 
         def extend() -> None:
             while not ended.wait(self._policy.lease_s / 3):
-                board.ask("renew", self.name, self._policy, token=token)
+                board.ask("renew", self.name, self._policy, token=token, user_id=user_id)
 
         threading.Thread(target=extend, name=f"probe {self.name}", daemon=True).start()
 
-    def _ask(self, verb: str, *, token: str = "", successes: int = 0) -> Reply | None:
-        reply = board.ask(verb, self.name, self._policy, token=token, successes=successes)
+    def _ask(
+        self, verb: str, *, token: str = "", successes: int = 0, user_id: str = ""
+    ) -> Reply | None:
+        reply = board.ask(
+            verb, self.name, self._policy, token=token, successes=successes, user_id=user_id
+        )
         if reply is None:
             self._is_alone = True
         else:
             if self._is_alone:
                 self._is_alone = False
                 self._alone.reset()
-            self._seen = _sight(reply)
-            self._tell(reply.event)
+            self._held = {who: _sight(*of) for who, of in reply.held.items()}
+            self._seen = _sight(reply.state, reply.rest_s)
+            self._tell(reply.event, user_id)
         self._seen_at = time.monotonic()
         return reply
 
-    def _tell(self, event: str) -> None:
+    def _tell(self, event: str, user_id: str) -> None:
         if event in ("opened", "closed"):
             log.warning(f"breaker {event}", breaker=self.name)
+        elif event in ("held", "released"):
+            done = "opened" if event == "held" else "closed"
+            log.warning(f"breaker {done} for one user", breaker=self.name, user_id=user_id)
 
 
-def _sight(reply: Reply) -> Sight:
-    state = cast(State, reply.state)
+def _sight(state: str, rest_s: float) -> Sight:
     if state == "closed":
         return CLOSED
-    rest_s = min(PROBE_RETRY_S, reply.rest_s) if state == "half-open" else reply.rest_s
-    return Sight(state, time.monotonic() + rest_s)
+    rest_s = min(PROBE_RETRY_S, rest_s) if state == "half-open" else rest_s
+    return Sight(cast(State, state), time.monotonic() + rest_s)

@@ -12,6 +12,28 @@ from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Sight
 log = structlog.get_logger(__name__)
 
 
+class _Gate:
+    """Closed without `due`; from then on somebody may probe, and `probe` does."""
+
+    def __init__(self, due: float | None = None) -> None:
+        self.due = due
+        self.probe: str | None = None
+
+    def sight(self) -> Sight:
+        due = self.due
+        if due is None:
+            return CLOSED
+        if self.probe is not None:
+            return Sight("half-open", time.monotonic() + PROBE_RETRY_S)
+        return Sight("open", due)
+
+    def begin(self, token: str) -> bool:
+        if self.due is None or self.probe is not None or time.monotonic() < self.due:
+            return False
+        self.probe = token
+        return True
+
+
 class LocalCircuit:
     """The failures of this process alone. Its lock is never held through a call.
 
@@ -22,75 +44,120 @@ class LocalCircuit:
         self.name = name
         self._policy = policy
         self._lock = threading.Lock()
-        self._failures: deque[tuple[float, int]] = deque(maxlen=policy.failures)
+        self._failures: deque[tuple[float, int, str]] = deque(maxlen=policy.failures)
         self._successes = 0  # since the last failure; a few lost between threads do not matter
-        self._due: float | None = None
-        self._probe: str | None = None
+        self._all = _Gate()
+        self._own: dict[str, _Gate] = {}  # of those for whom alone it is open
+        self._suspect: str | None = None  # who made the last probe for all, which failed
 
-    def look(self) -> Sight:
-        due = self._due
-        if due is None:
-            return CLOSED
-        if self._probe is not None:
-            return Sight("half-open", time.monotonic() + PROBE_RETRY_S)
-        return Sight("open", due)
+    def look(self, user_id: str = "") -> Sight:
+        sight = self._all.sight()
+        own = self._own.get(user_id)
+        return sight if own is None else stricter(sight, own.sight())
 
     def succeeded(self) -> None:
         self._successes += 1
 
-    def failed(self, successes: int | None = None) -> bool:
+    def failed(self, user_id: str = "", successes: int | None = None) -> bool:
         """Count a failure, after so many successes; by default those that were noted here."""
         with self._lock:
-            if self._due is None:
-                now = time.monotonic()
+            if self._all.due is None:
                 before = self.take_successes() if successes is None else successes
-                self._failures.append((now, before))
-                if self._is_too_much(now):
-                    self._open(now)
-            return self._due is not None
+                self._count(user_id, before)
+            return self._all.due is not None or user_id in self._own
 
     def take_successes(self) -> int:
         """Ordinary calls that went well since this was asked last."""
         taken, self._successes = self._successes, 0
         return taken
 
-    def begin_probe(self, token: str) -> bool:
+    def begin_probe(self, token: str, user_id: str = "") -> bool:
         with self._lock:
-            due = self._due
-            if due is None or self._probe is not None or time.monotonic() < due:
+            own = self._own.get(user_id)
+            if self._all.due is None:
+                return own is not None and own.begin(token)
+            if own is not None and own.due is not None and time.monotonic() < own.due:
                 return False
-            self._probe = token
-            return True
+            return self._all.begin(token)
 
-    def end_probe(self, token: str, *, good: bool | None) -> None:
+    def end_probe(self, token: str, *, good: bool | None, user_id: str = "") -> None:
         with self._lock:
-            if self._probe != token:
-                return
-            self._probe = None
-            if good:
-                self._forget()
-                log.warning("breaker closed", breaker=self.name)
-            elif good is not None:
-                self._open(time.monotonic())
+            own = self._own.get(user_id)
+            if self._all.probe == token:
+                self._all.probe = None
+                self._end_probe_for_all(user_id, good)
+            elif own is not None and own.probe == token:
+                own.probe = None
+                self._end_own_probe(user_id, good)
 
     def reset(self) -> None:
         with self._lock:
             self._forget()
 
+    def _end_probe_for_all(self, user_id: str, good: bool | None) -> None:
+        if good:
+            self._forget()
+            log.warning("breaker closed", breaker=self.name)
+        elif good is not None:
+            if not user_id or self._suspect not in (None, user_id):
+                self._open()
+            else:
+                self._suspect = user_id
+                self._hold(user_id)
+
+    def _end_own_probe(self, user_id: str, good: bool | None) -> None:
+        if good:
+            del self._own[user_id]
+            others = [failure for failure in self._failures if failure[2] != user_id]
+            self._failures = deque(others, self._policy.failures)
+            log.warning("breaker closed for one user", breaker=self.name, user_id=user_id)
+        elif good is not None:
+            if self._all.due is None:
+                self._count(user_id, 0)
+            if self._all.due is None:
+                self._hold(user_id)
+
+    def _count(self, user_id: str, successes: int) -> None:
+        now = time.monotonic()
+        self._failures.append((now, successes, user_id))
+        if not self._is_too_much(now):
+            return
+        if not user_id or any(who != user_id for _, _, who in self._failures):
+            self._open()
+        elif user_id not in self._own:
+            self._hold(user_id)
+
     def _is_too_much(self, now: float) -> bool:
         oldest = self._failures[0][0]
-        between = sum(successes for _, successes in list(self._failures)[1:])
+        between = sum(successes for _, successes, _ in list(self._failures)[1:])
         return (
             len(self._failures) == self._policy.failures
             and oldest > now - self._policy.window_s
             and between <= self._policy.failures
         )
 
-    def _open(self, now: float) -> None:
-        self._due = now + self._policy.reset_s
+    def _open(self) -> None:
+        self._all.due, self._suspect = time.monotonic() + self._policy.reset_s, None
         log.warning("breaker opened", breaker=self.name, reset_s=self._policy.reset_s)
 
+    def _hold(self, user_id: str) -> None:
+        now = time.monotonic()
+        self._own = {who: gate for who, gate in self._own.items() if not self._is_over(gate, now)}
+        self._own[user_id] = _Gate(now + self._policy.reset_s)
+        log.warning("breaker opened for one user", breaker=self.name, user_id=user_id)
+
+    def _is_over(self, gate: _Gate, now: float) -> bool:
+        """Whether its user has not come back in a long time."""
+        return gate.probe is None and (gate.due or 0) + self._policy.window_s < now
+
     def _forget(self) -> None:
-        self._due = self._probe = None
+        self._all, self._own, self._suspect = _Gate(), {}, None
         self._failures.clear()
         self._successes = 0
+
+
+def stricter(one: Sight, other: Sight) -> Sight:
+    """Which of two sights keeps a call waiting longer."""
+    if one.state == "closed":
+        return other
+    return one if other.state == "closed" or one.until >= other.until else other

@@ -1,6 +1,6 @@
 """The breakers of the whole fleet, for people and for metrics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tasks.resilience import board
@@ -13,7 +13,8 @@ class BreakerState:
     """A breaker as Redis has it.
 
     `failures` are those within its window; `opens` counts the times it opened since Redis was
-    empty. `opens_until`: from then on a probe may be made; None where it is closed.
+    empty. `opens_until`: from then on a probe may be made; None where it is closed. `held`: by user
+    for whom alone it is open, since all those failures were his; when he may probe.
     """
 
     name: str
@@ -21,6 +22,7 @@ class BreakerState:
     failures: int
     opens_until: datetime | None
     opens: int
+    held: dict[str, datetime] = field(default_factory=dict)
 
 
 def breaker_states() -> list[BreakerState]:
@@ -38,6 +40,7 @@ def _state(kept: Kept) -> BreakerState:
         failures=kept.failures,
         opens_until=None if kept.due_s is None else datetime.fromtimestamp(kept.due_s, UTC),
         opens=kept.opens,
+        held={who: datetime.fromtimestamp(due_s, UTC) for who, due_s in kept.held.items()},
     )
 
 

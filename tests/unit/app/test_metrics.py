@@ -1,6 +1,7 @@
 """What Prometheus is told."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from prometheus_client.core import Metric
 
@@ -48,7 +49,7 @@ def test_an_empty_queue_has_no_age():
 
 def test_a_half_open_breaker_does_not_count_as_closed():
     states = [
-        BreakerState("a", "closed", 0, None, 0),
+        BreakerState("a", "closed", 5, None, 0, {"usr_1": datetime.now(UTC)}),
         BreakerState("b", "open", 5, None, 2),
         BreakerState("c", "half-open", 5, None, 1),
     ]
@@ -60,4 +61,7 @@ def test_a_half_open_breaker_does_not_count_as_closed():
         ("trimind_breaker_opens_total", "a"): 0,
         ("trimind_breaker_opens_total", "b"): 2,
         ("trimind_breaker_opens_total", "c"): 1,
+        ("trimind_breaker_users_held", "a"): 1,
+        ("trimind_breaker_users_held", "b"): 0,
+        ("trimind_breaker_users_held", "c"): 0,
     }
