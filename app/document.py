@@ -59,6 +59,7 @@ METADATA_VALUE: Final[Node] = {"type": "string", "maxLength": METADATA_VALUE_CHA
 def finish(document: Node) -> Node:
     """The same document, with what it lacks."""
     document["components"]["headers"] = HEADERS
+    document["info"]["contact"] = {"name": "Whoever runs this server"}
     document["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
     document["servers"] = [{"url": "/", "description": "Where this document is."}]
     for node in _nodes(document["components"]["schemas"]):

@@ -3,13 +3,11 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from flask import Response, render_template_string
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
-from flask_openapi3_swagger.plugins import RegisterPlugin  # type: ignore[import-untyped]
-from flask_openapi3_swagger.templates import swagger_html_string  # type: ignore[import-untyped]
 from pydantic import BaseModel
 
+from app.apidoc.page import register_page
 from app.document import finish
 from app.error_codes import tables
 from app.errors import refuse_input
@@ -91,26 +89,13 @@ def listed(item: type[BaseModel]) -> dict[str, Any]:
 
 def register_docs(app: OpenAPI) -> None:
     """Serve the document and its page."""
-    app.register_blueprint(RegisterPlugin.register(doc_url="../openapi.json"), url_prefix="/docs")
-    page = swagger_html_string.replace('"swagger/', '"docs/swagger/')
-    page = page.replace("<title>Swagger UI</title>", "<title>Trimind</title>")
-    page = page.replace('"StandaloneLayout"', '"BaseLayout"')  # without the bar for other documents
-
-    options: dict[str, Any] = {
-        "doc_url": "openapi.json",
-        "swagger_config": {"defaultModelsExpandDepth": -1},
-        "oauth_config": None,
-    }
-
     document = finish(app.api_doc)
 
     @app.route("/openapi.json")
     def openapi_json() -> dict[str, Any]:
         return document
 
-    @app.route("/docs")
-    def docs() -> Response:
-        return Response(render_template_string(page, **options))
+    register_page(app)
 
 
 def described(status: int, media_type: str, body: type[BaseModel]) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Page, sync_playwright
+
+from .browser import running_browser
+from .npm import Packages, install
 
 # A machine that is busy makes no property false: what takes how long is measured in bench/.
 settings.register_profile("trimind", deadline=None)
@@ -47,3 +51,26 @@ def together() -> Callable[..., list[object]]:
             return [done.result(DEADLINE_S) for done in [pool.submit(once) for _ in range(count)]]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def npm_packages() -> Packages:
+    """Commands from npm, fetched once for this machine."""
+    return install()
+
+
+@pytest.fixture(scope="session")
+def browser_address(npm_packages: Packages) -> Iterator[str]:
+    """Where a browser without a window listens to Playwright."""
+    with running_browser(npm_packages, wait_until) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser_address: str) -> Iterator[Page]:
+    """An empty page of 1280 x 800 in a browser that remembers nothing."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.connect_over_cdp(browser_address)
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        yield context.new_page()
+        context.close()

@@ -16,7 +16,7 @@ api = APIBlueprint(
     __name__,
     operation_id_callback=operation_id,
     abp_tags=[Tag(name="health", description="For load balancers and people.")],
-    abp_responses=problems(),
+    abp_responses=problems(400),
 )
 
 

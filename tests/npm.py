@@ -1,0 +1,57 @@
+"""What tests need from npm, in a cache folder, run by the Node that comes from PyPI."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTS = Path(__file__).parent / "node"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trimind-tests"
+BIN = Path(sys.executable).parent
+INSTALL_WITHIN_S = 300
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The packages of tests/node/package.json, installed."""
+
+    folder: Path
+
+    def run(
+        self, *command: str, cwd: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a package's command, or `node`, with these variables added; with what it prints."""
+        binaries = self.folder / "node_modules" / ".bin"
+        path = f"{binaries}:{BIN}:{os.environ['PATH']}"
+        return subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env={**os.environ, **variables, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_WITHIN_S,
+            check=False,
+        )
+
+
+def install() -> Packages:
+    """Fetch the packages, unless this list of them is in the cache folder already."""
+    lists = [LISTS / name for name in ("package.json", "package-lock.json")]
+    name = hashlib.sha256(b"".join(each.read_bytes() for each in lists)).hexdigest()[:16]
+    folder = CACHE / f"npm-{name}"
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=CACHE))
+        for each in lists:
+            shutil.copy(each, new)
+        fetched = Packages(new).run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        assert fetched.returncode == 0, fetched.stderr
+        try:
+            new.rename(folder)
+        except OSError:  # another session was faster
+            shutil.rmtree(new)
+    return Packages(folder)
