@@ -15,6 +15,9 @@ class TrimindError(Exception):
         super().__init__(message)
         self.message = message
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class PermanentError(TrimindError):
     """Trying again changes nothing."""
@@ -58,9 +61,17 @@ class UnusableAnswer(TransientError):
 
 
 class ProviderMisconfigured(TransientError):
-    """A provider does not serve us as it is set up: a wrong key, no credit, an unknown model."""
+    """A provider does not serve us as it is set up: a wrong key, no credit, an unknown model.
+    `variable` names what the operator has to look at."""
 
     code = "provider_misconfigured"
+
+    def __init__(
+        self, message: str, retry_after: float | None = None, variable: str | None = None
+    ) -> None:
+        super().__init__(message, retry_after)
+        self.args = (message, retry_after, variable)
+        self.variable = variable
 
 
 class DatabaseUnavailable(TransientError):

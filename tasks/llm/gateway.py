@@ -9,23 +9,25 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import httpcore
+import httpx
+import openai
 import structlog
 
 from models.errors import (
     ProviderMisconfigured,
-    ProviderRejected,
     ProviderUnavailable,
     TransientError,
     TrimindError,
     UnusableAnswer,
 )
+from tasks.llm.complaint import complaint
 from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import exception_type, litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import ErrorEvent
 from tasks.llm.reading import Completion, Messages, Reading, text_of_whole
 from tasks.llm.sse import CutOff, Misshapen, values
-from tasks.llm.watch import Watch
+from tasks.llm.watch import Watch, current
 from tasks.work import Work
 
 # An answer's bytes for each character that it may have: JSON escapes one by 6 or 12, and in a
@@ -158,8 +160,10 @@ def ask_json(
 
 def _call(target: Target, **arguments: Any) -> Any:
     answer = litellm.completion(**target.call(), **arguments)
-    if answer is None:  # what LiteLLM makes of a 422 that it could not mend
-        raise ProviderRejected(f"{target.name} refuses the request (UnprocessableEntityError).")
+    watch = current()
+    if answer is None and watch is not None and watch.response is not None:
+        # What LiteLLM makes of a 422 that it could not mend.
+        raise openai.UnprocessableEntityError("", response=watch.response, body=None)
     return answer
 
 
@@ -174,16 +178,17 @@ def _watched(target: Target, watch: Watch, reading: Reading | None = None) -> It
     except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, Misshapen) as error:
         failure = watch.failure or _named(error, target, watch)
         if watch.failure is not None and isinstance(failure, ProviderMisconfigured):
-            failure = ProviderMisconfigured(f"{failure} {_advice(target)}")
+            failure = _redirected(failure, target)
         if reading is not None and isinstance(failure, TransientError):
             failure = reading.failed(failure)
         raise failure from error
 
 
-def _advice(target: Target) -> str:
-    if target.address_variable is None:
-        return "Check the provider's settings."
-    return f"Check {target.address_variable}."
+def _redirected(failure: ProviderMisconfigured, target: Target) -> ProviderMisconfigured:
+    variable = target.address_variable
+    return ProviderMisconfigured(
+        f"{failure} Check {variable or 'the provider'}.", variable=variable or target.key_variable
+    )
 
 
 def _named(error: Exception, target: Target, watch: Watch) -> TrimindError:
@@ -191,5 +196,19 @@ def _named(error: Exception, target: Target, watch: Watch) -> TrimindError:
         return UnusableAnswer(f"{target.name} sent what is no answer ({error}).")
     if isinstance(error, CutOff):
         return ProviderUnavailable(f"{target.name} broke off.")
-    headers = watch.response.headers if watch.response is not None else None
-    return named(error, target.name, headers)
+    if isinstance(error, ErrorEvent):
+        said = complaint(error.status_code, error.body, in_band=True)
+        return named(error, target.name, None, said)
+    response = watch.response
+    if response is None or response.is_success:
+        return named(error, target.name)
+    said = complaint(response.status_code, _body(response))
+    return named(error, target.name, response.headers, said)
+
+
+def _body(response: httpx.Response) -> bytes:
+    """An error's body, which LiteLLM has read."""
+    try:
+        return response.content
+    except httpx.ResponseNotRead:
+        return b""

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from config.minds import EMBEDDED_MODEL
-from config.settings import get_settings
+from config.settings import PROVIDER_KEYS, get_settings
 from tasks.llm.library import HTTP, litellm
 from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
 
@@ -45,6 +45,11 @@ class Target:
     def address_variable(self) -> str | None:
         """The variable that says where its provider is."""
         return ADDRESS_VARIABLES.get(self.provider)
+
+    @property
+    def key_variable(self) -> str | None:
+        """The variable that holds its provider's key."""
+        return PROVIDER_KEYS.get(self.provider)
 
     def call(self) -> dict[str, Any]:
         """The arguments of `litellm.completion` that say where it goes, its own retries off."""

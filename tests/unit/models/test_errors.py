@@ -17,7 +17,12 @@ ALL = [
 
 def made(kind: type[TrimindError]) -> TrimindError:
     """One of this kind, each of its arguments given."""
-    values = {"message": "What happened.", "retry_after": 2.5, "field": "message"}
+    values = {
+        "message": "What happened.",
+        "retry_after": 2.5,
+        "field": "message",
+        "variable": "KEY",
+    }
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     return kind(*[values[name] for name in names])
 

@@ -47,14 +47,6 @@ NAMES: list[tuple[Exception, type[TrimindError]]] = [
     (litellm.APIError(status_code=403, **ABOUT), ProviderMisconfigured),
     (litellm.APIError(status_code=402, **ABOUT), ProviderMisconfigured),
     (litellm.APIError(status_code=529, **ABOUT), ProviderUnavailable),
-    *(
-        (litellm.APIError(status_code=status, **ABOUT | {"message": said}), ProviderMisconfigured)
-        for status, said in (
-            (429, "{'error': {'code': 'insufficient_quota', 'message': 'the prompt'}}"),
-            (400, "Your credit balance is too low to access the Anthropic API."),
-            (400, "API key not valid. Please pass a valid API key. API_KEY_INVALID"),
-        )
-    ),
     (litellm.APIError(status_code=409, **ABOUT), ProviderUnavailable),
     (litellm.APIError(status_code=500, **ABOUT), ProviderUnavailable),
     (litellm.Timeout(**ABOUT), ProviderUnavailable),
@@ -115,6 +107,55 @@ def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: i
         found = named(error, "m", httpx.Headers(headers))
         assert isinstance(found, TransientError)
         assert found.retry_after == seconds
+
+
+def asked(status: int, **headers: str) -> float | None:
+    """The wait of an error with this status and these headers."""
+    given = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
+    found = named(litellm.APIError(status_code=status, **ABOUT), "m", given)
+    assert isinstance(found, TransientError)
+    return found.retry_after
+
+
+@pytest.mark.parametrize("ms", ["-250", "", "soon", "nan", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_milliseconds_that_are_none_hide_no_seconds(ms: str) -> None:
+    assert asked(503, retry_after_ms=ms, retry_after="6") == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("1s", 1), ("6m0s", 360), ("120ms", 0.12), ("1m2.5s", 62.5), ("2", 2), ("30m", 1800)],
+)
+@pytest.mark.parametrize(
+    "name",
+    ["x_ratelimit_reset_requests", "x_ratelimit_reset_tokens", "x_ratelimit_reset",
+     "ratelimit_reset", "anthropic_ratelimit_output_tokens_reset", "retry_after"],
+)  # fmt: skip
+def test_the_reset_of_a_limit_is_a_wait(name: str, value: str, seconds: float) -> None:
+    assert asked(429, **{name: value}) == pytest.approx(seconds)
+
+
+def test_the_reset_of_a_limit_is_a_time_too() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=60)
+    times = (at.isoformat(), f"{at:%Y-%m-%dT%H:%M:%SZ}", str(int(at.timestamp())))
+    for value in (*times, str(int(at.timestamp() * 1000)), format_datetime(at, usegmt=True)):
+        assert 55 < (asked(429, anthropic_ratelimit_tokens_reset=value) or 0) <= 60
+    assert asked(429, x_ratelimit_reset="2015-10-21T07:28:00Z") == 0
+
+
+def test_of_several_limits_the_one_that_is_used_up_counts() -> None:
+    both = {"x_ratelimit_reset_requests": "1s", "x_ratelimit_reset_tokens": "6m0s"}
+
+    assert asked(429, **both) == 360
+    assert asked(429, **both, x_ratelimit_remaining_requests="0") == 1
+    assert asked(429, **both, retry_after="4") == 4
+    assert asked(503, **both) is None  # it is not limited, and tells its limits with every answer
+    assert asked(503, **both, x_ratelimit_remaining_tokens="0") == 360
+
+
+@pytest.mark.parametrize("value", ["", "soon", "s", "1x", "nan", "-"])
+def test_a_reset_that_cannot_be_read_is_none(value: str) -> None:
+    assert asked(429, x_ratelimit_reset_tokens=value) is None
 
 
 def test_a_wait_is_read_from_geminis_body() -> None:
