@@ -16,7 +16,7 @@ run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serv
 	@exec $(BIN)/trimind up --with-parent
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 chaos: $(VENV)/.test ## Break the real stack at length; the figures go to build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build

@@ -1,5 +1,6 @@
-"""What every test may use."""
+"""What every test may use, and how a run is shared by several processes and ends."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Page, sync_playwright
 
+from . import ending, sharing
 from .browser import running_browser
 from .npm import Packages, install
 
@@ -17,6 +19,28 @@ settings.register_profile("trimind", deadline=None)
 settings.load_profile("trimind")
 
 DEADLINE_S = 30.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    ending.listen(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With `-n auto`: tests wait more than they work."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    config.option.loadscopereorder = False  # by number of tests, which says little
+    return sharing.Sharing(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        sharing.put_longest_first(items)
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:

@@ -1,0 +1,71 @@
+"""How a run of the tests ends when it is asked to: in good order, with nothing left behind."""
+
+import signal
+from types import FrameType
+
+import psutil
+import pytest
+
+# For so long the processes that share the tests may stop their servers; then they are killed.
+END_WITHIN_S = 15
+_ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def listen(config: pytest.Config) -> None:
+    """Have every signal that asks for the end stop the tests as Ctrl-C does.
+
+    What is ignored stays ignored, as under `nohup` and in a shell's background job; but by a
+    handler, which a child does not inherit: the servers under test have to end when asked to.
+    """
+    worker = getattr(config, "workerinput", None)
+    ignored = worker["ignored"] if worker else _ignored()
+    stop = _Once()
+    for number in (*_ASKING, signal.SIGQUIT):
+        if number in ignored:
+            signal.signal(number, _ignore)
+        elif number in _ASKING:
+            signal.signal(number, stop)
+    if worker is None:
+        config.pluginmanager.register(_Controller(config, ignored))
+
+
+def _ignored() -> list[int]:
+    asked = (*_ASKING, signal.SIGQUIT)
+    return [int(number) for number in asked if signal.getsignal(number) is signal.SIG_IGN]
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Do nothing."""
+
+
+class _Once:
+    """Interrupts the tests; what comes after it would interrupt the ends of their fixtures."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self._asked:
+            self._asked = True
+            raise KeyboardInterrupt
+
+
+class _Controller:
+    """Tells the processes that share the tests: which signals count, and that it is over."""
+
+    def __init__(self, config: pytest.Config, ignored: list[int]) -> None:
+        self._config = config
+        self._ignored = ignored
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        # The controller itself asks by SIGINT, so that one always counts.
+        ignored = [number for number in self._ignored if number != signal.SIGINT]
+        node.workerinput["ignored"] = ignored
+
+    def pytest_keyboard_interrupt(self) -> None:
+        shared = self._config.pluginmanager.getplugin("dsession")
+        if shared is not None:
+            shared.nodemanager.EXIT_TIMEOUT = END_WITHIN_S
+            for process in psutil.Process().children():
+                process.send_signal(signal.SIGINT)

@@ -1,0 +1,38 @@
+"""A test for a run of tests within a test: it has a server of its own, and never ends by itself."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.service import Service
+from deploy.embedded.supervisor import Supervisor
+
+HERE = Path(os.environ["RUN_FOLDER"])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Supervisor]:
+    home = Path(tempfile.mkdtemp(prefix="home-", dir=HERE))
+    with Supervisor(home, lambda name, line: None) as owner:
+        owner.start([Service("server", ("sleep", "1000"), os.environ)])
+        yield owner
+        (HERE / f"{os.getpid()}.ending").touch()
+        time.sleep(0.5)  # whoever is interrupted again does not come to the end of this
+    shutil.rmtree(home)
+
+
+def test_it_is_in_the_middle_of_something(server: Supervisor) -> None:
+    status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True).stdout
+    [ignored] = [line.split()[1] for line in status.splitlines() if line.startswith("SigIgn")]
+    found = {"me": os.getpid(), "server": server.pid("server"), "ignored": int(ignored, 16)}
+    draft = HERE / f"{os.getpid()}.draft"
+    draft.write_text(json.dumps(found))
+    draft.rename(draft.with_suffix(".json"))
+    time.sleep(1000)
