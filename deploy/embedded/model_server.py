@@ -60,7 +60,10 @@ def serve(port: int, context: int, parallel: int) -> None:
     threads = _threads()
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
-    parameters.cache_ram_mib = 0  # its prompt cache would grow to 8 GB
+    # Nothing is kept of a prompt: the same text, sent by another user, would be answered so much
+    # faster that it tells what was asked before.
+    parameters.cache_prompt = False
+    parameters.cache_ram_mib = 0
     parameters.cache_idle_slots = False
     parameters.ui = False
     parameters.cors_origins = ""  # no web page has business here

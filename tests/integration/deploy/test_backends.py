@@ -117,6 +117,19 @@ def test_the_model_answers_under_its_own_name(backends: Backends) -> None:
     assert ".gguf" not in answer.text + httpx.get(f"{url}/v1/models").text
 
 
+def test_the_model_keeps_nothing_of_a_prompt_that_would_make_the_next_one_faster(
+    backends: Backends,
+) -> None:
+    url = backends.environment()["EMBEDDED_MODEL_URL"]
+    asked = [{"role": "user", "content": "Is the river near the old mill deep? " * 10}]
+    body = {"model": "smollm2-135m-instruct", "messages": asked, "max_tokens": 1}
+
+    answers = [httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60) for _ in range(2)]
+
+    read = [answer.json()["timings"] for answer in answers]
+    assert [(each["cache_n"], each["prompt_n"] > 100) for each in read] == [(0, True)] * 2
+
+
 def test_every_slot_of_the_model_has_the_whole_context(backends: Backends) -> None:
     environment = backends.environment()
 
