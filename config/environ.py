@@ -4,6 +4,11 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from dotenv import dotenv_values
+
+# The later one wins, and the real environment over both.
+FILES: Final = (".env", ".env.local")
+
 # Keys of HMACs: without its last line feed one would be another key, and void every API key.
 _AS_THEY_ARE: Final = frozenset({"SHARED_SECRET", "API_KEY_PEPPER"})
 
@@ -27,3 +32,15 @@ def trim(variables: Mapping[str, str | None]) -> dict[str, str]:
         name: value if name.upper() in _AS_THEY_ARE else value.strip()
         for name, value in drop_unset(variables).items()
     }
+
+
+def said(name: str) -> str | None:
+    """What the environment or, where it is silent, a `.env` file says of a variable of any case;
+    None where it is not set."""
+    places: list[Mapping[str, str | None]] = [os.environ]
+    places += [dotenv_values(file, encoding="utf-8") for file in reversed(FILES)]
+    for place in places:
+        for each, value in trim(place).items():
+            if each.upper() == name:
+                return value
+    return None

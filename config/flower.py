@@ -8,10 +8,9 @@ no right password, no answer; and nothing but reading, whatever is asked.
 import binascii
 import hmac
 import os
-import sys
 from base64 import b64decode
 from logging import ERROR, getLogger
-from typing import Any, NoReturn
+from typing import Any
 
 from celery import current_app
 from flower.app import Flower
@@ -23,7 +22,7 @@ from config.environ import variable
 from config.logging import configure_logging
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
-from config.settings import Settings, SettingsError, settings_or_exit
+from config.settings import Settings, SettingsError, refuse_start, settings_or_exit
 
 
 class Unauthorized(ErrorHandler):
@@ -78,7 +77,7 @@ def _only_reads(request: HTTPServerRequest, found: HTTPMessageDelegate) -> bool:
 
 def _user_and_password(settings: Settings) -> str:
     if settings.flower_basic_auth is None:
-        _end(
+        refuse_start(
             "FLOWER_BASIC_AUTH: is not set; write FLOWER_BASIC_AUTH=<user>:<password>, "
             "the password of at least 8 characters"
         )
@@ -90,12 +89,7 @@ def _check_minds() -> None:
     try:
         get_minds()
     except SettingsError as error:
-        _end(str(error))
-
-
-def _end(problem: str) -> NoReturn:
-    sys.stderr.write(f"trimind cannot start:\n{problem}\n")
-    raise SystemExit(78)
+        refuse_start(str(error))
 
 
 _settings = settings_or_exit()

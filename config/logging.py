@@ -1,6 +1,7 @@
 """Logging: one line an event, as text or JSON, with the job and task it belongs to."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
@@ -8,6 +9,11 @@ from typing import Any, Final
 
 import structlog
 
+from config.environ import said
+from config.json_log import LineHandler, capture_everything
+
+# Every line of theirs says whose work it belongs to, or that it is nobody's.
+WORKERS: Final = frozenset({"worker", "cpu"})
 # Our own line for each stage says more than these.
 NOISY: Final = (
     "LiteLLM",
@@ -21,6 +27,11 @@ SECRET: Final = re.compile(
     r"(?P<url>\b[a-z+]+://[^\s:/@]*:)[^\s@/]+(?=@)"
     r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
 )
+
+
+LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+_process: str | None = None
 
 
 def mask(text: str) -> str:
@@ -45,6 +56,30 @@ def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     return event
 
 
+def _name_process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["process"], event["pid"] = _process, os.getpid()
+    if _process in WORKERS:
+        event.setdefault("request_id", None)
+        event.setdefault("user_id", None)
+    return event
+
+
+def begin_logging(process: str) -> None:
+    """Log in this process as the environment says, before it does (and imports) anything else.
+
+    Where LOG_FORMAT is `json`, all that the process writes from now on is JSON. A value that is
+    wrong is told of by the settings, once they are read.
+
+    Args:
+        process: the Procfile's name of it, which each line of JSON has.
+    """
+    global _process
+    _process = process
+    level = (said("LOG_LEVEL") or "INFO").strip()
+    if (said("LOG_FORMAT") or "").strip() == "json":
+        configure_logging(level if level in LEVELS else "INFO", "json")
+
+
 def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
     """Send structlog and the standard library's loggers through one handler on stderr."""
     shared: list[Any] = [
@@ -54,12 +89,15 @@ def configure_logging(level: str = "INFO", fmt: str = "text") -> None:
     ]
     last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     last += [structlog.processors.format_exc_info, _mask_values]
+    handler: logging.Handler
     if fmt == "json":
-        last.append(structlog.processors.JSONRenderer())
+        last += [_name_process, structlog.processors.JSONRenderer()]
+        handler = LineHandler()
+        capture_everything()
     else:
         last.append(_one_line)
         last.append(structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, sort_keys=False))
-    handler = logging.StreamHandler(sys.stderr)
+        handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
     )

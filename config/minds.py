@@ -1,7 +1,6 @@
 """Minds, routes and intents: read from `minds.toml`, checked whole at boot."""
 
 import hashlib
-import sys
 import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +9,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from config.settings import PROVIDER_KEYS, Settings, SettingsError, get_settings
+from config.settings import PROVIDER_KEYS, Settings, SettingsError, get_settings, refuse_start
 
 EMBEDDED_MODEL: Final = "embedded/smollm2-135m-instruct"
 FALLBACK_INTENT: Final = "other"
@@ -171,8 +170,7 @@ def minds_or_exit() -> Minds:
         minds = get_minds()
         _check_keys(minds, get_settings())
     except SettingsError as error:
-        sys.stderr.write(f"trimind cannot start:\n{error}\n")
-        raise SystemExit(78) from None
+        refuse_start(str(error))
     return minds
 
 

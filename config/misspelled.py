@@ -9,9 +9,7 @@ import structlog
 from config.settings import Settings
 
 # Read elsewhere than in the settings: by the Procfile, the servers and the commands.
-BESIDE_SETTINGS: Final = frozenset(
-    {"BIND", "CPU_WORKERS", "FLOWER_ADDRESS", "TRIMIND_HOME", "WEB_CONCURRENCY"}
-)
+BESIDE_SETTINGS: Final = frozenset({"BIND", "FLOWER_ADDRESS", "TRIMIND_HOME"})
 # How alike two names are of which one letter is wrong, missing or too many, or two have changed
 # places (difflib's ratio); names of other programs, as REDIS_TLS_URL, are less so.
 ALIKE: Final = 0.91

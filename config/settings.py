@@ -4,7 +4,7 @@ import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from config.database_url import read_database_url
-from config.environ import trim
+from config.environ import FILES, trim
 
 SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=(".env", ".env.local"), env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=FILES, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     # Servers
@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     web_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
+    cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
     database_pool: Annotated[int, Field(ge=1)] = 10
     # Tests alone: where a worker dies, once (tasks/crash.py)
     crash_at: str | None = None
@@ -232,5 +233,10 @@ def settings_or_exit() -> Settings:
     try:
         return get_settings()
     except SettingsError as error:
-        sys.stderr.write(f"trimind cannot start:\n{error}\n")
-        raise SystemExit(78) from None
+        refuse_start(str(error))
+
+
+def refuse_start(problem: str) -> NoReturn:
+    """End this process, which is set up wrongly: a line for each variable (status 78)."""
+    sys.stderr.write(f"trimind cannot start:\n{problem}\n")
+    raise SystemExit(78)

@@ -46,6 +46,7 @@ class Job(Base):
     `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
     `options` says how the caller wants it answered, beside the mind (`models/options.py`);
     `previous_id` is the job that it goes on from, instead of its whole track.
+    `request_id` names the request that made it, for the log.
     `sequence` is the number of the job's last event; `text_base` is the one after which the
     characters of its text are numbered, `restarts` how often that text began anew (`events.py`).
     A job outlives its conversation, without what was said in it.
@@ -90,6 +91,7 @@ class Job(Base):
     mind: Mapped[str] = mapped_column(String(64))
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
+    request_id: Mapped[str | None] = mapped_column(String(128))
 
     status: Mapped[str] = mapped_column(String(11), default="queued")
     stage: Mapped[str] = mapped_column(String(8), default=STAGES[0])

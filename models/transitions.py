@@ -58,6 +58,7 @@ class Begun:
     sequence: int
     restarts: int
     remaining_s: float
+    request_id: str | None
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -116,6 +117,7 @@ def _begin_statement() -> Executable:
             jobs.c.sequence,
             jobs.c.restarts,
             extract("epoch", jobs.c.expires_at - now()).cast(Float),
+            jobs.c.request_id,
         )
     )
 

@@ -1,0 +1,5 @@
+"""The workers' side of the program, and how a job comes to it."""
+
+from tasks.program import begin_program
+
+begin_program()

@@ -1,10 +1,14 @@
 """The Celery application: what `celery --app tasks.celery` finds. Importing it imports no stage."""
 
 import os
+from importlib import import_module
+from logging import getLogger
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.concurrency import get_implementation
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.signals import celeryd_init, setup_logging
 
 from config import broker_transport
 from config.logging import configure_logging
@@ -16,8 +20,23 @@ app = Celery("trimind")
 app.config_from_object("config.celery")
 
 
+@celeryd_init.connect
+def _prepare_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Say how large the worker's pool is, unless its command line does."""
+    settings = get_settings()
+    threads = get_implementation(options["pool_cls"]) is ThreadPool
+    conf.worker_concurrency = settings.worker_threads if threads else settings.cpu_workers
+    if settings.log_format == "json":
+        # Else it writes its goodbye past all logging.
+        vars(import_module("celery.apps.worker"))["safe_say"] = _say
+
+
 @setup_logging.connect
 def _log_as_trimind(**_: Any) -> None:
     settings = get_settings()
     configure_logging(settings.log_level, settings.log_format)
     warn_of_misspelled(os.environ)
+
+
+def _say(message: str, *_: Any) -> None:
+    getLogger("celery.worker").info("%s", message)

@@ -72,7 +72,7 @@ def _stop(tokens: Collection[UUID]) -> None:
     """Stop the runs that do not own their stage any more."""
     for token, work in _runs().items():
         if token in tokens and not work.stop.is_set():
-            log.warning("run lost its stage", job_id=work.fence.job_id)
+            log.warning("run lost its stage", job_id=work.fence.job_id, **work.named)
             work.stop.set()
 
 
@@ -80,7 +80,7 @@ def stop_job(job_id: str) -> None:
     """Tell the runs of a job, if any are here, that nobody wants them any more."""
     for work in _runs().values():
         if work.fence.job_id == job_id:
-            log.info("run stopped", job_id=job_id)
+            log.info("run stopped", job_id=job_id, **work.named)
             work.stop.set()
 
 

@@ -10,6 +10,7 @@ from celery import chain, signature
 from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 from sqlalchemy.orm import Session
+from structlog.contextvars import get_contextvars
 
 from config.minds import MANAGER, get_minds
 from config.settings import get_settings
@@ -272,6 +273,7 @@ def _add(session: Session, slot: str, time_left: timedelta, **columns: Any) -> J
         queue_lease_until=now() + queue_lease() if slot == "queued" else None,
         queue_lease_s=queue_lease_s(),
         expires_at=now() + time_left,
+        request_id=get_contextvars().get("request_id"),
         **columns,
     )
     session.add(job)

@@ -68,12 +68,19 @@ def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
     work = _begin(task, policy, fence)
     if work is None:
         return
+    with bound_contextvars(**work.named):
+        _execute(task, policy, body, work)
+
+
+def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
+    log.info("stage started", attempt=work.attempts + 1)
+    tell_begun(work)
     try:
         with beating(work):
             outcome = body(work)
             if not outcome.stored:
                 _checkpoint(task, work, outcome)
-            crash.point(fence.stage, "after_checkpoint")
+            crash.point(work.fence.stage, "after_checkpoint")
             _publish_next(task)
     except Superseded as error:
         _drop(task, str(error))
@@ -96,8 +103,6 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
         _drop(task, "nothing to begin")
         return None
     crash.point(fence.stage, "after_begin")
-    log.info("stage started", attempt=work.attempts + 1)
-    tell_begun(work)
     return work
 
 

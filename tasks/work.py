@@ -21,7 +21,8 @@ class Work:
 
     `began` and `deadline` are on `time.monotonic()`. `starts` tells this run from others, also once
     its lease was given up. `number` is that of the event that it began. `stop` is set when the work
-    is not wanted any more; every stage that takes long looks at it.
+    is not wanted any more; every stage that takes long looks at it. `request_id` names the request
+    that made the job.
     """
 
     fence: Fence
@@ -39,6 +40,12 @@ class Work:
     number: int
     draft: Draft
     stop: threading.Event = field(default_factory=threading.Event)
+    request_id: str | None = None
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """Whose work it is, for the lines of the log."""
+        return {"user_id": self.user_id, "request_id": self.request_id}
 
     @property
     def ms(self) -> int:
@@ -100,6 +107,7 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         run_limit_s=run_limit_s,
         number=job.sequence,
         draft=_draft(fence, job),
+        request_id=job.request_id,
     )
 
 

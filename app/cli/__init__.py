@@ -1,9 +1,12 @@
 """`trimind`, the command. A subcommand is imported when it is asked for, so that help is quick."""
 
+import sys
 from importlib import import_module
 from typing import Final
 
 import click
+
+from config.logging import begin_logging
 
 COMMANDS: Final = {
     "up": "app.cli.up:up",
@@ -16,6 +19,8 @@ COMMANDS: Final = {
     "models": "app.cli.models:models",
     "doctor": "app.cli.doctor:doctor",
 }
+# Those that run for an operator's log rather than for a person, by the name that they have there.
+PROCESSES: Final = {"up": "trimind", "db": "release"}
 SUMMARIES: Final = {
     "up": "Start everything that nobody has set, answer a first message, keep serving.",
     "status": "Show what runs, where, and where the demo key is.",
@@ -40,6 +45,8 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in PROCESSES and not {"-h", "--help"}.intersection(sys.argv):
+            begin_logging(PROCESSES[cmd_name])
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

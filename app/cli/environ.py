@@ -6,17 +6,16 @@ from typing import Final
 
 from dotenv import dotenv_values
 
-from config.environ import drop_unset
+from config.environ import FILES, drop_unset
 from config.settings import Settings
 
 KNOWN: Final = {field.upper() for field in Settings.model_fields}
-_FILES: Final = (".env", ".env.local")  # the later one wins, and the real environment over both
 
 
 def read_environment() -> dict[str, str]:
     """The variables that are set; a blank one counts as unset, and the case of ours does not."""
     merged: dict[str, str] = {}
-    for file in _FILES:
+    for file in FILES:
         merged |= _set_ones(dotenv_values(file, encoding="utf-8"))
     return merged | _set_ones(os.environ)
 

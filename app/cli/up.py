@@ -39,7 +39,8 @@ def up(with_parent: bool) -> None:
     if with_parent:
         end_with_parent()
     environ = read_environment()
-    log = Console()
+    as_json = environ.get("LOG_FORMAT", "").strip() == "json"
+    log = Console(sys.__stdout__, as_json=as_json)
     try:
         with Supervisor(data_home(environ), log) as supervisor:
             supervisor.handle_signals()

@@ -87,7 +87,8 @@ class Stack:
     @property
     def key(self) -> str:
         """The demo user's, from the file that it has named."""
-        return Path(self.wait_for(SERVING).partition(" in the file ")[2]).read_text().strip()
+        self.wait_for(SERVING)
+        return (self.home / "demo-key").read_text().strip()
 
     def family(self) -> set[Identity]:
         """Every process of it, and the helper that outlives it."""

@@ -1,5 +1,6 @@
 """How `trimind up` begins again, and how it ends: asked or killed, with nothing left behind."""
 
+import json
 import os
 import signal
 import sys
@@ -44,8 +45,9 @@ def _command(process: Path) -> str:
 def test_a_second_house_serves_beside_the_first_and_ends_at_ctrl_c(
     stack: Stack, new_stack: Callable[[], Stack]
 ) -> None:
-    beside = new_stack().start()
-    beside.wait_for()
+    beside = new_stack()
+    beside.environ["LOG_FORMAT"] = "json"
+    beside.start().wait_for()
     assert beside.answered("Hello from here!")["status"] == "completed"
     assert stack.answered("Hello from there!")["status"] == "completed"
     family = beside.family()
@@ -54,6 +56,10 @@ def test_a_second_house_serves_beside_the_first_and_ends_at_ctrl_c(
     assert beside.wait_for_end() == 0
     assert left(family, beside.home) == []
     assert stack.process.poll() is None
+    lines = [json.loads(line) for line in beside.lines]
+    processes = {"trimind", "postgres", "redis", "release", "web", "worker", "cpu", "flower"}
+    assert processes <= {line["process"] for line in lines}
+    assert [line for line in lines if not {"event", "level", "timestamp"} <= line.keys()] == []
 
 
 def test_it_begins_again_with_the_earlier_jobs_and_a_kill_leaves_nothing(

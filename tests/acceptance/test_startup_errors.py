@@ -95,6 +95,29 @@ def test_an_unknown_route_ends_every_process_by_its_name(tmp_path: Path) -> None
     assert_named(ends({"MINDS_FILE": str(file)}), "MINDS_FILE", "unknown route 'nowhere'", "quick")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "process"),
+    [
+        ("FLOWER_PORT", "abc", "flower"),
+        ("FLOWER_MAX_TASKS", "many", "flower"),
+        ("FLOWER_DEBUG", "perhaps", "flower"),
+        ("FLOWER_FORMAT_TASK", "a.b", "flower"),
+        ("FLOWER_TASK_RUNTIME_METRIC_BUCKETS", "1,two", "flower"),
+        ("WORKER_THREADS", "abc", "worker"),
+        ("WORKER_THREADS", "0", "worker"),
+        ("CPU_WORKERS", "-1", "cpu"),
+        ("CPU_WORKERS", "1.5", "cpu"),
+        ("WEB_CONCURRENCY", "two", "web"),
+    ],
+)
+def test_a_number_that_is_none_ends_the_process_that_reads_it_by_its_name(
+    variable: str, value: str, process: str
+) -> None:
+    found = ends({variable: value}, {process: LINES[process]})
+    assert_named(found, f"{variable}: ")
+    assert len(found[process][1].splitlines()) == 2
+
+
 def test_no_model_at_all_ends_those_who_need_one() -> None:
     needing = {name: LINES[name] for name in ("web", "worker", "cpu")}
     assert_named(ends({"EMBEDDED_MODEL_URL": ""}, needing), "OPENAI_API_KEY")

@@ -1,4 +1,5 @@
 import io
+import json
 import threading
 import time
 
@@ -79,3 +80,18 @@ def test_it_waits_for_somebody_who_never_ends_no_longer_than_it_says() -> None:
     console("worker", "first")
 
     console.wait_for_quiet(for_s=3600, within_s=0.1)
+
+
+def test_as_json_each_line_is_an_object_that_names_its_service() -> None:
+    file = io.StringIO()
+    console = Console(file, as_json=True)
+
+    console("postgres", 'LOG:  ready "now"')
+    console("web", '{"event": "request", "process": "web", "level": "info"}')
+    console("redis", "42")
+
+    postgres, web, redis = map(json.loads, file.getvalue().splitlines())
+    assert (postgres["process"], postgres["event"]) == ("postgres", 'LOG:  ready "now"')
+    assert web == {"event": "request", "process": "web", "level": "info"}
+    assert (redis["process"], redis["event"]) == ("redis", "42")
+    assert {"level", "timestamp"} <= postgres.keys()

@@ -1,0 +1,39 @@
+"""Flower reads each of its options from a variable `FLOWER_…` too, and ends in a traceback at one
+that it can't read: so they are looked through first. No process but Flower imports this."""
+
+import os
+from typing import Final
+
+from flower.command import ENV_VAR_PREFIX, is_flower_envvar
+from flower.options import default_options
+from flower.utils import strtobool
+
+from config.environ import variable
+from config.settings import refuse_start
+
+KINDS: Final = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def check_flower_environ() -> None:
+    """Unset the blank ones; end the process (78), naming those that Flower could not read."""
+    problems = []
+    for name in filter(is_flower_envvar, list(os.environ)):
+        value = variable(name)
+        if value is None:
+            del os.environ[name]
+        elif problem := _problem(name, value):
+            problems.append(problem)
+    if problems:
+        refuse_start("\n".join(problems))
+
+
+def _problem(name: str, value: str) -> str | None:
+    option = name.removeprefix(ENV_VAR_PREFIX).lower().replace("_", "-")
+    kind = default_options._options[option].type
+    read = strtobool if kind is bool else kind
+    try:
+        for part in value.split(",") if default_options._options[option].multiple else (value,):
+            read(part)
+    except (ValueError, TypeError):
+        return f"{name}: is not {KINDS.get(kind, 'to be set by a variable')}; see Flower's options"
+    return None

@@ -1,0 +1,42 @@
+"""What a process that is Celery's program (`celery worker`, `celery flower`) does before all else.
+
+The command has read variables of its own by then, and Flower will: what is set wrongly ends the
+process here, by its name.
+"""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from config.logging import begin_logging
+from config.settings import settings_or_exit
+
+# `celery` sets these from BROKER_URL and RESULT_BACKEND, unread: they would win over our settings.
+_BY_CELERY: Final = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+_OF_QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
+
+
+def begin_program() -> None:
+    """Begin the log and check the settings, where this process is one of Celery's."""
+    process = _process()
+    if process is None:
+        return
+    begin_logging(process)
+    for name in _BY_CELERY:
+        os.environ.pop(name, None)
+    settings_or_exit()
+    if process == "flower":
+        import_module("config.flower_environ").check_flower_environ()
+
+
+def _process() -> str | None:
+    """The Procfile's name of this process; None where it is none of Celery's."""
+    program = Path(sys.argv[0])
+    if "celery" not in (program.name, program.parent.name):  # the latter: python -m celery
+        return None
+    if "flower" in sys.argv:
+        return "flower"
+    queues = [sys.argv[at + 1] for at, word in enumerate(sys.argv[:-1]) if word == "--queues"]
+    return _OF_QUEUES.get(queues[0], "worker") if queues else "worker"

@@ -1,0 +1,131 @@
+"""`LOG_FORMAT=json`: each line of each process of the Procfile is an object, from its start to its
+end by SIGTERM, and those about a job say whose it is."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from deploy.embedded.ports import free_port
+from deploy.embedded.procfile import read_procfile, shell_command
+from models.session import get_engine
+
+Until = Callable[..., None]
+Lines = Mapping[str, list[dict[str, Any]]]
+
+ROOT = Path(__file__).parents[3]
+STOP_WITHIN_S = 30
+REQUEST = "a-request-of-ours"
+
+
+@pytest.fixture(scope="module")
+def told(environment: dict[str, str]) -> dict[str, str]:
+    """What each process is told; the database is new, and has no schema."""
+    name = f"logged_{secrets.token_hex(4)}"
+    autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = make_url(environment["DATABASE_URL"]).set(database=name)
+    return environment | {
+        "DATABASE_URL": url.render_as_string(hide_password=False),
+        "REDIS_URL": environment["REDIS_URL"].removesuffix("/0") + "/6",
+        "SHARED_SECRET": secrets.token_hex(32),
+        "LOG_FORMAT": "json",
+        "MAX_TOKENS": "20",
+        "PORT": str(free_port()),
+        "WEB_CONCURRENCY": "2",
+        "WORKER_THREADS": " ",
+        "CPU_WORKERS": "\t",
+    }
+
+
+@pytest.fixture(scope="module")
+def lines(told: dict[str, str]) -> Iterator[Lines]:
+    """By process, what it wrote while a job was answered and until its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = {}
+        try:
+            start(told, "release", Path(folder)).wait(60)
+            for name in ("web", "worker", "cpu", "flower"):
+                more = {"PORT": str(free_port())} if name == "flower" else {}
+                started[name] = start(told | more, name, Path(folder))
+            answer(told)
+        finally:
+            for process in started.values():
+                os.killpg(process.pid, signal.SIGTERM)
+            for process in started.values():
+                process.wait(STOP_WITHIN_S)
+        yield {path.name: parsed(path) for path in Path(folder).iterdir()}
+
+
+def start(told: dict[str, str], name: str, folder: Path) -> "subprocess.Popen[bytes]":
+    command = shell_command(read_procfile(ROOT / "Procfile")[name])
+    with (folder / name).open("wb") as file:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=told, stdout=file, stderr=file, start_new_session=True
+        )
+
+
+def answer(told: Mapping[str, str]) -> None:
+    """Have a job answered that passes both workers."""
+    headers = {"Authorization": f"Bearer {told['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
+    transport = httpx.HTTPTransport(retries=20)  # until it listens
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{told['PORT']}",
+        headers=headers | {"X-Request-Id": REQUEST},
+        transport=transport,
+        timeout=120,
+    ) as client:
+        body = {"message": "The river runs to the sea. " * 30}
+        job = client.post("/v1/jobs", json=body).json()
+        events = client.get(f"/v1/jobs/{job['id']}/events")
+        assert "job.completed" in events.text
+
+
+def parsed(path: Path) -> list[dict[str, Any]]:
+    found = []
+    for line in path.read_text().splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            pytest.fail(f"{path.name}: {line!r}")
+    return found
+
+
+def test_each_line_of_each_process_is_an_object_that_names_it(lines: Lines) -> None:
+    assert {"release", "web", "worker", "cpu", "flower"} == set(lines)
+    for name, each in lines.items():
+        assert each, name
+        for line in each:
+            assert {"event", "level", "timestamp", "pid"} <= line.keys()
+            assert line["process"] == name
+    assert len({line["pid"] for line in lines["web"]}) == 3
+
+
+def test_each_line_of_a_worker_says_whose_work_it_is(lines: Lines) -> None:
+    both = [*lines["worker"], *lines["cpu"]]
+    assert [line for line in both if not {"request_id", "user_id"} <= line.keys()] == []
+    of_job = [line for line in both if "job_id" in line]
+    stages = {line.get("stage") for line in of_job} - {None}
+    assert stages == {"intent", "compress", "generate", "persist"}
+    [user] = {line["user_id"] for line in of_job}
+    assert user.startswith("user_")
+    assert {line["request_id"] for line in of_job} == {REQUEST}
+
+
+def test_the_goodbyes_are_objects_too(lines: Lines) -> None:
+    said = {name: [line["event"] for line in each] for name, each in lines.items()}
+    assert "worker: Warm shutdown (MainProcess)" in said["worker"]
+    assert "worker: Cold shutdown (MainProcess)" in said["cpu"]
+    assert "Finished server process" in " ".join(said["web"])
+    assert "shutting down" in said["flower"][-1]
+    assert said["release"][-1].startswith("The schema is at version ")
