@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import request
 
-from app.http.exchange import GONE
+from app.http.deferred import GONE
 
 
 def caller_watch() -> Callable[[], bool]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from app.idempotency import REPLAYED
-from app.preferences import APPLIED
 from app.request_log import HEADER as REQUEST_ID
 from app.schemas.headers import IDEMPOTENCY_KEY, PREFER
 from app.schemas.jobs import METADATA_NAME_CHARS, METADATA_VALUE_CHARS
+from app.streaming.prefer import APPLIED
 
 Node = dict[str, Any]
 

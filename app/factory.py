@@ -1,10 +1,13 @@
 """The web application. `create_app` puts it together; nothing is connected until it is asked."""
 
+from flask import request
+from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
 from app.api import register_api
 from app.db import connect_database
 from app.errors import register_errors
+from app.http.deferred import CONTINUATION
 from app.http.refused import register_refusals
 from app.openapi import openapi_arguments, register_docs
 from app.request_body import JsonRequest, max_body_bytes
@@ -18,6 +21,11 @@ class Trimind(OpenAPI):
     """Flask with declared views, whose requests carry JSON objects and nothing else."""
 
     request_class = JsonRequest
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Go on where the request's view stopped to wait; a new request is let in first."""
+        go_on = request.environ.pop(CONTINUATION, None)
+        return go_on() if go_on is not None else super().preprocess_request()
 
 
 def create_app() -> Trimind:

@@ -11,17 +11,17 @@ from typing import Final
 
 from flask import g
 
-from app.places import Places
 from app.problem import Problem, Refusal
+from app.shares import Shares
 from config.settings import get_settings
 
 RETRY_AFTER_S: Final = 2
 
 
 @lru_cache(maxsize=1)
-def searches() -> Places:
-    """The places of this process's searches."""
-    return Places(max(1, get_settings().database_pool // 2))
+def searches() -> Shares:
+    """The slots of this process's searches."""
+    return Shares(max(1, get_settings().database_pool // 2))
 
 
 @contextmanager
@@ -30,11 +30,11 @@ def searching() -> Iterator[None]:
 
     Raises:
         Refusal: with `Retry-After`: 429 where the user's searches have their share, 503 where all
-            places are taken.
+            slots are taken.
     """
     lacking = searches().take(g.user_id)
     if lacking is not None:
-        raise Refusal(_busy(theirs=lacking.endswith("_of_yours")))
+        raise Refusal(_busy(theirs=lacking == "yours"))
     try:
         yield
     finally:

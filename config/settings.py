@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     docs: bool = True
     web_threads: Annotated[int, Field(ge=1)] = 64
     web_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
+    headers_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10
+    body_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30
+    send_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20
+    heartbeat_s: Annotated[float, Field(gt=0, le=3600)] = 15
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from app.db import db
 from app.idempotency import REPLAYED
-from app.preferences import APPLIED, wait_if_preferred
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.jobs import job_body
+from app.streaming.prefer import APPLIED, answer_after
 from models.broadcasts import Gathered
 from models.jobs import UNFINISHED, Job, find_job
 
@@ -31,12 +31,15 @@ def waited_answer(user_id: str, created: Response, wait_s: int | None) -> Respon
     if wait_s is None:
         return created
     job_id = location_id(created)
-    waited_s = wait_if_preferred(user_id, [job_id], wait_s)
-    db.session.expire_all()
-    job = find_job(db.session(), user_id, job_id)
-    if job is None:  # its user was deleted meanwhile
-        return created
-    return applied(waited_s, created, job_answer(job, 202 if job.status in UNFINISHED else 200))
+
+    def answer_now(waited_s: int | None) -> Response:
+        db.session.expire_all()
+        job = find_job(db.session(), user_id, job_id)
+        if job is None:  # its user was deleted meanwhile
+            return created
+        return applied(waited_s, created, job_answer(job, 202 if job.status in UNFINISHED else 200))
+
+    return answer_after([job_id], wait_s, answer_now)
 
 
 def applied(waited_s: int | None, created: Response | None, now: Response) -> Response:

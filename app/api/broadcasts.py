@@ -1,5 +1,7 @@
 """/v1/broadcasts: one message to several minds; read them together, cancel, merge, choose."""
 
+from collections.abc import Callable
+
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -15,12 +17,9 @@ from app.api.answers import (
     waited_answer,
 )
 from app.auth import require_user
-from app.broadcast_lines import BROADCAST_STREAM, broadcast_lines, places_of
 from app.db import db
 from app.idempotency import Created, create_once
-from app.job_lines import HAS_ALL
 from app.openapi import USER_SECURITY, operation_id, problems
-from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.schemas.broadcasts import (
     BroadcastBody,
@@ -35,7 +34,10 @@ from app.schemas.headers import ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, deadline_of
 from app.schemas.lists import PageQuery
 from app.schemas.paths import BroadcastPath
-from app.sse import sse_response
+from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, places_of
+from app.streaming.job_stream import HAS_ALL
+from app.streaming.prefer import answer_after
+from app.streaming.sse import sse_response
 from models.broadcasts import Gathered, gather, list_broadcasts
 from tasks import broadcasts
 from tasks.pipeline import Submission, publish
@@ -70,8 +72,11 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     created = create_once(header.idempotency_key, create)
     if header.wait is None:
         return created
-    whole, waited_s = _wait(location_id(created), header.wait)
-    return applied(waited_s, created, broadcast_answer(whole, 200 if whole.ended else 202))
+
+    def answer_now(whole: Gathered, waited_s: int | None) -> Response:
+        return applied(waited_s, created, broadcast_answer(whole, 200 if whole.ended else 202))
+
+    return _after_wait(location_id(created), header.wait, answer_now)
 
 
 @api.get("", responses={200: BroadcastPage})
@@ -92,8 +97,11 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     With all of its jobs, and what they cost together. While one is unfinished, `Retry-After` says
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when all have ended, or N seconds later."""
-    whole, waited_s = _wait(path.broadcast_id, header.wait)
-    return if_changed(applied(waited_s, None, broadcast_answer(whole)))
+
+    def answer_now(whole: Gathered, waited_s: int | None) -> Response:
+        return if_changed(applied(waited_s, None, broadcast_answer(whole)))
+
+    return _after_wait(path.broadcast_id, header.wait, answer_now)
 
 
 @api.get(
@@ -114,15 +122,18 @@ def read_broadcast_events(
     return sse_response(broadcast_lines(g.user_id, whole, after))
 
 
-def _wait(broadcast_id: str, wait_s: int | None) -> tuple[Gathered, int | None]:
-    """The broadcast, once its jobs have ended or the wait is over; and how long was waited for."""
-    db.session.expire_all()  # what was just accepted may have moved on
-    whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
-    waited_s = wait_if_preferred(g.user_id, [job.id for job in whole.siblings], wait_s)
-    if waited_s is not None:
-        db.session.expire_all()
-        whole = broadcasts.read(db.session(), g.user_id, broadcast_id)
-    return whole, waited_s
+def _after_wait(
+    broadcast_id: str, wait_s: int | None, answer: Callable[[Gathered, int | None], Response]
+) -> Response:
+    """The answer made of the broadcast, once its jobs have ended or the wait is over, and of the
+    seconds that were granted."""
+
+    def read() -> Gathered:
+        db.session.expire_all()  # what was just accepted may have moved on
+        return broadcasts.read(db.session(), g.user_id, broadcast_id)
+
+    job_ids = [job.id for job in read().siblings]
+    return answer_after(job_ids, wait_s, lambda waited_s: answer(read(), waited_s))
 
 
 @api.post("/<id:broadcast_id>/cancel", responses={200: BroadcastBody, **problems(404, 409)})

@@ -10,17 +10,17 @@ from app.api.answers import NOT_MODIFIED, answer, applied, if_changed, job_answe
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once
-from app.job_lines import HAS_ALL, STREAM, job_lines
 from app.openapi import USER_SECURITY, operation_id, problems
-from app.preferences import wait_if_preferred
 from app.problem import Problem, Refusal
 from app.request_body import refuse_fields
-from app.resuming import has_all, resume_after
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
-from app.sse import sse_response
+from app.streaming.job_stream import HAS_ALL, STREAM, job_lines
+from app.streaming.prefer import answer_after
+from app.streaming.resume import has_all, resume_after
+from app.streaming.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
 from tasks.pipeline import Submission, accept, cancel, publish, retry
@@ -67,8 +67,11 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     A job that failed is a 200 with its error inside. While it is unfinished, `Retry-After` says
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when the job has ended, or N seconds later."""
-    waited_s = wait_if_preferred(g.user_id, [path.job_id], header.wait)
-    return if_changed(applied(waited_s, None, job_answer(_job(path))))
+
+    def answer_now(waited_s: int | None) -> Response:
+        return if_changed(applied(waited_s, None, job_answer(_job(path))))
+
+    return answer_after([path.job_id], header.wait, answer_now)
 
 
 @api.get("/<id:job_id>/events", responses={200: STREAM, 204: HAS_ALL, **problems(404)})

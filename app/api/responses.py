@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 import structlog
-from flask import Response, g
+from flask import Response, copy_current_request_context, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from sqlalchemy.orm import Session
@@ -13,20 +13,21 @@ from app.api.answers import answer
 from app.auth import require_user
 from app.connection import caller_watch
 from app.db import db
+from app.http.deferred import at_end, defer, resumption
 from app.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.openapi import USER_SECURITY, described, failures, operation_id
-from app.places import give_place_back, take_place
 from app.problem import Problem, Refusal
 from app.responses.body import ResponseBody, response_body
 from app.responses.calls import Call, note_read, remembered_for, settle
-from app.responses.held import padded, unfinished, wait_for_answer
+from app.responses.held import Waiting, padded, unfinished, wait_for_answer
 from app.responses.ids import job_id_of
-from app.responses.lines import response_lines
 from app.responses.request import NewResponse, ResponseQuery, submission_of
-from app.resuming import refuse_unsent
+from app.responses.sse import response_lines
 from app.schemas.headers import ResponseHeaders
 from app.schemas.paths import ResponsePath
-from app.sse import opened, sse_response
+from app.streaming.capacity import require_slot
+from app.streaming.resume import refuse_unsent
+from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import lock_call, open_call, take_over
@@ -64,15 +65,11 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
     at once; with `stream`, by events while the response is made."""
     if body.background and not body.stream:
         return _answer_at_once(header, body)
-    take_place()  # first: a client that is told to come again must not leave a job behind
-    try:
-        call = _call(header, body)
-        if body.stream:
-            return opened(response_lines(_find(call.job_id), None, call))
-        return _held(header, body, call)
-    except BaseException:
-        give_place_back()
-        raise
+    require_slot()  # first: a client that is told to come again must not leave a job behind
+    call = _call(header, body)
+    if body.stream:
+        return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
+    return _held(call)
 
 
 @api.get("/<id:response_id>", responses={200: ResponseBody, **failures(404)})
@@ -110,25 +107,34 @@ def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
     if header.idempotency_key is not None:
         return create_once(header.idempotency_key, lambda: _create(body))
     call = _call(header, body)
-    response = answer(response_body(_find(call.job_id)))
-    response.call_on_close(lambda: settle(call, answered=not call.has_gone()))
-    return response
+    at_end(lambda sent: settle(call, answered=sent))
+    return answer(response_body(_find(call.job_id)))
 
 
-def _held(header: ResponseHeaders, body: NewResponse, call: Call) -> Response:
+def _held(call: Call) -> Response:
     """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
-    waiting = wait_for_answer(g.user_id, call, lambda: _instead_of(call))
-    try:
-        next(waiting)
-    except StopIteration as over:
-        job: Job = over.value
-        if job.status in UNFINISHED:
-            raise Refusal(unfinished(job)) from None
-        give_place_back()
-        response = answer(response_body(job))
+    resume = resumption()
+
+    @copy_current_request_context
+    def instead(taken_over: Call) -> Call:
+        return resume(lambda: _instead_of(taken_over))
+
+    waiting = wait_for_answer(g.user_id, call, instead)
+    first: list[Job | None] = []
+
+    async def wait() -> None:
+        first.append(await anext(waiting))
+
+    return defer(wait, lambda: _held_answer(call, first[0], waiting))
+
+
+def _held_answer(call: Call, job: Job | None, waiting: Waiting) -> Response:
+    if job is None:
+        response = stream_response(padded(waiting), "application/json")
+    elif job.status in UNFINISHED:
+        raise Refusal(unfinished(job))
     else:
-        response = opened(padded(waiting))
-        response.mimetype = "application/json"
+        response = answer(response_body(job))
     if call.replayed:
         response.headers[REPLAYED] = "true"
     return response

@@ -1,13 +1,12 @@
 """The body of a request, read whole on the event loop before a thread hears of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from app.problem import Problem
 
-# A whole body takes no longer, or its sender is given up: 408.
-BODY_WITHIN_S: Final = 30.0
 # What all bodies that are on their way may hold in a process.
 BODIES_BYTES: Final = 64 * 1024 * 1024
 # More than fits is read and forgotten up to here: a client that still sends would lose the answer.
@@ -30,29 +29,47 @@ class BodyRefused(Exception):
 
 
 class Bodies:
-    """Reads the bodies of a process, within one bound for all of them together."""
+    """The bodies of a process, within one bound for all of them together.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    Args:
+        limit: the bytes that a body may have.
+        within_s: the seconds in which it has to come; its sender is given up after that.
+    """
+
+    def __init__(self, limit: int, within_s: float) -> None:
+        self._limit, self._within_s = limit, within_s
         self._held = 0
 
-    async def read(self, receive: Receive) -> tuple[bytes, int]:
+    async def read(self, receive: Receive, room: "Room") -> tuple[bytes, int]:
         """The body, and its length: more than the body has where it is over the limit.
 
         Raises BodyRefused (408, 413, 503), or ClientGone.
         """
-        parts = bytearray()
         try:
-            async with asyncio.timeout(BODY_WITHIN_S):
-                return await self._read(receive, parts)
+            async with asyncio.timeout(self._within_s):
+                return await self._read(receive, room)
         except TimeoutError:
-            detail = f"The body did not come within {BODY_WITHIN_S:.0f} s."
+            detail = f"The body did not come within {self._within_s:g} s."
             raise BodyRefused(Problem(408, "request_timeout", detail)) from None
-        finally:
-            self._held -= len(parts)
 
-    async def _read(self, receive: Receive, parts: bytearray) -> tuple[bytes, int]:
-        length = 0
+    @contextmanager
+    def room(self) -> Iterator["Room"]:
+        """Room for a body, which is given back at the end, if not before."""
+        room = Room(self._take)
+        try:
+            yield room
+        finally:
+            room.leave()
+
+    def _take(self, size: int) -> None:
+        if size > 0 and self._held + size > BODIES_BYTES:
+            detail = "Too many bodies are on their way. Try again."
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise BodyRefused(Problem(503, "too_many_bodies", detail, headers=headers))
+        self._held += size
+
+    async def _read(self, receive: Receive, room: "Room") -> tuple[bytes, int]:
+        body, length = bytearray(), 0
         while True:
             message = await receive()
             if message["type"] != "http.request":
@@ -60,16 +77,27 @@ class Bodies:
             part = message.get("body", b"")
             length += len(part)
             if length <= self._limit:
-                self._keep(part, parts)
+                room.add(len(part))
+                body += part
             elif length > READ_PAST_BYTES:
                 raise BodyRefused(Problem(413, "body_too_large", "The body is too large."))
             if not message.get("more_body"):
-                return (bytes(parts), length) if length <= self._limit else (b"", length)
+                return (bytes(body), length) if length <= self._limit else (b"", length)
 
-    def _keep(self, part: bytes, parts: bytearray) -> None:
-        if self._held + len(part) > BODIES_BYTES:
-            detail = "Too many bodies are on their way. Try again."
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
-            raise BodyRefused(Problem(503, "too_many_bodies", detail, headers=headers))
-        self._held += len(part)
-        parts += part
+
+class Room:
+    """What one body holds of it."""
+
+    def __init__(self, take: Callable[[int], None]) -> None:
+        self._take = take
+        self._size = 0
+
+    def add(self, size: int) -> None:
+        """Hold more. Raises BodyRefused where there is no more."""
+        self._take(size)
+        self._size += size
+
+    def leave(self) -> None:
+        """Hold nothing any more."""
+        self._take(-self._size)
+        self._size = 0

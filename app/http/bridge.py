@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
 
-from app.http.body import READ_PAST_BYTES, Bodies, BodyRefused, ClientGone, Receive
+from app.http.body import READ_PAST_BYTES, Bodies, BodyRefused, ClientGone, Receive, Room
+from app.http.deferred import GONE
 from app.http.environ import environ_of
 from app.http.exchange import Exchange, Send
 from app.http.refused import REFUSAL
@@ -19,70 +20,68 @@ from config.settings import Settings
 ABORT = "trimind.abort"
 
 
-class Bridge:
-    """Flask for a server of the event loop.
+@dataclass(frozen=True)
+class Body:
+    """What has come of a request's body. `length` is None where there is none; `refused` says why
+    it was not read to its end."""
 
-    WEB_THREADS requests are worked on at once. Those who stay (an open stream, a wait) count no
-    more among them: they take one of WEB_STREAMS. A thread is made when it is needed.
-    """
+    read: bytes = b""
+    length: int | None = None
+    refused: BodyRefused | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether some of it has not come: no other request can follow on its connection."""
+        return self.refused is not None or (self.length or 0) > READ_PAST_BYTES
+
+
+class Bridge:
+    """Flask for a server of the event loop. WEB_THREADS views run at once; a thread is made when it
+    is needed."""
 
     def __init__(self, wsgi: Flask, settings: Settings) -> None:
         self.wsgi = wsgi
-        self._bodies = Bodies(max_body_bytes(settings))
-        self._threads = settings.web_threads
-        self._pool = ThreadPoolExecutor(
-            settings.web_threads + settings.web_streams, thread_name_prefix="web"
-        )
-
-    @cached_property
-    def _free(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self._threads)
+        self._bodies = Bodies(max_body_bytes(settings), settings.body_timeout_s)
+        self._send_within_s = settings.send_timeout_s
+        self._pool = ThreadPoolExecutor(settings.web_threads, thread_name_prefix="web")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; nothing where its client has gone."""
-        with suppress(ClientGone):  # nobody is there to be told
-            body, length, refusal = await self._body_of(scope, receive)
-            environ = environ_of(scope, body, length)
-            if refusal is not None:
-                environ[REFUSAL] = refusal.problem
-            await self._free.acquire()
+        # What a wait or a stream reads has the same threads as the views.
+        asyncio.get_running_loop().set_default_executor(self._pool)
+        with suppress(ClientGone), self._bodies.room() as room:  # nobody is there to be told
+            body = await self._body_of(scope, receive, room)
+            environ = environ_of(scope, body.read, body.length)
+            environ[GONE] = scope.get(GONE, _unknown)
+            if body.refused is not None:
+                environ[REFUSAL] = body.refused.problem
+            abort: Callable[[], None] = scope.get(ABORT, _nothing)
             exchange = Exchange(
-                receive, send, scope.get(ABORT, _nothing), _once(self._free.release)
+                receive,
+                send,
+                self._pool,
+                abort,
+                send_within_s=self._send_within_s,
+                last=body.cut_off,
             )
-            exchange.last = refusal is not None or (length or 0) > READ_PAST_BYTES
-            try:
-                loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._pool, exchange.run, self.wsgi, environ)
-                if answer is not None:
-                    exchange.end()
-                    await exchange.answer(answer)
-            finally:
-                exchange.end()
+            await exchange.answer(self.wsgi, environ, room.leave)
 
-    async def _body_of(
-        self, scope: Mapping[str, Any], receive: Receive
-    ) -> tuple[bytes, int | None, BodyRefused | None]:
+    async def _body_of(self, scope: Mapping[str, Any], receive: Receive, room: Room) -> Body:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
-            return b"", None, None
+            return Body()
         if length is not None and int(length) > READ_PAST_BYTES:
-            return b"", int(length), None  # refused before it comes
+            return Body(length=int(length))  # refused before it comes
         try:
-            return *await self._bodies.read(receive), None
+            return Body(*await self._bodies.read(receive, room))
         except BodyRefused as refused:
-            return b"", None, refused
+            return Body(refused=refused)
+
+
+def _unknown() -> bool:
+    return False
 
 
 def _nothing() -> None:
     """A server that is not ours has no way to cut a connection."""
-
-
-def _once(call: Callable[[], None]) -> Callable[[], None]:
-    left = [call]
-
-    def do() -> None:
-        if left:
-            left.pop()()
-
-    return do

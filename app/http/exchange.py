@@ -1,107 +1,169 @@
-"""One request in a thread, and its answer on the way back to the event loop."""
+"""One request and its answer: views in threads, everything that takes time on the event loop."""
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import TimeoutError as NotTaken
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from io import BytesIO
 from typing import Any, Final
 
 from app.http.body import ClientGone, Receive
+from app.http.deferred import (
+    AT_END,
+    CONTINUATION,
+    DEFERRABLE,
+    STREAM,
+    AtEnd,
+    Continuation,
+    Deferred,
+    LineStream,
+)
 
-# Whoever takes in nothing for so long is gone, or as good as gone.
-SEND_WITHIN_S: Final = 20.0
 PART_BYTES: Final = 64 * 1024
-STAY: Final = "trimind.stay"
-GONE: Final = "trimind.gone"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Answer = bytes | LineStream | Deferred
 
 
 class Exchange:
-    """A request and its answer. An answer with a length is sent by the loop, and its thread goes
-    on to the next request; one without is a stream, which keeps its thread."""
+    """A request and its answer. A view has a thread for as long as it runs; a wait that it asks
+    for, the sending of its answer and a stream have none.
+
+    Args:
+        pool: where views run.
+        abort: cuts the connection.
+        send_within_s: a client that takes in nothing for so long is given up.
+        last: whether no other request may follow on this connection.
+    """
 
     def __init__(
-        self, receive: Receive, send: Send, abort: Callable[[], None], leave: Callable[[], None]
+        self,
+        receive: Receive,
+        send: Send,
+        pool: ThreadPoolExecutor,
+        abort: Callable[[], None],
+        *,
+        send_within_s: float,
+        last: bool = False,
     ) -> None:
-        self._receive, self._send, self._abort, self._leave = receive, send, abort, leave
+        self._receive, self._send, self._abort = receive, send, abort
+        self._pool, self._last = pool, last
+        self._send_within_s = send_within_s
         self._loop = asyncio.get_running_loop()
-        self._gone = threading.Event()
-        self._watch = self._loop.create_task(self._notice_that_it_goes())
         self._start: dict[str, Any] = {}
-        self.last = False
+        self._gone = False
+        self._waiting: asyncio.Task[Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
 
-    # --- in a thread
-
-    def run(self, wsgi: Wsgi, environ: dict[str, Any]) -> bytes | None:
-        """The body of the answer; None where it was a stream, and has been sent.
-
-        Raises ClientGone.
-        """
-        environ[STAY], environ[GONE] = self._stay, self._gone.is_set
-        parts = wsgi(environ, self._begin)
+    async def answer(
+        self, wsgi: Wsgi, environ: dict[str, Any], forget_body: Callable[[], None]
+    ) -> None:
+        """Answer the request. Its body is forgotten once a view has run. Raises ClientGone."""
+        calls: list[AtEnd] = []
+        environ[DEFERRABLE], environ[AT_END] = True, calls
+        sent = False
         try:
-            if any(name == b"content-length" for name, _ in self._start["headers"]):
-                return b"".join(parts)
-            self._stream(parts)
+            answer = await self._in_thread(self._view, wsgi, environ)
+            environ["wsgi.input"] = BytesIO()
+            forget_body()
+            while isinstance(answer, Deferred):
+                environ[CONTINUATION] = await self._wait(answer)
+                answer = await self._in_thread(self._view, wsgi, environ)
+            await (self._stream(answer) if isinstance(answer, LineStream) else self._whole(answer))
+            sent = True
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+            for call in calls:
+                await self._in_thread(call, sent)
+
+    def _in_thread(self, work: Callable[..., Any], *given: Any) -> Awaitable[Any]:
+        return self._loop.run_in_executor(self._pool, work, *given)
+
+    def _view(self, wsgi: Wsgi, environ: dict[str, Any]) -> Answer:
+        try:
+            parts = wsgi(environ, self._begin)
+        except Deferred as deferred:
+            return deferred
+        try:
+            stream: LineStream | None = environ.get(STREAM)
+            return b"".join(parts) if stream is None or self._is_whole(environ) else stream
         finally:
             if (close := getattr(parts, "close", None)) is not None:
                 close()
-        return None
+
+    def _is_whole(self, environ: dict[str, Any]) -> bool:
+        """Whether this is not the stream that the view has opened: HEAD, or an error after it."""
+        has_length = any(name == b"content-length" for name, _ in self._start["headers"])
+        return has_length or environ["REQUEST_METHOD"] == "HEAD"
 
     def _begin(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-        if self.last:
+        if self._last:
             sent.append((b"connection", b"close"))
         code = int(status.split(" ", 1)[0])
         self._start = {"type": "http.response.start", "status": code, "headers": sent}
 
-    def _stream(self, parts: Iterable[bytes]) -> None:
-        self._pass_on(self._start)
-        for part in parts:
-            if part:
-                self._pass_on({"type": "http.response.body", "body": part, "more_body": True})
-        self._pass_on({"type": "http.response.body", "body": b""})
+    # --- what takes time
 
-    def _pass_on(self, message: dict[str, Any]) -> None:
-        if self._gone.is_set():
-            raise ClientGone
-        sending = asyncio.run_coroutine_threadsafe(self._within_time(message), self._loop)
+    async def _wait(self, deferred: Deferred) -> Continuation:
         try:
-            sending.result(SEND_WITHIN_S * 1.5)
-        except NotTaken:  # the loop itself has ended
-            raise ClientGone from None
+            with self._while_there():
+                await deferred.wait()
+        except Exception as error:  # the seam: the application answers it
+            if isinstance(error, ClientGone):
+                raise
+            return deferred.failed(error)
+        return deferred.then
 
-    def _stay(self) -> None:
-        """This request keeps its thread for long: it counts as a stream from now on."""
-        self._loop.call_soon_threadsafe(self._leave)
-
-    # --- on the loop
-
-    async def answer(self, body: bytes) -> None:
-        """Send an answer that is whole. Raises ClientGone."""
+    async def _whole(self, body: bytes) -> None:
         await self._within_time(self._start)
         for at in range(0, max(1, len(body)), PART_BYTES):
             more = at + PART_BYTES < len(body)
             part = body[at : at + PART_BYTES]
             await self._within_time({"type": "http.response.body", "body": part, "more_body": more})
 
-    def end(self) -> None:
-        """Nothing is left of it."""
-        self._leave()
-        self._watch.cancel()
+    async def _stream(self, stream: LineStream) -> None:
+        await self._within_time(self._start)
+        async with aclosing(stream.lines()) as lines:
+            with self._while_there():
+                async for line in lines:
+                    part = {"type": "http.response.body", "body": line, "more_body": True}
+                    await self._within_time(part)
+        await self._within_time({"type": "http.response.body", "body": b""})
 
     async def _within_time(self, message: dict[str, Any]) -> None:
         try:
-            async with asyncio.timeout(SEND_WITHIN_S):
+            async with asyncio.timeout(self._send_within_s):
                 await self._send(message)
         except TimeoutError:
-            self._gone.set()
+            self._gone = True
             self._abort()
             raise ClientGone from None
+
+    # --- whether anybody is there
+
+    @contextmanager
+    def _while_there(self) -> Iterator[None]:
+        """Raises ClientGone in here as soon as the client has gone."""
+        if self._watch is None:
+            self._watch = self._loop.create_task(self._notice_that_it_goes())
+        if self._gone:
+            raise ClientGone
+        task = self._waiting = asyncio.current_task()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._gone and task is not None and task.uncancel() == 0:
+                raise ClientGone from None
+            raise
+        finally:
+            self._waiting = None
 
     async def _notice_that_it_goes(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass  # the end of a body that there is not
-        self._gone.set()
+        self._gone = True
+        if self._waiting is not None:
+            self._waiting.cancel()

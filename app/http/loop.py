@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn import Config, Server
 
-from app.stopping import STOPPING
+from app.http.shutdown import shut_down
 from config.logging import configure_logging
 from config.settings import settings_or_exit
 
@@ -28,12 +28,15 @@ class Loop(Server):
         super().run(sockets)
 
     async def startup(self, sockets: Any = None) -> None:
-        """Let the application know when its process is asked to end (app/stopping.py)."""
-        bridge = self.config.loaded_app
-        bridge.wsgi.config[STOPPING] = lambda: self.should_exit
+        """Begin to serve."""
         gc.collect()
         gc.freeze()  # what was imported stays: it need not be looked through for garbage again
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Let those who wait know that this process ends, then answer what is left."""
+        shut_down()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end now."""

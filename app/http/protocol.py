@@ -9,12 +9,12 @@ from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.bridge import ABORT
-from app.http.exchange import SEND_WITHIN_S
+from app.http.deferred import GONE
 from app.problem import MEDIA_TYPE, title_of
 from app.security_headers import SECURITY_HEADERS
+from config.settings import get_settings
 from models.ids import new_id
 
-HEAD_WITHIN_S: Final = 10.0
 URL_MAX_BYTES: Final = 8190
 FIELD_MAX_BYTES: Final = 8190
 FIELDS_MAX: Final = 100
@@ -71,7 +71,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._received, self._bodied = True, 0, 0
-        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope |= {ABORT: self.transport.abort, GONE: self.transport.is_closing}
         if self._late is None:
             self._expect_head()
 
@@ -128,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         return beside > CHUNKED_FOR_NOTHING + 16 * self._bodied
 
     def _expect_head(self) -> None:
-        self._late = self.loop.call_later(HEAD_WITHIN_S, self._too_late)
+        self._late = self.loop.call_later(get_settings().headers_timeout_s, self._too_late)
 
     def _too_late(self) -> None:
         self._late = None
@@ -137,7 +138,7 @@ class Protocol(HttpToolsProtocol):
         if not self._between():
             self.transport.abort()
         elif self._head_bytes:
-            detail = f"The request did not come within {HEAD_WITHIN_S:.0f} s."
+            detail = f"The headers did not come within {get_settings().headers_timeout_s:g} s."
             self._tell(408, "request_timeout", detail)
         else:
             self.transport.close()
@@ -162,7 +163,8 @@ class Protocol(HttpToolsProtocol):
     def _cut_later(self) -> None:
         """A connection that is closed still waits for its client to take what was sent."""
         if self._closing is None:
-            self._closing = self.loop.call_later(SEND_WITHIN_S, self.transport.abort)
+            within_s = get_settings().send_timeout_s
+            self._closing = self.loop.call_later(within_s, self.transport.abort)
 
     def _forget_timers(self) -> None:
         for timer in (self._late, self._closing):

@@ -4,14 +4,12 @@ OpenAI's packages send a call again after a time-out or a lost connection, witho
 a count of its retries. What was made for it the first time is what it gets, if nobody has had it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from app.connection import caller_watch
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.jobs import UNFINISHED, Job
@@ -29,13 +27,11 @@ log = structlog.get_logger(__name__)
 class Call:
     """A call and the job that answers it. `caller` is None where the answer is not this call's
     alone: an Idempotency-Key says who may have it, or the caller's own retry gets it too.
-    `replayed`: it was made by an earlier call with that key. `has_gone` tells whether the caller
-    is there no more."""
+    `replayed`: it was made by an earlier call with that key."""
 
     job_id: str
     caller: Caller | None = None
     replayed: bool = False
-    has_gone: Callable[[], bool] = field(default_factory=caller_watch)
 
 
 def remembered_for() -> timedelta:

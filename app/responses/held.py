@@ -4,9 +4,10 @@ For as long as a router waits for a first byte, nothing is sent, so that the sta
 what has happened. Then white space keeps the routers awake, which JSON allows before its value.
 """
 
+import asyncio
 import json
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Final
 
 import structlog
@@ -16,78 +17,79 @@ from app.responses.body import response_body
 from app.responses.calls import Call, is_answered, settle
 from app.responses.errors import openai_body
 from app.responses.ids import response_id_of
-from app.stopping import is_stopping
-from app.waiting import wait_for_end
+from app.streaming.sse import Lines
+from app.streaming.wait import wait_for_end
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable, NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.session import unit_of_work
 
-# Routers cut a response in which nothing comes for 30 s or more.
-PAD_EVERY_S: Final = 15.0
 PAD: Final = "\n"
 RETRY_AFTER_S: Final = 1
 
-Waiting = Generator[None, None, Job]
+Waiting = AsyncGenerator[Job | None, None]
 
 log = structlog.get_logger(__name__)
 
 
-def wait_for_answer(user_id: str, call: Call, again: Callable[[], Call]) -> Waiting:
-    """Wait until the job of a call has ended, `RESPONSE_HOLD_S` at most; yields after `WAIT_MAX_S`,
-    and then each time that a sign of life is due. The job at last, whose answer is this call's
-    alone; unfinished where the time is over, or this process ends.
+async def wait_for_answer(user_id: str, call: Call, again: Callable[[Call], Call]) -> Waiting:
+    """Wait until the job of a call has ended, `RESPONSE_HOLD_S` at most. Gives None after
+    `WAIT_MAX_S`, and then each time that a sign of life is due; the job at last, whose answer is
+    this call's alone; unfinished where the time is over, or this process ends.
 
-    `again` gives another job, where a later call has taken this one's answer. Raises
-    DatabaseUnavailable before the first yield; after that it waits until the database is back.
+    `again` gives another job, in a thread, where a later call has taken this one's answer. Raises
+    DatabaseUnavailable before it has given anything; after that it waits until the database is
+    back.
     """
-    now = time.monotonic
+    now = asyncio.get_running_loop().time
     until = now() + get_settings().response_hold_s
     due = now() + get_settings().wait_max_s
     answered = silent_no_more = False
     try:
         while True:
             try:
-                job = _wait(user_id, call, min(due, until) - now())
-                if job.status not in UNFINISHED and not call.has_gone():
-                    answered = is_answered(call)
+                goes_on = await wait_for_end(user_id, [call.job_id], min(due, until) - now())
+                job = await asyncio.to_thread(_find, user_id, call.job_id)
+                if job.status not in UNFINISHED:
+                    answered = await asyncio.to_thread(is_answered, call)
                     if answered:
-                        return job
-                    call = again()
+                        yield job
+                        return
+                    call = await asyncio.to_thread(again, call)
                     continue
             except DatabaseUnavailable as error:
                 if not silent_no_more:
                     raise
                 log.warning("held call waits for the database", error=str(error))
-                time.sleep(RETRY_AFTER_S)
+                await asyncio.sleep(RETRY_AFTER_S)
                 continue
-            if is_stopping() or call.has_gone() or now() >= until:
-                return job
+            if not goes_on or now() >= until:
+                yield job
+                return
             silent_no_more = True
-            yield
-            due = now() + PAD_EVERY_S
+            yield None
+            due = now() + get_settings().heartbeat_s
     finally:
         if not answered:
-            settle(call, answered=False)
+            await asyncio.to_thread(settle, call, answered=False)
 
 
-def padded(waiting: Waiting) -> Iterator[str]:
+async def padded(waiting: Waiting) -> Lines:
     """A response's body, with white space before it until it is there. The status is sent by then:
     of an unfinished response comes an object that is an error and has no `output`, so that no
     client takes it for an empty answer."""
-    try:
-        while True:
-            yield PAD
-            next(waiting)
-    except StopIteration as over:
-        job: Job = over.value
-        body = response_body(job).model_dump()
-        if job.status in UNFINISHED:
-            shown = ("id", "object", "created_at", "status", "model", "metadata")
-            body = {name: body[name] for name in shown} | openai_body(unfinished(job)).model_dump()
-        yield json.dumps(body)
-    finally:
-        waiting.close()
+    async with aclosing(waiting):
+        yield PAD
+        async for job in waiting:
+            yield PAD if job is None else await asyncio.to_thread(_body_of, job)
+
+
+def _body_of(job: Job) -> str:
+    body = response_body(job).model_dump()
+    if job.status in UNFINISHED:
+        shown = ("id", "object", "created_at", "status", "model", "metadata")
+        body = {name: body[name] for name in shown} | openai_body(unfinished(job)).model_dump()
+    return json.dumps(body)
 
 
 def unfinished(job: Job) -> Problem:
@@ -98,10 +100,9 @@ def unfinished(job: Job) -> Problem:
     return Problem(504, "response_unfinished", detail, headers=headers)
 
 
-def _wait(user_id: str, call: Call, seconds: float) -> Job:
-    wait_for_end(user_id, [call.job_id], seconds, call.has_gone)
+def _find(user_id: str, job_id: str) -> Job:
     with unit_of_work() as session:
-        job = find_job(session, user_id, call.job_id)
+        job = find_job(session, user_id, job_id)
     if job is None:
         raise NotFound("The job is gone, and its user with it.")
     return job

@@ -26,7 +26,8 @@ sent until it has grown past that, and where it differs the stream ends with an 
 where the stream ends before the response.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from app.events import Event
@@ -39,6 +40,7 @@ Sent = dict[str, Any]
 
 ENDS: Final = ("job.completed", "job.failed", "job.cancelled", "job.expired")
 IN_PROGRESS_NUMBER: Final = 2
+TEXT_IS_WHOLE: Final = ("persist", "running")
 AT_TEXT: Final = {"output_index": 0, "content_index": 0}
 
 
@@ -46,24 +48,33 @@ BEGUN_AGAIN: Final = "The answer was begun again after a part of it had been sen
 CUT_OFF: Final = "The stream ended before the response did"
 
 
-def translate(
-    job: Job, events: Iterable[Event | None], after: int | None, read: Callable[[], Job]
-) -> Iterator[Sent | None]:
+async def translate(
+    job: Job, events: AsyncIterable[Event | None], after: int | None, read: Callable[[], Job]
+) -> AsyncGenerator[Sent | None, None]:
     """OpenAI's events for a job's, those after the number `after`; None where nothing happened.
 
-    `events` are all of the job's, `read` gives the job as it is now. The last event is the
-    response's end, or an `error`.
+    `events` are all of the job's, `read` gives the job as it is now, in a thread. The last event is
+    the response's end, or an `error`.
     """
     reader = _Reader(job, after, read)
-    yield from reader.opening()
-    for event in events:
+    for sent in reader.opening():
+        yield sent
+    async for event in events:
         if event is None:
             yield None
-        else:
-            yield from reader.take(event)
+            continue
+        for sent in await _taken(reader, event):
+            yield sent
         if reader.done:
             return
-    yield from reader.cut_off()
+    for sent in reader.cut_off():
+        yield sent
+
+
+async def _taken(reader: "_Reader", event: Event) -> Iterable[Sent]:
+    if reader.has_to_read(event):
+        return await asyncio.to_thread(lambda: list(reader.take(event)))
+    return reader.take(event)
 
 
 class _Reader:
@@ -86,6 +97,11 @@ class _Reader:
         body = response_body(self._job)
         status: Status = "queued" if body.background else "in_progress"
         yield from self._send(0, "response.created", response=begun(body, status))
+
+    def has_to_read(self, event: Event) -> bool:
+        """Whether the job's row has to be read for this event."""
+        stage = event.data.get("stage", {})
+        return event.type in ENDS or (stage.get("name"), stage.get("status")) == TEXT_IS_WHOLE
 
     def take(self, event: Event) -> Iterator[Sent]:
         number, data = event.number, event.data
@@ -128,7 +144,7 @@ class _Reader:
                 self._generate = number
             case "generate", "completed":
                 yield from self._text_done(number)
-            case "persist", "running" if not self.done:
+            case case if case == TEXT_IS_WHOLE and not self.done:
                 cut = self._read().finish_reason in CUT_SHORT
                 item = item_of(self._job.id, self._text, "incomplete" if cut else "completed")
                 first = self._generated + 2

@@ -332,7 +332,7 @@ def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_
 
 
 def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tmp_path):
-    client = serve(WEB_STREAMS="1")
+    client = serve(WEB_STREAMS="1", SEND_TIMEOUT_S="2")
     job_id = job_of(client)
     generating(job_id, "x" * 8_000_000)
     slow = socket.socket(socket.AF_UNIX)
@@ -371,7 +371,7 @@ def test_a_web_process_that_is_asked_to_end_ends_its_streams(serve, job_of, serv
 
 
 def test_a_stream_in_which_nothing_happens_is_kept_open_by_a_comment(serve, job_of):
-    client = serve()
+    client = serve(HEARTBEAT_S="1")
     job_id = job_of(client)
 
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as response:
@@ -379,4 +379,4 @@ def test_a_stream_in_which_nothing_happens_is_kept_open_by_a_comment(serve, job_
         began = time.monotonic()
         assert next(line for line in lines if line.startswith(":")) == ": nothing new"
 
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 6

@@ -1,20 +1,24 @@
 """Clients that send half of something, or take nothing: nobody else waits for them."""
 
+import json
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 HELLO = {"message": "hello"}
 # More than a web process works on at once.
 CLIENTS = 80
-CHUNKED = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+# Streams, and as many waits, where two views may run at once.
+STAYING = 40
 HALVES = {
     "headers": "GET /healthz HTTP/1.1\r\nHost: web\r\nX-Slow: ",
     "body": "POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n\r\n{",
@@ -59,24 +63,101 @@ def test_whoever_holds_connections_open_keeps_nobody_waiting(serve, connect, hal
     assert time.monotonic() - began < 2
 
 
-def test_half_a_header_is_answered_and_ended_in_time(serve, connect):
-    serve()
+@pytest.mark.parametrize("half", ["headers", "body"])
+def test_half_a_request_is_answered_and_ended_in_time(serve, connect, half):
+    serve(HEADERS_TIMEOUT_S="1", BODY_TIMEOUT_S="1")
     slow = connect()
-    slow.sendall(HALVES["headers"].encode())
+    slow.sendall(HALVES[half].encode())
 
+    began = time.monotonic()
     answer = whole_answer(slow)
 
+    assert time.monotonic() - began < 8
     assert answer.startswith("HTTP/1.1 408 ")
     assert '"code":"request_timeout"' in answer
+
+
+def test_a_body_that_comes_by_the_byte_is_taken_while_it_has_time(serve, connect):
+    client = serve()
+    caller, body = connect(), json.dumps(HELLO).encode()
+    caller.sendall(head_of(client, f"Content-Length: {len(body)}"))
+
+    for at in range(len(body)):
+        caller.sendall(body[at : at + 1])
+
+    assert caller.recv(12) == b"HTTP/1.1 202"
+
+
+def test_neither_streams_nor_waits_take_a_thread(serve, servers, until):
+    client = serve(WEB_THREADS="2", WAIT_MAX_S="60")
+    job_id = client.post("/v1/jobs", json=HELLO).json()["id"]
+    server = psutil.Process(servers[0].pid)
+    before = server.num_threads()
+
+    with ExitStack() as opened:
+        path = f"/v1/jobs/{job_id}/events"
+        streams = [opened.enter_context(client.stream("GET", path)) for _ in range(STAYING)]
+        assert {stream.status_code for stream in streams} == {200}
+        waits = opened.enter_context(ThreadPoolExecutor(STAYING))
+        wait = {"Prefer": "wait=60"}
+        waiting = [
+            waits.submit(client.get, f"/v1/jobs/{job_id}", headers=wait) for _ in range(STAYING)
+        ]
+        until(lambda: len(server.net_connections("unix")) > 2 * STAYING)
+
+        began = time.monotonic()
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/v1/jobs", json=HELLO).status_code == 202
+        assert time.monotonic() - began < 2
+        # The subscriptions' own, the views' two, and those of a check of readiness.
+        assert server.num_threads() <= before + 5
+        client.post(f"/v1/jobs/{job_id}/cancel")
+        answers = [each.result() for each in waiting]
+
+    assert [each.json()["status"] for each in answers] == ["cancelled"] * STAYING
+    assert {each.headers["Preference-Applied"] for each in answers} == {"wait=60"}
+
+
+def test_a_client_that_leaves_a_wait_leaves_its_slot(serve, connect, until):
+    client = serve(WEB_STREAMS="2", WAIT_MAX_S="60")
+    job_id = client.post("/v1/jobs", json=HELLO).json()["id"]
+    caller = connect()
+    caller.sendall(head_of(client, "Prefer: wait=60", method="GET", path=f"/v1/jobs/{job_id}"))
+
+    until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 429)
+    caller.close()
+
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as first:
+        until(lambda: first.status_code == 200)
+
+
+def test_a_process_that_is_asked_to_end_answers_whoever_waits(serve, servers, connect):
+    client = serve(WAIT_MAX_S="60")
+    job_id = client.post("/v1/jobs", json=HELLO).json()["id"]
+    half = connect()
+    half.sendall(HALVES["body"].encode())
+    with ThreadPoolExecutor(1) as waits:
+        wait = {"Prefer": "wait=60"}
+        waiting = waits.submit(client.get, f"/v1/jobs/{job_id}", headers=wait)
+        with client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "retry: 2000"
+
+            began = time.monotonic()
+            servers[0].terminate()
+
+            assert "job.queued" in "".join(lines)
+        assert waiting.result().json()["status"] == "queued"
+    assert servers[0].wait(10) == 0
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_body_in_broken_chunks_is_the_clients_mistake(serve, connect, broken):
     client = serve()
-    whom = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
     caller = connect()
 
-    caller.sendall(f"POST /v1/jobs HTTP/1.1\r\nHost: web\r\n{whom}{CHUNKED}\r\n".encode())
+    caller.sendall(head_of(client, "Transfer-Encoding: chunked"))
     caller.sendall(BROKEN[broken])
 
     answer = whole_answer(caller)
@@ -167,3 +248,12 @@ def whole_answer(client: socket.socket) -> str:
     while more := client.recv(64 * 1024):
         received += more
     return received.decode()
+
+
+def head_of(
+    client: httpx.Client, *more: str, method: str = "POST", path: str = "/v1/jobs"
+) -> bytes:
+    """The head of a request of the same user, with more headers."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: web", "Content-Type: application/json", *more]
+    lines += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -1,6 +1,7 @@
 """A job's events as OpenAI's."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -56,7 +57,15 @@ LIFE = [*BEFORE_TEXT, delta(12, "Hello"), delta(18, " there"), *AFTER_TEXT]
 def told(
     job: Job, events: Iterable[Event | None], after: int | None = None, now: Job | None = None
 ) -> list[Any]:
-    return list(translate(job, events, after, lambda: now or job))
+    async def one_by_one() -> AsyncIterator[Event | None]:
+        for event in events:
+            yield event
+
+    async def sent() -> list[Any]:
+        told = translate(job, one_by_one(), after, lambda: now or job)
+        return [each async for each in told]
+
+    return asyncio.run(sent())
 
 
 def going_on(*of: Any, **more: Any) -> list[Any]:

@@ -1,11 +1,11 @@
 """A job's events as lines of a stream."""
 
-from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any, Final
 
 from app.events import Event
-from app.sse import HEARTBEAT, RECONNECT, declared, sse_line
-from app.stream import follow
+from app.streaming.follow import follow
+from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 
 STREAM: Final[dict[str, Any]] = declared(
     "`job.queued`; `job.stage` at each change of a stage; `job.delta` with the next piece of "
@@ -19,11 +19,12 @@ HAS_ALL: Final[dict[str, Any]] = {
 }
 
 
-def job_lines(user_id: str, job_id: str, after: int) -> Iterator[str]:
+async def job_lines(user_id: str, job_id: str, after: int) -> Lines:
     """The lines of a job's stream after a number."""
     yield RECONNECT
-    for event in follow(user_id, job_id, after):
-        yield HEARTBEAT if event is None else job_line(job_id, event)
+    async with aclosing(follow(user_id, job_id, after)) as events:
+        async for event in events:
+            yield HEARTBEAT if event is None else job_line(job_id, event)
 
 
 def job_line(job_id: str, event: Event) -> str:

@@ -4,20 +4,25 @@ Where a reader goes on is a number for each job, in the order of the broadcast's
 after the last event, `12-40-9-end`. So nothing has to be kept to go on from it.
 """
 
-from collections.abc import Iterator
+import asyncio
+from contextlib import aclosing
 from typing import Any, Final
 
-from app.resuming import NONE, QUERY, has_all, may_have_been_sent, nowhere
+import structlog
+
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.events import LAST_EVENT_ID, BroadcastEventsHeaders, BroadcastEventsQuery
-from app.sse import HEARTBEAT, RECONNECT, declared, sse_line
-from app.stream import follow_all
+from app.streaming.follow import follow_all
+from app.streaming.resume import NONE, QUERY, has_all, may_have_been_sent, nowhere
+from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 from models.broadcasts import Gathered
-from models.errors import NotFound
+from models.errors import DatabaseUnavailable, NotFound
 from models.session import unit_of_work
 from tasks import broadcasts
 
 END: Final = "-end"
+
+log = structlog.get_logger(__name__)
 
 BROADCAST_STREAM: Final[dict[str, Any]] = declared(
     "The events of all its jobs as they come, each as in the job's own stream, with its `job_id` "
@@ -47,31 +52,38 @@ def places_of(
     return None if ends else {job.id: number for job, number in after}
 
 
-def broadcast_lines(user_id: str, whole: Gathered, after: dict[str, int]) -> Iterator[str]:
+async def broadcast_lines(user_id: str, whole: Gathered, after: dict[str, int]) -> Lines:
     """The lines of a broadcast's stream after these numbers, to the end of its last job."""
     at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
     yield RECONNECT
-    for told in follow_all(user_id, after):
-        if told is None:
-            yield HEARTBEAT
-            continue
-        job_id, event = told
-        at[job_id] = event.number
-        head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
-        yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _place(at))
-    yield from _end(user_id, whole.broadcast.id, _place(at) + END)
+    async with aclosing(follow_all(user_id, after)) as all_told:
+        async for told in all_told:
+            if told is None:
+                yield HEARTBEAT
+                continue
+            job_id, event = told
+            at[job_id] = event.number
+            head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
+            yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _place(at))
+    end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, _place(at) + END)
+    if end is not None:
+        yield end
 
 
-def _end(user_id: str, broadcast_id: str, place: str) -> Iterator[str]:
+def _end(user_id: str, broadcast_id: str, place: str) -> str | None:
     """The last event; none where this process ends before the broadcast, or it was deleted."""
     try:
         with unit_of_work() as session:
             whole = broadcasts.read(session, user_id, broadcast_id)
     except NotFound:
-        return
-    if whole.ended:
-        kind = f"broadcast.{whole.status}"
-        yield sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, place)
+        return None
+    except DatabaseUnavailable as error:  # the client asks again, from where it is
+        log.warning("stream ends without the database", error=str(error))
+        return None
+    if not whole.ended:
+        return None
+    kind = f"broadcast.{whole.status}"
+    return sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, place)
 
 
 def _place(at: dict[str, int]) -> str:

@@ -1,12 +1,13 @@
 """Server-sent events, as the HTML standard has them (https://html.spec.whatwg.org, 9.2)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
-from flask import Response, g, stream_with_context
+from flask import Response, request
 
-from app.places import places, take_place
+from app.http.deferred import STREAM, LineStream
+from app.streaming.capacity import require_slot
 
 MEDIA_TYPE: Final = "text/event-stream"
 # Lines of the event that comes next, without an empty line of their own: many readers take every
@@ -24,6 +25,9 @@ data: {"type":"job.delta","sequence_number":12,"job_id":"job_01K8Z5M5V4Q2W9X7Y3T
 LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
+Lines = AsyncGenerator[str, None]
+
+
 def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> str:
     """One event. JSON has no line breaks of its own, so that it is one `data` line."""
     head = f"id: {event_id}\n" if event_id is not None else ""
@@ -33,19 +37,19 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
     return f"{head}event: {kind}\ndata: {body}\n\n"
 
 
-def sse_response(lines: Iterator[str]) -> Response:
-    """A response that stays open while lines come. Raises Refusal where no place is free."""
-    take_place()
-    return opened(lines)
-
-
-def opened(lines: Iterator[str]) -> Response:
-    """The same, in a place that is taken already."""
-    response = Response(stream_with_context(lines), mimetype=MEDIA_TYPE)
-    user_id = g.user_id  # the request has ended when the stream is closed
-    response.call_on_close(lambda: places().release(user_id))
-    response.headers["Cache-Control"] = "no-store"
+def sse_response(lines: Lines) -> Response:
+    """A response that stays open while lines come. Raises Refusal where no slot is free."""
+    require_slot()
+    response = stream_response(lines, MEDIA_TYPE)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back
+    return response
+
+
+def stream_response(lines: Lines, mimetype: str) -> Response:
+    """A response whose body is sent as it comes, in a slot that is taken already."""
+    stream = request.environ[STREAM] = LineStream(lines)
+    response = Response(stream, mimetype=mimetype)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -32,7 +32,8 @@ class Follower:
         self._user_id = user_id
         self._job_id = job_id
         self._at = after
-        self._looks_again: float | None = None
+        # The time at which the row is read again, since something is lacking.
+        self.looks_again: float | None = None
         self.done = False
 
     @property
@@ -40,13 +41,25 @@ class Follower:
         """The number of the last event that the client has."""
         return self._at
 
+    def has_to_read(self, message: Message | None) -> bool:
+        """Whether what follows from something that was heard has to be read first, from PostgreSQL
+        or Redis."""
+        if self.done:
+            return False
+        return (
+            message is None
+            or message.kind == "ended"
+            or self.looks_again is not None
+            or message.before > self._at
+        )
+
     def take(self, message: Message | None) -> Iterator[Event]:
         """What follows from something that was heard; from None, that the row should be read."""
         if self.done:
             return
         if message is None or message.kind == "ended":
             yield from self.catch_up()
-        elif self._looks_again is not None:
+        elif self.looks_again is not None:
             yield from self.look_again()
         elif message.number > self._at:
             if message.before > self._at:
@@ -55,12 +68,12 @@ class Follower:
 
     def look_again(self) -> Iterator[Event]:
         """Read the row once more if something is lacking, and it is time."""
-        if self._looks_again is not None and time.monotonic() >= self._looks_again:
+        if self.looks_again is not None and time.monotonic() >= self.looks_again:
             yield from self.catch_up()
 
     def catch_up(self) -> Iterator[Event]:
         """What the row has that the client has not. Nothing while PostgreSQL is away."""
-        self._looks_again = None
+        self.looks_again = None
         try:
             with unit_of_work() as session:
                 job = find_job(session, self._user_id, self._job_id)
@@ -140,4 +153,4 @@ class Follower:
         return text[max(0, self._at - (number - len(text))) :]
 
     def _lack(self) -> None:
-        self._looks_again = time.monotonic() + PATIENCE_S
+        self.looks_again = time.monotonic() + PATIENCE_S

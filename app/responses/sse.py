@@ -1,12 +1,13 @@
 """A response's events as lines of a stream."""
 
-from collections.abc import Iterator
+import asyncio
+from contextlib import aclosing
 from typing import Final
 
 from app.responses.calls import Call, settle
 from app.responses.stream import translate
-from app.sse import HEARTBEAT, sse_line
-from app.stream import follow
+from app.streaming.follow import follow
+from app.streaming.sse import HEARTBEAT, Lines, sse_line
 from models.errors import NotFound
 from models.jobs import Job, find_job
 from models.options import Options
@@ -16,7 +17,7 @@ ENDS: Final = ("completed", "incomplete", "failed", "cancelled")
 ANSWERING: Final = ("response.output_text.delta", *(f"response.{end}" for end in ENDS))
 
 
-def response_lines(job: Job, after: int | None, call: Call | None = None) -> Iterator[str]:
+async def response_lines(job: Job, after: int | None, call: Call | None = None) -> Lines:
     """The lines of a response's stream: all of them, or those after a number.
 
     All of the job's events are read, whatever the number: they come from its row at once. `call`
@@ -34,13 +35,17 @@ def response_lines(job: Job, after: int | None, call: Call | None = None) -> Ite
     background = Options.of(job.options).background is not False
     answered = False
     try:
-        for event in translate(job, follow(job.user_id, job.id, 0), after, read):
-            if event is None:
-                yield HEARTBEAT
-                continue
-            yield sse_line(event["type"], event)
-            kind = event["type"]
-            answered = background or kind in ANSWERING or (answered and kind != "error")
+        async with (
+            aclosing(follow(job.user_id, job.id, 0)) as events,
+            aclosing(translate(job, events, after, read)) as all_sent,
+        ):
+            async for event in all_sent:
+                if event is None:
+                    yield HEARTBEAT
+                    continue
+                yield sse_line(event["type"], event)
+                kind = event["type"]
+                answered = background or kind in ANSWERING or (answered and kind != "error")
     finally:
         if call is not None:
-            settle(call, answered=answered)
+            await asyncio.to_thread(settle, call, answered=answered)

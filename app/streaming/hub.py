@@ -1,0 +1,218 @@
+"""Hears of jobs for a whole web process: one Redis connection, however many clients wait.
+
+Redis may lose a message, or be unavailable. So the hub also reads, now and then, the rows of all
+jobs that have a subscriber, in one query for all of them.
+"""
+
+import threading
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+import redis
+import structlog
+
+from app.http.shutdown import on_shutdown
+from app.streaming.subscription import Subscription
+from config.redis import listening_client
+from models.errors import DatabaseUnavailable
+from models.jobs import sequences_of
+from models.session import unit_of_work
+from tasks.events import Message, channel_of
+
+POLL_ROWS_EVERY_S: Final = 5.0
+POLL_ROWS_EVERY_AWAY_S: Final = 1.0
+OPEN_WITHIN_S: Final = 1.0
+# A new subscription waits for so long, at most, while there are others.
+POLL_REDIS_S: Final = 0.05
+# No job's channel: with it open, the connection is always one that hears.
+NO_JOB: Final = ""
+
+log = structlog.get_logger(__name__)
+
+
+class SubscriptionHub(threading.Thread):
+    """Passes on what is published of the jobs that have a subscriber.
+
+    The connection is used by this thread alone; subscriptions belong to event loops.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="hub", daemon=True)
+        self._changed = threading.Condition()
+        self._subscribers: dict[str, set[Subscription]] = {}
+        self._open: set[str] = set()
+        self._subscribed: set[str] = set()
+        self._seen: dict[str, int] = {}
+        self._subscriptions_changed = True
+        self._away = False
+        self._ending = False
+        self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
+
+    @asynccontextmanager
+    async def subscribe(self, job_ids: Collection[str]) -> AsyncIterator[Subscription]:
+        """Hear of these jobs: all that is published after this begins."""
+        subscription = Subscription()
+        with self._changed:
+            for job_id in job_ids:
+                self._subscribers.setdefault(job_id, set()).add(subscription)
+            closed = set() if self._away else set(job_ids) - self._open
+            self._subscriptions_changed = self._subscriptions_changed or bool(closed) or self._away
+            if self._ending:
+                subscription.end()
+            self._changed.notify()
+        try:
+            await subscription.wait_until_open(closed, OPEN_WITHIN_S)
+            yield subscription
+        finally:
+            with self._changed:
+                for job_id in job_ids:
+                    self._remove(job_id, subscription)
+
+    def end(self) -> None:
+        """Let all subscribers know that there is nothing more to be heard here."""
+        with self._changed:
+            self._ending = True
+            for subscription in {one for many in self._subscribers.values() for one in many}:
+                subscription.end()
+
+    def run(self) -> None:
+        polled = time.monotonic()
+        while True:
+            self._wait_for_a_subscriber()
+            try:
+                self._poll_redis()
+                every_s = POLL_ROWS_EVERY_AWAY_S if self._away else POLL_ROWS_EVERY_S
+                if time.monotonic() - polled >= every_s:
+                    polled = time.monotonic()
+                    self._poll_rows()
+            except Exception:  # the boundary: without this thread no stream would go on
+                log.exception("hub failed")
+                time.sleep(POLL_ROWS_EVERY_AWAY_S)
+
+    # --- subscribers
+
+    def _wait_for_a_subscriber(self) -> None:
+        with self._changed:
+            while not self._subscribers and self._subscribed <= {NO_JOB}:
+                self._changed.wait()
+
+    def _remove(self, job_id: str, subscription: Subscription) -> None:
+        subscribers = self._subscribers.get(job_id, set())
+        subscribers.discard(subscription)
+        if not subscribers:
+            self._subscribers.pop(job_id, None)
+            self._seen.pop(job_id, None)
+            self._subscriptions_changed = True
+
+    def _jobs(self) -> list[str]:
+        with self._changed:
+            return list(self._subscribers)
+
+    def _of(self, job_id: str) -> list[Subscription]:
+        with self._changed:
+            return list(self._subscribers.get(job_id, ()))
+
+    def _notify(self, job_ids: Collection[str], message: Message | None = None) -> None:
+        for job_id in job_ids:
+            for subscription in self._of(job_id):
+                subscription.put(job_id, message)
+
+    # --- Redis
+
+    def _poll_redis(self) -> None:
+        try:
+            self._subscribe()
+            message: Any = self._pubsub.get_message(timeout=POLL_REDIS_S)
+        except redis.RedisError as error:
+            if not self._away:
+                log.warning("hub waits for Redis", error=type(error).__name__)
+            self._away = True
+            self._subscriptions_changed = True  # what could not be opened is opened later
+            time.sleep(POLL_ROWS_EVERY_AWAY_S)
+            return
+        if self._away:
+            self._away = False
+            log.info("hub has Redis again")
+            self._notify(self._jobs())  # what was published meanwhile was not heard
+        if message is not None:
+            self._pass_on(message["type"], _job_of(message["channel"]), message["data"])
+
+    def _subscribe(self) -> None:
+        """Have the channels open that have a subscriber, and no others."""
+        with self._changed:
+            if not self._subscriptions_changed:
+                return
+            self._subscriptions_changed = False
+            wanted = {NO_JOB, *self._subscribers}
+            dropped, new = self._subscribed - wanted, wanted - self._subscribed
+            # A later subscriber to what is dropped waits until it is open again.
+            self._open &= wanted
+        if new:
+            self._pubsub.subscribe(*map(channel_of, new))
+        if dropped:
+            self._pubsub.unsubscribe(*map(channel_of, dropped))
+        self._subscribed = wanted
+
+    def _pass_on(self, kind: str, job_id: str, data: Any) -> None:
+        if kind == "subscribe":
+            with self._changed:
+                if job_id in self._subscribed:
+                    self._open.add(job_id)
+            for subscription in self._of(job_id):
+                subscription.opened(job_id)
+        elif kind == "message":
+            message = _decode(job_id, data)
+            if message is not None:
+                self._note(job_id, message.number)
+            self._notify([job_id], message)
+
+    # --- PostgreSQL
+
+    def _poll_rows(self) -> None:
+        """Notify of the jobs whose row has more than was heard: a message must have been lost."""
+        jobs = self._jobs()
+        if not jobs:
+            return
+        try:
+            with unit_of_work() as session:
+                found = sequences_of(session, jobs)
+        except DatabaseUnavailable as error:
+            log.warning("hub waits for the database", error=str(error))
+            return
+        gone = [job_id for job_id in jobs if job_id not in found]
+        self._notify(
+            gone + [job_id for job_id, number in found.items() if self._note(job_id, number)]
+        )
+
+    def _note(self, job_id: str, number: int) -> bool:
+        """Whether this event is newer than all that were heard of the job, or read."""
+        with self._changed:
+            newer = job_id in self._subscribers and number > self._seen.get(job_id, 0)
+            if newer:
+                self._seen[job_id] = number
+            return newer
+
+
+@lru_cache(maxsize=1)
+def get_hub() -> SubscriptionHub:
+    """The hub of this process, started at first use."""
+    hub = SubscriptionHub()
+    hub.start()
+    on_shutdown(hub.end)
+    return hub
+
+
+def _decode(job_id: str, sent: Any) -> Message | None:
+    """A message; None, so that the row is read, for one that can't be read."""
+    try:
+        return Message.decode(sent)
+    except (TypeError, ValueError) as error:
+        log.warning("message not read", job_id=job_id, error=repr(error))
+        return None
+
+
+def _job_of(channel: str) -> str:
+    return channel.removeprefix(channel_of(""))

@@ -1,0 +1,39 @@
+"""`Prefer: wait=N`: answer when a job has ended, where there is room for a wait (RFC 7240)."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from flask import Response, g
+
+from app.db import db
+from app.http.deferred import defer
+from app.streaming.capacity import take_slot
+from app.streaming.wait import wait_for_end
+from config.settings import get_settings
+from models.jobs import unfinished
+
+APPLIED: Final = "Preference-Applied"
+
+
+def answer_after(
+    job_ids: Collection[str], wait_s: int | None, answer: Callable[[int | None], Response]
+) -> Response:
+    """The answer once all these jobs of the caller's have ended, or the wait is over; `answer`
+    makes it of the seconds that were granted, or of None where nobody waited.
+
+    Raises DatabaseUnavailable, and Deferred.
+    """
+    user_id, granted_s = g.user_id, min(wait_s or 0, get_settings().wait_max_s)
+    if granted_s <= 0:
+        return answer(None)
+    rest = unfinished(db.session(), user_id, job_ids)
+    db.session.rollback()  # no connection is held meanwhile
+    if not rest:
+        return answer(granted_s)
+    if take_slot() is not None:
+        return answer(None)
+
+    async def wait() -> None:
+        await wait_for_end(user_id, rest, granted_s)
+
+    return defer(wait, lambda: answer(granted_s))
