@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
     docs: bool = True
     web_threads: Annotated[int, Field(ge=1)] = 64
-    web_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
+    web_streams: Annotated[int, Field(ge=1, le=60_000)] = 5000
     headers_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10
     body_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30
     send_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20

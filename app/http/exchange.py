@@ -118,11 +118,13 @@ class Exchange:
         return deferred.then
 
     async def _whole(self, body: bytes) -> None:
-        await self._within_time(self._start)
-        for at in range(0, max(1, len(body)), PART_BYTES):
-            more = at + PART_BYTES < len(body)
+        messages, end = [self._start], max(1, len(body))
+        for at in range(0, end, PART_BYTES):
             part = body[at : at + PART_BYTES]
-            await self._within_time({"type": "http.response.body", "body": part, "more_body": more})
+            more = at + PART_BYTES < end
+            messages.append({"type": "http.response.body", "body": part, "more_body": more})
+            await self._within_time(*messages)
+            messages.clear()
 
     async def _stream(self, stream: LineStream) -> None:
         await self._within_time(self._start)
@@ -133,10 +135,11 @@ class Exchange:
                     await self._within_time(part)
         await self._within_time({"type": "http.response.body", "body": b""})
 
-    async def _within_time(self, message: dict[str, Any]) -> None:
+    async def _within_time(self, *messages: dict[str, Any]) -> None:
         try:
             async with asyncio.timeout(self._send_within_s):
-                await self._send(message)
+                for message in messages:
+                    await self._send(message)
         except TimeoutError:
             self._gone = True
             self._abort()
