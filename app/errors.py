@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
-from app.responses.errors import no_such_call, openai_answer, speaks_openai
+from app.responses.errors import expects_openai, no_such_call, openai_answer
 from models.errors import (
     Conflict,
     InvalidRequest,
@@ -51,7 +51,7 @@ def register_errors(app: Flask) -> None:
 def answer(error: Exception) -> Response:
     """The answer to a failure: a problem, or what the path's callers read instead."""
     problem = problem_of(error)
-    if not speaks_openai(request.path):
+    if not expects_openai(request):
         return problem.response()
     return openai_answer(problem if request.url_rule else no_such_call(problem))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from .npm import Packages
+from .npm import Packages, made_once
 
 Until = Callable[..., None]
 
@@ -19,12 +19,9 @@ Until = Callable[..., None]
 FONTS = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/fonts-cache</cachedir></fontconfig>
+<fontconfig><dir prefix="relative">fonts</dir><cachedir>/tmp</cachedir></fontconfig>
 """
-UNPACK = """\
-import chromium from "@sparticuz/chromium";
-console.log(await chromium.executablePath());
-"""
+UNPACK = 'import chromium from "@sparticuz/chromium"; await chromium.executablePath();'
 QUIETLY = (
     "--disable-gpu",
     "--disable-background-networking",
@@ -64,19 +61,19 @@ def _executable(packages: Packages) -> tuple[str, dict[str, str]]:
     """Chromium's program, and the variables that it needs."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return _playwrights_own(), {}
-    folder = packages.folder / "browser"
-    folder.mkdir(exist_ok=True)
-    # With this variable it brings its libraries along, for machines that have none of a desktop's.
-    unpacked = packages.run(
-        *("node", "--input-type=module", "--eval", UNPACK),
-        TMPDIR=str(folder),
-        AWS_LAMBDA_JS_RUNTIME="nodejs22.x",
-    )
+    folder = made_once(packages.folder / "browser", lambda new: _unpack(packages, new))
+    libraries = folder / "al2023" / "lib"
+    variables = {"FONTCONFIG_FILE": f"{folder}/fonts.conf", "LD_LIBRARY_PATH": str(libraries)}
+    return str(folder / "chromium"), variables
+
+
+def _unpack(packages: Packages, folder: Path) -> None:
+    """Unpack Chromium with its libraries, which a machine without a desktop lacks."""
+    brings_libraries = {"AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
+    command = ("node", "--input-type=module", "--eval", UNPACK)
+    unpacked = packages.run(*command, TMPDIR=str(folder), **brings_libraries)
     assert unpacked.returncode == 0, unpacked.stderr
-    fonts = folder / "fonts.conf"
-    fonts.write_text(FONTS.format(folder=folder))
-    libraries = str(folder / "al2023" / "lib")
-    return unpacked.stdout.strip(), {"FONTCONFIG_FILE": str(fonts), "LD_LIBRARY_PATH": libraries}
+    (folder / "fonts.conf").write_text(FONTS)
 
 
 def _playwrights_own() -> str:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +43,25 @@ def install() -> Packages:
     """Fetch the packages, unless this list of them is in the cache folder already."""
     lists = [LISTS / name for name in ("package.json", "package-lock.json")]
     name = hashlib.sha256(b"".join(each.read_bytes() for each in lists)).hexdigest()[:16]
-    folder = CACHE / f"npm-{name}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=CACHE))
+
+    def fetch(folder: Path) -> None:
         for each in lists:
-            shutil.copy(each, new)
-        fetched = Packages(new).run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            shutil.copy(each, folder)
+        fetched = Packages(folder).run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         assert fetched.returncode == 0, fetched.stderr
+
+    return Packages(made_once(CACHE / f"npm-{name}", fetch))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` has filled, now or earlier: all of it, though several sessions or
+    processes fill it at once."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=folder.parent))
+        make(new)
         try:
             new.rename(folder)
-        except OSError:  # another session was faster
+        except OSError:  # another one was faster
             shutil.rmtree(new)
-    return Packages(folder)
+    return folder

@@ -56,6 +56,15 @@ def note_read(job: Job) -> None:
             forget_call(session, job.id)
 
 
+def note_streamed(job_id: str) -> None:
+    """The same at the end of a stream, where it is too late to refuse anything: best effort."""
+    try:
+        with unit_of_work() as session:
+            forget_call(session, job_id)
+    except DatabaseUnavailable as error:
+        log.warning("reading not noted", job_id=job_id, error=str(error))
+
+
 def settle(call: Call, *, answered: bool) -> None:
     """Note at the end of a call whether it was answered. Best effort: else who asks again and says
     so gets what was made, and who does not say so something new."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from flask import Response, jsonify
+from flask import Request, Response, jsonify
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import FieldError, Problem, Refusal
@@ -18,6 +18,9 @@ OF_OPENAI: Final = re.compile(
     r"|search|skills|threads|uploads|vector_stores|videos)(/.*)?",
     re.DOTALL,
 )
+# Theirs and ours: who makes the call says by this header whether it is one of OpenAI's packages.
+SHARED: Final = re.compile(r"/v1/conversations(/[^/]+)?")
+PACKAGE: Final = "X-Stainless-Lang"
 NO_SUCH_CALL: Final = (
     "There is no such call here. Of OpenAI's API, Trimind has POST /v1/responses, "
     "GET /v1/responses/{id} and POST /v1/responses/{id}/cancel."
@@ -75,9 +78,15 @@ class ErrorBody(BaseModel):
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether the caller of this path expects OpenAI's errors: those of every call that its
+    """Whether every caller of this path expects OpenAI's errors: those of the calls that its
     packages make, also where there is no such call here."""
     return OF_OPENAI.fullmatch(path) is not None
+
+
+def expects_openai(request: Request) -> bool:
+    """Whether this caller does: one of OpenAI's packages, at one of our own calls too."""
+    shared = PACKAGE in request.headers and SHARED.fullmatch(request.path) is not None
+    return shared or speaks_openai(request.path)
 
 
 def openai_answer(problem: Problem) -> Response:

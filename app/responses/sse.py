@@ -4,7 +4,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Final
 
-from app.responses.calls import Call, settle
+from app.responses.calls import Call, note_streamed, settle
 from app.responses.stream import translate
 from app.streaming.follow import follow
 from app.streaming.sse import HEARTBEAT, Lines, sse_line
@@ -22,7 +22,8 @@ async def response_lines(job: Job, after: int | None, call: Call | None = None) 
 
     All of the job's events are read, whatever the number: they come from its row at once. `call`
     is answered once its caller has had some of the text or the end, and no error after that; in the
-    background as soon as he knows which response it is.
+    background as soon as he knows which response it is. Who reads the response to its end without a
+    call has had the answer as well.
     """
 
     def read() -> Job:
@@ -33,7 +34,7 @@ async def response_lines(job: Job, after: int | None, call: Call | None = None) 
         return now
 
     background = Options.of(job.options).background is not False
-    answered = False
+    answered = ended = False
     try:
         async with (
             aclosing(follow(job.user_id, job.id, 0)) as events,
@@ -45,7 +46,10 @@ async def response_lines(job: Job, after: int | None, call: Call | None = None) 
                     continue
                 yield sse_line(event["type"], event)
                 kind = event["type"]
+                ended = kind.removeprefix("response.") in ENDS
                 answered = background or kind in ANSWERING or (answered and kind != "error")
     finally:
         if call is not None:
             await asyncio.to_thread(settle, call, answered=answered)
+        elif ended and not background:
+            await asyncio.to_thread(note_streamed, job.id)

@@ -219,6 +219,25 @@ def test_who_reads_the_response_after_all_gets_another_when_he_sends_the_same_ag
     assert open_calls(job) == []
 
 
+def test_who_follows_the_response_to_its_end_after_all_has_had_it(web, until):
+    with contextlib.suppress(httpx.TimeoutException):
+        web.post("/v1/responses", json=QUESTION, timeout=0.5)
+    [job] = jobs_of(web)
+    until(lambda: open_calls(job) == [True])
+    read = f"/v1/responses/{job.replace('job_', 'resp_')}"
+    with web.stream("GET", read, params={"stream": "true"}) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+    assert open_calls(job) == [True]
+    with web.stream("GET", read, params={"stream": "true"}) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        end(job, "")  # what has no events has no text
+        assert "event: response.completed" in list(lines)
+
+    until(lambda: open_calls(job) == [])
+
+
 def test_a_stream_in_the_background_is_answered_by_its_name(web, until):
     body = {**QUESTION, "stream": True, "background": True}
     with web.stream("POST", "/v1/responses", json=body) as stream:

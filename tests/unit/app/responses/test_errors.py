@@ -38,6 +38,18 @@ def test_every_call_of_the_package_is_refused_in_openais_shape_or_is_ours(client
         assert "POST /v1/responses" in response.json["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["/v1/conversations", "/v1/conversations/conv_1"])
+def test_at_a_call_that_is_ours_as_well_the_package_reads_its_own_shape(client, path):
+    packages = client.post(path, headers={"X-Stainless-Lang": "js"})
+    anybodys = client.post(path)
+
+    assert list(packages.json["error"]) == KEYS
+    assert anybodys.mimetype == "application/problem+json"
+    assert packages.status_code == anybodys.status_code
+    jobs = client.post("/v1/jobs", headers={"X-Stainless-Lang": "js"})
+    assert jobs.mimetype == "application/problem+json"
+
+
 @pytest.mark.parametrize(
     "path",
     ["/v1/jobs", "/v1/responsesx", "/v1", "/v1/", "/v1/x", "/v2/responses", "/chat/completions"],
