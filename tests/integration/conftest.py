@@ -43,6 +43,7 @@ def backends() -> Iterator[Mapping[str, str]]:
         # Celery reads its broker once: not under the variables of whichever test comes first.
         app.conf.broker_url = environment["REDIS_URL"]
         upgrade()
+        _wait_for_no_disk()
         yield {**os.environ, **environment}
         get_engine().dispose()
         _forget_settings()
@@ -94,6 +95,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def external_id() -> str:
     """A user of this test alone."""
     return f"user-{secrets.token_hex(8)}"
+
+
+def _wait_for_no_disk() -> None:
+    """These tests kill processes at most: what a machine's fall would lose is not asked."""
+    autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit as connection:
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
 
 
 def _forget_settings() -> None:
