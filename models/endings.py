@@ -41,6 +41,7 @@ from models.fence import (
 )
 from models.ids import new_id
 from models.jobs import Job
+from models.spent import NOTHING, Spent, added_now
 
 # What `conclude` has to know of a job that has ended.
 ENDED: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
@@ -60,10 +61,12 @@ def fail(
     message: str,
     line: Mapping[str, Any],
     sequence: int | None = None,
+    spent: Spent = NOTHING,
 ) -> bool:
     """End the job as failed, with a stable code. False: fenced off.
 
     `sequence` is the number of the job's last event, that of its end; without one, the next.
+    `spent` is added to the job's costs.
     """
     error = {"code": code, "message": message, "stage": fence.stage}
     hold(session, Job.id == fence.job_id)
@@ -76,6 +79,7 @@ def fail(
                 func.jsonb_build_object("attempts", Job.attempts + 1)
             ),
             stages=noting(fence.stage, line),
+            **added_now(spent),
         )
         .returning(*ENDED)
     ).all()

@@ -3,7 +3,7 @@
 Every class hands all its arguments to `Exception`, so that it keeps its type through pickle.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class TrimindError(Exception):
@@ -30,7 +30,6 @@ class TransientError(TrimindError):
         Exception.__init__(self, message, retry_after)
         self.message = message
         self.retry_after = retry_after
-        self.spent: Any = None  # what a failed call cost, where it got so far (`llm/spend.py`)
 
 
 # --- what the other side does

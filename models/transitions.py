@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CursorResult,
     Executable,
     Float,
     and_,
@@ -39,6 +38,8 @@ from models.endings import end_orphans, end_overdue
 from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now, owned_by_bound
 from models.jobs import Job, after
 from models.leases import lease, queue_lease, queue_lease_s
+from models.spent import COLUMNS as COSTS
+from models.spent import NOTHING, Spent, added, added_now
 
 PENDING: Final = MappingProxyType({"status": "pending"})
 
@@ -57,6 +58,7 @@ class Begun:
     options: dict[str, Any]
     sequence: int
     restarts: int
+    tried: list[dict[str, Any]] | None
     remaining_s: float
     request_id: str | None
 
@@ -82,7 +84,11 @@ def _begin_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
     number = case((again, jobs.c.sequence), else_=jobs.c.sequence + 1)
-    line = func.jsonb_build_object("status", "running", "began", number)
+    # What failed in earlier runs stays on the receipt.
+    tried = jobs.c.stages[jobs.c.stage]["tried"]
+    line = func.jsonb_strip_nulls(
+        func.jsonb_build_object("status", "running", "began", number, "tried", tried)
+    )
     return (
         update(jobs)
         .where(
@@ -116,6 +122,7 @@ def _begin_statement() -> Executable:
             jobs.c.options,
             jobs.c.sequence,
             jobs.c.restarts,
+            tried,
             extract("epoch", jobs.c.expires_at - now()).cast(Float),
             jobs.c.request_id,
         )
@@ -140,20 +147,23 @@ def checkpoint(
     line: Mapping[str, Any],
     columns: Mapping[str, Any],
     sequence: int | None = None,
-) -> bool:
-    """Write a stage's result and queue the next stage, in one UPDATE. False: fenced off.
+    spent: Spent = NOTHING,
+) -> Spent | None:
+    """Write a stage's result and queue the next stage, in one UPDATE; what the job has cost by now.
+    None: fenced off.
 
     `line` goes to the receipt, `columns` are what later stages need. `sequence` is the number of
-    the last event that this makes; without one it is the next.
+    the last event that this makes; without one it is the next. `spent` is added to the job's costs.
     """
-    statement = _checkpoint_statement(fence.stage, tuple(columns))
+    statement = _checkpoint_statement(fence.stage, tuple(columns), spent != NOTHING)
     values = {**fence.values(), "note": {fence.stage: dict(line)}}
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
-    return cast(CursorResult[Any], session.execute(statement, values)).rowcount == 1
+    row = session.execute(statement, values | spent.values()).one_or_none()
+    return Spent(*row) if row else None
 
 
 @lru_cache(maxsize=64)
-def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
+def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> Executable:
     return (
         update(jobs)
         .where(owned_by_bound())
@@ -168,8 +178,10 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...]) -> Executable:
             sequence=func.coalesce(bindparam("at_number", type_=BigInteger), jobs.c.sequence + 1),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **no_owner(),
+            **(added() if adds else {}),
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
+        .returning(*(jobs.c[name] for name in COSTS))
     )
 
 
@@ -179,13 +191,14 @@ def wait(
     delay: timedelta,
     line: Mapping[str, Any] = PENDING,
     sequence: int | None = None,
+    spent: Spent = NOTHING,
     *,
     counts: bool,
 ) -> bool:
     """Give the stage back until `delay` has passed. False: fenced off.
 
-    `counts`: whether this was an attempt that failed; an open breaker is none. `sequence`: as at a
-    checkpoint.
+    `counts`: whether this was an attempt that failed; an open breaker is none. `sequence` and
+    `spent`: as at a checkpoint.
     """
     return hits(
         session,
@@ -197,6 +210,7 @@ def wait(
             attempts=Job.attempts + (1 if counts else 0),
             stages=noting(fence.stage, line),
             sequence=beyond_run() + 1 if sequence is None else sequence,
+            **added_now(spent),
             **no_owner(),
         ),
     )

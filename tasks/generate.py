@@ -36,7 +36,7 @@ def generate(work: Work) -> Outcome:
             merges[target.name] = _merge(work, answers, target)
         return _ask(work, past, merges.get(target.name), target)
 
-    answered = walk(route.models, ask, GENERATE, work.user_id)
+    answered = walk(route.models, ask, GENERATE, work.user_id, work.bill)
     return _outcome(route, work, answered, _line(answers, answered, merges.get(answered.model)))
 
 
@@ -95,7 +95,7 @@ def _max_tokens(work: Work, target: Target) -> int:
 def _line(answers: list[Answer], answered: Answered, merged: Merge | None) -> dict[str, Any]:
     line = {
         "model": answered.model,
-        "tried": answered.tried,
+        "tried": [],  # of who failed, the work knows more
         "first_token_ms": answered.completion.first_token_ms,
     }
     if merged is None:
@@ -113,9 +113,6 @@ def _outcome(route: Route, work: Work, answered: Answered, line: dict[str, Any])
             "answer": made.text,
             "finish_reason": made.finish_reason,
             "route": route.column(answered.model, fell_back),
-            "input_tokens": made.input_tokens,
-            "output_tokens": made.output_tokens,
-            "cost_usd": made.cost_usd,
             **work.draft.saved().place,
         },
     )

@@ -50,7 +50,9 @@ def _classifier() -> str | None:
 
 def _ask(work: Work, model: str) -> Classification:
     with guarded(f"classifier:{model}", INTENT.breaker, work.user_id):
-        return asked.classify(work.message, get_minds().intents, target(model), INTENT.call_limit_s)
+        return asked.classify(
+            work.message, get_minds().intents, target(model), INTENT.call_limit_s, work.bill
+        )
 
 
 def _outcome(

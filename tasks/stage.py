@@ -25,6 +25,7 @@ from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Supersede
 from models.fence import Fence
 from models.jobs import after
 from models.ownership import Adopted, adopt
+from models.spent import NOTHING, Spent, add_late
 from models.transitions import checkpoint, wait
 from tasks import crash
 from tasks.celery import app
@@ -83,7 +84,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
             crash.point(work.fence.stage, "after_checkpoint")
             _publish_next(task)
     except Superseded as error:
-        _drop(task, str(error))
+        _drop_late(task, work, str(error))
     except Exception as error:  # noqa: BLE001 (the seam: whatever fails becomes a wait or a code)
         _settle(task, policy, work, error)
     else:
@@ -109,8 +110,9 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
 def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
     line = work.line(outcome.status, **outcome.line)
     crash.point(work.fence.stage, "before_checkpoint")
-    if _write(work, lambda session: _store(session, work.fence, line, outcome)):
-        tell_checkpoint(work, line, outcome)
+    spent = _write(work, lambda session: _store(session, work, work.fence, line, outcome))
+    if spent is not None:
+        tell_checkpoint(work, line, spent)
         return
     adopted = _write(work, lambda session: _adopt(session, work, outcome))
     if adopted is None:
@@ -137,16 +139,19 @@ def _publish_next(task: Task) -> None:
         log.warning("broker away, the next stage waits for its lease", error=str(error))
 
 
-def _store(session: Session, fence: Fence, line: dict[str, Any], outcome: Outcome) -> bool:
+def _store(
+    session: Session, work: Work, fence: Fence, line: dict[str, Any], outcome: Outcome
+) -> Spent | None:
     """The stage's end is one event; the number after it is kept for what it cost."""
-    return checkpoint(session, fence, line, outcome.columns, sequence=line["ended"] + 1)
+    number = line["ended"] + 1
+    return checkpoint(session, fence, line, outcome.columns, number, work.bill.spent)
 
 
 def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
     adopted = adopt(session, work.fence, work.starts)
     if adopted is not None:
         line = work.line(outcome.status, adopted.sequence, **outcome.line)
-        _store(session, replace(work.fence, epoch=adopted.epoch), line, outcome)
+        _store(session, work, replace(work.fence, epoch=adopted.epoch), line, outcome)
     return adopted
 
 
@@ -164,10 +169,11 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     line = work.line("pending", reason=code, **({"text": True} if work.draft.text else {}))
 
     def give_back(session: Session) -> bool:
-        return wait(session, work.fence, delay, line, line["ended"], counts=again.counts)
+        spent = work.bill.spent
+        return wait(session, work.fence, delay, line, line["ended"], spent, counts=again.counts)
 
     if not _write(work, give_back):
-        _drop(task, "superseded while it failed")
+        _drop_late(task, work, "superseded while it failed")
         return
     tell_line(work, line)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
@@ -178,10 +184,11 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
     line = work.line("failed", code=end.code)
 
     def end_job(session: Session) -> bool:
-        return fail(session, work.fence, end.code, end.message, line, line["ended"] + 1)
+        number, spent = line["ended"] + 1, work.bill.spent
+        return fail(session, work.fence, end.code, end.message, line, number, spent)
 
     if not _write(work, end_job):
-        _drop(task, "superseded while it failed")
+        _drop_late(task, work, "superseded while it failed")
         return
     log.error("job failed", code=end.code, exc_info=error if end.code == "internal" else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
@@ -189,6 +196,18 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
 
 def _write(work: Work, change: Callable[[Session], T]) -> T:
     return patiently(change, work.deadline, stopping)
+
+
+def _drop_late(task: Task, work: Work, why: str) -> None:
+    """Drop a run that does not own its stage any more; what it has cost is on the receipt."""
+    _drop(task, why)
+    spent = work.bill.spent
+    if spent == NOTHING:
+        return
+    try:
+        _write(work, lambda session: add_late(session, work.fence, work.number, spent))
+    except (DatabaseUnavailable, CircuitOpen) as error:
+        log.warning("costs not written", error=str(error), cost_usd=str(spent.cost_usd))
 
 
 def _drop(task: Task, why: str) -> None:

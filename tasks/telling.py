@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from models.spent import Spent
 from tasks.events import Message
 from tasks.teller import tell, tell_text
-from tasks.work import Outcome, Work
+from tasks.work import Work
 
 
 def tell_begun(work: Work) -> None:
@@ -22,11 +23,14 @@ def tell_line(work: Work, line: dict[str, Any]) -> None:
     tell(work.fence.job_id, Message("stage", number - 1, number, named))
 
 
-def tell_checkpoint(work: Work, line: dict[str, Any], outcome: Outcome) -> None:
-    """Tell that a stage is done; and of an answer, what it cost."""
+def tell_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
+    """Tell that a stage is done; and with an answer, what the job has cost."""
     tell_line(work, line)
     if work.fence.stage == "generate":
-        cost = {name: outcome.columns[name] for name in ("input_tokens", "output_tokens")}
-        cost["cost_usd"] = f"{outcome.columns['cost_usd']:.6f}"
+        cost = {
+            "input_tokens": spent.input_tokens,
+            "output_tokens": spent.output_tokens,
+            "cost_usd": f"{spent.cost_usd:.6f}",
+        }
         number = line["ended"] + 1
         tell(work.fence.job_id, Message("usage", number - 1, number, cost))

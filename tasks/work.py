@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models.fence import Fence
 from models.options import Options
 from models.transitions import Begun, begin
+from tasks.bill import Bill
 from tasks.draft import Draft
 from tasks.teller import tell_text
 
@@ -20,9 +21,9 @@ class Work:
     """One run of one stage of a job.
 
     `began` and `deadline` are on `time.monotonic()`. `starts` tells this run from others, also once
-    its lease was given up. `number` is that of the event that it began. `stop` is set when the work
-    is not wanted any more; every stage that takes long looks at it. `request_id` names the request
-    that made the job.
+    its lease was given up. `bill` is what its calls of models cost. `number` is that of the event
+    that it began. `stop` is set when the work is not wanted any more; every stage that takes long
+    looks at it. `request_id` names the request that made the job.
     """
 
     fence: Fence
@@ -39,6 +40,7 @@ class Work:
     run_limit_s: float
     number: int
     draft: Draft
+    bill: Bill = field(default_factory=Bill)
     stop: threading.Event = field(default_factory=threading.Event)
     request_id: str | None = None
 
@@ -60,7 +62,9 @@ class Work:
     def line(self, status: str, last: int | None = None, **decided: Any) -> dict[str, Any]:
         """This stage's line of the receipt at its end, which is the event after `last`."""
         ended = (self.last_number if last is None else last) + 1
-        return {"status": status, "ms": self.ms, "began": self.number, "ended": ended, **decided}
+        line = {"status": status, "ms": self.ms, "began": self.number, "ended": ended, **decided}
+        tried = self.bill.tried
+        return {**line, "tried": tried} if tried else line
 
     @property
     def overtime(self) -> bool:
@@ -108,6 +112,7 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         number=job.sequence,
         draft=_draft(fence, job),
         request_id=job.request_id,
+        bill=Bill(job.tried or ()),
     )
 
 

@@ -114,7 +114,8 @@ class JobErrorBody(BaseModel):
 
 
 class UsageBody(BaseModel):
-    """What a job cost; or several, together."""
+    """What a job cost, with its calls that failed or were not wanted any more; or several jobs,
+    together."""
 
     input_tokens: int
     output_tokens: int

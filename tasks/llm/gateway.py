@@ -16,16 +16,16 @@ import structlog
 from models.errors import (
     ProviderMisconfigured,
     ProviderUnavailable,
-    TransientError,
     TrimindError,
     UnusableAnswer,
 )
+from tasks.bill import Bill
 from tasks.llm.complaint import complaint
 from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import exception_type, litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import ErrorEvent
-from tasks.llm.reading import Completion, Messages, Reading, text_of_whole
+from tasks.llm.reading import EMPTY, Completion, Messages, Reading, whole
 from tasks.llm.sse import CutOff, Misshapen, values
 from tasks.llm.watch import Watch, current
 from tasks.work import Work
@@ -55,9 +55,8 @@ def stream(
     It is over after `limit_s`, after the target's limits of silence, which differ before and after
     its first text, and within a second once the work is not wanted any more (Superseded).
 
-    Raises ContextTooLong, RateLimited, ProviderUnavailable, ProviderRejected,
-    ProviderMisconfigured or UnusableAnswer; `spent` says what the failed call cost, where it got so
-    far as to cost something.
+    What it costs goes on the work's bill, however it ends. Raises ContextTooLong, RateLimited,
+    ProviderUnavailable, ProviderRejected, ProviderMisconfigured or UnusableAnswer.
     """
     most_bytes = target.most_chars * STREAM_BYTES + SPARE_BYTES
     watch = Watch(
@@ -65,18 +64,25 @@ def stream(
     )
     work.draft.restart()
     reading = Reading(target, messages, work.draft)
-    with _watched(target, watch, reading):
-        opened = _call(
-            target,
-            messages=messages,
-            stream=True,
-            stream_options={"include_usage": True},
-            timeout=limit_s,
-            **parameters,
-        )
-        _open(target, opened)
-        _read(target, watch, reading, target.most_chars * VALUE_BYTES + SPARE_BYTES)
-    return reading.completion()
+    try:
+        with _watched(target, watch):
+            opened = _call(
+                target,
+                messages=messages,
+                stream=True,
+                stream_options={"include_usage": True},
+                timeout=limit_s,
+                **parameters,
+            )
+            _open(target, opened)
+            _read(target, watch, reading, target.most_chars * VALUE_BYTES + SPARE_BYTES)
+        made = reading.completion()
+    except TrimindError as error:
+        billed = reading.came or watch.abandoned
+        work.bill.failed(target.name, error.code, reading.spent() if billed else None)
+        raise
+    work.bill.add(made.spent)
+    return made
 
 
 def _open(target: Target, opened: Any) -> None:
@@ -126,36 +132,57 @@ def _pace(target: Target, watch: Watch, reading: Reading) -> None:
 
 
 def ask_json(
-    target: Target, messages: Messages, schema: dict[str, Any], *, limit_s: float, max_tokens: int
+    target: Target,
+    messages: Messages,
+    schema: dict[str, Any],
+    *,
+    limit_s: float,
+    max_tokens: int,
+    bill: Bill | None = None,
 ) -> str:
-    """Ask for one small JSON object of this schema; its text, unparsed. Raises what `stream` does.
+    """Ask for one small JSON object of this schema; its text, unparsed.
 
-    Whether the provider keeps to the schema is not checked here.
+    Whether the provider keeps to the schema is not checked here. What it costs goes on the bill.
+    Raises what `stream` does.
     """
+    bill = bill or Bill()
     watch = Watch(target.name, limit_s, limit_s, DECISION_BYTES)
-    with _watched(target, watch):
-        try:
-            _call(
-                target,
-                messages=messages,
-                response_format={
-                    "type": "json_schema",
-                    "json_schema": {"name": "answer", "strict": True, "schema": schema},
-                },
-                temperature=0,
-                max_tokens=max_tokens,
-                timeout=limit_s,
-            )
-        except Exception as error:
-            if watch.failure is not None or not watch.answered:
-                raise
-            # A shape that LiteLLM does not know: it is read below, as all are.
-            log.debug("whole answer not understood", model=target.name, error=type(error).__name__)
-        body = watch.response.content if watch.response is not None else b""
-        text, finish = text_of_whole(target, values([body], DECISION_BYTES))
-    if not text.strip():
-        raise UnusableAnswer(f"{target.name} answered nothing ({finish}).")
-    return text
+    answer = EMPTY
+    try:
+        with _watched(target, watch):
+            _ask_whole(target, watch, messages, schema, timeout=limit_s, max_tokens=max_tokens)
+            body = watch.response.content if watch.response is not None else b""
+            answer = whole(target, values([body], DECISION_BYTES))
+        if not answer.text.strip():
+            raise UnusableAnswer(f"{target.name} answered nothing ({answer.finish}).")
+    except TrimindError as error:
+        billed = answer != EMPTY or watch.abandoned
+        spent = answer.spent(target, messages) if billed else None
+        bill.failed(target.name, error.code, spent)
+        raise
+    bill.add(answer.spent(target, messages))
+    return answer.text
+
+
+def _ask_whole(
+    target: Target, watch: Watch, messages: Messages, schema: dict[str, Any], **limits: Any
+) -> None:
+    try:
+        _call(
+            target,
+            messages=messages,
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "strict": True, "schema": schema},
+            },
+            temperature=0,
+            **limits,
+        )
+    except Exception as error:
+        if watch.failure is not None or not watch.answered:
+            raise
+        # A shape that LiteLLM does not know: it is read from its bytes, as all are.
+        log.debug("whole answer not understood", model=target.name, error=type(error).__name__)
 
 
 def _call(target: Target, **arguments: Any) -> Any:
@@ -168,8 +195,8 @@ def _call(target: Target, **arguments: Any) -> Any:
 
 
 @contextmanager
-def _watched(target: Target, watch: Watch, reading: Reading | None = None) -> Iterator[None]:
-    """Make a call under a watch; name what goes wrong, and what it cost."""
+def _watched(target: Target, watch: Watch) -> Iterator[None]:
+    """Make a call under a watch; name what goes wrong."""
     try:
         if watch.stopped:
             watch.look(0)
@@ -179,8 +206,6 @@ def _watched(target: Target, watch: Watch, reading: Reading | None = None) -> It
         failure = watch.failure or _named(error, target, watch)
         if watch.failure is not None and isinstance(failure, ProviderMisconfigured):
             failure = _redirected(failure, target)
-        if reading is not None and isinstance(failure, TransientError):
-            failure = reading.failed(failure)
         raise failure from error
 
 

@@ -4,20 +4,21 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from models.errors import ProviderUnavailable, TransientError, UnusableAnswer
+from models.errors import ProviderUnavailable, UnusableAnswer
+from models.spent import Spent
 from tasks.draft import Draft
 from tasks.llm.cost import cost_usd
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import DECLINED, FAILED, LENGTH, STOP, Piece
 from tasks.llm.protocols import READ
-from tasks.llm.spend import Spent
 from tasks.llm.sse import OVER
 from tasks.text import Joiner
 
 Messages = list[dict[str, str]]
+T = TypeVar("T")
 
 # Of thoughts that are counted nowhere: about as many characters as a token has.
 TOKEN_CHARS: Final = 4
@@ -37,6 +38,11 @@ class Completion:
     output_tokens: int
     cost_usd: Decimal
     first_token_ms: int
+
+    @property
+    def spent(self) -> Spent:
+        """What it has cost."""
+        return Spent(self.input_tokens, self.output_tokens, self.cost_usd)
 
 
 class Reading:
@@ -102,10 +108,10 @@ class Reading:
         text = self._draft.text
         name = self._target.name
         if self.finish is None or self.finish == FAILED:
-            raise self.failed(ProviderUnavailable(f"{name} broke off."))
+            raise ProviderUnavailable(f"{name} broke off.")
         if self.finish == STOP and not text.strip():
-            raise self.failed(UnusableAnswer(f"{name} answered nothing."))
-        spent = self._spent(text)
+            raise UnusableAnswer(f"{name} answered nothing.")
+        spent = self.spent()
         return Completion(
             text=text,
             finish_reason=self.finish,
@@ -115,20 +121,20 @@ class Reading:
             first_token_ms=self.first_token_ms,
         )
 
-    def failed(self, error: TransientError) -> TransientError:
-        """The error, with what the call has cost: said by the provider, or counted here."""
-        text = self._draft.text
-        if text or self._thoughts or self._input_tokens or self._output_tokens or self.ended:
-            error.spent = self._spent(text)
-        return error
+    @property
+    def came(self) -> bool:
+        """Whether anything has come that a provider bills."""
+        counted = self._thoughts or self._input_tokens or self._output_tokens
+        return bool(self._draft.text or counted or self.ended)
 
-    def _spent(self, text: str) -> Spent:
-        given = self._input_tokens or _counted(self._target, messages=self._messages)
+    def spent(self) -> Spent:
+        """What the call has cost: said by the provider, or counted here."""
         made = self._output_tokens
         if made is None:
+            text = self._draft.text
             made = self._thoughts // TOKEN_CHARS
             made += _counted(self._target, text=text) if text else 0
-        return Spent(given, made, cost_usd(self._target, given, made))
+        return priced(self._target, self._messages, self._input_tokens, made)
 
     def _ms(self) -> int:
         return round((time.monotonic() - self._began) * 1000)
@@ -138,11 +144,47 @@ def _counted(target: Target, **what: Any) -> int:
     return int(litellm.token_counter(model=target.litellm_model, **what))
 
 
-def text_of_whole(target: Target, values: Iterable[Any]) -> tuple[str, str | None]:
-    """The text of an answer that came at once, and how it ended. Raises ErrorEvent."""
+def priced(
+    target: Target, messages: Messages, input_tokens: int | None, output_tokens: int
+) -> Spent:
+    """What so many tokens cost; those of the messages are counted here where nobody has said."""
+    given = input_tokens or _counted(target, messages=messages)
+    return Spent(given, output_tokens, cost_usd(target, given, output_tokens))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An answer that came at once: its text, how it ended, and its tokens where it says them."""
+
+    text: str
+    finish: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+
+    def spent(self, target: Target, messages: Messages) -> Spent:
+        """What it has cost."""
+        made = self.output_tokens
+        if made is None:
+            made = _counted(target, text=self.text) if self.text else 0
+        return priced(target, messages, self.input_tokens, made)
+
+
+EMPTY: Final = Whole("", None, None, None)
+
+
+def whole(target: Target, values: Iterable[Any]) -> Whole:
+    """Read an answer that came at once. Raises ErrorEvent."""
     read = READ[target.protocol]
     pieces = [read(value) for value in values if isinstance(value, dict)]
     joiner = Joiner()
-    text = "".join(joiner.add(piece.text) for piece in pieces) + joiner.end()
-    finishes = [piece.finish for piece in pieces if piece.finish]
-    return text, finishes[-1] if finishes else None
+    return Whole(
+        "".join(joiner.add(piece.text) for piece in pieces) + joiner.end(),
+        _last(piece.finish for piece in pieces),
+        _last(piece.input_tokens for piece in pieces),
+        _last(piece.output_tokens for piece in pieces),
+    )
+
+
+def _last(said: Iterable[T | None]) -> T | None:
+    found = [each for each in said if each]
+    return found[-1] if found else None

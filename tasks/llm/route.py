@@ -16,6 +16,7 @@ from models.errors import (
     TransientError,
     TrimindError,
 )
+from tasks.bill import Bill
 from tasks.llm.gateway import Completion
 from tasks.llm.models import Target, target
 from tasks.policies import Policy
@@ -35,8 +36,14 @@ class Answered:
     tried: list[dict[str, str]] = field(default_factory=list)
 
 
-def walk(models: tuple[str, ...], ask: Ask, policy: Policy, user_id: str = "") -> Answered:
-    """Ask the models of a route in order until one answers, for this user.
+def walk(
+    models: tuple[str, ...],
+    ask: Ask,
+    policy: Policy,
+    user_id: str = "",
+    bill: Bill | None = None,
+) -> Answered:
+    """Ask the models of a route in order until one answers, for this user and on this bill.
 
     Raises the error that gives the best hope: the transient one to come back soonest (an open
     breaker only if nothing else failed), else ContextTooLong, else ProviderRejected.
@@ -48,6 +55,8 @@ def walk(models: tuple[str, ...], ask: Ask, policy: Policy, user_id: str = "") -
         except (TransientError, ProviderRejected, ContextTooLong) as error:
             log.warning("model failed", model=name, code=error.code, error=str(error))
             failed.append((name, error))
+            if bill is not None:
+                bill.skipped(name, error.code)
         else:
             return Answered(name, completion, [{"model": m, "code": e.code} for m, e in failed])
     raise _most_hopeful([error for _, error in failed])

@@ -45,6 +45,7 @@ class Watch:
         self.most_bytes = most_bytes
         self.response: httpx.Response | None = None
         self.failure: TrimindError | None = None
+        self.asked = False  # whether the request was sent
         self._limit_s = limit_s
         self._ends = time.monotonic() + limit_s
         self._hurried: float | None = None
@@ -59,6 +60,11 @@ class Watch:
     def answered(self) -> bool:
         """Whether the provider has begun an answer that is no error."""
         return self.response is not None and self.response.is_success
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the call was given up while the provider worked on it, which it bills."""
+        return self.asked and isinstance(self.failure, ProviderUnavailable | Superseded)
 
     def look(self, since: float) -> None:
         """End a call that has to end; `since` is when it began to wait for bytes.

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from models.errors import UnusableAnswer
+from tasks.bill import Bill
 from tasks.llm.gateway import Messages, ask_json
 from tasks.llm.models import Target
 from tasks.nlu.classification import Classification
@@ -16,9 +17,13 @@ ANSWER_TOKENS: Final = 60
 
 
 def classify(
-    message: str, intents: Mapping[str, str], target: Target, limit_s: float
+    message: str,
+    intents: Mapping[str, str],
+    target: Target,
+    limit_s: float,
+    bill: Bill | None = None,
 ) -> Classification:
-    """Ask `target` for the intent of a message.
+    """Ask `target` for the intent of a message; what that costs goes on the bill.
 
     Raises what the gateway raises, and UnusableAnswer where the answer is not the JSON asked
     for.
@@ -29,6 +34,7 @@ def classify(
         _schema(intents),
         limit_s=limit_s,
         max_tokens=ANSWER_TOKENS,
+        bill=bill,
     )
     try:
         found = Classification.model_validate_json(answer)

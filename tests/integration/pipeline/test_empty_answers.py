@@ -41,7 +41,8 @@ def test_an_empty_answer_completes_a_job_and_is_incomplete_to_openais_clients(
     job = read(job_id)
     shown = job_body(job)
     assert (shown.status, shown.output, shown.finish_reason) == ("completed", "", reason)
-    assert (job.input_tokens, job.output_tokens, job.attempts) == (7, 1000, 0)
+    # The intent's call was billed as well, though it did not answer with one.
+    assert (job.input_tokens, job.output_tokens, job.attempts) == (14, 2000, 0)
     response = body.response_body(job)
     assert response.status == "incomplete"
     assert response.incomplete_details is not None

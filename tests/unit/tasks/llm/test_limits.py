@@ -17,6 +17,8 @@ from models.errors import (
     TransientError,
     UnusableAnswer,
 )
+from models.spent import NOTHING, Spent
+from tasks.bill import Bill
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
 from tasks.work import Work
@@ -79,10 +81,10 @@ def test_once_it_speaks_a_model_may_not_be_silent_for_long(
 ) -> None:
     target = target_at(serve(hangs(over, chunk("Hi"))), idle_s=0.3)
 
-    with pytest.raises(ProviderUnavailable, match="was silent for") as caught:
+    with pytest.raises(ProviderUnavailable, match="was silent for"):
         stream(target, HELLO, work, limit_s=20)
 
-    assert caught.value.spent.output_tokens > 0
+    assert work.bill.spent.output_tokens > 0
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -215,3 +217,37 @@ def test_no_redirect_carries_a_prompt(
     assert not asked.is_set()
     variable = {"openai": "OPENAI_API_BASE", "anthropic": "ANTHROPIC_API_BASE"}.get(protocol)
     assert variable is None or variable in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("head", [True, False])
+def test_a_call_that_is_given_up_while_the_model_thinks_has_cost_its_prompt(
+    head: bool, protocol: str, over: threading.Event, serve: Serve, target_at: At, work: Work
+) -> None:
+    target = replace(target_at(serve(hangs(over, head=head)), protocol), first_byte_limit_s=0.3)
+
+    with pytest.raises(ProviderUnavailable):
+        stream(target, HELLO, work, limit_s=20)
+
+    assert work.bill.spent.input_tokens > 0
+    assert work.bill.tried[0]["calls"] == 1
+
+
+def test_a_call_that_nobody_took_has_cost_nothing(target_at: At, work: Work) -> None:
+    with pytest.raises(ProviderUnavailable):
+        stream(target_at("http://127.0.0.1:9"), HELLO, work, limit_s=20)
+
+    assert work.bill.spent == NOTHING
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b'{"choices": [{"message": {"content": ""}}]}'])
+def test_a_decision_that_is_none_is_on_the_bill(
+    body: bytes, serve: Serve, target_at: At, work: Work
+) -> None:
+    used = b'{"choices": [], "usage": {"prompt_tokens": 70, "completion_tokens": 7}}'
+    for sent, spent in ((body, NOTHING), (used, Spent(70, 7))):
+        bill = Bill()
+        target = target_at(serve(sends(sent, kind="application/json")))
+        with pytest.raises(UnusableAnswer):
+            ask_json(target, HELLO, {}, limit_s=20, max_tokens=9, bill=bill)
+        assert bill.spent == spent
