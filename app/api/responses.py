@@ -23,6 +23,7 @@ from app.responses.held import Waiting, padded, unfinished, wait_for_answer
 from app.responses.ids import job_id_of
 from app.responses.request import NewResponse, ResponseQuery, submission_of
 from app.responses.sse import response_lines
+from app.responses.watch import gone_callers, watch
 from app.schemas.headers import ResponseHeaders
 from app.schemas.paths import ResponsePath
 from app.streaming.capacity import require_slot
@@ -30,7 +31,7 @@ from app.streaming.resume import refuse_unsent
 from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
-from models.open_calls import lock_call, open_call, take_over
+from models.open_calls import abandon_call, lock_call, open_call, take_over
 from tasks.pipeline import accept, cancel, follow_up, publish
 
 UNKNOWN: Final = "There is no such response."
@@ -114,6 +115,9 @@ def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
 def _held(call: Call) -> Response:
     """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
     resume = resumption()
+    if call.caller is not None:
+        kept = watch(call.caller, g.user_id, fingerprint(), caller_watch())
+        call = replace(call, watch=kept)
 
     @copy_current_request_context
     def instead(taken_over: Call) -> Call:
@@ -147,6 +151,8 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
         return Call(_job_id_in(created), replayed=REPLAYED in created.headers)
     session, this = db.session(), fingerprint()
     lock_call(session, g.user_id, this)
+    for caller_gone in gone_callers(g.user_id, this):
+        abandon_call(session, caller_gone, remembered_for())
     call = _earlier(session, this, header.retries)
     if call is not None:
         session.commit()

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from app.responses.watch import Watch
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.jobs import UNFINISHED, Job
@@ -27,11 +28,12 @@ log = structlog.get_logger(__name__)
 class Call:
     """A call and the job that answers it. `caller` is None where the answer is not this call's
     alone: an Idempotency-Key says who may have it, or the caller's own retry gets it too.
-    `replayed`: it was made by an earlier call with that key."""
+    `replayed`: it was made by an earlier call with that key. `watch` is kept while it is held."""
 
     job_id: str
     caller: Caller | None = None
     replayed: bool = False
+    watch: Watch | None = None
 
 
 def remembered_for() -> timedelta:

@@ -207,6 +207,15 @@ def test_who_went_without_an_answer_gets_it_when_he_sends_the_same_again(web, un
     assert jobs_of(web) == [job]
 
 
+def test_who_sends_the_same_again_without_a_pause_gets_what_the_first_call_has_made(web):
+    for number in range(6):
+        for _ in range(2):
+            with contextlib.suppress(httpx.TimeoutException):
+                web.post("/v1/responses", json={"input": f"Question {number}"}, timeout=0.3)
+
+    assert len(jobs_of(web)) == 6
+
+
 def test_who_reads_the_response_after_all_gets_another_when_he_sends_the_same_again(web, until):
     with contextlib.suppress(httpx.TimeoutException):
         web.post("/v1/responses", json=QUESTION, timeout=0.5)
