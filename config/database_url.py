@@ -7,12 +7,10 @@ from urllib.parse import unquote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from config.server_url import ENCODE
+
 _SCHEME: Final = re.compile(r"^postgres(ql)?(\+(?P<driver>\w+))?://")
 _UNKNOWN: Final = re.compile(r'invalid URI query parameter: "(\w+)"')
-_ENCODE: Final = (
-    "can't be read: a password with one of @ : / ? # % must be percent-encoded "
-    "(@ is %40, / is %2F, % is %25)"
-)
 
 
 def read_database_url(value: str) -> str:
@@ -25,7 +23,7 @@ def read_database_url(value: str) -> str:
     rest = value[found.end() :]
     before, at, after = rest.partition("@")
     if at and ("@" in after or re.search(r"[/?#]", before)):
-        raise ValueError(_ENCODE)
+        raise ValueError(ENCODE)
     _check(f"postgresql://{rest}")
     return f"postgresql+psycopg://{rest}"
 
@@ -44,7 +42,7 @@ def _check(url: str) -> None:
     except psycopg.ProgrammingError as error:
         unknown = _UNKNOWN.search(unquote(str(error)))
         if unknown is None:
-            raise ValueError(_ENCODE) from None
+            raise ValueError(ENCODE) from None
         raise ValueError(
             f"has the parameter {unknown[1]}, which is none of libpq's: leave it out"
         ) from None

@@ -24,7 +24,9 @@ NOISY: Final = (
     "httpx",
 )
 SECRET: Final = re.compile(
-    r"(?P<url>\b[a-z+]+://[^\s:/@]*:)[^\s@/]+(?=@)"
+    # Up to the last @ of the word: a password that is not percent-encoded may hold any character.
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"'<>]+(?=@)"
+    r"|(?P<parameter>[?&](?:password|sslpassword)=)[^\s&\"'<>]+"
     r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
 )
 
@@ -36,7 +38,9 @@ _process: str | None = None
 
 def mask(text: str) -> str:
     """Take passwords in URLs and API keys out of a text, before it reaches a log or a client."""
-    return SECRET.sub(lambda found: f"{found['url'] or found['key']}***", text)
+    return SECRET.sub(
+        lambda found: f"{found['url'] or found['parameter'] or found['key']}***", text
+    )
 
 
 def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

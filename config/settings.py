@@ -5,7 +5,6 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -17,6 +16,7 @@ from pydantic_settings import (
 
 from config.database_url import read_database_url
 from config.environ import FILES, trim
+from config.server_url import check_server_url
 
 SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         if not re.match(r"^rediss?://[^/]+", url):
             raise ValueError("is not a Redis URL")
-        _check_port(url)
+        check_server_url(url)
         return SecretStr(_with_certificates(url))
 
     @field_validator("broker_url")
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         url = value.get_secret_value()
         if not re.match(r"^(rediss?|amqps?)://[^/]+", url):
             raise ValueError("is neither a Redis nor an AMQP URL")
-        _check_port(url)
+        check_server_url(url)
         return SecretStr(_with_certificates(url))
 
     @field_validator("shared_secret")
@@ -186,13 +186,6 @@ class Settings(BaseSettings):
         field = PROVIDER_KEYS[provider].lower()
         secret: SecretStr | None = getattr(self, field)
         return secret.get_secret_value() if secret else None
-
-
-def _check_port(url: str) -> None:
-    try:
-        urlsplit(url).port  # noqa: B018 (reading it is the check)
-    except ValueError:
-        raise ValueError("has a port that is no number from 0 to 65535") from None
 
 
 def _with_certificates(url: str) -> str:

@@ -1,5 +1,6 @@
 """The calls. One client holds one connection pool; close it, or use it in a `with`."""
 
+import os
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -26,16 +27,22 @@ class Client:
         url: such as http://127.0.0.1:8000.
         key: an API key, `tm_…`.
         timeout_s: for each call.
+
+    Raises Unreachable where the address, or a proxy variable of the environment, can't be read.
     """
 
     def __init__(self, url: str, key: str, timeout_s: float = 30.0) -> None:
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=timeout_s,
-            # The environment's proxy has no business with this machine's own address.
-            trust_env=httpx.URL(url).host not in LOOPBACK,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=url,
+                headers={"Authorization": f"Bearer {key}"},
+                timeout=timeout_s,
+                # The environment's proxy has no business with this machine's own address.
+                trust_env=httpx.URL(url).host not in LOOPBACK,
+            )
+        except (ValueError, UnicodeError, httpx.InvalidURL):
+            # Not with its reason, which may have a part of a proxy's password.
+            raise Unreachable(_why_not(url)) from None
 
     def __enter__(self) -> "Client":
         return self
@@ -102,6 +109,15 @@ class Client:
         if not response.is_success:
             raise _refusal(response)
         return cast(dict[str, Any], response.json()), float(response.headers.get("Retry-After", 1))
+
+
+def _why_not(url: str) -> str:
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL:
+        return "The address is no URL: write https://host"
+    proxies = sorted(n for n, v in os.environ.items() if n.lower().endswith("_proxy") and v)
+    return f"{', '.join(proxies)} can't be read: write http://host:port, and names in NO_PROXY"
 
 
 def _refusal(response: httpx.Response) -> ApiError:

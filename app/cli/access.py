@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import click
 
 from app.cli.environ import read_environment
+from app.cli.proxies import check_proxies
 from app.cli.running import Running
 from app.cli.terminal import line
 from trimind import ApiError, Client, TrimindClientError
@@ -25,6 +26,8 @@ def connected() -> Iterator[Client]:
             f"nothing serves on TRIMIND_HOME={running.home}: start it with `trimind up`,"
             " or write TRIMIND_URL=https://…"
         )
+    if url != running.url:
+        check_proxies()
     try:
         with Client(url, _key(environ, running, url)) as client:
             yield client

@@ -6,6 +6,7 @@ import click
 
 from app.cli.environ import read_environment
 from app.cli.extras import install
+from app.cli.proxies import check_proxies
 from deploy.embedded.home import data_home
 from tasks.compression.errors import WeightsUnusable
 from tasks.compression.model_folder import check_contents
@@ -33,6 +34,7 @@ def pull_command(source: Path | None) -> None:
     try:
         if source is not None:
             check_contents(source)  # before anything is downloaded for it
+        check_proxies()
         install("compress")
         pull(home, source, click.echo)
     except WeightsUnusable as error:

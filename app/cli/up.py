@@ -20,7 +20,7 @@ from config.minds import minds_or_exit
 from config.settings import SettingsError, get_settings
 from deploy.embedded.backends import Backends
 from deploy.embedded.console import Console
-from deploy.embedded.errors import EmbeddedError, StopRequestedError
+from deploy.embedded.errors import FULL, EmbeddedError, HomeUnusableError, StopRequestedError
 from deploy.embedded.home import data_home
 from deploy.embedded.supervisor import Supervisor
 from models.errors import TrimindError
@@ -41,14 +41,19 @@ def up(with_parent: bool) -> None:
     environ = read_environment()
     as_json = environ.get("LOG_FORMAT", "").strip() == "json"
     log = Console(sys.__stdout__, as_json=as_json)
+    home = data_home(environ)
     try:
-        with Supervisor(data_home(environ), log) as supervisor:
+        with Supervisor(home, log) as supervisor:
             supervisor.handle_signals()
             _serve(supervisor, environ, log)
     except StopRequestedError:  # while services were still starting: all of them have ended
         return
     except (EmbeddedError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise click.ClickException(str(HomeUnusableError.by(home, error))) from None
 
 
 def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Console) -> None:
@@ -74,7 +79,7 @@ def _welcome(supervisor: Supervisor, where: Addresses, log: Console) -> None:
         key = demo_key(supervisor.home / DEMO_KEY)
         with Client(where.web_url, key) as client:
             show_first_message(client, log)
-    except (TrimindError, TrimindClientError) as error:
+    except (TrimindError, TrimindClientError, OSError) as error:
         log(NAME, f"no first answer: {error}")
         return
     log.wait_for_quiet()  # the workers have something to say of the first message too

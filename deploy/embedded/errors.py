@@ -1,6 +1,20 @@
 """What can go wrong before and while the embedded processes run."""
 
+import errno
+import signal
 from collections.abc import Sequence
+from pathlib import Path
+
+# What the system says where a file can't grow: the disk, the quota, or the limit of the process.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SAID_FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "File size limit exceeded",
+    f"ended by signal {signal.SIGXFSZ:d} ",
+)
+MAKE_ROOM = "make room on the disk of TRIMIND_HOME, or set TRIMIND_HOME to a folder on another one"
 
 
 class EmbeddedError(RuntimeError):
@@ -13,6 +27,12 @@ class HomeInUseError(EmbeddedError):
 
 class HomeUnusableError(EmbeddedError):
     """The data folder cannot hold PostgreSQL's data."""
+
+    @classmethod
+    def by(cls, home: Path, error: OSError) -> "HomeUnusableError":
+        """Says what the system said, and what to do."""
+        advice = f": {MAKE_ROOM}" if error.errno in FULL else ""
+        return cls(f"TRIMIND_HOME={home} cannot be used: {error.strerror or error}{advice}")
 
 
 class NotInstalledError(EmbeddedError):
@@ -37,5 +57,8 @@ class ServiceFailedError(EmbeddedError):
         self.last_lines = tuple(last_lines)
 
     def __str__(self) -> str:
+        said = (self.reason, *self.last_lines)
+        if any(full in line for line in said for full in _SAID_FULL):
+            return f"{self.name} {self.reason}, since the disk is full: {MAKE_ROOM}"
         lines = "".join(f"\n  {self.name} | {line}" for line in self.last_lines)
         return f"{self.name} {self.reason}{lines or ' (it logged nothing)'}"

@@ -3,15 +3,24 @@
 import fcntl
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from types import TracebackType
 
 from config.home import data_home
-from deploy.embedded.errors import HomeInUseError, HomeUnusableError
+from deploy.embedded.errors import MAKE_ROOM, HomeInUseError, HomeUnusableError
 from deploy.embedded.sessions import Identity
 
-__all__ = ["CLEANUP_S", "HomeLock", "data_home", "prepare_home", "run_folder", "write_private"]
+__all__ = [
+    "CLEANUP_S",
+    "HomeLock",
+    "check_room",
+    "data_home",
+    "prepare_home",
+    "run_folder",
+    "write_private",
+]
 
 # A killed supervisor's helper holds the lock while it cleans up: 10 s of grace, and a little.
 CLEANUP_S = 20
@@ -32,7 +41,21 @@ def prepare_home(home: Path) -> None:
             home.chmod(0o755 if os.geteuid() == 0 else 0o700)
         run_folder(home).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise HomeUnusableError(f"TRIMIND_HOME={home} cannot be used: {error.strerror}") from error
+        raise HomeUnusableError.by(home, error) from error
+
+
+def check_room(home: Path, needed: int) -> None:
+    """Makes sure that the folder's disk has so many bytes left.
+
+    Raises:
+        HomeUnusableError: it has not.
+    """
+    free = shutil.disk_usage(home).free
+    if free < needed:
+        raise HomeUnusableError(
+            f"TRIMIND_HOME={home} is on a disk that has {free // 2**20} MB left, and"
+            f" {needed // 2**20} MB are needed: {MAKE_ROOM}"
+        )
 
 
 def run_folder(home: Path) -> Path:

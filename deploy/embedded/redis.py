@@ -79,7 +79,7 @@ class Redis:
                 "bind 127.0.0.1",
                 f"port {self._port}",
                 f"requirepass {self._password}",
-                f'dir "{self._folder}"',
+                f'dir "{_quoted(self._folder)}"',
                 "appendonly yes",
                 'save ""',  # the append-only file is enough
                 "maxmemory-policy noeviction",  # a queue may not forget
@@ -88,6 +88,11 @@ class Redis:
                 "",
             )
         )
+
+
+def _quoted(path: Path) -> str:
+    """As it stands between the quotes of a configuration."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def find_server() -> str:

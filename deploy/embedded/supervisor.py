@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from deploy.embedded.console import Console
-from deploy.embedded.errors import EmbeddedError, StopRequestedError
+from deploy.embedded.errors import EmbeddedError, HomeUnusableError, StopRequestedError
 from deploy.embedded.home import HomeLock, prepare_home
 from deploy.embedded.reaper import Reaper
 from deploy.embedded.service import Service
@@ -208,8 +208,11 @@ class Supervisor:
     def _record(self) -> None:
         statuses = [unit.status() for unit in self._units.values()]
         if statuses != self._written:
-            write_services(self.home, statuses)
             self._written = list(statuses)
+            try:
+                write_services(self.home, statuses)
+            except OSError as error:  # a full disk: what runs goes on, and `trimind status` is late
+                self._log("trimind", str(HomeUnusableError.by(self.home, error)))
 
     def _pause(self, seconds: float) -> None:
         self._wait(seconds)

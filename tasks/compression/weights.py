@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from config.logging import mask
 from tasks.compression.errors import WeightsUnusable
 from tasks.compression.model_folder import check, check_contents, needed
 
 HUB_MODEL: Final = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
 HOW_TO_GET: Final = "run `trimind models pull`, or `trimind models pull --from FOLDER` with a copy"
+
+HUB_UNREAD: Final = "a proxy variable (NO_PROXY too) or HF_ENDPOINT can't be read"
 
 _UNFINISHED: Final = ".pull-"
 _ABANDONED_S: Final = 24 * 3600
@@ -96,7 +99,9 @@ def _download(target: Path, progress: Progress) -> None:
         names = needed(api.list_repo_files(HUB_MODEL))
         api.snapshot_download(HUB_MODEL, allow_patterns=names, local_dir=target)
     except Exception as error:  # the seam to the network: httpx's, the hub's and the system's
-        why = " ".join(str(error).split())
+        # A URL that can't be read is a proxy's or the hub's, and may have a password in it.
+        unread = isinstance(error, ValueError) or type(error).__name__ == "InvalidURL"
+        why = HUB_UNREAD if unread else mask(" ".join(str(error).split()))
         raise WeightsUnusable(
             f"cannot download {HUB_MODEL}: {type(error).__name__}: {why}. Try again, or on a "
             "machine without access to the hub: `trimind models pull --from FOLDER` takes a copy"

@@ -16,6 +16,10 @@ import structlog
 
 SCHEMES: Final = ("http", "https", "all")
 KINDS: Final = ("http", "https", "socks5", "socks5h")
+WRONG: Final = (
+    "is not http://, https:// or socks5:// with a host, and with what is odd in its password "
+    "percent-encoded (@ is %40, / is %2F)"
+)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -90,18 +94,22 @@ def _host_of(entry: str) -> str:
     return name if port.isdigit() and ":" not in port else host
 
 
-def _checked(scheme: str, url: str) -> str | None:
+def usable(url: str) -> str | None:
+    """The proxy's URL, whole; None where it is none, or its password is not percent-encoded."""
     url = url if "://" in url else f"http://{url}"
     url = url.replace("socks://", "socks5://", 1)
     try:
         parts = urlsplit(url)
-        usable = parts.scheme.lower() in KINDS and bool(parts.hostname) and parts.port != 0
         httpx.Proxy(url)
+        good = parts.scheme.lower() in KINDS and bool(parts.hostname) and parts.port != 0
     except (ValueError, httpx.InvalidURL):
-        usable = False
-    if not usable:
-        log.warning(
-            f"{scheme.upper()}_PROXY can't be used: it is not http://, https:// or socks5:// with "
-            "a host; calls go without it"
-        )
-    return url if usable else None
+        return None
+    cut_short = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    return url if good and not cut_short else None
+
+
+def _checked(scheme: str, url: str) -> str | None:
+    found = usable(url)
+    if found is None:
+        log.warning(f"{scheme.upper()}_PROXY can't be used: it {WRONG}; calls go without it")
+    return found

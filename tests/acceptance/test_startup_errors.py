@@ -162,3 +162,82 @@ def test_up_with_a_wrong_setting_starts_nothing(
     assert ended.returncode == 1
     assert "SHARED_SECRET: is shorter" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("kilobytes", [0, 1, 4096])
+def test_up_where_files_can_not_grow_says_what_to_do_in_one_line(
+    kilobytes: int, new_stack: Callable[[], Stack]
+) -> None:
+    # What a full disk is to a process, without one: each of its files ends there.
+    limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$0" up', TRIMIND]
+    environ = bare_environment(TRIMIND_HOME=str(new_stack().home), OPENAI_API_KEY="sk-nobody")
+    ended = subprocess.run(
+        limited, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
+    )
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "make room on the disk of TRIMIND_HOME" in line
+
+
+PASSWORD = "canary-p@ss/canary-w#rd%canary"
+ODD_URLS = {
+    "DATABASE_URL": f"postgresql://me:{PASSWORD}@127.0.0.1:9/x",
+    "REDIS_URL": f"redis://me:{PASSWORD}@127.0.0.1:9/0",
+    "BROKER_URL": f"amqp://me:{PASSWORD}@127.0.0.1:9//",
+}
+
+
+def test_passwords_that_are_not_percent_encoded_are_named_and_never_told() -> None:
+    found = ends(ODD_URLS)
+    assert_named(found, *(f"{name}: can't be read: a password with one of" for name in ODD_URLS))
+    assert [name for name, (_, output) in found.items() if "canary" in output] == []
+
+
+@pytest.mark.parametrize("command", ["up", "doctor", "breakers", "key list"])
+def test_no_command_tells_a_password_that_is_not_percent_encoded(
+    trimind: Callable[..., CompletedProcess[str]], tmp_path: Path, command: str
+) -> None:
+    home = {"TRIMIND_HOME": str(tmp_path / "home")}
+    ended = trimind(*command.split(), **(SET | ODD_URLS | home))
+    assert ended.returncode == 1
+    assert "canary" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    for name in ODD_URLS:
+        assert name in ended.stdout + ended.stderr
+
+
+PROXIES = [
+    f"HTTP_PROXY=http://me:{PASSWORD}@127.0.0.1:9",
+    "http_proxy=http://me:1/canary@127.0.0.1:9",
+    "ALL_PROXY=socks4://me:canary@127.0.0.1:9",
+    "all_proxy=ftp://me:canary@127.0.0.1:9",
+    "http_proxy=http://[::1",
+    "NO_PROXY=localhost,fd07:b51a:cc66:f0::/64",
+    "NO_PROXY=[::1]",
+]
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_proxy_that_can_not_be_read_is_named_by_the_commands_that_call_out(
+    trimind: Callable[..., CompletedProcess[str]], tmp_path: Path, proxy: str
+) -> None:
+    name, _, value = proxy.partition("=")
+    there = {"TRIMIND_URL": "http://trimind.invalid", "TRIMIND_API_KEY": "tm_canary"}
+    ended = trimind("ask", "Hello!", TRIMIND_HOME=str(tmp_path), **there, **{name: value})
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert name in line
+    assert "canary" not in line
+
+
+@pytest.mark.parametrize(
+    "proxy", ["HTTP_PROXY=127.0.0.1:9", "ALL_PROXY=socks5://me:canary@127.0.0.1:9", "NO_PROXY=*"]
+)
+def test_the_usual_forms_of_proxies_are_taken(
+    trimind: Callable[..., CompletedProcess[str]], tmp_path: Path, proxy: str
+) -> None:
+    name, _, value = proxy.partition("=")
+    there = {"TRIMIND_URL": "http://trimind.invalid", "TRIMIND_API_KEY": "tm_canary"}
+    ended = trimind("ask", "Hello!", TRIMIND_HOME=str(tmp_path), **there, **{name: value})
+    assert "http://trimind.invalid does not answer" in ended.stderr
+    assert "canary" not in ended.stderr

@@ -236,6 +236,20 @@ def test_a_data_folder_with_a_long_path_is_no_problem(home: Path) -> None:
         assert setting(backends, "data_directory") == str(deep / "postgres")
 
 
+def test_odd_characters_in_the_folders_are_no_problem(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / 'odd "name\\ %2F #+é'
+    for path in (folder, temporary := home / "a %2F+b"):
+        path.mkdir()
+        path.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with Backends(folder, NO_MODEL) as running:
+        assert setting(running, "data_directory") == f"{folder}/postgres"
+        redis_of(running).set("kept", "1")
+    assert (folder / "redis/appendonlydir").is_dir()
+
+
 def test_a_data_folder_that_postgresql_cannot_enter_is_refused_by_name(home: Path) -> None:
     closed = home / "closed"
     closed.mkdir(mode=0o700)

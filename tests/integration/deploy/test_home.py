@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.errors import HomeInUseError, HomeUnusableError
-from deploy.embedded.home import HomeLock, data_home, prepare_home, run_folder
+from deploy.embedded.home import HomeLock, check_room, data_home, prepare_home, run_folder
 from deploy.embedded.secrets import Secrets
 
 
@@ -94,3 +94,12 @@ def test_damaged_secrets_are_not_made_anew(home: Path) -> None:
 
     with pytest.raises(HomeUnusableError, match=r"secrets\.json is damaged"):
         Secrets.of(home)
+
+
+def test_a_disk_without_room_is_named_with_what_to_do(tmp_path: Path) -> None:
+    check_room(tmp_path, 1)
+
+    with pytest.raises(HomeUnusableError, match=r"MB left, and \d+ MB are needed: make room") as no:
+        check_room(tmp_path, 2**60)
+
+    assert f"TRIMIND_HOME={tmp_path} is on a disk" in str(no.value)

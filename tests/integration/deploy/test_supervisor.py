@@ -259,3 +259,16 @@ def reapers_of(pid: int) -> list[int]:
         if b"deploy.embedded.reaper" in command:
             found.append(child)
     return found
+
+
+def test_a_service_that_finds_the_disk_full_ends_in_one_line_that_says_what_to_do(
+    supervisor: Supervisor,
+) -> None:
+    service = shell("postgres", "cat /proc/version > /dev/full", ready=lambda: False)
+
+    with pytest.raises(ServiceFailedError) as failed:
+        supervisor.start([service])
+
+    [line] = str(failed.value).splitlines()
+    assert line.startswith("postgres ended with code 1")
+    assert "the disk is full: make room on the disk of TRIMIND_HOME" in line

@@ -1,0 +1,83 @@
+"""A URL of Redis or RabbitMQ is read as it was meant, or refused; its password is never told."""
+
+import pytest
+import redis
+from kombu.utils.url import parse_url
+
+from config.server_url import ENCODE, check_server_url
+
+# Percent-encoded, each is read as it is; most may stand for themselves as well.
+CHARACTERS = [*"@:/?#%[]&=+\\;,!$'\"^|<>~`{}()* \té", "%zz", "p@ss/w#rd%"]
+URLS = ["redis://me:{}@h:1/0", "redis://:{}@h:1/0", "rediss://:{}@h:1", "amqp://me:{}@h:1//"]
+
+
+def reads_as(url: str, password: str) -> bool:
+    """Whether those who will connect read this password, and this host."""
+    found = [parse_url(url)]
+    if url.startswith("redis"):
+        asked = redis.Redis.from_url(url).connection_pool.connection_kwargs
+        found.append({"hostname": asked["host"], "password": asked["password"]})
+    return all((one["hostname"], one["password"]) == ("h", password) for one in found)
+
+
+def refusal(url: str) -> str | None:
+    try:
+        check_server_url(url)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_a_password_is_read_as_it_stands_or_refused(url: str, character: str) -> None:
+    password = f"canary{character}canary"
+    written = url.format(password)
+    if (why := refusal(written)) is None:
+        assert reads_as(written, password)
+    else:
+        assert why in (ENCODE, "has white space in it")
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_a_password_that_is_encoded_is_taken(url: str, character: str) -> None:
+    password = f"canary{character}canary"
+    written = url.format("".join(f"%{byte:02X}" for byte in password.encode()))
+    check_server_url(written)
+    assert reads_as(written, password)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("redis://me:123/canary@h:1/0", ENCODE),
+        ("redis://me:123?canary@h:1/0", ENCODE),
+        ("redis://me:123#canary@h:1/0", ENCODE),
+        ("redis://:%canary@h:1/0", ENCODE),
+        ("redis://h:canary/0", "has a port that is no number from 0 to 65535"),
+        ("redis://h:99999/0", "has a port that is no number from 0 to 65535"),
+        (
+            "redis://h:1/0?password=canary",
+            "has its password in the query: write it before the host",
+        ),
+        ("redis://h:1 /0", "has white space in it"),
+    ],
+)
+def test_what_would_lead_elsewhere_is_refused(url: str, why: str) -> None:
+    assert refusal(url) == why
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h:1/0?ssl_cert_reqs=none",
+        "redis://[::1]:6379/0",
+        "rediss://:p@[fe80::1]:6379/0",
+        "amqp://u:p@h:5672/%2F",
+        "redis://",
+    ],
+)
+def test_the_usual_forms_are_taken(url: str) -> None:
+    check_server_url(url)
