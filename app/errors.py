@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any, Final, NoReturn
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
-from app.responses.errors import expects_openai, no_such_call, openai_answer
 from models.errors import (
     Conflict,
     InvalidRequest,
@@ -26,6 +25,9 @@ from models.errors import (
 from models.sqlstates import is_unavailable
 
 RETRY_AFTER_S: Final = 5
+
+# A problem as a facade's callers read it; None where this request is not one of theirs.
+ErrorFormat = Callable[[Problem], Response | None]
 
 log = structlog.get_logger(__name__)
 
@@ -43,17 +45,16 @@ def refuse_input(error: ValidationError) -> NoReturn:
     raise InvalidInput(error) from None
 
 
-def register_errors(app: Flask) -> None:
-    """Let every failure, ours or the framework's, end as a problem."""
+def register_errors(app: Flask, *formats: ErrorFormat) -> None:
+    """Let every failure, ours or the framework's, end as a problem; or in the first of the formats
+    that this request's caller reads instead."""
+
+    def answer(error: Exception) -> Response:
+        problem = problem_of(error)
+        answers = (formatted(problem) for formatted in formats)
+        return next(filter(None, answers), None) or problem.response()
+
     app.register_error_handler(Exception, answer)
-
-
-def answer(error: Exception) -> Response:
-    """The answer to a failure: a problem, or what the path's callers read instead."""
-    problem = problem_of(error)
-    if not expects_openai(request):
-        return problem.response()
-    return openai_answer(problem if request.url_rule else no_such_call(problem))
 
 
 def problem_of(error: Exception) -> Problem:

@@ -1,10 +1,12 @@
 """The web application. `create_app` puts it together; nothing is connected until it is asked."""
 
+from typing import Final
+
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import register_api
+from app.api import broadcasts, conversations, health, jobs, legacy, metrics, responses
 from app.db import connect_database
 from app.errors import register_errors
 from app.http.deferred import CONTINUATION
@@ -12,9 +14,22 @@ from app.http.refused import register_refusals
 from app.openapi import openapi_arguments, register_docs
 from app.request_body import JsonRequest, max_body_bytes
 from app.request_log import register_request_log
+from app.responses.errors import answer_as_openai
+from app.routing import IdConverter
 from app.security_headers import register_security_headers
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
+
+RESOURCES: Final = (
+    jobs.api,
+    broadcasts.api,
+    conversations.api,
+    responses.api,
+    legacy.api,
+    legacy.service_api,
+    health.api,
+    metrics.api,
+)
 
 
 class Trimind(OpenAPI):
@@ -39,8 +54,10 @@ def create_app() -> Trimind:
     register_request_log(app)
     register_security_headers(app)
     register_refusals(app)
-    register_errors(app)
-    register_api(app)
+    register_errors(app, answer_as_openai)
+    app.url_map.converters["id"] = IdConverter
+    for resource in RESOURCES:
+        app.register_api(resource)
     if settings.docs:
         register_docs(app)
     return app

@@ -12,7 +12,6 @@ from app.document import finish
 from app.error_codes import tables
 from app.errors import refuse_input
 from app.problem import MEDIA_TYPE, ProblemBody, title_of
-from app.responses.errors import ErrorBody
 
 DESCRIPTION: Final = """\
 Trimind turns a chat message into an answer, asynchronously and without ever losing it: send a job,
@@ -70,14 +69,6 @@ def operation_id(*, name: str, **_: str) -> str:
 def problems(*statuses: int) -> dict[str | int, Any]:
     """The declaration of the problems that a call may answer."""
     return {status: described(status, MEDIA_TYPE, ProblemBody) for status in (*statuses, 500)}
-
-
-def failures(*statuses: int) -> dict[str | int, Any]:
-    """The declaration of the failures that a call of the OpenAI facade may answer."""
-    return {
-        **{status: described(status, "application/json", ErrorBody) for status in statuses},
-        500: ErrorBody,  # as a model, which puts its shape into the document
-    }
 
 
 def listed(item: type[BaseModel]) -> dict[str, Any]:

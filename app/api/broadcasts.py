@@ -6,12 +6,10 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.answers import (
-    NOT_MODIFIED,
-    answer,
+from app.answers import NOT_MODIFIED, answer, if_changed
+from app.api.job_answers import (
     applied,
     broadcast_answer,
-    if_changed,
     job_answer,
     location_id,
     waited_answer,

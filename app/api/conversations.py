@@ -6,7 +6,7 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.answers import answer
+from app.answers import answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once

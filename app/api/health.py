@@ -7,7 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.answers import answer
+from app.answers import answer
 from app.openapi import operation_id, problems
 from app.readiness import readiness
 

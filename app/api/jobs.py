@@ -6,7 +6,8 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.answers import NOT_MODIFIED, answer, applied, if_changed, job_answer, waited_answer
+from app.answers import NOT_MODIFIED, answer, if_changed
+from app.api.job_answers import applied, job_answer, waited_answer
 from app.auth import require_user
 from app.db import db
 from app.idempotency import Created, create_once

@@ -9,23 +9,23 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from sqlalchemy.orm import Session
 
-from app.api.answers import answer
+from app.answers import answer
 from app.auth import require_user
 from app.connection import caller_watch
 from app.db import db
 from app.http.deferred import at_end, defer, resumption
 from app.idempotency import REPLAYED, Created, create_once, fingerprint
-from app.openapi import USER_SECURITY, described, failures, operation_id
+from app.openapi import USER_SECURITY, described, operation_id
 from app.problem import Problem, Refusal
 from app.responses.body import ResponseBody, response_body
 from app.responses.calls import Call, note_read, remembered_for, settle
+from app.responses.declarations import failures
 from app.responses.held import Waiting, padded, unfinished, wait_for_answer
 from app.responses.ids import job_id_of
-from app.responses.request import NewResponse, ResponseQuery, submission_of
+from app.responses.request import NewResponse, ResponsePath, ResponseQuery, submission_of
 from app.responses.sse import response_lines
 from app.responses.watch import gone_callers, watch
 from app.schemas.headers import ResponseHeaders
-from app.schemas.paths import ResponsePath
 from app.streaming.capacity import require_slot
 from app.streaming.resume import refuse_unsent
 from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response

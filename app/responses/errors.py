@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from flask import Request, Response, jsonify
+from flask import Request, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.problem import FieldError, Problem, Refusal
@@ -87,6 +87,13 @@ def expects_openai(request: Request) -> bool:
     """Whether this caller does: one of OpenAI's packages, at one of our own calls too."""
     shared = PACKAGE in request.headers and SHARED.fullmatch(request.path) is not None
     return shared or speaks_openai(request.path)
+
+
+def answer_as_openai(problem: Problem) -> Response | None:
+    """The answer to a failed request, if it is one of an OpenAI client's (app/errors.py)."""
+    if not expects_openai(request):
+        return None
+    return openai_answer(problem if request.url_rule else no_such_call(problem))
 
 
 def openai_answer(problem: Problem) -> Response:

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-ULID: Final = "[0-9A-HJKMNP-TV-Z]{26}"
-_RESPONSE_ID: Final = re.compile(rf"resp_({ULID})")
+from app.schemas.paths import ULID_PATTERN
+
+_RESPONSE_ID: Final = re.compile(rf"resp_({ULID_PATTERN})")
 
 
 def job_id_of(response_id: str) -> str | None:

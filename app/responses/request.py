@@ -12,6 +12,7 @@ from app.responses.input import Input, sort_input
 from app.responses.model import choose
 from app.schemas.jobs import METADATA_ENTRIES, MetadataName, MetadataValue
 from app.schemas.numbers import WHOLE
+from app.schemas.paths import id_of
 from config.minds import get_minds
 from config.settings import get_settings
 from models.jobs import Job, find_job
@@ -126,3 +127,9 @@ def _previous(session: Session, user_id: str, response_id: str | None) -> Job | 
         message = f"The previous response is not completed: it is {job.status}."
         raise refused(PREVIOUS, "previous_response_not_completed", message)
     return job
+
+
+class ResponsePath(BaseModel):
+    """Which response."""
+
+    response_id: str = id_of("resp", "One of your responses.")

@@ -1,16 +1,18 @@
 """What stands in a path. Routing has seen to its form (`app.routing`); the document tells of it."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from app.responses import ids
 from app.schemas.examples import ULID
 
+ULID_PATTERN: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 
-def _id_of(prefix: str, description: str) -> Any:
+
+def id_of(prefix: str, description: str) -> Any:
+    """An id of ours in a path."""
     shape: dict[str, Any] = {
-        "pattern": f"^{prefix}_{ids.ULID}$",
+        "pattern": f"^{prefix}_{ULID_PATTERN}$",
         "example": f"{prefix}_{ULID}",
     }
     return Field(description=description, json_schema_extra=shape)
@@ -19,22 +21,16 @@ def _id_of(prefix: str, description: str) -> Any:
 class JobPath(BaseModel):
     """Which job."""
 
-    job_id: str = _id_of("job", "One of your jobs.")
+    job_id: str = id_of("job", "One of your jobs.")
 
 
 class BroadcastPath(BaseModel):
     """Which broadcast."""
 
-    broadcast_id: str = _id_of("bcast", "One of your broadcasts.")
+    broadcast_id: str = id_of("bcast", "One of your broadcasts.")
 
 
 class ConversationPath(BaseModel):
     """Which conversation."""
 
-    conversation_id: str = _id_of("conv", "One of your conversations.")
-
-
-class ResponsePath(BaseModel):
-    """Which response."""
-
-    response_id: str = _id_of("resp", "One of your responses.")
+    conversation_id: str = id_of("conv", "One of your conversations.")

@@ -1,11 +1,10 @@
-"""Answers: a declared body, a status, and the headers that belong to it."""
+"""Answers that show jobs: now, or after a wait."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
 
-from flask import Response, jsonify, request
-from pydantic import BaseModel
+from flask import Response
 
+from app.answers import answer
 from app.db import db
 from app.idempotency import REPLAYED
 from app.schemas.broadcasts import broadcast_body
@@ -13,16 +12,6 @@ from app.schemas.jobs import job_body
 from app.streaming.prefer import APPLIED, answer_after
 from models.broadcasts import Gathered
 from models.jobs import UNFINISHED, Job, find_job
-
-NOT_MODIFIED: Final[dict[str, Any]] = {"description": "It has not changed since its `ETag`."}
-
-
-def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
-    """A body as JSON; `Retry_After` in Python is `Retry-After` on the wire."""
-    response = jsonify(body.model_dump())
-    response.status_code = status
-    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return response
 
 
 def waited_answer(user_id: str, created: Response, wait_s: int | None) -> Response:
@@ -72,13 +61,6 @@ def broadcast_answer(whole: Gathered, status: int = 200, **headers: str) -> Resp
         newest = max(job.created_at for job in unfinished)
         headers["Retry_After"] = str(retry_after(datetime.now(UTC) - newest))
     return answer(broadcast_body(whole), status, **headers)
-
-
-def if_changed(response: Response) -> Response:
-    """The same with an `ETag`; or a 304, where the caller has it already (RFC 9110, 13.1.2)."""
-    response.add_etag()
-    response.headers["Cache-Control"] = "private, no-cache"
-    return cast(Response, response.make_conditional(request))
 
 
 def retry_after(age: timedelta) -> int:

@@ -1,0 +1,23 @@
+"""Answers: a declared body, a status, and the headers that belong to it."""
+
+from typing import Any, Final, cast
+
+from flask import Response, jsonify, request
+from pydantic import BaseModel
+
+NOT_MODIFIED: Final[dict[str, Any]] = {"description": "It has not changed since its `ETag`."}
+
+
+def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
+    """A body as JSON; `Retry_After` in Python is `Retry-After` on the wire."""
+    response = jsonify(body.model_dump())
+    response.status_code = status
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+def if_changed(response: Response) -> Response:
+    """The same with an `ETag`; or a 304, where the caller has it already (RFC 9110, 13.1.2)."""
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    return cast(Response, response.make_conditional(request))
