@@ -10,7 +10,7 @@ import hmac
 import os
 from base64 import b64decode
 from logging import ERROR, getLogger
-from typing import Any
+from typing import Any, cast
 
 from celery import current_app
 from flower.app import Flower
@@ -19,6 +19,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application, ErrorHandler
 
 from config.environ import variable
+from config.flower_headers import secured
 from config.logging import configure_logging
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
@@ -44,11 +45,12 @@ class Gate:
     ) -> HTTPMessageDelegate:
         """What answers: a refusal, or what Flower itself would choose."""
         if not self._knows(request):
-            return flower.get_handler_delegate(request, Unauthorized, {"status_code": 401})
-        found = Application.find_handler(flower, request, **kwargs)
+            return flower.get_handler_delegate(request, secured(Unauthorized), {"status_code": 401})
+        found: Any = Application.find_handler(flower, request, **kwargs)
         if not _only_reads(request, found):
-            return flower.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
-        return found
+            return flower.get_handler_delegate(request, secured(ErrorHandler), {"status_code": 403})
+        found.handler_class = secured(found.handler_class)
+        return cast(HTTPMessageDelegate, found)
 
     def _knows(self, request: HTTPServerRequest) -> bool:
         return hmac.compare_digest(

@@ -1,12 +1,14 @@
 """Flower: closed to strangers, read only for everybody, and true."""
 
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flower.urls import handlers
 from flower.views.tasks import TasksDataTable
+from playwright.sync_api import Page, expect
 
 from .conftest import FlowerPage, Stack
 
@@ -45,6 +47,35 @@ def test_a_refusal_says_how_to_come_in(flower: FlowerPage) -> None:
 @pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/broker", "/metrics", "/healthcheck"])
 def test_its_pages_open_with_the_password(flower: FlowerPage, path: str) -> None:
     assert flower.ask(path).status_code == 200
+
+
+def test_every_answer_has_security_headers_and_names_no_server(flower: FlowerPage) -> None:
+    answers = [flower.ask(path) for path in ("/", "/metrics", "/static/js/flower.js", "/nowhere")]
+    answers += [flower.ask("/", auth=None), flower.ask(CHANGES[0], "POST")]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 401, 403]
+    for answer in answers:
+        headers = answer.headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks", "/broker"])
+def test_its_pages_work_in_a_browser_and_load_nothing_from_elsewhere(
+    flower: FlowerPage, page: Page, path: str
+) -> None:
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    password = b64encode(":".join(flower.auth).encode()).decode()
+    page.set_extra_http_headers({"Authorization": f"Basic {password}"})
+    page.goto(f"{flower.url}{path}")
+    expect(page.locator("table tbody tr td").first).to_be_visible()
+    assert said == []
+    assert [url for url in asked if not url.startswith(flower.url)] == []
 
 
 @pytest.mark.parametrize("path", CHANGES)
