@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.field_errors import field_errors
 from app.problem import FieldError, Problem, Refusal
+from config.outages import outages
 from models.errors import (
     Conflict,
     InvalidRequest,
@@ -101,7 +102,7 @@ def _database(error: DBAPIError) -> Problem:
 
 
 def _database_away(error: Exception) -> Problem:
-    log.warning("database away", error=str(getattr(error, "orig", error)))
+    outages.note("database", error)
     return Problem(
         503,
         "database_unavailable",

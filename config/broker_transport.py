@@ -9,11 +9,15 @@ from base64 import b64decode
 from typing import Any, Final
 
 import structlog
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
+from redis.backoff import NoBackoff
 from redis.exceptions import DataError, InvalidResponse, RedisError, ResponseError
+from redis.retry import Retry
 
+from config.outages import outages
+from config.process import process_name
 from config.settings import get_settings
 
 # A list of the entries that could not be read, the newest first, so that somebody may look at them.
@@ -22,12 +26,34 @@ UNREADABLE_KEPT: Final = 100
 UNREADABLE_BYTES: Final = 4096
 # Never there: deleting it changes nothing, and is refused by a Redis that takes no writes.
 PROBE_KEY: Final = "trimind:writable"
+WATCHER: Final = "transport"
 
 log = structlog.get_logger(__name__)
 
 
 class QoS(kombu_redis.QoS):
-    """The messages that are being worked on, of which one may be unreadable."""
+    """The messages that are being worked on, of which one may be unreadable.
+
+    One that Redis refuses to forget is done all the same: kombu would count it among those in
+    hand for ever, and a worker takes no more than it has threads. Redis delivers it again after
+    the visibility timeout, and the database drops it.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message that is done. Raises RedisError."""
+        try:
+            super().ack(delivery_tag)
+        except RedisError:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Forget a message, or put it back. Raises RedisError."""
+        try:
+            super().reject(delivery_tag, requeue)
+        except RedisError:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Put a message back into its queue; one that can't be read is set aside instead."""
@@ -50,6 +76,11 @@ class Channel(kombu_redis.Channel):
         client.set_response_callback("BRPOP", self._readable_pair)
         client.set_response_callback("RPOP", self._readable)
         return client
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        # redis-py would try eleven times, and sleep in the thread that everything waits for.
+        ours = {"client_name": process_name(), "retry": Retry(NoBackoff(), 0)}
+        return super()._connparams(asynchronous) | ours
 
     def _readable_pair(self, reply: Any, **_: Any) -> Any:
         return reply if reply and self._readable(reply[1]) is not None else None
@@ -81,15 +112,20 @@ class Transport(kombu_redis.Transport):
     def establish_connection(self) -> Any:
         """Connect to a Redis that takes writes. Raises ResponseError where it does not: kombu asks
         again after a pause, where a consumer would fail at once and again."""
-        connection = super().establish_connection()
+        variable = "BROKER_URL" if get_settings().broker_url else "REDIS_URL"
+        try:
+            connection = super().establish_connection()
+        except RedisError as error:
+            outages.note("broker", error, watcher=WATCHER, variable=variable)
+            raise
         try:
             with self._avail_channels[-1].conn_or_acquire() as client:
                 client.delete(PROBE_KEY)
         except RedisError as error:
             self.close_connection(connection)
-            variable = "BROKER_URL" if get_settings().broker_url else "REDIS_URL"
-            log.warning("the broker takes no writes", variable=variable, error=str(error))
+            outages.note("broker", error, watcher=WATCHER, variable=variable)
             raise
+        outages.clear("broker", WATCHER)
         return connection
 
 

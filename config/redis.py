@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import redis
 
+from config.process import process_name
 from config.settings import get_settings
 
 
@@ -20,8 +21,10 @@ def bounded_client(url: str, timeout_s: float) -> redis.Redis:
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
+        client_name=process_name(),
         retry=None,
         decode_responses=True,
+        encoding_errors="replace",  # what is no text of ours breaks where it is read, not before
     )
 
 
@@ -31,7 +34,9 @@ def listening_client() -> redis.Redis:
         get_settings().redis_url.get_secret_value(),
         socket_timeout=None,  # redis-py's default breaks a read that blocks for longer
         socket_connect_timeout=2,
+        client_name=process_name(),
         socket_keepalive=True,
         health_check_interval=10,
         decode_responses=True,
+        encoding_errors="replace",
     )

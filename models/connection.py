@@ -12,11 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
+from config.process import process_name
 from models.sqlstates import is_lost
 
 PARAMETERS: Final = {
     "connect_timeout": 5,
-    "application_name": "trimind",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -41,7 +41,8 @@ def open_engine(
     options = str(said.get("options", ""))
     own = {name: value for name, value in timeouts.items() if name not in options}
     settings = ", ".join(f"set_config('{name}', '{value}', %s)" for name, value in own.items())
-    connect = partial(_connect, {**PARAMETERS, **(parameters or {}), **said}, settings)
+    ours = {**PARAMETERS, "application_name": process_name(), **(parameters or {})}
+    connect = partial(_connect, {**ours, **said}, settings)
     engine = create_engine("postgresql+psycopg://", creator=connect, **pool)
     event.listen(engine, "begin", partial(_begin, settings.replace("%s", "true")))
     event.listen(engine, "handle_error", _drop_lost)

@@ -6,14 +6,18 @@ Each message goes to the job's channel, for whoever listens. Text is kept in a s
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, get_args
 
 import redis
+import structlog
 
 Kind = Literal["stage", "text", "restarted", "usage", "ended"]
 
+KINDS: Final = get_args(Kind)
 TAIL_S: Final = 3600
 READ_AT_ONCE: Final = 1000
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,19 @@ class Message:
 
     @classmethod
     def decode(cls, sent: str) -> Self:
-        """From the channel."""
-        return cls(*json.loads(sent))
+        """From the channel. Raises ValueError for what is no message of ours."""
+        try:
+            kind, before, number, data = json.loads(sent)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"no message: {error!r}") from error
+        whole = isinstance(before, int) and isinstance(number, int) and isinstance(data, dict)
+        if not whole or kind not in KINDS or not _fits(kind, data):
+            raise ValueError("no message")
+        return cls(kind, before, number, data)
 
 
-def number_of(sent: str) -> int:
-    """The number of a message, without decoding all of it."""
-    return int(sent.split(",", 3)[2])
+def _fits(kind: str, data: dict[str, Any]) -> bool:
+    return isinstance(data.get("text"), str) if kind == "text" else True
 
 
 ENDED: Final = Message("ended", 0, 0, {})
@@ -55,9 +65,14 @@ def tail_of(job_id: str) -> str:
 
 
 def read_tail(client: redis.Redis, job_id: str, after: int) -> list[Message]:
-    """The pieces of text that were told after a number. Raises redis.RedisError."""
+    """The pieces of text that were told after a number; what can't be read is left out. Raises
+    redis.RedisError."""
     entries: Any = client.xrange(tail_of(job_id), min=f"({after}-0", count=READ_AT_ONCE)
-    return [
-        Message("text", int(entry["before"]), int(key.split("-")[0]), {"text": entry["text"]})
-        for key, entry in entries
-    ]
+    found = []
+    for key, entry in entries:
+        try:
+            before, number = int(entry["before"]), int(key.split("-")[0])
+            found.append(Message("text", before, number, {"text": entry["text"]}))
+        except (ValueError, KeyError) as error:
+            log.error("unreadable piece passed over", job_id=job_id, error=repr(error))
+    return found

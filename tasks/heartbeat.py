@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from config.outages import outages
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.ownership import extend_leases, hand_back, save_partials
@@ -121,6 +122,6 @@ def _beat_for_ever() -> None:
                 beaten = time.monotonic()
         except DatabaseUnavailable as error:
             # The leases may run out meanwhile; the fence of each write decides who is too late.
-            log.warning("heartbeat missed", error=str(error))
+            outages.note("database", error)
         except Exception:  # the seam: without this thread every lease of the process runs out
             log.exception("heartbeat failed")

@@ -6,6 +6,7 @@ from typing import Final
 import redis
 import structlog
 
+from config.outages import outages
 from config.redis import listening_client
 from tasks.heartbeat import stop_job, stopping
 from tasks.stop import CHANNEL
@@ -26,7 +27,7 @@ class StopListener(threading.Thread):
             try:
                 self._listen()
             except redis.RedisError as error:
-                log.warning("stop listener waits for Redis", error=type(error).__name__)
+                outages.note("redis", error, watcher=self.name)
                 stopping.wait(PAUSE_S)
             except Exception:  # the seam: without this thread no cancel is heard of
                 log.exception("stop listener failed")
@@ -37,5 +38,6 @@ class StopListener(threading.Thread):
             channel.subscribe(CHANNEL)
             while not stopping.is_set():
                 message = channel.get_message(timeout=1)
+                outages.clear("redis", self.name)
                 if message:
                     stop_job(str(message["data"]))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from config.minds import MANAGER, get_minds
+from config.outages import outages
 from config.settings import get_settings
 from models import endings
 from models.aftermath import take_aftermath
@@ -205,8 +206,10 @@ def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
     try:
         chain_of(job_id, epoch, stage, long=long).apply_async()
     except OperationalError as error:
-        log.warning("broker away, job kept", job_id=job_id, stage=stage, error=str(error))
+        outages.note("broker", error)
+        log.debug("job kept until the broker is back", job_id=job_id, stage=stage)
         return False
+    outages.clear("broker", "publisher")
     return True
 
 

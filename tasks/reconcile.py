@@ -13,6 +13,7 @@ import redis
 import structlog
 from kombu.exceptions import OperationalError
 
+from config.outages import outages
 from config.settings import get_settings
 from models.behind import release_forgotten
 from models.counters import count
@@ -52,13 +53,14 @@ class Reconciler(threading.Thread):
                 self._once()
             except DatabaseUnavailable as error:
                 self._away = True
-                log.warning("reconciler waits for the database", error=str(error))
+                outages.note("database", error, watcher=self.name)
             except Exception:  # the seam: a bug here must not end the thread unseen
                 log.exception("reconciler failed")
 
     def _once(self) -> None:
         settled = time.monotonic() - self._back_since >= lease().total_seconds()
         reconcile_ends(bury=settled and not self._away)
+        outages.clear("database", self.name)
         if self._away:
             # The others may have been cut off as well, and could not beat: they get the time to. A
             # process that has just started knows of no outage: were it to wait, then workers that
@@ -90,7 +92,7 @@ def notice_emptied_broker() -> None:
     try:
         seen = seen_marker()
     except redis.RedisError as error:
-        log.warning("marker not read", error=type(error).__name__)
+        outages.note("broker", error)
         return
     if seen is None:
         return
@@ -122,6 +124,7 @@ def broker_answers() -> bool:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=2)
     except (OperationalError, OSError) as error:
-        log.warning("reconciler waits for the broker", error=type(error).__name__)
+        outages.note("broker", error, watcher="reconciler")
         return False
+    outages.clear("broker", "reconciler")
     return True

@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
+from config.outages import outages
 from models.endings import fail
 from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Superseded
 from models.fence import Fence
@@ -136,7 +137,8 @@ def _publish_next(task: Task) -> None:
             chain=chain, parent_id=request.id, root_id=request.root_id or request.id
         )
     except OperationalError as error:
-        log.warning("broker away, the next stage waits for its lease", error=str(error))
+        outages.note("broker", error)
+        log.debug("the next stage waits for its lease")
 
 
 def _store(

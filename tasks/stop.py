@@ -5,6 +5,7 @@ from typing import Final
 import redis
 import structlog
 
+from config.outages import outages
 from config.redis import redis_client
 
 CHANNEL: Final = "trimind:stop"
@@ -19,4 +20,4 @@ def announce(*job_ids: str) -> None:
         for job_id in job_ids:
             redis_client(TIMEOUT_S).publish(CHANNEL, job_id)
     except redis.RedisError as error:
-        log.warning("stop not announced", job_ids=job_ids, error=type(error).__name__)
+        outages.note("redis", error)

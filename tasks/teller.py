@@ -13,6 +13,7 @@ from typing import Any, Final
 import redis
 import structlog
 
+from config.outages import outages
 from config.redis import redis_client
 from tasks.events import ENDED, TAIL_S, Message, channel_of, tail_of
 
@@ -20,6 +21,8 @@ TIMEOUT_S: Final = 1.0
 # Between two sendings: long enough to gather the pieces of many streams, too short to be seen.
 GATHER_S: Final = 0.02
 AWAY_S: Final = 1.0
+# What Redis answers to a number that is behind those of a newer run.
+OLDER: Final = "equal or smaller than the target stream top item"
 
 Told = tuple[str, Message]
 
@@ -61,7 +64,7 @@ def _tell_for_ever(queue: SimpleQueue[Told]) -> None:
             _send(client, joined(told))
             time.sleep(GATHER_S)
         except redis.RedisError as error:
-            log.warning("events not told", messages=len(told), error=type(error).__name__)
+            outages.note("redis", error)
             time.sleep(AWAY_S)
             _waiting(queue)  # too late to be told: whoever follows reads the row
         except Exception:  # the seam: without this thread nobody would hear of anything
@@ -107,8 +110,10 @@ def _send(client: redis.Redis, told: list[Told]) -> None:
         pipeline.publish(channel_of(job_id), message.encode())
     for result in pipeline.execute(raise_on_error=False):
         if isinstance(result, redis.ResponseError):
-            # A run that was superseded: its numbers are behind those of the newer one.
-            log.debug("event refused", error=str(result))
+            if OLDER in str(result):  # a run that was superseded
+                log.debug("event refused", error=str(result))
+            else:
+                outages.note("redis", result)
 
 
 def _keep(pipeline: Any, job_id: str, message: Message) -> None:

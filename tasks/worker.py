@@ -1,6 +1,7 @@
 """What a worker process does at its start and at its end."""
 
 import gc
+import logging
 import os
 import random
 import sys
@@ -9,9 +10,12 @@ from typing import Any, Final
 import structlog
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.worker.consumer import consumer
 
 from config.home import data_home
 from config.minds import minds_or_exit
+from config.outages import RepeatFilter
+from config.process import name_process
 from config.settings import get_settings
 from tasks.compress import chosen_compressor
 from tasks.compression.compressor import explain, warm
@@ -25,6 +29,11 @@ from tasks.reconcile import Reconciler
 SWITCH_S: Final = 0.001
 
 log = structlog.get_logger(__name__)
+
+# It would say at every try that it can't connect.
+logging.getLogger(consumer.__name__).addFilter(
+    RepeatFilter(consumer.CONNECTION_ERROR, consumer.CONNECTION_RETRY)
+)
 
 # A worker whose minds name no model that has a key would fail every job: it ends here instead.
 minds_or_exit()
@@ -53,6 +62,7 @@ def _drain(**_: Any) -> None:
 def _warm_compressor(**_: Any) -> None:
     """Only the prefork pool of the cpu worker sends this signal, in each of its children."""
     settings = get_settings()
+    name_process("cpu")
     try:
         found = explain(data_home(os.environ), settings.llmlingua_model)
         wanted = settings.llmlingua_model is not None and not found.startswith(LLMLINGUA)

@@ -42,6 +42,11 @@ class Readiness(BaseModel):
     checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
         description="`database` (its schema too), `redis`, and `broker` where it is another."
     )
+    reasons: dict[str, str] = Field(
+        default={},
+        description="Why, for the operator, of each that is not `ok`: a wrong password, a missing "
+        "database, too many connections.",
+    )
     breakers: dict[str, Literal["closed", "open", "half-open"]] = Field(
         default={},
         description="Breakers that the fleet shares, once they failed. None makes it unready.",
@@ -67,9 +72,13 @@ def readyz() -> Response:
     """Can this process work?
     Asks each dependency, none for longer than two seconds; 503 where the database is not well. The
     answer may be a second old."""
-    checks, breakers = readiness()
-    ready = checks["database"] == "ok"
-    well = all(state == "ok" for state in checks.values())
-    status = "ok" if well else "degraded" if ready else "unavailable"
-    body = {"status": status, "checks": checks, "breakers": breakers}
+    found = readiness()
+    ready = found.servers["database"].name == "ok"
+    well = all(state.name == "ok" for state in found.servers.values())
+    body = {
+        "status": "ok" if well else "degraded" if ready else "unavailable",
+        "checks": {server: state.name for server, state in found.servers.items()},
+        "reasons": {server: each.reason for server, each in found.servers.items() if each.reason},
+        "breakers": found.breakers,
+    }
     return answer(Readiness.model_validate(body), 200 if ready else 503)

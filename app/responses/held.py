@@ -19,6 +19,7 @@ from app.responses.errors import openai_body
 from app.responses.ids import response_id_of
 from app.streaming.sse import Lines
 from app.streaming.wait import wait_for_end
+from config.outages import outages
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable, NotFound
 from models.jobs import UNFINISHED, Job, find_job
@@ -60,7 +61,7 @@ async def wait_for_answer(user_id: str, call: Call, again: Callable[[Call], Call
             except DatabaseUnavailable as error:
                 if not silent_no_more:
                     raise
-                log.warning("held call waits for the database", error=str(error))
+                outages.note("database", error)
                 await asyncio.sleep(RETRY_AFTER_S)
                 continue
             if not goes_on or now() >= until:

@@ -15,6 +15,7 @@ from app.schemas.events import LAST_EVENT_ID, BroadcastEventsHeaders, BroadcastE
 from app.streaming.follow import follow_all
 from app.streaming.resume import NONE, QUERY, has_all, may_have_been_sent, nowhere
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
+from config.outages import outages
 from models.broadcasts import Gathered
 from models.errors import DatabaseUnavailable, NotFound
 from models.session import unit_of_work
@@ -78,7 +79,7 @@ def _end(user_id: str, broadcast_id: str, place: str) -> str | None:
     except NotFound:
         return None
     except DatabaseUnavailable as error:  # the client asks again, from where it is
-        log.warning("stream ends without the database", error=str(error))
+        outages.note("database", error)
         return None
     if not whole.ended:
         return None

@@ -8,6 +8,7 @@ import redis
 import structlog
 
 from app.events import Event, Text, event_of, steps_of, text_of
+from config.outages import outages
 from config.redis import redis_client
 from models.errors import DatabaseUnavailable
 from models.jobs import Job, find_job
@@ -78,7 +79,7 @@ class Follower:
             with unit_of_work() as session:
                 job = find_job(session, self._user_id, self._job_id)
         except DatabaseUnavailable as error:
-            log.warning("stream waits for the database", job_id=self._job_id, error=str(error))
+            outages.note("database", error)
             self._lack()
             return
         if job is None:  # its user was deleted
@@ -110,7 +111,13 @@ class Follower:
         elif message.kind == "text":
             yield self._piece(message.data["text"], message.number)
         else:
-            yield from self._step(event_of(message))
+            try:
+                event = event_of(message)
+            except (ValueError, KeyError) as error:
+                log.error("unreadable message passed over", job_id=self._job_id, error=repr(error))
+                yield from self.catch_up()
+                return
+            yield from self._step(event)
 
     # --- text
 
@@ -140,7 +147,7 @@ class Follower:
         try:
             return read_tail(redis_client(TIMEOUT_S), self._job_id, self._at)
         except redis.RedisError as error:
-            log.warning("tail not read", job_id=self._job_id, error=type(error).__name__)
+            outages.note("redis", error)
             return []
 
     def _piece(self, text: str, number: int) -> Event:

@@ -16,6 +16,7 @@ import structlog
 
 from app.http.shutdown import on_shutdown
 from app.streaming.subscription import Subscription
+from config.outages import outages
 from config.redis import listening_client
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
@@ -127,15 +128,16 @@ class SubscriptionHub(threading.Thread):
             self._subscribe()
             message: Any = self._pubsub.get_message(timeout=POLL_REDIS_S)
         except redis.RedisError as error:
-            if not self._away:
-                log.warning("hub waits for Redis", error=type(error).__name__)
+            outages.note("redis", error, watcher=self.name)
             self._away = True
-            self._subscriptions_changed = True  # what could not be opened is opened later
+            # Whatever was open is opened again later: the server may have refused it.
+            self._pubsub.reset()
+            self._subscribed, self._subscriptions_changed = set(), True
             time.sleep(POLL_ROWS_EVERY_AWAY_S)
             return
         if self._away:
             self._away = False
-            log.info("hub has Redis again")
+            outages.clear("redis", self.name)
             self._notify(self._jobs())  # what was published meanwhile was not heard
         if message is not None:
             self._pass_on(message["type"], _job_of(message["channel"]), message["data"])
@@ -180,7 +182,7 @@ class SubscriptionHub(threading.Thread):
             with unit_of_work() as session:
                 found = sequences_of(session, jobs)
         except DatabaseUnavailable as error:
-            log.warning("hub waits for the database", error=str(error))
+            outages.note("database", error)
             return
         gone = [job_id for job_id in jobs if job_id not in found]
         self._notify(
@@ -210,7 +212,7 @@ def _decode(job_id: str, sent: Any) -> Message | None:
     try:
         return Message.decode(sent)
     except (TypeError, ValueError) as error:
-        log.warning("message not read", job_id=job_id, error=repr(error))
+        log.error("unreadable message passed over", job_id=job_id, error=repr(error))
         return None
 
 

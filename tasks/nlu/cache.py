@@ -8,6 +8,7 @@ import redis
 import structlog
 from pydantic import ValidationError
 
+from config.outages import outages
 from config.redis import redis_client
 from config.settings import get_settings
 from tasks.nlu.classification import CLASSIFIER_VERSION, Classification
@@ -35,9 +36,11 @@ def recall(name: str) -> Classification | None:
     try:
         found = redis_client(TIMEOUT_S).get(name)
         return Classification.model_validate_json(str(found)) if found else None
-    except (redis.RedisError, ValidationError) as error:
-        log.warning("intent cache not read", error=type(error).__name__)
-        return None
+    except redis.RedisError as error:
+        outages.note("redis", error)
+    except ValidationError as error:
+        log.error("unreadable intent in the cache passed over", key=name, error=str(error))
+    return None
 
 
 def remember(name: str, found: Classification) -> None:
@@ -48,4 +51,4 @@ def remember(name: str, found: Classification) -> None:
     try:
         redis_client(TIMEOUT_S).set(name, found.model_dump_json(), ex=seconds)
     except redis.RedisError as error:
-        log.warning("intent cache not written", error=type(error).__name__)
+        outages.note("redis", error)

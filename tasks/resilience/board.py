@@ -5,7 +5,6 @@ makes its probe. Redis may forget everything: then every breaker is closed.
 """
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import redis
 import structlog
 from redis.commands.core import Script
 
+from config.outages import outages
 from config.redis import bounded_client, redis_client
 from config.settings import get_settings
 from tasks.policies import BreakerPolicy
@@ -40,7 +40,11 @@ local lease, successes = tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HGET', all, name)
-local it = kept and cjson.decode(kept) or {failed = {}, opens = 0}
+local readable, it = pcall(cjson.decode, kept or '')
+if not (readable and type(it) == 'table' and type(it.failed) == 'table'
+    and type(it.opens) == 'number') then
+  it = {failed = {}, opens = 0}
+end
 it.users = it.users or {}
 local own = it.users[user]
 local mine = it.token == token and it or own and own.token == token and own
@@ -152,12 +156,9 @@ class Reply:
 
 
 class Board:
-    """Asks Redis, unless it was away a moment ago. Says once that it is away, and once that it is
-    back."""
+    """Asks Redis, unless it was away a moment ago: then each process has its own breakers."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._away = False
         self._again_at = 0.0
 
     def ask(
@@ -171,7 +172,7 @@ class Board:
         user_id: str = "",
     ) -> Reply | None:
         """One round trip; None where Redis is away."""
-        if self._away and time.monotonic() < self._again_at:
+        if time.monotonic() < self._again_at:
             return None
         numbers = (policy.failures, *map(_ms, (policy.window_s, policy.reset_s, policy.lease_s)))
         try:
@@ -179,26 +180,10 @@ class Board:
                 keys=[KEY], args=[name, verb, token, *numbers, successes, user_id]
             )
         except redis.RedisError as error:
-            self._is_away(error)
-            return None
-        self._is_there()
-        return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
-
-    def _is_away(self, error: redis.RedisError) -> None:
-        with self._lock:
             self._again_at = time.monotonic() + PAUSE_S
-            first, self._away = not self._away, True
-        if first:
-            why = type(error).__name__
-            log.warning("Redis is away, each process has its own breakers", error=why)
-
-    def _is_there(self) -> None:
-        if not self._away:
-            return
-        with self._lock:
-            first, self._away = self._away, False
-        if first:
-            log.warning("Redis is back, the fleet shares its breakers")
+            outages.note("redis", error)
+            return None
+        return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
 
 
 board: Final = Board()
@@ -219,14 +204,18 @@ class Kept:
 
 
 def read() -> Iterator[Kept]:
-    """Every breaker that ever failed, by name. Raises redis.RedisError."""
+    """Every breaker that ever failed, by name; what can't be read is passed over, and written anew
+    by its next failure. Raises redis.RedisError."""
     pipeline = client().pipeline(transaction=False)
     pipeline.time()
     pipeline.hgetall(KEY)
     (seconds, micros), fields = pipeline.execute()
     now_s = seconds + micros / 1e6
     for name, text in sorted(fields.items()):
-        yield _kept(name, json.loads(text), now_s)
+        try:
+            yield _kept(name, json.loads(text), now_s)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            log.error("unreadable breaker passed over", key=KEY, name=name, error=repr(error))
 
 
 def clear(name: str | None) -> int:

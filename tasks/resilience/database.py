@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import structlog
 from sqlalchemy.orm import Session
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
+from config.outages import outages
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
 from tasks.pipeline import follow_up
@@ -16,8 +16,6 @@ from tasks.policies import DATABASE_PAUSE_S, PERSIST
 from tasks.resilience.breaker import guarded
 
 T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 
 def patiently(work: Callable[[Session], T], until: float, stop: threading.Event) -> T:
@@ -37,7 +35,7 @@ def patiently(work: Callable[[Session], T], until: float, stop: threading.Event)
         wait=wait_random_exponential(multiplier=0.2, max=DATABASE_PAUSE_S),
         stop=over,
         sleep=lambda seconds: _pause(stop, seconds),
-        before_sleep=lambda state: log.warning("database away", tries=state.attempt_number),
+        before_sleep=_note,
         reraise=True,
     )
     done: T = retrying(_once, work)
@@ -49,6 +47,12 @@ def _once(work: Callable[[Session], T]) -> T:
         done = work(session)
     follow_up(session)
     return done
+
+
+def _note(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, DatabaseUnavailable):  # an open breaker follows from such errors
+        outages.note("database", error)
 
 
 def _pause(stop: threading.Event, seconds: float) -> None:

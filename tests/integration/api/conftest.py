@@ -142,7 +142,7 @@ def stops(backends: Mapping[str, str]) -> Iterator[Callable[[], list[str]]]:
 @pytest.fixture
 def blocked(until: Callable[..., None]) -> Callable[[], None]:
     """`blocked()`: wait until somebody's statement waits for a row."""
-    waits = "wait_event_type = 'Lock' AND application_name = 'trimind'"
+    waits = "wait_event_type = 'Lock' AND application_name LIKE 'trimind%'"
 
     def somebody() -> bool:
         with unit_of_work() as session:

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.readiness import show_breakers
 from deploy.embedded.supervisor import Supervisor
+from tasks.resilience.board import KEY, client
 
 from .conftest import Breaker, Process
 
@@ -65,3 +66,19 @@ def test_with_redis_away_the_command_says_so_and_readiness_shows_none(
     assert away.exit_code == 1
     assert "REDIS_URL" in away.output
     assert show_breakers() == {}
+
+
+@pytest.mark.parametrize("rubbish", ["no JSON", b"\xff", "7", "[]", "{}", '{"failed": 3}'])
+def test_a_breaker_that_cannot_be_read_is_passed_over_and_written_anew(
+    processes: Start, breaker: Breaker, rubbish: str | bytes
+) -> None:
+    other = Breaker(f"{breaker.name}-other")
+    other.open(processes(1)[0])
+    client().hset(KEY, breaker.name, rubbish)
+
+    listed = {line.split()[0] for line in trimind().output.splitlines()}
+    breaker.open(processes(1)[0])
+
+    assert other.name in listed
+    assert breaker.name not in listed
+    assert breaker.kept().state == "open"
