@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from app.responses.ids import item_id_of, response_id_of
 from app.schemas.examples import EVENT, RESPONSE
@@ -148,6 +148,13 @@ class ResponseBody(Identified):
     truncation: Literal["auto"] = "auto"
     service_tier: Literal["default"] = "default"
     store: bool = True
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="The text of `output`, which OpenAI's packages put together themselves."
+    )
+    @property
+    def output_text(self) -> str:
+        return "".join(part.text for item in self.output for part in item.content)
 
 
 def response_body(job: Job) -> ResponseBody:

@@ -91,6 +91,7 @@ RESPONSE: Final[dict[str, Any]] = {
     ],
     "error": None,
     "incomplete_details": None,
+    "output_text": JOB["output"],
     "usage": {"input_tokens": 61, "output_tokens": 7, "total_tokens": 68},
     "metadata": {},
     "temperature": 0.7,

@@ -46,6 +46,13 @@ def test_an_answer_is_one_message(job):
     assert read.model == "openai/m"
 
 
+def test_who_has_no_package_finds_the_text_in_one_place(job):
+    whole = response_body(job(status="completed", **FINISHED))
+
+    assert whole.model_dump()["output_text"] == "Paris."
+    assert begun(whole, "in_progress").model_dump()["output_text"] == ""
+
+
 def test_an_answer_that_was_cut_says_by_what(job):
     columns = {**FINISHED, "finish_reason": "length", "status": "completed"}
 
