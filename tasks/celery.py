@@ -28,7 +28,7 @@ def _prepare_worker(sender: str, conf: Any, options: dict[str, Any], **_: Any) -
     node = sender.partition("@")[0]
     name_process("worker" if node == "llm" else node)
     settings = get_settings()
-    threads = get_implementation(options["pool_cls"]) is ThreadPool
+    threads = get_implementation(options.get("pool") or conf.worker_pool) is ThreadPool
     conf.worker_concurrency = settings.worker_threads if threads else settings.cpu_workers
     if settings.log_format == "json":
         # Else it writes its goodbye past all logging.

@@ -45,6 +45,7 @@ def _start_threads(sender: Any, **_: Any) -> None:
     # all threads for some tenths of a second each time.
     gc.collect()
     gc.freeze()
+    log.info("worker started", pool_size=sender.pool.limit)
     Reconciler().start()
     StopListener().start()
     if isinstance(sender.pool, ThreadPool):

@@ -122,6 +122,21 @@ def test_each_line_of_a_worker_says_whose_work_it_is(lines: Lines) -> None:
     assert {line["request_id"] for line in of_job} == {REQUEST}
 
 
+def test_a_pool_whose_size_is_blank_has_the_usual_one(lines: Lines) -> None:
+    sizes = {
+        name: [line["pool_size"] for line in lines[name] if "pool_size" in line]
+        for name in ("worker", "cpu")
+    }
+    assert sizes == {"worker": [32], "cpu": [1]}
+
+
+def test_no_secret_is_in_any_line(lines: Lines, told: dict[str, str]) -> None:
+    password = make_url(told["REDIS_URL"]).password
+    for secret in (password, told["SHARED_SECRET"], told["FLOWER_BASIC_AUTH"].partition(":")[2]):
+        assert secret
+        assert [line for each in lines.values() for line in each if secret in str(line)] == []
+
+
 def test_the_goodbyes_are_objects_too(lines: Lines) -> None:
     said = {name: [line["event"] for line in each] for name, each in lines.items()}
     assert "worker: Warm shutdown (MainProcess)" in said["worker"]
