@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from models.backlog import Place, backlog
 from models.counters import counters
 from models.jobs import STAGES
+from tasks.resilience.misconfigured import Misconfigured, misconfigured
 from tasks.resilience.states import BreakerState, breaker_states
 
 SLOTS: Final = ("queued", "running", "waiting", "behind")
@@ -32,6 +33,7 @@ class Fleet(Collector):
         self._session.rollback()  # the connection goes back before Redis is asked
         try:
             yield from circuits(breaker_states())
+            yield wrongly_set_up(misconfigured())
         except RedisError:
             return
 
@@ -65,6 +67,18 @@ def places(found: Iterable[Place]) -> Iterator[Metric]:
         "Since when the oldest of the queued jobs is here; 0 where none is queued.",
         value=max((place.oldest_s for place in jobs.values() if place.slot == "queued"), default=0),
     )
+
+
+def wrongly_set_up(found: Iterable[Misconfigured]) -> Metric:
+    """The providers and models that do not serve us as they are set up."""
+    wrong = GaugeMetricFamily(
+        "trimind_misconfigured",
+        "1 for a provider or a model that refuses us: the operator has to look at the variable.",
+        labels=["provider", "variable"],
+    )
+    for each in found:
+        wrong.add_metric([each.name, each.variable], 1)
+    return wrong
 
 
 def circuits(states: Iterable[BreakerState]) -> Iterator[Metric]:

@@ -20,6 +20,7 @@ from config.process import process_name
 from config.settings import Settings, get_settings
 from models.connection import open_engine
 from models.database import current_version, newest_version
+from tasks.resilience.misconfigured import misconfigured
 from tasks.resilience.states import breaker_states
 
 TIMEOUT_S: Final = 2
@@ -38,10 +39,12 @@ class State:
 
 @dataclass(frozen=True)
 class Readiness:
-    """The state of each server, and of each breaker that the fleet shares."""
+    """The state of each server, and of each breaker that the fleet shares; and by provider or model
+    that does not serve us as it is set up, which variable the operator has to look at."""
 
     servers: Mapping[str, State]
     breakers: Mapping[str, str]
+    misconfigured: Mapping[str, str]
 
 
 OK: Final = State("ok")
@@ -63,7 +66,9 @@ def readiness() -> Readiness:
 def _remembered(settings: Settings) -> Remembered[Readiness]:
     def look() -> Readiness:
         servers = check_all(settings)
-        return Readiness(servers, show_breakers() if servers["redis"] == OK else {})
+        there = servers["redis"] == OK
+        breakers, wrong = (show_breakers(), show_misconfigured()) if there else ({}, {})
+        return Readiness(servers, breakers, wrong)
 
     return Remembered(look, fresh_s=FRESH_S, stale_s=STALE_S)
 
@@ -83,6 +88,14 @@ def show_breakers() -> dict[str, str]:
     nothing unready: its jobs wait, and others go on."""
     try:
         return {breaker.name: breaker.state for breaker in breaker_states()}
+    except RedisError:
+        return {}
+
+
+def show_misconfigured() -> dict[str, str]:
+    """By provider or model that does not serve us as it is set up, the variable that says how."""
+    try:
+        return {each.name: each.variable for each in misconfigured()}
     except RedisError:
         return {}
 

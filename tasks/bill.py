@@ -36,9 +36,9 @@ class Bill:
         """A model was not asked, or its failed calls are here already."""
         self._row(model, code)
 
-    def calls_failed(self, code: str) -> int:
-        """How many calls have failed with this code, in all runs of the stage."""
-        return sum(row["calls"] for row in self._tried.values() if row["code"] == code)
+    def most_calls(self, code: str) -> int:
+        """How many calls of one model have failed with this code, at most, in all runs."""
+        return max((row["calls"] for row in self._tried.values() if row["code"] == code), default=0)
 
     @property
     def tried(self) -> list[dict[str, Any]]:

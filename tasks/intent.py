@@ -12,6 +12,7 @@ from tasks.nlu import asked, cache, local
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
 from tasks.resilience.breaker import guarded
+from tasks.resilience.misconfigured import noting
 from tasks.routing import route_of
 from tasks.stage import stage
 from tasks.work import Outcome, Work
@@ -49,7 +50,7 @@ def _classifier() -> str | None:
 
 
 def _ask(work: Work, model: str) -> Classification:
-    with guarded(f"classifier:{model}", INTENT.breaker, work.user_id):
+    with noting(model), guarded(f"classifier:{model}", INTENT.breaker, work.user_id):
         return asked.classify(
             work.message, get_minds().intents, target(model), INTENT.call_limit_s, work.bill
         )

@@ -22,7 +22,13 @@ from structlog.contextvars import bound_contextvars
 
 from config.outages import outages
 from models.endings import fail
-from models.errors import CircuitOpen, DatabaseUnavailable, JobFailed, Superseded
+from models.errors import (
+    CircuitOpen,
+    DatabaseUnavailable,
+    JobFailed,
+    ProviderMisconfigured,
+    Superseded,
+)
 from models.fence import Fence
 from models.jobs import after
 from models.ownership import Adopted, adopt
@@ -158,7 +164,9 @@ def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
 
 
 def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
-    decision = decide(error, policy, work.attempts, random.random())  # noqa: S311 (jitter)
+    chance = random.random()  # noqa: S311 (jitter)
+    misconfigured = work.bill.most_calls(ProviderMisconfigured.code)
+    decision = decide(error, policy, work.attempts, chance, misconfigured)
     if isinstance(decision, Again):
         _wait(task, work, decision, error)
     else:

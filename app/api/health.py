@@ -36,8 +36,9 @@ class Readiness(BaseModel):
     )
 
     status: Literal["ok", "degraded", "unavailable"] = Field(
-        description="`degraded` without Redis or the broker: a submit is a 202 all the same, and "
-        "its job goes on once they are back. `unavailable` without the database."
+        description="`degraded` without Redis or the broker, or where a provider is "
+        "`misconfigured`: a submit is a 202 all the same, and its job goes on once that is mended. "
+        "`unavailable` without the database."
     )
     checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
         description="`database` (its schema too), `redis`, and `broker` where it is another."
@@ -50,6 +51,12 @@ class Readiness(BaseModel):
     breakers: dict[str, Literal["closed", "open", "half-open"]] = Field(
         default={},
         description="Breakers that the fleet shares, once they failed. None makes it unready.",
+    )
+    misconfigured: dict[str, str] = Field(
+        default={},
+        description="Providers, or models of theirs, that do not serve us as they are set up (a "
+        "wrong key, no credit, an unknown model): which variable to look at. They make nothing "
+        "unready.",
     )
 
 
@@ -74,11 +81,12 @@ def readyz() -> Response:
     answer may be a second old."""
     found = readiness()
     ready = found.servers["database"].name == "ok"
-    well = all(state.name == "ok" for state in found.servers.values())
+    well = all(state.name == "ok" for state in found.servers.values()) and not found.misconfigured
     body = {
         "status": "ok" if well else "degraded" if ready else "unavailable",
         "checks": {server: state.name for server, state in found.servers.items()},
         "reasons": {server: each.reason for server, each in found.servers.items() if each.reason},
         "breakers": found.breakers,
+        "misconfigured": found.misconfigured,
     }
     return answer(Readiness.model_validate(body), 200 if ready else 503)

@@ -21,6 +21,7 @@ from tasks.llm.gateway import Completion
 from tasks.llm.models import Target, target
 from tasks.policies import Policy
 from tasks.resilience.breaker import guarded
+from tasks.resilience.misconfigured import noting
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,8 @@ def walk(
     failed: list[tuple[str, TrimindError]] = []
     for name in models:
         try:
-            completion = _ask(target(name), ask, policy, user_id)
+            with noting(name):
+                completion = _ask(target(name), ask, policy, user_id)
         except (TransientError, ProviderRejected, ContextTooLong) as error:
             log.warning("model failed", model=name, code=error.code, error=str(error))
             failed.append((name, error))

@@ -12,8 +12,10 @@ from models.errors import (
 )
 from tasks.policies import Policy
 
-# Seconds, at least, until a provider that is set up wrongly is asked again.
+# Seconds, at least, until a provider that is set up wrongly is asked again: they double up to the
+# longest, and are spread by as much again.
 MENDED_S: Final = 15.0
+MENDED_MOST_S: Final = 150.0
 UNUSABLE_TRIES: Final = 2
 
 
@@ -33,9 +35,12 @@ class GiveUp:
     message: str
 
 
-def decide(error: Exception, policy: Policy, attempts: int, chance: float) -> Again | GiveUp:
+def decide(
+    error: Exception, policy: Policy, attempts: int, chance: float, misconfigured: int = 1
+) -> Again | GiveUp:
     """What follows a failed run of a stage after `attempts` earlier ones.
 
+    `misconfigured`: how often a model did not serve us as it is set up, this time included.
     `chance` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
     error that Trimind has no name for ends the job as `internal`, without its text.
     """
@@ -48,7 +53,8 @@ def decide(error: Exception, policy: Policy, attempts: int, chance: float) -> Ag
         return Again(max(asked, policy.first_wait_s), counts=False)
     if isinstance(error, ProviderMisconfigured):
         # The operator's fault and not the job's: it waits for him, to its deadline.
-        return Again(max(asked, MENDED_S * (1 + chance)), counts=False)
+        wait_s = min(MENDED_MOST_S, MENDED_S * 2.0 ** min(max(0, misconfigured - 1), 32))
+        return Again(max(asked, wait_s * (1 + chance)), counts=False)
     if isinstance(error, UnusableAnswer) and attempts >= UNUSABLE_TRIES - 1:
         return GiveUp(error.code, error.message)  # each is paid for
     if attempts + 1 >= policy.attempts:

@@ -12,6 +12,7 @@ from app.cli.doctor.finding import Finding
 from app.cli.doctor.installed import check_compress, check_embedded, check_packages, check_python
 from app.cli.doctor.language import check_compressor, check_minds, check_models
 from app.cli.doctor.processes import check_flower, check_secret, check_workers
+from app.cli.doctor.providers import check_providers
 from app.cli.doctor.servers import check_broker, check_postgres, check_redis
 
 CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
@@ -25,6 +26,7 @@ CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
     check_broker,
     check_workers,
     check_models,
+    check_providers,
     check_minds,
     check_compressor,
     check_flower,

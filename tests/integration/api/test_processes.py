@@ -86,6 +86,7 @@ def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, nobody):
         "checks": {"database": "ok", "redis": "unavailable"},
         "reasons": {"redis": "nothing listens there"},
         "breakers": {},
+        "misconfigured": {},
     }
 
 

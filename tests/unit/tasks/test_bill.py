@@ -52,10 +52,12 @@ def test_a_model_that_was_not_asked_has_a_row_without_calls() -> None:
     assert bill.spent == NOTHING
 
 
-def test_failed_calls_are_counted_by_their_code() -> None:
+def test_of_the_models_that_fail_alike_the_one_that_did_most_often_counts() -> None:
     bill = Bill()
     bill.failed("openai/m", "provider_misconfigured", None)
     bill.failed("gemini/m", "provider_misconfigured", None)
+    bill.failed("gemini/m", "provider_misconfigured", None)
     bill.failed("gemini/m", "rate_limited", None)
 
-    assert bill.calls_failed("provider_misconfigured") == 2
+    assert bill.most_calls("provider_misconfigured") == 2
+    assert bill.most_calls("unusable_answer") == 0

@@ -45,6 +45,17 @@ def test_a_provider_that_is_set_up_wrongly_is_waited_for_and_uses_no_attempt_up(
     assert decision == Again(delay_s=22.5, counts=False)
 
 
+def test_who_waits_for_the_operator_waits_longer_each_time_up_to_minutes() -> None:
+    waits = [
+        decide(ProviderMisconfigured("no credit"), GENERATE, 0, 0.0, times) for times in range(1, 9)
+    ]
+
+    assert waits == [
+        Again(seconds, counts=False) for seconds in (15, 30, 60, 120, 150, 150, 150, 150)
+    ]
+    assert decide(ProviderMisconfigured("no"), GENERATE, 0, 0.999, 10_000).delay_s < 300  # type: ignore[union-attr]
+
+
 def test_an_unusable_answer_is_tried_once_more_and_no_oftener() -> None:
     error = UnusableAnswer("nothing")
     assert isinstance(decide(error, GENERATE, 0, 0.5), Again)

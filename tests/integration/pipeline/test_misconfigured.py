@@ -1,0 +1,66 @@
+"""A job whose provider does not serve us as it is set up waits for the operator, who is told."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from app.factory import create_app
+from tasks import compress
+from tasks.resilience import breaker
+from tests.unit.tasks.llm.conftest import Serve
+from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
+from tests.unit.tasks.llm.odd import DONE, Handler, chunk, sends
+
+from .conftest import SetVariables, Submit, read
+from .test_costs import GREETING, again
+from .test_stages import run
+
+REFUSES = sends(b'{"error": {"code": "invalid_api_key"}}', kind="application/json", status=401)
+
+
+@pytest.fixture(autouse=True)
+def closed_breakers(variables: SetVariables, environment: dict[str, str]) -> None:
+    """As in test_stages.py."""
+    variables(REDIS_URL=environment["REDIS_URL"].removesuffix("/0") + "/2")
+    breaker.reset_all()
+    compress.chosen_compressor.cache_clear()
+
+
+def test_it_waits_the_longer_the_oftener_and_is_done_once_that_is_mended(
+    accept: Submit,
+    serve: Serve,
+    variables: SetVariables,
+    capsys: pytest.CaptureFixture[str],
+    until: Callable[..., None],
+) -> None:
+    answers = [GREETING, REFUSES, REFUSES, sends(chunk("Hello.", "stop"), DONE)]
+
+    def answer(handler: Handler) -> None:
+        answers.pop(0)(handler)
+
+    variables(OPENAI_API_KEY="a-key", OPENAI_API_BASE=f"{serve(answer)}/v1")
+    client = create_app().test_client()
+    job_id = accept("Hello!")
+    run("intent", job_id)
+    run("compress", job_id)
+
+    waits = []
+    for _ in range(2):
+        state = again(job_id)
+        job = read(job_id)
+        assert (state, job.slot, job.attempts) == ("RETRY", "waiting", 0)
+        assert job.next_attempt_at is not None
+        waits.append((job.next_attempt_at - datetime.now(UTC)).total_seconds())
+
+    assert 5 < waits[0] <= 30
+    assert 20 < waits[1] <= 60
+    assert "check OPENAI_API_KEY" in capsys.readouterr().out
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["status"]) == (200, "degraded")
+    assert ready.json["misconfigured"] == {"openai": "OPENAI_API_KEY"}
+
+    assert again(job_id) == "SUCCESS"
+    run("persist", job_id)
+    assert read(job_id).status == "completed"
+    until(lambda: client.get("/readyz").json["misconfigured"] == {})

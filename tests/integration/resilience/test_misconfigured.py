@@ -1,0 +1,122 @@
+"""A provider that does not serve us as it is set up: who is told, and until when."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from app.cli import main
+from app.metrics import wrongly_set_up
+from app.readiness import show_misconfigured
+from config.redis import redis_client
+from deploy.embedded.supervisor import Supervisor
+from models.errors import ProviderMisconfigured
+from tasks.resilience.misconfigured import KEY, REMEMBERED_S, TIMEOUT_S, Notes, misconfigured
+
+MODEL, SIBLING, OTHER = "openai/gpt", "openai/gpt-mini", "anthropic/claude"
+WRONG_KEY = ProviderMisconfigured("openai/gpt refuses us.", variable="OPENAI_API_KEY")
+NO_MODEL = ProviderMisconfigured(
+    "openai/gpt is not known.", variable="MINDS_FILE (the model's name), OPENAI_API_KEY"
+)
+
+Until = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(environment: object, until: Until) -> Iterator[None]:
+    redis_client(TIMEOUT_S).delete(KEY)
+    yield
+    redis_client(TIMEOUT_S).delete(KEY)
+
+
+def names() -> list[str]:
+    return [each.name for each in misconfigured()]
+
+
+def found_by_doctor() -> dict[str, Any]:
+    said = CliRunner().invoke(main, ["doctor", "--json"]).stdout
+    checks = json.loads(said[said.index("{\n") :])["checks"]  # after what this process logs
+    found: dict[str, Any] = next(check for check in checks if check["name"] == "providers")
+    return found
+
+
+def test_a_wrong_key_is_told_of_the_provider_and_its_variable_everywhere() -> None:
+    Notes().met(MODEL, WRONG_KEY)
+
+    assert show_misconfigured() == {"openai": "OPENAI_API_KEY"}
+    [sample] = wrongly_set_up(misconfigured()).samples
+    assert sample.labels == {"provider": "openai", "variable": "OPENAI_API_KEY"}
+    assert found_by_doctor() == {
+        "name": "providers",
+        "state": "missing",
+        "found": WRONG_KEY.message,
+        "to_do": "mend OPENAI_API_KEY, and restart the workers",
+    }
+
+
+def test_a_model_that_is_not_known_says_nothing_of_its_siblings() -> None:
+    notes = Notes()
+    notes.met(MODEL, NO_MODEL)
+    notes.served(SIBLING)
+
+    assert names() == [MODEL]
+
+
+@pytest.mark.parametrize("error", [WRONG_KEY, NO_MODEL])
+def test_whoever_is_served_takes_it_back(error: ProviderMisconfigured) -> None:
+    Notes().met(MODEL, error)
+    Notes().served(OTHER)
+    assert len(names()) == 1
+    Notes().served(MODEL)  # by another process, such as a worker that was started anew
+
+    assert names() == []
+
+
+def test_a_process_that_is_served_takes_it_back_after_it_met_it_again() -> None:
+    notes = Notes()
+    for _ in range(2):
+        notes.met(MODEL, WRONG_KEY)
+        assert names() == ["openai"]
+        notes.served(MODEL)
+        assert names() == []
+
+
+def test_of_many_calls_that_go_well_only_the_first_asks_redis() -> None:
+    notes = Notes()
+    notes.served(MODEL)
+    client = redis_client(TIMEOUT_S)
+    before = client.info("commandstats")["cmdstat_hdel"]["calls"]
+    for _ in range(100):
+        notes.served(MODEL)
+
+    assert client.info("commandstats")["cmdstat_hdel"]["calls"] == before
+
+
+def test_what_nobody_meets_any_more_is_forgotten() -> None:
+    Notes().met(MODEL, WRONG_KEY)
+
+    assert 0 < redis_client(TIMEOUT_S).ttl(KEY) <= REMEMBERED_S
+
+
+def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
+    Notes().met(MODEL, WRONG_KEY)
+    for name, entry in (("a", "{"), ("b", "{}"), ("c", "[]"), ("d", "null")):
+        redis_client(TIMEOUT_S).hset(KEY, name, entry)
+
+    assert names() == ["openai"]
+
+
+def test_with_redis_away_calls_go_on_and_nothing_is_shown(supervisor: Supervisor) -> None:
+    notes = Notes()
+    supervisor.kill("redis")
+    notes.met(MODEL, WRONG_KEY)
+    notes.served(OTHER)
+
+    assert show_misconfigured() == {}
+    with pytest.raises(redis.ConnectionError):
+        misconfigured()
+    assert found_by_doctor()["state"] == "optional"
+    supervisor.restart("redis")
