@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
@@ -14,6 +14,7 @@ from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
+from tasks.draft import Saved
 from tasks.work import Work
 
 SAVE_S: Final = 2.0
@@ -25,6 +26,7 @@ stopping = threading.Event()
 
 _running: dict[UUID, Work] = {}
 _saved: dict[UUID, int] = {}
+_unsavable: set[UUID] = set()  # those of the running whose drafts can't be stored
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
@@ -41,6 +43,7 @@ def beating(work: Work) -> Iterator[None]:
         with _lock:
             _running.pop(work.fence.token, None)
             _saved.pop(work.fence.token, None)
+            _unsavable.discard(work.fence.token)
 
 
 def beat() -> None:
@@ -57,16 +60,49 @@ def beat() -> None:
 
 
 def save_drafts() -> None:
-    """Keep the drafts that have grown since, so that a cancelled job shows what was generated."""
+    """Keep the drafts that have grown since, so that a cancelled job shows what was generated.
+
+    All in one statement; where that fails because of one of them, one by one, and without that one
+    from then on. Raises DatabaseUnavailable.
+    """
     drafts = {token: work.draft.saved() for token, work in _runs().items() if work.draft.text}
-    grown = {t: saved for t, saved in drafts.items() if saved.number > _saved.get(t, 0)}
+    grown = {
+        token: saved
+        for token, saved in drafts.items()
+        if saved.number > _saved.get(token, 0) and token not in _unsavable
+    }
     if not grown:
         return
+    try:
+        _save(grown)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 (the seam: it is one job's, and not the others')
+        log.warning("drafts are saved one by one", drafts=len(grown), error=type(error).__name__)
+        for token, saved in grown.items():
+            _save_alone(token, saved)
+
+
+def _save(grown: Mapping[UUID, Saved]) -> None:
     with unit_of_work() as session:
         owned = save_partials(session, {token: saved.columns for token, saved in grown.items()})
     with _lock:  # of the runs that are still there: the others have ended meanwhile
         _saved.update({t: saved.number for t, saved in grown.items() if t in _running})
     _stop(grown.keys() - owned)
+
+
+def _save_alone(token: UUID, saved: Saved) -> None:
+    try:
+        _save({token: saved})
+    except DatabaseUnavailable:
+        raise
+    except Exception:  # the seam: what can't be stored is this job's to end with
+        with _lock:
+            work = _running.get(token)
+            if work is not None:
+                _unsavable.add(token)
+        if work is not None:
+            log.exception("draft not saved", job_id=work.fence.job_id, **work.named)
 
 
 def _stop(tokens: Collection[UUID]) -> None:
