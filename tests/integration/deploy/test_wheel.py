@@ -31,8 +31,26 @@ def wheel(source: Path) -> zipfile.ZipFile:
 def test_the_wheel_has_every_file_of_the_packages(source: Path, wheel: zipfile.ZipFile) -> None:
     files = [path for package in PACKAGES for path in (source / package).rglob("*")]
     wanted = {str(path.relative_to(source)) for path in files if path.is_file()}
+    wanted -= {"trimind/pyproject.toml", "trimind/README.md"}  # the client's own distribution
 
     assert wanted - set(wheel.namelist()) == set()
+
+
+def test_the_client_alone_needs_httpx_and_nothing_else(source: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--wheel-dir", "dist", "./trimind"], cwd=source, check=True)
+    (made,) = (source / "dist").glob("trimind_client-*.whl")
+    wheel = zipfile.ZipFile(made)
+    (metadata,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    needed = [
+        line for line in wheel.read(metadata).decode().splitlines() if "Requires-Dist" in line
+    ]
+
+    assert [line.split()[1].split(">")[0] for line in needed] == ["httpx"]
+    files = {path.name for path in (source / "trimind").glob("*.py")} | {"py.typed"}
+    assert {name for name in wheel.namelist() if name.startswith("trimind/")} == {
+        f"trimind/{name}" for name in files
+    }
 
 
 def test_an_installation_without_migrations_is_refused(
