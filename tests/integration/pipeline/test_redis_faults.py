@@ -12,11 +12,17 @@ from tasks.celery import app
 from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST
 from tasks.reconcile import broker_answers
 
-from .conftest import Submit, finished, read
+from .conftest import SetVariables, Submit, finished, read
 
 pytestmark = pytest.mark.usefixtures("workers")
 
 Until = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def soon(variables: SetVariables) -> None:
+    """A job that could not be published is looked for after 3 s, not after 30."""
+    variables(QUEUE_LEASE_S="3")
 
 
 @pytest.fixture
