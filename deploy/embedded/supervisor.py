@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 
 from deploy.embedded.console import Console
 from deploy.embedded.errors import EmbeddedError, HomeUnusableError, StopRequestedError
-from deploy.embedded.home import HomeLock, prepare_home
+from deploy.embedded.home import HomeLock, check_room, prepare_home
 from deploy.embedded.reaper import Reaper
 from deploy.embedded.service import Service
 from deploy.embedded.sessions import end_all
@@ -24,6 +24,9 @@ STOP_WITHIN_S = 28  # all of it; a PaaS kills after 30
 _LEFTOVERS_WITHIN_S = 20
 _STARTING_LOOK_S = 0.03
 _RUNNING_LOOK_S = 0.2
+_ROOM_LOOK_S = 10.0
+# PostgreSQL needs the room of one more file of its write-ahead log.
+LEAST_ROOM_BYTES = 16 * 2**20
 # Wrappers pass a terminal's SIGINT on, so that it comes twice at once: that is not impatience.
 _IMPATIENCE_S = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,6 +53,8 @@ class Supervisor:
         self._asked_at: float | None = None
         self._hurried = False
         self._written: list[object] = []
+        self._room_seen_at = -_ROOM_LOOK_S
+        self._told_of_room = False
 
     def __enter__(self) -> "Supervisor":
         prepare_home(self.home)
@@ -121,6 +126,7 @@ class Supervisor:
         """
         while self._asked_at is None:
             self.look()
+            self.look_at_room()
             self._reaper.check()
             try:
                 self._pause(_RUNNING_LOOK_S)
@@ -186,6 +192,23 @@ class Supervisor:
             if begins or unit.may_start_again():
                 self._launch(unit)
         self._record()
+
+    def look_at_room(self, least: int = LEAST_ROOM_BYTES) -> None:
+        """Says so once where the folder's disk has less than `least` bytes left, until it has more.
+
+        The services wait meanwhile: PostgreSQL and Redis refuse what they can't write.
+        """
+        if time.monotonic() < self._room_seen_at + _ROOM_LOOK_S:
+            return
+        self._room_seen_at = time.monotonic()
+        try:
+            check_room(self.home, least)
+        except HomeUnusableError as error:
+            if not self._told_of_room:
+                self._log("trimind", str(error))
+            self._told_of_room = True
+        else:
+            self._told_of_room = False
 
     def _needs_met(self, unit: Unit) -> bool:
         return all(self._units[name].state in ("healthy", "done") for name in unit.service.needs)

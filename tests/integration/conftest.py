@@ -78,8 +78,9 @@ def _quietly(backends: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout's files as git has them, without what an earlier build has left."""
-    folder = tmp_path_factory.mktemp("source")
+    """The checkout's files as git has them, without what an earlier build has left; in a folder as
+    CI names it after a branch, or a desktop after a copy."""
+    folder = tmp_path_factory.mktemp("feature%2Fx (copy)")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
     for name in filter(None, names):

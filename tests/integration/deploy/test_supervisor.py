@@ -272,3 +272,18 @@ def test_a_service_that_finds_the_disk_full_ends_in_one_line_that_says_what_to_d
     [line] = str(failed.value).splitlines()
     assert line.startswith("postgres ended with code 1")
     assert "the disk is full: make room on the disk of TRIMIND_HOME" in line
+
+
+def test_a_disk_that_gets_full_is_told_of_once(supervisor: Supervisor, log: Log) -> None:
+    for _ in range(3):
+        supervisor.look_at_room(2**60)
+
+    [(name, line)] = log
+    assert name == "trimind"
+    assert f"TRIMIND_HOME={supervisor.home} is on a disk that has" in line
+
+
+def test_a_disk_with_room_is_not_spoken_of(supervisor: Supervisor, log: Log) -> None:
+    supervisor.look_at_room(1)
+
+    assert log == []
