@@ -1,0 +1,78 @@
+"""What one client hears: in order, without waiting longer than it said, and within bounds."""
+
+import asyncio
+import threading
+import time
+
+from app.streaming.subscription import HEARD_MAX, Subscription
+from tasks.events import Message
+
+TEXT = Message("text", 3, 4, {"text": "a"})
+
+
+def test_what_other_threads_put_is_heard_in_order() -> None:
+    async def hear() -> list[object]:
+        subscription = Subscription()
+        putting = threading.Thread(
+            target=lambda: [subscription.put("job", message) for message in (TEXT, None)]
+        )
+        putting.start()
+        heard = [await subscription.get(5), await subscription.get(5)]
+        putting.join()
+        return heard
+
+    assert asyncio.run(hear()) == [("job", TEXT), ("job", None)]
+
+
+def test_nothing_is_heard_within_the_time_and_at_the_end() -> None:
+    async def hear() -> tuple[object, object, bool]:
+        subscription = Subscription()
+        late = await subscription.get(0.01)
+        subscription.end()
+        began = time.monotonic()
+        ended = await subscription.get(60)
+        assert time.monotonic() - began < 5
+        return late, ended, subscription.ended
+
+    assert asyncio.run(hear()) == (None, None, True)
+
+
+def test_whoever_lags_behind_is_told_to_read_the_rows() -> None:
+    async def hear() -> list[object]:
+        subscription = Subscription()
+        for _ in range(HEARD_MAX):
+            subscription.put("one", TEXT)
+        subscription.put("two", TEXT)
+        await asyncio.sleep(0)
+        return [await subscription.get(5), await subscription.get(5), await subscription.get(0)]
+
+    *heard, nothing = asyncio.run(hear())
+
+    assert (set(heard), nothing) == ({("one", None), ("two", None)}, None)
+
+
+def test_it_waits_until_its_channels_are_open_but_not_for_ever() -> None:
+    async def wait() -> tuple[bool, bool]:
+        subscription = Subscription()
+        began = time.monotonic()
+        await subscription.wait_until_open({"a", "b"}, 0.05)
+        waited = time.monotonic() - began >= 0.05
+        subscription.opened("a")
+        subscription.opened("b")
+        began = time.monotonic()
+        await subscription.wait_until_open(set(), 60)
+        return waited, time.monotonic() - began < 5
+
+    assert asyncio.run(wait()) == (True, True)
+
+
+def test_a_loop_that_has_ended_is_nobodys_trouble() -> None:
+    async def make() -> Subscription:
+        return Subscription()
+
+    subscription = asyncio.run(make())
+
+    subscription.put("job", TEXT)
+    subscription.end()
+
+    assert not subscription.ended
