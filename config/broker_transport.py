@@ -71,6 +71,12 @@ class Channel(kombu_redis.Channel):
 
     QoS = QoS
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # kombu has looked whether Redis answers, on the connection that a consumer waits on: who
+        # only publishes needs none, and plans count them.
+        self.async_pool.disconnect(inuse_connections=False)
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         client = super()._create_client(asynchronous=asynchronous)
         client.set_response_callback("BRPOP", self._readable_pair)

@@ -16,9 +16,8 @@ settings = settings_or_exit()
 broker_url = settings.broker
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# Connections at most, made when needed. Flower asks ten things at once, each by two of them: were
-# they few, all would wait for one another.
-broker_pool_limit = max(64, 2 * settings.worker_threads)
+# Connections at most, made when needed; the other half is for `config/redis.py`.
+broker_pool_limit = settings.redis_pool // 2
 # A submit must not wait for a broker that is away: PostgreSQL has the job already.
 task_publish_retry = False
 

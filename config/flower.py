@@ -106,6 +106,9 @@ _gate = Gate(_user_and_password(_settings))
 Flower.find_handler = lambda flower, request, **kwargs: _gate.find_handler(
     flower, request, **kwargs
 )
+# It asks workers ten things at once, each by two of the broker's connections, which it has to have:
+# with fewer all would wait for one another.
+Flower.max_workers = max(1, _settings.redis_pool // 4)
 # Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the tasks' names,
 # which come with their events.
 current_app.conf.imports = ()

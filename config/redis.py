@@ -1,24 +1,31 @@
 """How Redis is reached: in bounded time, and once. Whoever asks has something to do without it."""
 
 from functools import lru_cache
+from typing import Final
 
 import redis
 
 from config.process import process_name
 from config.settings import get_settings
 
+# Redis is asked on the way to every answer, and must not hold one up.
+TIMEOUT_S: Final = 0.5
 
-def redis_client(timeout_s: float) -> redis.Redis:
-    """The process's client of `REDIS_URL`, whose calls take no longer than this, tried once each;
-    redis-py by default tries eleven times."""
-    return bounded_client(get_settings().redis_url.get_secret_value(), timeout_s)
+
+def redis_client() -> redis.Redis:
+    """The process's client of `REDIS_URL`, safe across threads. A call waits for half a second at
+    most, or twice that where all connections are in use, and is tried once; redis-py by default
+    tries eleven times."""
+    return bounded_client(get_settings().redis_url.get_secret_value(), TIMEOUT_S)
 
 
 @lru_cache(maxsize=16)
 def bounded_client(url: str, timeout_s: float) -> redis.Redis:
-    """The same, of any Redis; safe across threads."""
-    return redis.Redis.from_url(
+    """The same, of any Redis, with another time-out."""
+    pool = redis.BlockingConnectionPool.from_url(
         url,
+        max_connections=get_settings().redis_pool // 2,
+        timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         client_name=process_name(),
@@ -26,6 +33,7 @@ def bounded_client(url: str, timeout_s: float) -> redis.Redis:
         decode_responses=True,
         encoding_errors="replace",  # what is no text of ours breaks where it is read, not before
     )
+    return redis.Redis.from_pool(pool)
 
 
 def listening_client() -> redis.Redis:

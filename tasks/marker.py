@@ -3,11 +3,10 @@
 from typing import Final
 from uuid import uuid4
 
-from config.redis import bounded_client
+from config.redis import TIMEOUT_S, bounded_client
 from config.settings import get_settings
 
 KEY: Final = "trimind:marker"
-TIMEOUT_S: Final = 2.0
 
 
 def seen_marker() -> str | None:

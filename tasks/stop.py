@@ -9,7 +9,6 @@ from config.outages import outages
 from config.redis import redis_client
 
 CHANNEL: Final = "trimind:stop"
-TIMEOUT_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +17,6 @@ def announce(*job_ids: str) -> None:
     """Say that jobs were cancelled. A worker that misses it learns of it by its next write."""
     try:
         for job_id in job_ids:
-            redis_client(TIMEOUT_S).publish(CHANNEL, job_id)
+            redis_client().publish(CHANNEL, job_id)
     except redis.RedisError as error:
         outages.note("redis", error)

@@ -17,7 +17,6 @@ from config.outages import outages
 from config.redis import redis_client
 from tasks.events import ENDED, TAIL_S, Message, channel_of, tail_of
 
-TIMEOUT_S: Final = 1.0
 # Between two sendings: long enough to gather the pieces of many streams, too short to be seen.
 GATHER_S: Final = 0.02
 AWAY_S: Final = 1.0
@@ -56,7 +55,7 @@ def _teller() -> SimpleQueue[Told]:
 
 
 def _tell_for_ever(queue: SimpleQueue[Told]) -> None:
-    client = redis_client(TIMEOUT_S)
+    client = redis_client()
     while True:
         told = [queue.get()]
         told += _waiting(queue)

@@ -15,7 +15,6 @@ from models.jobs import Job, find_job
 from models.session import unit_of_work
 from tasks.events import Message, read_tail
 
-TIMEOUT_S: Final = 1.0
 # A worker saves its text every two seconds: until then there is no use in reading the row again.
 PATIENCE_S: Final = 0.5
 
@@ -145,7 +144,7 @@ class Follower:
 
     def _tail(self) -> list[Message]:
         try:
-            return read_tail(redis_client(TIMEOUT_S), self._job_id, self._at)
+            return read_tail(redis_client(), self._job_id, self._at)
         except redis.RedisError as error:
             outages.note("redis", error)
             return []

@@ -2,7 +2,6 @@
 
 import hashlib
 import unicodedata
-from typing import Final
 
 import redis
 import structlog
@@ -12,9 +11,6 @@ from config.outages import outages
 from config.redis import redis_client
 from config.settings import get_settings
 from tasks.nlu.classification import CLASSIFIER_VERSION, Classification
-
-# Redis is asked on the way to every answer, and must not hold one up.
-TIMEOUT_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +30,7 @@ def key(user_id: str, message: str, classifier: str, table: str) -> str:
 def recall(name: str) -> Classification | None:
     """What is remembered under a key, if anything, and if Redis answers."""
     try:
-        found = redis_client(TIMEOUT_S).get(name)
+        found = redis_client().get(name)
         return Classification.model_validate_json(str(found)) if found else None
     except redis.RedisError as error:
         outages.note("redis", error)
@@ -49,6 +45,6 @@ def remember(name: str, found: Classification) -> None:
     if not seconds:
         return
     try:
-        redis_client(TIMEOUT_S).set(name, found.model_dump_json(), ex=seconds)
+        redis_client().set(name, found.model_dump_json(), ex=seconds)
     except redis.RedisError as error:
         outages.note("redis", error)

@@ -16,14 +16,12 @@ import structlog
 from redis.commands.core import Script
 
 from config.outages import outages
-from config.redis import bounded_client, redis_client
+from config.redis import TIMEOUT_S, bounded_client, redis_client
 from config.settings import get_settings
 from tasks.policies import BreakerPolicy
 
 KEY: Final = "trimind:breakers"
-# A breaker stands before every call, and must not hold one up for long; with Redis away it is asked
-# again after a pause only.
-TIMEOUT_S: Final = 0.5
+# With Redis away it is asked again after a pause only.
 PAUSE_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -229,7 +227,7 @@ def clear(name: str | None) -> int:
 
 def client() -> redis.Redis:
     """The connections of this process to Redis, made at first use."""
-    return redis_client(TIMEOUT_S)
+    return redis_client()
 
 
 def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:

@@ -1,6 +1,7 @@
 """A TCP proxy on loopback that can stop forwarding without closing anything."""
 
 import socket
+import struct
 import threading
 from contextlib import suppress
 
@@ -34,6 +35,15 @@ class Proxy:
     def thaw(self) -> None:
         """Forward again, what has been held back first."""
         self._flows.set()
+
+    def reset(self) -> None:
+        """Break all connections that are open now; new ones are accepted."""
+        broken, self._open = self._open[1:], self._open[:1]
+        for one in broken:
+            with suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -13,8 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from deploy.embedded.ports import free_port
 from tests.conftest import wait_until
+from tests.integration.debian import unpacked
 
-CACHE = Path(tempfile.gettempdir()) / f"trimind-pgbouncer-{os.getuid()}"
 PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
 
 
@@ -32,7 +32,7 @@ def pooled(database_url: str, *, size: int = 4) -> Iterator[str]:
         f"max_client_conn = 200\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
         f"unix_socket_dir =\nauth_type = any\nauth_file = {folder}/users.txt\n"
     )
-    command = [str(_program()), str(folder / "pgbouncer.ini")]
+    command = [str(_files() / "usr/sbin/pgbouncer"), str(folder / "pgbouncer.ini")]
     # PgBouncer refuses to be root, and only the server's own user enters the folder of its socket.
     owner = Path(str(said["host"])).stat()
     given = {"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}
@@ -56,29 +56,10 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _program() -> Path:
-    program = CACHE / "usr/sbin/pgbouncer"
-    if not program.exists():
-        with tempfile.TemporaryDirectory(dir="/tmp") as name:
-            _unpack(Path(name))
-    return program
-
-
-def _unpack(folder: Path) -> None:
-    made, lists = folder / "made", folder / "lists"
-    lists.mkdir()
-    made.mkdir()
-    made.chmod(0o755)
-    apt = ["apt-get", "-qq"]
-    if subprocess.run([*apt, "download", *PACKAGES], cwd=folder, check=False).returncode:
-        apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}"]
-        subprocess.run([*apt, "update"], cwd=folder, check=True)
-        subprocess.run([*apt, "download", *PACKAGES], cwd=folder, check=True)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, made], check=True)
-    shutil.move(made, CACHE)
+def _files() -> Path:
+    return unpacked("pgbouncer", PACKAGES)
 
 
 def _environment() -> dict[str, str]:
-    libraries = [str(path) for path in CACHE.glob("usr/lib/*-linux-gnu")]
+    libraries = [str(path) for path in _files().glob("usr/lib/*-linux-gnu")]
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
