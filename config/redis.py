@@ -16,15 +16,17 @@ def redis_client() -> redis.Redis:
     """The process's client of `REDIS_URL`, safe across threads. A call waits for half a second at
     most, or twice that where all connections are in use, and is tried once; redis-py by default
     tries eleven times."""
-    return bounded_client(get_settings().redis_url.get_secret_value(), TIMEOUT_S)
+    settings = get_settings()
+    url = settings.redis_url.get_secret_value()
+    return bounded_client(url, TIMEOUT_S, settings.redis_pool // 2)
 
 
 @lru_cache(maxsize=16)
-def bounded_client(url: str, timeout_s: float) -> redis.Redis:
-    """The same, of any Redis, with another time-out."""
+def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Redis:
+    """The same, of any Redis, with another time-out, and so many connections at most."""
     pool = redis.BlockingConnectionPool.from_url(
         url,
-        max_connections=get_settings().redis_pool // 2,
+        max_connections=connections,
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,

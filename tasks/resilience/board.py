@@ -16,8 +16,7 @@ import structlog
 from redis.commands.core import Script
 
 from config.outages import outages
-from config.redis import TIMEOUT_S, bounded_client, redis_client
-from config.settings import get_settings
+from config.redis import redis_client
 from tasks.policies import BreakerPolicy
 
 KEY: Final = "trimind:breakers"
@@ -249,12 +248,12 @@ def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:
 
 
 def _script() -> Script:
-    return _registered(get_settings().redis_url.get_secret_value())
+    return _registered(client())
 
 
 @lru_cache(maxsize=4)
-def _registered(url: str) -> Script:
-    return bounded_client(url, TIMEOUT_S).register_script(SCRIPT)
+def _registered(of: redis.Redis) -> Script:
+    return of.register_script(SCRIPT)
 
 
 def _ms(seconds: float) -> int:

@@ -23,7 +23,6 @@ KEY: Final = "trimind:misconfigured"
 # Longer than a job waits at most before it asks again (`decision.py`).
 REMEMBERED_S: Final = 900
 # This stands behind calls: it must not hold one up, and with Redis away it pauses.
-TIMEOUT_S: Final = 0.5
 PAUSE_S: Final = 10.0
 UNKNOWN: Final = "the provider's settings"
 
@@ -82,7 +81,7 @@ class Notes:
         if time.monotonic() < self._again_at:
             return False
         try:
-            work(redis_client(TIMEOUT_S))
+            work(redis_client())
         except redis.RedisError as error:
             self._again_at = time.monotonic() + PAUSE_S
             outages.note("redis", error)
@@ -106,7 +105,7 @@ def noting(model: str) -> Iterator[None]:
 
 def misconfigured(client: redis.Redis | None = None) -> list[Misconfigured]:
     """What does not serve the fleet, by name. Raises redis.RedisError."""
-    return list(_read(client or redis_client(TIMEOUT_S)))
+    return list(_read(client or redis_client()))
 
 
 def _read(client: redis.Redis) -> Iterator[Misconfigured]:

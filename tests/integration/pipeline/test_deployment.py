@@ -5,13 +5,18 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from redis import Redis
 from sqlalchemy import make_url
 
 from deploy.embedded.ports import free_port
@@ -21,6 +26,10 @@ from models.session import get_engine
 Until = Callable[..., None]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
+# With DATABASE_POOL=4 and REDIS_POOL=4. `/readyz` takes one connection beside the web's pool, and
+# of cpu each of two processes has a pool.
+POSTGRES = {"trimind-web": 5, "trimind-worker": 4, "trimind-cpu": 8}
+REDIS = {"trimind-web": 7, "trimind-worker": 13, "trimind-cpu": 13, "trimind-flower": 7}
 FLOWER = ("operator", "a-password-of-ours")
 STOP_WITHIN_S = 30
 
@@ -53,7 +62,9 @@ def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[s
         "FLOWER_BASIC_AUTH": ":".join(FLOWER),
         "EMBEDDED_MODEL_URL": environment["EMBEDDED_MODEL_URL"],
         "MAX_TOKENS": "20",
-        "WORKER_THREADS": "2",
+        "WORKER_THREADS": "8",
+        "DATABASE_POOL": "4",
+        "REDIS_POOL": "4",
     }
 
 
@@ -100,9 +111,61 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
     read = ended()
     assert read is not None
     assert read["status"] == "completed", read["error"]
-    operator = httpx.Client(base_url=f"http://127.0.0.1:{flower}", trust_env=False)
+    operator = httpx.Client(base_url=f"http://127.0.0.1:{flower}", trust_env=False, timeout=30)
     assert status(operator, "/") == 401
     assert operator.get("/", auth=FLOWER).status_code == 200
+
+    def work(number: int) -> int:
+        if number % 8 == 0:
+            return operator.get("/workers?refresh=1", auth=FLOWER).status_code
+        message = "The river runs to the sea. " * (30 if number % 4 else 1)
+        return client.post("/v1/jobs", json={"message": message}, timeout=30).status_code
+
+    with Connections(told) as connections, ThreadPoolExecutor(24) as threads:
+        statuses = set(threads.map(work, range(96)))
+        until(lambda: connections.postgres["trimind-worker"] and connections.redis["trimind-cpu"])
+    assert statuses == {200, 202}
+    # What README.md says of a small plan; no connection is without its process's name.
+    assert connections.postgres.keys() == {"trimind-web", "trimind-worker", "trimind-cpu"}
+    assert all(most <= POSTGRES[name] for name, most in connections.postgres.items())
+    assert sum(POSTGRES.values()) <= 20
+    assert connections.redis.keys() == REDIS.keys()
+    assert all(most <= REDIS[name] for name, most in connections.redis.items()), connections.redis
+
+
+class Connections:
+    """How many connections each process has at most, by its name, while this is open."""
+
+    def __init__(self, told: dict[str, str]) -> None:
+        self.postgres: Counter[str] = Counter()
+        self.redis: Counter[str] = Counter()
+        self._told = told
+        self._over = threading.Event()
+        self._counts = threading.Thread(target=self._count)
+
+    def __enter__(self) -> "Connections":
+        self._counts.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._counts.join()
+
+    def _count(self) -> None:
+        url = self._told["DATABASE_URL"].replace("+psycopg", "")
+        named = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
+        mine = "trimind-counts"
+        with (
+            psycopg.connect(url, autocommit=True, application_name=mine) as database,
+            Redis.from_url(self._told["REDIS_URL"], decode_responses=True) as redis,
+        ):
+            db = self._told["REDIS_URL"].rpartition("/")[2]
+            while not self._over.wait(0.05):
+                backends = Counter(name for (name,) in database.execute(named) if name)
+                del backends[mine]
+                self.postgres |= backends
+                clients = [each for each in redis.client_list() if each["db"] == db]
+                self.redis |= Counter(each["name"] for each in clients if each["name"])
 
 
 def status(client: httpx.Client, path: str) -> int | None:
