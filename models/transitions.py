@@ -158,7 +158,9 @@ def checkpoint(
     statement = _checkpoint_statement(fence.stage, tuple(columns), spent != NOTHING)
     values = {**fence.values(), "note": {fence.stage: dict(line)}}
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
-    row = session.execute(statement, values | spent.values()).one_or_none()
+    if spent != NOTHING:
+        values |= spent.values()
+    row = session.execute(statement, values).one_or_none()
     return Spent(*row) if row else None
 
 

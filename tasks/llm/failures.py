@@ -33,7 +33,9 @@ TRY_AGAIN: Final = frozenset({408, 409, 425})
 SAYS: Final = {
     ContextTooLong: "The message is too long for {model}.",
     RateLimited: "{model} is rate limited.",
-    ProviderMisconfigured: "{model} does not serve us as it is set up ({why}): check {variable}.",
+    ProviderMisconfigured: (
+        "{model} does not serve us as it is set up ({why}){word}: check {variable}."
+    ),
     ProviderRejected: "{model} refuses the {what} ({why}).",
     ProviderUnavailable: "{model} can't be reached or broke off ({why}).",
 }
@@ -68,6 +70,7 @@ def named(
     message = SAYS[kind].format(
         model=model,
         why=type(error).__name__,
+        word=f", {said.word}" if said.word else "",  # one that we know: it repeats no prompt
         variable=_variable(said, model),
         what="content" if said.refuses_content else "request",
     )

@@ -23,5 +23,6 @@ def check_providers(case: Case) -> Finding:
         return optional("providers", "not known while Redis is away", "start it first")
     if not found:
         return ok("providers", "none has refused a worker of late")
-    to_do = f"mend {'; '.join(sorted({each.variable for each in found}))}, and restart the workers"
+    variables = "; ".join(sorted({each.variable for each in found}))
+    to_do = f"mend {variables}; the workers read it at their start"
     return missing("providers", " ".join(each.message for each in found), to_do)

@@ -181,6 +181,14 @@ def test_what_the_operator_has_to_look_at_is_named(
     assert ("MINDS_FILE" in caught.value.message) == ((protocol, status, body) in NO_MODEL)
 
 
+def test_why_is_said_in_the_providers_word_for_it(serve: Serve, target_at: At, work: Work) -> None:
+    sent = json.dumps(openais("insufficient_quota")).encode()
+    target = target_at(serve(sends(sent, kind="application/json", status=429)))
+
+    with pytest.raises(ProviderMisconfigured, match=", insufficient_quota: check OPENAI_API_KEY"):
+        stream(target, HELLO, work, limit_s=20)
+
+
 def test_a_refusal_says_that_it_is_of_the_content(serve: Serve, target_at: At, work: Work) -> None:
     sent = json.dumps(openais("content_filter")).encode()
 
