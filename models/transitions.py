@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CursorResult,
     Executable,
     Float,
     and_,
@@ -149,24 +150,27 @@ def checkpoint(
     sequence: int | None = None,
     spent: Spent = NOTHING,
 ) -> Spent | None:
-    """Write a stage's result and queue the next stage, in one UPDATE; what the job has cost by now.
-    None: fenced off.
+    """Write a stage's result and queue the next stage, in one UPDATE. None: fenced off.
 
     `line` goes to the receipt, `columns` are what later stages need. `sequence` is the number of
-    the last event that this makes; without one it is the next. `spent` is added to the job's costs.
+    the last event that this makes; without one it is the next. `spent` is added to the job's costs:
+    what comes back is all that it has cost by now, where this is an answer or costs something.
     """
     statement = _checkpoint_statement(fence.stage, tuple(columns), spent != NOTHING)
     values = {**fence.values(), "note": {fence.stage: dict(line)}}
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     if spent != NOTHING:
         values |= spent.values()
-    row = session.execute(statement, values).one_or_none()
+    result = cast(CursorResult[Any], session.execute(statement, values))
+    if not result.returns_rows:
+        return NOTHING if result.rowcount == 1 else None
+    row = result.one_or_none()
     return Spent(*row) if row else None
 
 
 @lru_cache(maxsize=64)
 def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> Executable:
-    return (
+    statement = (
         update(jobs)
         .where(owned_by_bound())
         .values(
@@ -183,8 +187,9 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> E
             **(added() if adds else {}),
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
-        .returning(*(jobs.c[name] for name in COSTS))
     )
+    tells = adds or stage == "generate"  # a row that comes back is not free
+    return statement.returning(*(jobs.c[name] for name in COSTS)) if tells else statement
 
 
 def wait(

@@ -15,6 +15,8 @@ from models.jobs import Job
 from models.session import unit_of_work
 from tasks import compress
 from tasks.heartbeat import stop_job
+from tasks.llm.models import target
+from tasks.nlu.asked import classify
 from tasks.resilience import breaker
 from tests.unit.tasks.llm.conftest import Answer, Serve
 from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
@@ -57,18 +59,24 @@ def asked(serve: Serve, accept: Submit, variables: SetVariables) -> Asks:
     """`asked(first, second, …)`: a job at generate whose provider answers so, in turn; its id."""
 
     def ask(*answers: Answer) -> str:
-        left = list(answers)
+        left = [GREETING, *answers]
 
         def answer(handler: Handler) -> None:
             left.pop(0)(handler)
 
         variables(OPENAI_API_KEY="a-key", OPENAI_API_BASE=f"{serve(answer)}/v1")
+        warm_up()
         job_id = accept("Hello!")
         run("intent", job_id)
         run("compress", job_id)
         return job_id
 
     return ask
+
+
+def warm_up() -> None:
+    """A process's first call takes seconds on a busy machine: more than an intent may take."""
+    classify("Hello!", {"greeting": "greets"}, target("openai/gpt-5.4-nano"), 60)
 
 
 def again(job_id: str) -> str:

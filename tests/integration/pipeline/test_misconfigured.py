@@ -13,7 +13,7 @@ from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
 from tests.unit.tasks.llm.odd import DONE, Handler, chunk, sends
 
 from .conftest import SetVariables, Submit, read
-from .test_costs import GREETING, again
+from .test_costs import GREETING, again, warm_up
 from .test_stages import run
 
 REFUSES = sends(b'{"error": {"code": "invalid_api_key"}}', kind="application/json", status=401)
@@ -34,12 +34,13 @@ def test_it_waits_the_longer_the_oftener_and_is_done_once_that_is_mended(
     capsys: pytest.CaptureFixture[str],
     until: Callable[..., None],
 ) -> None:
-    answers = [GREETING, REFUSES, REFUSES, sends(chunk("Hello.", "stop"), DONE)]
+    answers = [GREETING, GREETING, REFUSES, REFUSES, sends(chunk("Hello.", "stop"), DONE)]
 
     def answer(handler: Handler) -> None:
         answers.pop(0)(handler)
 
     variables(OPENAI_API_KEY="a-key", OPENAI_API_BASE=f"{serve(answer)}/v1")
+    warm_up()
     client = create_app().test_client()
     job_id = accept("Hello!")
     run("intent", job_id)
