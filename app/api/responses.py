@@ -1,7 +1,8 @@
 """/v1/responses: the OpenAI Responses API, for the stock `openai` package."""
 
 from dataclasses import replace
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 from flask import Response, copy_current_request_context, g
@@ -153,7 +154,7 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     lock_call(session, g.user_id, this)
     for caller_gone in gone_callers(g.user_id, this):
         abandon_call(session, caller_gone, remembered_for())
-    call = _earlier(session, this, header.retries)
+    call = _earlier(session, this, retries=header.retries)
     if call is not None:
         session.commit()
         log.info("call answered by another attempt's job", job_id=call.job_id)
@@ -163,15 +164,16 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
         raise Refusal(Problem(408, "request_timeout", detail))
     submission = submission_of(session, g.user_id, body)
     job = accept(session, submission)
-    caller = open_call(session, g.user_id, this, job.id, header.retries)
+    kept = remembered_for()
+    caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
     session.commit()
     follow_up(session)
     publish(job, submission.message)
     return Call(job.id, caller)
 
 
-def _earlier(session: Session, this: bytes, retries: int) -> Call | None:
-    found = take_over(session, g.user_id, this, remembered_for(), retries=retries)
+def _earlier(session: Session, this: bytes, **more: Any) -> Call | None:
+    found = take_over(session, g.user_id, this, remembered_for(), **more)
     return Call(found.job_id, found.caller) if found else None
 
 
@@ -179,7 +181,7 @@ def _instead_of(call: Call) -> Call:
     """What a call gets whose job was taken over while its caller is still there, as far as can be
     seen: that of another call for which nobody waits, or the same answer as its retry. Nothing is
     bought, since he may have gone without a word."""
-    other = _earlier(db.session(), fingerprint(), retries=1)
+    other = _earlier(db.session(), fingerprint(), retries=1, lost_within=timedelta(0))
     db.session.commit()
     return other or replace(call, caller=None)
 

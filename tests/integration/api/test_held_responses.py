@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -70,7 +71,7 @@ def made(web, until) -> Callable[[int], list[str]]:
 
 def held_up() -> int:
     """How many statements of the server wait for a lock."""
-    waits = "wait_event_type = 'Lock' AND application_name = 'trimind'"
+    waits = "wait_event_type = 'Lock' AND application_name LIKE 'trimind%'"
     with unit_of_work() as session:
         count = f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"
         return int(session.scalar(text(count)) or 0)
@@ -101,7 +102,8 @@ def end(job_id: str, answer: str = "Paris.") -> None:
 def open_calls(*job_ids: str) -> list[bool]:
     """Of these jobs' calls that are not answered, which are abandoned."""
     with unit_of_work() as session:
-        query = select(OpenCall.abandoned).where(OpenCall.job_id.in_(job_ids))
+        of_jobs = (OpenCall.job_id.in_(job_ids), OpenCall.answered.is_(False))
+        query = select(OpenCall.abandoned).where(*of_jobs)
         return list(session.scalars(query))
 
 
@@ -328,6 +330,43 @@ def test_attempts_that_are_made_at_once_have_one_job_and_one_answer(web, later, 
         assert [answer.result(20).output_text for answer in answers] == ["Paris."] * 2
     assert jobs_of(web) == jobs
     assert open_calls(*jobs) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"background": True}, {"stream": True}])
+def test_a_retry_gets_the_answer_that_was_given_and_lost_on_its_way(web, until, more):
+    call = {**QUESTION, **more}
+    with web.stream("POST", "/v1/responses", json=call) as given:
+        pieces = given.iter_text()
+        next(pieces)
+        [job] = jobs_of(web)
+        end(job, "")
+        list(pieces)
+    until(lambda: open_calls(job) == [])
+
+    for count in ("1", "2"):
+        again = web.post("/v1/responses", json=call, headers={"X-Stainless-Retry-Count": count})
+        assert job.replace("job_", "resp_") in again.text
+    assert jobs_of(web) == [job]
+
+
+@pytest.mark.parametrize("why", ["late", "deleted"])
+def test_an_answer_is_not_lost_for_ever_nor_when_it_was_deleted(web, until, why):
+    call = {**QUESTION, "background": True}
+    web.post("/v1/responses", json=call)
+    [job] = jobs_of(web)
+    until(lambda: open_calls(job) == [])
+    end(job)
+    if why == "late":
+        with unit_of_work() as session:
+            long_ago = func.now() - timedelta(minutes=3)
+            session.execute(
+                update(OpenCall).values(called_at=long_ago).where(OpenCall.job_id == job)
+            )
+    else:
+        web.delete(f"/v1/conversations/{web.get(f'/v1/jobs/{job}').json()['conversation_id']}")
+
+    assert web.post("/v1/responses", json=call, headers=RETRY).status_code == 200
+    assert len(jobs_of(web)) == 2
 
 
 def test_two_retries_of_two_calls_have_an_answer_each(web, later, made):
