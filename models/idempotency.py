@@ -82,10 +82,11 @@ def keep(session: Session, user_id: str, key: str, kept: Kept) -> None:
 
 def sweep(session: Session, limit: int) -> None:
     """Delete expired keys, the oldest first; those that somebody is writing are passed over."""
+    # The time of the transaction: an index is searched for a constant, and read whole for a clock.
     identity = (IdempotencyKey.user_id, IdempotencyKey.key)
     expired = (
         select(*identity)
-        .where(IdempotencyKey.created_at <= now() - KEPT)
+        .where(IdempotencyKey.created_at <= func.now() - KEPT)
         .order_by(IdempotencyKey.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

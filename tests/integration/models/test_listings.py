@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
 from models.conversations import list_conversations
+from models.idempotency import sweep
 from models.jobs import STATUSES, list_jobs
 from models.session import get_engine, unit_of_work
 
@@ -24,12 +25,14 @@ INSERT INTO messages (id, conversation_id, role, content)
   FROM generate_series(1, 20000) AS n;
 INSERT INTO messages (id, conversation_id, role, content)
   VALUES ('msg_few', 'conv_few', 'user', 'some words');
+INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
+  SELECT 'user_many', 'key ' || n, sha256('a'), '{}' FROM generate_series(1, 20000) AS n;
 INSERT INTO jobs (id, user_id, mind, metadata, status, stage, slot, epoch, queue_lease_s, attempts,
     starts, deaths, expires_at, completed_at, stages, input_tokens, output_tokens, tokens_saved,
     cost_usd, paid_duplicates)
   SELECT 'job_many_' || n, 'user_many', 'm', '{}', 'completed', 'persist', NULL, 1, 30, 0,
     1, 0, now(), now(), '{}', 0, 0, 0, 0, 0 FROM generate_series(1, 20000) AS n;
-ANALYZE jobs; ANALYZE messages; ANALYZE conversations;
+ANALYZE idempotency_keys; ANALYZE jobs; ANALYZE messages; ANALYZE conversations;
 """
 
 
@@ -45,7 +48,7 @@ def filled(backends: Mapping[str, str], quietly: Any) -> Iterator[None]:
 
 
 def rows_read(work: Any) -> int:
-    """How many rows the plans of `work`'s SELECTs touch, thrown-away ones counted."""
+    """How many rows the plans of `work`'s SELECTs and DELETEs touch, thrown-away ones counted."""
     said: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -62,7 +65,7 @@ def rows_read(work: Any) -> int:
         plans = [
             connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
             for statement, parameters in said
-            if statement.startswith("SELECT")
+            if statement.startswith(("SELECT", "DELETE"))
         ]
         found = [plan.scalar() for plan in plans]
     return sum(_rows(json.loads(plan) if isinstance(plan, str) else plan) for plan in found)
@@ -101,3 +104,7 @@ def test_a_search_stops_at_the_conversations_it_shows(filled: None) -> None:
         assert len(list_conversations(session, "user_many", limit=5, q="words")) == 6
 
     assert rows_read(work) < 100
+
+
+def test_expired_keys_are_found_without_reading_the_others(filled: None) -> None:
+    assert rows_read(lambda session: sweep(session, 5)) < 20
