@@ -1,13 +1,17 @@
 """How a run of the tests ends when it is asked to: in good order, with nothing left behind."""
 
+import queue
 import signal
+import time
 from types import FrameType
 
 import psutil
 import pytest
+from xdist.dsession import DSession
+from xdist.workermanage import WorkerController
 
-# For so long the processes that share the tests may stop their servers; then they are killed.
-END_WITHIN_S = 15
+# For so long the processes that share the tests may stop their servers; then xdist kills them.
+END_WITHIN_S = 60
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -56,16 +60,32 @@ class _Controller:
     def __init__(self, config: pytest.Config, ignored: list[int]) -> None:
         self._config = config
         self._ignored = ignored
+        self._nodes: set[WorkerController] = set()
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        self._nodes.add(node)
         # The controller itself asks by SIGINT, so that one always counts.
         ignored = [number for number in self._ignored if number != signal.SIGINT]
         node.workerinput["ignored"] = ignored
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        self._nodes.discard(node)
+
     def pytest_keyboard_interrupt(self) -> None:
-        shared = self._config.pluginmanager.getplugin("dsession")
+        shared: DSession | None = self._config.pluginmanager.getplugin("dsession")
         if shared is not None:
-            shared.nodemanager.EXIT_TIMEOUT = END_WITHIN_S
             for process in psutil.Process().children():
                 process.send_signal(signal.SIGINT)
+            self._wait_for_the_end(shared)
+
+    def _wait_for_the_end(self, shared: DSession) -> None:
+        deadline = time.monotonic() + END_WITHIN_S
+        while self._nodes and (left := deadline - time.monotonic()) > 0:
+            try:
+                name, told = shared.queue.get(timeout=left)
+            except queue.Empty:
+                return
+            if name in ("workerfinished", "errordown"):
+                self._nodes.discard(told["node"])

@@ -103,7 +103,7 @@ def answers(name: str) -> bool:
 def variables(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SetVariables]:
-    """`variables(NAME=value)`: this process's settings for one test; with the embedded model."""
+    """`variables(NAME=value)`: this process's settings for one test; the model is the workers'."""
 
     def forget() -> None:
         get_settings.cache_clear()
@@ -114,7 +114,8 @@ def variables(
             monkeypatch.setenv(name, value)
         forget()
 
-    change(EMBEDDED_MODEL_URL=environment["EMBEDDED_MODEL_URL"])
+    told = ("EMBEDDED_MODEL_URL", "MAX_TOKENS")
+    change(**{name: environment[name] for name in told})
     yield change
     monkeypatch.undo()
     forget()

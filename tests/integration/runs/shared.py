@@ -24,7 +24,8 @@ def server() -> Iterator[Supervisor]:
         owner.start([Service("server", ("sleep", "1000"), os.environ)])
         yield owner
         (HERE / f"{os.getpid()}.ending").touch()
-        time.sleep(0.5)  # whoever is interrupted again does not come to the end of this
+        # Whoever is interrupted again does not come to the end of this.
+        time.sleep(0.5)
     shutil.rmtree(home)
 
 
