@@ -14,7 +14,7 @@ from app.readiness import show_misconfigured
 from config.redis import redis_client
 from deploy.embedded.supervisor import Supervisor
 from models.errors import ProviderMisconfigured
-from tasks.resilience.misconfigured import KEY, REMEMBERED_S, TIMEOUT_S, Notes, misconfigured
+from tasks.resilience.misconfigured import KEY, REMEMBERED_S, Notes, misconfigured
 
 MODEL, SIBLING, OTHER = "openai/gpt", "openai/gpt-mini", "anthropic/claude"
 WRONG_KEY = ProviderMisconfigured("openai/gpt refuses us.", variable="OPENAI_API_KEY")
@@ -27,9 +27,9 @@ Until = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def nothing_known(environment: object, until: Until) -> Iterator[None]:
-    redis_client(TIMEOUT_S).delete(KEY)
+    redis_client().delete(KEY)
     yield
-    redis_client(TIMEOUT_S).delete(KEY)
+    redis_client().delete(KEY)
 
 
 def names() -> list[str]:
@@ -87,7 +87,7 @@ def test_a_process_that_is_served_takes_it_back_after_it_met_it_again() -> None:
 def test_of_many_calls_that_go_well_only_the_first_asks_redis() -> None:
     notes = Notes()
     notes.served(MODEL)
-    client = redis_client(TIMEOUT_S)
+    client = redis_client()
     before = client.info("commandstats")["cmdstat_hdel"]["calls"]
     for _ in range(100):
         notes.served(MODEL)
@@ -98,13 +98,13 @@ def test_of_many_calls_that_go_well_only_the_first_asks_redis() -> None:
 def test_what_nobody_meets_any_more_is_forgotten() -> None:
     Notes().met(MODEL, WRONG_KEY)
 
-    assert 0 < redis_client(TIMEOUT_S).ttl(KEY) <= REMEMBERED_S
+    assert 0 < redis_client().ttl(KEY) <= REMEMBERED_S
 
 
 def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
     Notes().met(MODEL, WRONG_KEY)
     for name, entry in (("a", "{"), ("b", "{}"), ("c", "[]"), ("d", "null")):
-        redis_client(TIMEOUT_S).hset(KEY, name, entry)
+        redis_client().hset(KEY, name, entry)
 
     assert names() == ["openai"]
 
