@@ -23,12 +23,7 @@ def listen(config: pytest.Config) -> None:
     """
     worker = getattr(config, "workerinput", None)
     ignored = worker["ignored"] if worker else _ignored()
-    stop = _Once()
-    for number in (*_ASKING, signal.SIGQUIT):
-        if number in ignored:
-            signal.signal(number, _ignore)
-        elif number in _ASKING:
-            signal.signal(number, stop)
+    config.pluginmanager.register(_Listener(ignored))
     if worker is None:
         config.pluginmanager.register(_Controller(config, ignored))
 
@@ -40,6 +35,26 @@ def _ignored() -> list[int]:
 
 def _ignore(number: int, frame: FrameType | None) -> None:
     """Do nothing."""
+
+
+class _Listener:
+    """Keeps the handlers in place: a supervisor that a test runs in its own process leaves its."""
+
+    def __init__(self, ignored: list[int]) -> None:
+        self._ignored = ignored
+        self._stop = _Once()
+        self._listen()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        self._listen()
+
+    def _listen(self) -> None:
+        for number in (*_ASKING, signal.SIGQUIT):
+            if number in self._ignored:
+                signal.signal(number, _ignore)
+            elif number in _ASKING:
+                signal.signal(number, self._stop)
 
 
 class _Once:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,11 @@ def server() -> Iterator[Supervisor]:
         # Whoever is interrupted again does not come to the end of this.
         time.sleep(0.5)
     shutil.rmtree(home)
+
+
+def test_it_leaves_handlers_of_its_own_behind() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
 def test_it_is_in_the_middle_of_something(server: Supervisor) -> None:
