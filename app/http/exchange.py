@@ -18,6 +18,7 @@ from app.http.deferred import (
     Deferred,
     LineStream,
 )
+from app.http.field_name import field_name
 
 PART_BYTES: Final = 64 * 1024
 
@@ -99,7 +100,7 @@ class Exchange:
         return has_length or environ["REQUEST_METHOD"] == "HEAD"
 
     def _begin(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-        sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+        sent = [(field_name(name), value.encode("latin-1")) for name, value in headers]
         if self._last:
             sent.append((b"connection", b"close"))
         code = int(status.split(" ", 1)[0])

@@ -134,6 +134,13 @@ def test_a_database_connection_that_was_closed_between_requests_is_replaced(clie
             )
 
 
+def test_headers_are_spelled_as_everybody_spells_them(serve):
+    """Some clients read them into a plain dictionary."""
+    names = [name.decode() for name, _ in serve().post("/v1/jobs", json=HELLO).headers.raw]
+
+    assert {"Location", "Content-Type", "X-Request-Id"} <= set(names)
+
+
 def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends, tmp_path):
     client = serve(LOG_FORMAT="json")
 
