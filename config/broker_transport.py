@@ -88,6 +88,20 @@ class Channel(kombu_redis.Channel):
         ours = {"client_name": process_name(), "retry": Retry(NoBackoff(), 0)}
         return super()._connparams(asynchronous) | ours
 
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
+        """Deliver what is told to all workers (a ping, an inspection) unless it can't be read."""
+        try:
+            check_message(message)
+            body = message["body"]
+            if message["properties"].get("body_encoding") == "base64":
+                body = b64decode(body).decode()
+            if message["content-type"] != "application/json" or not isinstance(loads(body), dict):
+                raise TypeError("no JSON object")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            log.error("unreadable control message passed over", error=repr(error))
+            return False
+        return bool(super()._deliver_fanout_message(message, exchange))
+
     def _readable_pair(self, reply: Any, **_: Any) -> Any:
         return reply if reply and self._readable(reply[1]) is not None else None
 
@@ -137,7 +151,11 @@ class Transport(kombu_redis.Transport):
 
 def check(entry: bytes | str) -> None:
     """Raises ValueError, TypeError or KeyError for an entry that is no message of kombu's."""
-    message = loads(entry.decode() if isinstance(entry, bytes) else entry)
+    check_message(loads(entry.decode() if isinstance(entry, bytes) else entry))
+
+
+def check_message(message: Any) -> None:
+    """The same for an entry that was decoded."""
     properties = message["properties"]
     if not isinstance(message["headers"], dict) or not isinstance(
         properties["delivery_info"], dict

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from redis import Redis
 from sqlalchemy import text
 
 from models.fence import Fence
@@ -24,6 +25,16 @@ from tests.integration.refusing_redis import FULL, RefusingRedis, refusing
 from .rows import change, row
 
 ROOT = Path(__file__).parents[3]
+# Whole but for its body, which is no JSON.
+CONTROL = json.dumps(
+    {
+        "body": "rubbish",
+        "headers": {},
+        "properties": {"delivery_info": {}, "delivery_tag": "1"},
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+    }
+)
 REFUSALS = {
     "LOADING Redis is loading the dataset in memory": "loading its data",
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.": "replica",
@@ -131,6 +142,23 @@ def test_a_worker_goes_on_though_redis_forgets_none_of_its_messages(
             until(lambda job_id=job_id: row(job_id).stage == "generate")
         until(lambda: redis.refused["ZREM"] >= 3)
 
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize("sent", ["no JSON", "{}", "[]", "7", '{"body": "x"}', CONTROL, b"\xff"])
+def test_a_worker_passes_over_a_control_message_that_it_cannot_read(
+    worker: subprocess.Popen[bytes],
+    environment: dict[str, str],
+    compressing: Callable[[], str],
+    until: Callable[..., None],
+    sent: str | bytes,
+) -> None:
+    with Redis.from_url(environment["REDIS_URL"]) as redis:
+        until(lambda: redis.publish("/7.celery.pidbox", sent))
+
+    job_id = compressing()
+
+    until(lambda: row(job_id).stage == "generate")
     assert worker.poll() is None
 
 
