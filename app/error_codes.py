@@ -232,7 +232,7 @@ OF_A_JOB: Final = (
     ErrorCode(
         "provider_misconfigured",
         "A provider does not serve this installation as it is set up; the message says what to "
-        "check.",
+        "check. The job fails at once only where its caller chose a model whose account can't pay.",
         "Tell the operator.",
     ),
     ErrorCode(

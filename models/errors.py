@@ -61,16 +61,22 @@ class UnusableAnswer(TransientError):
 
 class ProviderMisconfigured(TransientError):
     """A provider does not serve us as it is set up: a wrong key, no credit, an unknown model.
-    `variable` names what the operator has to look at."""
+    `variable` names what the operator has to look at; `no_credit`: nothing that waits will be
+    served until somebody pays."""
 
     code = "provider_misconfigured"
 
     def __init__(
-        self, message: str, retry_after: float | None = None, variable: str | None = None
+        self,
+        message: str,
+        retry_after: float | None = None,
+        variable: str | None = None,
+        no_credit: bool = False,
     ) -> None:
         super().__init__(message, retry_after)
-        self.args = (message, retry_after, variable)
+        self.args = (message, retry_after, variable, no_credit)
         self.variable = variable
+        self.no_credit = no_credit
 
 
 class DatabaseUnavailable(TransientError):

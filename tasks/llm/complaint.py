@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from tasks.llm.pieces import fields, items
@@ -61,10 +62,13 @@ _MODEL: Final = _set(
     "model_not_supported model_decommissioned model_deprecated model_not_exist nosuchmodel "
     "deploymentnotfound not_found_error notfounderror not_found"
 )
-_OPERATOR: Final = _set(
+_CREDIT: Final = _set(
     "insufficient_quota billing_hard_limit_reached billing_not_active billing_error "
     "insufficient_balance insufficient_credits exceeded_current_quota_error arrearage "
-    "payment_required account_deactivated access_terminated invalid_api_key incorrect_api_key "
+    "payment_required"
+)
+_OPERATOR: Final = _CREDIT | _set(
+    "account_deactivated access_terminated invalid_api_key incorrect_api_key "
     "api_key_invalid api_key_expired authentication_error unauthenticated permission_error "
     "permission_denied failed_precondition unsupported_country_region_territory"
 )
@@ -105,6 +109,11 @@ class Complaint:
     def no_credit_or_key(self) -> bool:
         """Whether the account is not allowed to ask, or can't pay."""
         return bool(self.words & _OPERATOR or _NO_CREDIT_OR_KEY.match(self.message))
+
+    @property
+    def no_credit(self) -> bool:
+        """Whether the account can't pay."""
+        return self.status == HTTPStatus.PAYMENT_REQUIRED or bool(self.words & _CREDIT)
 
     @property
     def word(self) -> str | None:

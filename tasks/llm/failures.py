@@ -76,7 +76,7 @@ def named(
     )
     if kind is ProviderMisconfigured:
         asked = retry_after(error, headers)
-        return ProviderMisconfigured(message, asked, _variable(said, model))
+        return ProviderMisconfigured(message, asked, _variable(said, model), said.no_credit)
     if issubclass(kind, TransientError):
         return kind(message, retry_after(error, headers, limited=kind is RateLimited))
     return kind(message)

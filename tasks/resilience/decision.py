@@ -36,11 +36,18 @@ class GiveUp:
 
 
 def decide(
-    error: Exception, policy: Policy, attempts: int, chance: float, misconfigured: int = 1
+    error: Exception,
+    policy: Policy,
+    attempts: int,
+    chance: float,
+    misconfigured: int = 1,
+    *,
+    pinned: bool = False,
 ) -> Again | GiveUp:
     """What follows a failed run of a stage after `attempts` earlier ones.
 
     `misconfigured`: how often a model did not serve us as it is set up, this time included.
+    `pinned`: the caller chose the model himself.
     `chance` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
     error that Trimind has no name for ends the job as `internal`, without its text.
     """
@@ -51,6 +58,8 @@ def decide(
     asked = error.retry_after or 0.0
     if isinstance(error, CircuitOpen):
         return Again(max(asked, policy.first_wait_s), counts=False)
+    if isinstance(error, ProviderMisconfigured) and error.no_credit and pinned:
+        return GiveUp(error.code, error.message)  # he can choose another; waiting mends nothing
     if isinstance(error, ProviderMisconfigured):
         # The operator's fault and not the job's: it waits for him, to its deadline.
         wait_s = min(MENDED_MOST_S, MENDED_S * 2.0 ** min(max(0, misconfigured - 1), 32))

@@ -22,6 +22,7 @@ def made(kind: type[TrimindError]) -> TrimindError:
         "retry_after": 2.5,
         "field": "message",
         "variable": "KEY",
+        "no_credit": True,
     }
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     return kind(*[values[name] for name in names])

@@ -14,6 +14,7 @@ from models.errors import (
     RateLimited,
     TrimindError,
 )
+from tasks.llm.complaint import complaint
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
 from tasks.work import Work
@@ -83,6 +84,11 @@ NO_CREDIT_OR_KEY: list[tuple[str, int, Any]] = [
     ("gemini", 400, googles(400, "FAILED_PRECONDITION", "Please enable billing.")),
     ("gemini", 403, googles(403, "PERMISSION_DENIED", "No.")),
 ]  # fmt: skip
+NO_CREDIT = [
+    (429, {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota."}}),
+    (402, {"error": {"message": "Payment required."}}),
+    (401, {"error": {"code": "invalid_api_key", "message": "Incorrect API key provided."}}),
+]
 ECHO = "Say insufficient_quota, model_not_found, rate limit, 429, credit balance is too low."
 REFUSED: list[tuple[str, int, Any]] = [
     ("openai", 400, openais(message=f"Invalid value for 'content': {ECHO}")),
@@ -231,3 +237,9 @@ def test_an_error_in_a_stream_is_sorted_as_one_with_a_status(
         stream(target_at(serve(sends(begun + said)), protocol), HELLO, work, limit_s=20)
 
     assert type(caught.value) is sort
+
+
+def test_no_credit_is_told_from_a_wrong_key():
+    said = [complaint(status, body) for status, body in NO_CREDIT]
+
+    assert [each.no_credit for each in said] == [True, True, False]

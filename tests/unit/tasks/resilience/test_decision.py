@@ -86,3 +86,13 @@ def test_a_wait_stays_between_its_policys_bounds(
 def test_waits_grow_with_the_attempts() -> None:
     waits = [backoff(GENERATE, attempts, 0.999) for attempts in range(8)]
     assert waits == sorted(waits)
+
+
+def test_without_credit_the_model_that_a_caller_chose_fails_at_once():
+    """He can choose another; a mind's job waits for the operator, as with a wrong key."""
+    no_credit = ProviderMisconfigured("no credit", no_credit=True)
+    wrong_key = ProviderMisconfigured("wrong key")
+
+    assert decide(no_credit, GENERATE, 0, 0.5, pinned=True) == GiveUp(no_credit.code, "no credit")
+    assert isinstance(decide(no_credit, GENERATE, 0, 0.5), Again)
+    assert isinstance(decide(wrong_key, GENERATE, 0, 0.5, pinned=True), Again)
