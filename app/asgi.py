@@ -1,6 +1,6 @@
 """What our own server serves (app/http); `app.wsgi:app` is for any other."""
 
-from app.http.bridge import Bridge
+from app.server.bridge import Bridge
 from app.wsgi import app as wsgi_app
 from config.settings import get_settings
 

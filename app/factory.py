@@ -6,17 +6,21 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, health, jobs, legacy, metrics, responses
-from app.db import connect_database
-from app.errors import register_errors
+from app.api import broadcasts, conversations, jobs
+from app.apidoc.openapi import openapi_arguments, register_docs
+from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
+from app.http.error_handlers import register_errors
 from app.http.refused import register_refusals
-from app.openapi import openapi_arguments, register_docs
-from app.request_body import JsonRequest, max_body_bytes
-from app.request_log import register_request_log
-from app.responses.errors import answer_as_openai
-from app.routing import IdConverter
-from app.security_headers import register_security_headers
+from app.http.request_body import JsonRequest, max_body_bytes
+from app.http.request_log import register_request_log
+from app.http.security_headers import register_security_headers
+from app.http.url_converters import IdConverter
+from app.legacy import views as legacy
+from app.openai.errors import answer_as_openai
+from app.openai.responses import views as responses
+from app.ops import health_views as health
+from app.ops import metrics_views as metrics
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Iterator
 from flask import Flask, Response, request
 from uvicorn import Config
 
-from app.http.bridge import Bridge
 from app.http.deferred import DEFERRABLE, STREAM, LineStream
-from app.http.loop import Loop
-from app.http.server import settings_or_exit
+from app.server.bridge import Bridge
+from app.server.loop import Loop
+from app.server.server import settings_or_exit
 
 EVERY_S = 0.1
 EVENT = (
@@ -57,7 +57,7 @@ def main() -> None:
         Config(
             bridge,
             port=int(sys.argv[1]),
-            http="app.http.protocol:Protocol",
+            http="app.server.protocol:Protocol",
             loop="uvloop",
             ws="none",
             lifespan="off",

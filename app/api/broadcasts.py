@@ -6,7 +6,6 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.answers import NOT_MODIFIED, answer, if_changed
 from app.api.job_answers import (
     applied,
     broadcast_answer,
@@ -14,11 +13,12 @@ from app.api.job_answers import (
     location_id,
     waited_answer,
 )
-from app.auth import require_user
-from app.db import db
-from app.idempotency import Created, create_once
-from app.openapi import USER_SECURITY, operation_id, problems
-from app.problem import Problem, Refusal
+from app.apidoc.openapi import USER_SECURITY, operation_id, problems
+from app.auth.bearer import require_user
+from app.http.answers import NOT_MODIFIED, answer, if_changed
+from app.http.db import db
+from app.http.idempotency import Created, create_once
+from app.http.problems import Problem, Refusal
 from app.schemas.broadcasts import (
     BroadcastBody,
     BroadcastPage,

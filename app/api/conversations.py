@@ -6,11 +6,12 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.answers import answer
-from app.auth import require_user
-from app.db import db
-from app.idempotency import Created, create_once
-from app.openapi import USER_SECURITY, operation_id, problems
+from app.api.searches import searching
+from app.apidoc.openapi import USER_SECURITY, operation_id, problems
+from app.auth.bearer import require_user
+from app.http.answers import answer
+from app.http.db import db
+from app.http.idempotency import Created, create_once
 from app.schemas.conversations import (
     ConversationBody,
     ConversationChange,
@@ -24,7 +25,6 @@ from app.schemas.conversations import (
 from app.schemas.headers import CreateHeaders
 from app.schemas.lists import PageQuery
 from app.schemas.paths import ConversationPath
-from app.searches import searching
 from models.conversations import (
     Conversation,
     create_conversation,

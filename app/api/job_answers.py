@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response
 
-from app.answers import answer
-from app.db import db
-from app.idempotency import REPLAYED
+from app.http.answers import answer
+from app.http.db import db
+from app.http.idempotency import REPLAYED
 from app.schemas.broadcasts import broadcast_body
+from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
-from app.streaming.prefer import APPLIED, answer_after
+from app.streaming.prefer import answer_after
 from models.broadcasts import Gathered
 from models.jobs import UNFINISHED, Job, find_job
 

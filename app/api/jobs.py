@@ -6,14 +6,14 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.answers import NOT_MODIFIED, answer, if_changed
 from app.api.job_answers import applied, job_answer, waited_answer
-from app.auth import require_user
-from app.db import db
-from app.idempotency import Created, create_once
-from app.openapi import USER_SECURITY, operation_id, problems
-from app.problem import Problem, Refusal
-from app.request_body import refuse_fields
+from app.apidoc.openapi import USER_SECURITY, operation_id, problems
+from app.auth.bearer import require_user
+from app.http.answers import NOT_MODIFIED, answer, if_changed
+from app.http.db import db
+from app.http.idempotency import Created, create_once
+from app.http.problems import Problem, Refusal
+from app.http.request_body import refuse_fields
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body

@@ -6,7 +6,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response
 from flask_openapi3_swagger import templates  # type: ignore[import-untyped]
 
-from app.security_headers import CONTENT_POLICY, policy_of
+from app.http.security_headers import CONTENT_POLICY, policy_of
 
 HERE: Final = Path(__file__).parent
 SWAGGER_UI: Final = Path(templates.__file__).parent / "swagger"

@@ -9,14 +9,14 @@ import click
 from config.logging import begin_logging
 
 COMMANDS: Final = {
-    "up": "app.cli.up:up",
-    "status": "app.cli.status:status",
-    "ask": "app.cli.ask:ask",
-    "job": "app.cli.jobs:job",
-    "breakers": "app.cli.breakers:breakers",
-    "key": "app.cli.keys:key",
-    "db": "app.cli.db:db",
-    "models": "app.cli.models:models",
+    "up": "app.cli.local.up:up",
+    "status": "app.cli.local.status:status",
+    "ask": "app.cli.client.ask:ask",
+    "job": "app.cli.client.jobs:job",
+    "breakers": "app.cli.admin.breakers:breakers",
+    "key": "app.cli.admin.keys:key",
+    "db": "app.cli.admin.db:db",
+    "models": "app.cli.admin.models:models",
     "doctor": "app.cli.doctor:doctor",
 }
 # Those that run for an operator's log rather than for a person, by the name that they have there.

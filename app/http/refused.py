@@ -4,7 +4,7 @@ from typing import Final
 
 from flask import Flask, request
 
-from app.problem import Problem, Refusal
+from app.http.problems import Problem, Refusal
 
 REFUSAL: Final = "trimind.refusal"
 

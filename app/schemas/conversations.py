@@ -5,10 +5,10 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.http.storable_text import CLEAN
 from app.schemas.examples import CONVERSATION, MESSAGE, page_of
 from app.schemas.lists import Identified, Page, PageQuery
 from app.schemas.times import timestamp
-from app.text import CLEAN
 from models.conversations import TITLE_MAX_CHARS, Conversation, Message
 
 QUERY_MAX_CHARS: Final = 200

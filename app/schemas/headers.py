@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.problem import FieldError, Problem, Refusal
+from app.http.problems import FieldError, Problem, Refusal
 from models.idempotency import KEY_MAX_CHARS
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -15,6 +15,8 @@ RETRY_COUNT: Final = "X-Stainless-Retry-Count"
 DEADLINE_MAX_S: Final = 86_400
 RETRIES_MAX: Final = 1_000
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
+# How long was waited for the answer (RFC 7240, 3).
+APPLIED: Final = "Preference-Applied"
 
 
 def _key(sent: str | None) -> str | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.problem import invalid
+from app.http.problems import invalid
 from app.schemas.examples import JOB, page_of
 from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.text import CLEAN
+from app.http.storable_text import CLEAN
 
 ID_MAX_CHARS = 40
 

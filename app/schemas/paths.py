@@ -1,4 +1,4 @@
-"""What stands in a path. Routing has seen to its form (`app.routing`); the document tells of it."""
+"""What stands in a path. Its form is checked by `app.http.url_converters`; this documents it."""
 
 from typing import Any, Final
 

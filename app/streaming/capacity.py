@@ -7,8 +7,8 @@ from typing import Final
 from flask import g
 
 from app.http.deferred import at_end
-from app.problem import Problem, Refusal
-from app.shares import Lack, Shares
+from app.http.problems import Problem, Refusal
+from app.http.shares import Lack, Shares
 from config.settings import get_settings
 
 RETRY_AFTER_S: Final = 5

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
-from app.events import Event
+from app.streaming.events import Event
 from app.streaming.follower import Follower
 from app.streaming.hub import get_hub
 from app.streaming.subscription import Subscription

@@ -7,7 +7,7 @@ from typing import Final
 import redis
 import structlog
 
-from app.events import Event, Text, event_of, steps_of, text_of
+from app.streaming.events import Event, Text, event_of, steps_of, text_of
 from config.outages import outages
 from config.redis import redis_client
 from models.errors import DatabaseUnavailable

@@ -3,7 +3,7 @@
 from contextlib import aclosing
 from typing import Any, Final
 
-from app.events import Event
+from app.streaming.events import Event
 from app.streaming.follow import follow
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 

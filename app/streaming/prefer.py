@@ -1,18 +1,15 @@
 """`Prefer: wait=N`: answer when a job has ended, where there is room for a wait (RFC 7240)."""
 
 from collections.abc import Callable, Collection
-from typing import Final
 
 from flask import Response, g
 
-from app.db import db
+from app.http.db import db
 from app.http.deferred import defer
 from app.streaming.capacity import take_slot
 from app.streaming.wait import wait_for_end
 from config.settings import get_settings
 from models.jobs import unfinished
-
-APPLIED: Final = "Preference-Applied"
 
 
 def answer_after(

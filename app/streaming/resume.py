@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from app.events import steps_of, text_of
-from app.problem import Refusal, invalid
+from app.http.problems import Refusal, invalid
 from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
 from app.schemas.headers import unreadable
+from app.streaming.events import steps_of, text_of
 from models.fence import LEAP
 from models.jobs import UNFINISHED, Job
 

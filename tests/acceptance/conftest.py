@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.environ import KNOWN
-from app.cli.services import ROOT
+from app.cli.local.environ import KNOWN
+from app.cli.local.services import ROOT
 from deploy.embedded.ports import free_port
 from deploy.embedded.sessions import Identity, Session
 from trimind import Client

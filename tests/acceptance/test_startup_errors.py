@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from app.cli.services import ROOT
+from app.cli.local.services import ROOT
 from config.minds import BUILT_IN
 from deploy.embedded.procfile import read_procfile, shell_command
 

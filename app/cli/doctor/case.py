@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.cli.environ import read_environment
-from app.cli.running import Running, join_installation
+from app.cli.local.environ import read_environment
+from app.cli.local.running import Running, join_installation
 from config.settings import Settings, SettingsError, read_settings
 from deploy.embedded.home import data_home
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from app.cli.terminal import shown
+from app.cli.client.terminal import shown
 
 State = Literal["ok", "optional", "missing"]
 

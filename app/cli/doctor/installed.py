@@ -8,7 +8,7 @@ from typing import Final
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional
-from app.cli.extras import installed, required
+from app.cli.local.extras import installed, required
 from deploy.embedded.errors import NotInstalledError
 from deploy.embedded.model_server import find_weights
 from deploy.embedded.redis import find_server

@@ -6,8 +6,8 @@ from kombu.exceptions import OperationalError
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional
-from app.cli.readiness import flower_ready
-from app.cli.running import FLOWER
+from app.cli.local.readiness import flower_ready
+from app.cli.local.running import FLOWER
 from tasks.celery import app
 
 ANSWER_S: Final = 1.5

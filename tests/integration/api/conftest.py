@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import text
 
-from app.auth import USER_HEADER
+from app.auth.bearer import USER_HEADER
 from app.factory import create_app
 from models.session import unit_of_work
 from tasks.stop import CHANNEL
@@ -88,7 +88,7 @@ def serve(
         path = f"{tmp_path}/{len(servers)}.sock"
         bind = changed.get("BIND", f"unix:{path}")
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.http"],
+            [sys.executable, "-m", "app.server"],
             cwd=ROOT,
             env={**backends, **changed, "BIND": bind},
             stderr=(tmp_path / "log").open("ab"),

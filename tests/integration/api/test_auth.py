@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
-from app.auth import USER_HEADER
+from app.auth.bearer import USER_HEADER
 from config.settings import get_settings
 from models.api_keys import ApiKey, create_key, digest_of
 from models.session import unit_of_work

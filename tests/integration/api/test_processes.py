@@ -209,7 +209,7 @@ def _connections_so_far() -> int:
 )
 def test_the_server_ends_by_the_name_of_the_variable_that_is_wrong(backends, name, value):
     ended = subprocess.run(
-        [sys.executable, "-m", "app.http"],
+        [sys.executable, "-m", "app.server"],
         env={**backends, name: value},
         capture_output=True,
         text=True,

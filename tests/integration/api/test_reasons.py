@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
-from app.readiness import State, check_broker, check_database, check_redis
+from app.ops.readiness import State, check_broker, check_database, check_redis
 from config.settings import get_settings
 from models.session import get_engine
 

@@ -10,7 +10,7 @@ from openai.types.responses import Response
 from pydantic import TypeAdapter
 from sqlalchemy import select, update
 
-from app.idempotency import REPLAYED
+from app.http.idempotency import REPLAYED
 from config.minds import MANAGER
 from config.settings import get_settings
 from models.jobs import Job

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.auth import USER_HEADER
+from app.auth.bearer import USER_HEADER
 from models.session import get_engine
 
 SEARCHES = 24

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.demo import demo_key, earlier_jobs
+from app.cli.local.demo import demo_key, earlier_jobs
 from config.settings import get_settings
 from models.api_keys import ApiKey, digest_of, owner_of_key
 from models.database import newest_version

@@ -16,7 +16,7 @@ from threading import Thread
 
 import pytest
 
-from app.cli.extras import CONSTRAINTS, required
+from app.cli.local.extras import CONSTRAINTS, required
 
 ROOT = Path(__file__).parents[3]
 FAMILY = "bert-base-multilingual-cased"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.services import ROOT
+from app.cli.local.services import ROOT
 from deploy.embedded.errors import ProcfileError
 from deploy.embedded.procfile import parse_procfile, read_procfile, shell_command, without_exec
 

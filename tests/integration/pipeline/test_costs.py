@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.events import steps_of
 from app.schemas.jobs import job_body
+from app.streaming.events import steps_of
 from models.endings import cancel
 from models.jobs import Job
 from models.session import unit_of_work

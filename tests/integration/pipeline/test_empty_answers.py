@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.responses import body
+from app.openai.responses import body
 from app.schemas.jobs import job_body
 from models.jobs import STAGES
 from tasks import compress

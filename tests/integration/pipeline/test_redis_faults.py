@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from redis import Redis
 
-from app.readiness import check_redis
+from app.ops.readiness import check_redis
 from config.broker_transport import UNREADABLE_KEY
 from config.settings import get_settings
 from tasks.celery import app

@@ -9,8 +9,8 @@ import redis
 from click.testing import CliRunner
 
 from app.cli import main
-from app.metrics import wrongly_set_up
-from app.readiness import show_misconfigured
+from app.ops.metrics import wrongly_set_up
+from app.ops.readiness import show_misconfigured
 from config.redis import redis_client
 from deploy.embedded.supervisor import Supervisor
 from models.errors import ProviderMisconfigured

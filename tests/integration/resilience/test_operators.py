@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.readiness import show_breakers
+from app.ops.readiness import show_breakers
 from deploy.embedded.supervisor import Supervisor
 from tasks.resilience.board import KEY, client
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.readiness import show_breakers
+from app.ops.readiness import show_breakers
 from models.errors import CircuitOpen, ProviderUnavailable, Superseded
 from tasks.policies import PERSIST, BreakerPolicy
 from tasks.resilience.board import board

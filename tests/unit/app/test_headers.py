@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.problem import Refusal
+from app.http.problems import Refusal
 from app.schemas.headers import CANCEL_AFTER, IDEMPOTENCY_KEY, CreateHeaders, SubmitHeaders
 from app.schemas.jobs import deadline_of
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from app.field_errors import field_errors
+from app.http.validation import field_errors
+from app.legacy.schemas import ProcessJob
 from app.schemas.jobs import NewJob
-from app.schemas.legacy import ProcessJob
 
 pytestmark = pytest.mark.usefixtures("settled")
 

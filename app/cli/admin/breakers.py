@@ -1,0 +1,69 @@
+"""`trimind breakers`: the fleet's circuit breakers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from redis import RedisError
+
+from app.cli.local.running import join_installation_or_fail
+from tasks.resilience.breaker import reset as close
+from tasks.resilience.states import BreakerState, breaker_states
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def breakers(ctx: click.Context) -> None:
+    """Show the breakers that the whole fleet shares, or close them.
+
+    A breaker is listed once a call under it has failed. The database's is not among them: each
+    process has its own.
+    """
+    if ctx.invoked_subcommand is None:
+        for line in _lines(_states()):
+            click.echo(line)
+
+
+@breakers.command()
+@click.argument("name", required=False)
+def reset(name: str | None) -> None:
+    """Close a breaker, or all of them. Every process sees it within a second."""
+    known = [state.name for state in _states()]
+    if name is not None and name not in known:
+        raise click.ClickException(f"no breaker is named {name}; known: {', '.join(known) or '-'}")
+    with _redis_or_fail():
+        count = close(name)
+    click.echo(f"{count} reset")
+
+
+def _states() -> list[BreakerState]:
+    join_installation_or_fail()
+    with _redis_or_fail():
+        return breaker_states()
+
+
+def _lines(states: list[BreakerState]) -> list[str]:
+    if not states:
+        return ["No call under a breaker has failed."]
+    width = max(len("breaker"), *(len(state.name) for state in states))
+    head = f"{'breaker':<{width}}  state      failures  opened  next probe"
+    return [head, *(line for state in states for line in (_line(state, width), *_held(state)))]
+
+
+def _held(state: BreakerState) -> Iterator[str]:
+    for user_id, until in sorted(state.held.items()):
+        yield f"  open for {user_id} alone; next probe {until:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _line(state: BreakerState, width: int) -> str:
+    until = "" if state.opens_until is None else f"{state.opens_until:%Y-%m-%d %H:%M:%S} UTC"
+    numbers = f"{state.failures:>8}  {state.opens:>6}"
+    return f"{state.name:<{width}}  {state.state:<9}  {numbers}  {until}".rstrip()
+
+
+@contextmanager
+def _redis_or_fail() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise click.ClickException(f"REDIS_URL: {error}") from None

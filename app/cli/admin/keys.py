@@ -1,0 +1,87 @@
+"""`trimind key`: API keys."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.orm import Session
+
+from app.auth.bearer import EXTERNAL_ID
+from app.cli.client.terminal import line
+from app.cli.local.running import join_installation_or_fail
+from config.settings import get_settings
+from models.api_keys import KeyLine, create_key, list_keys, revoke_key
+from models.errors import TrimindError
+from models.session import unit_of_work
+from models.users import EXTERNAL_ID_MAX_CHARS, get_or_create_user
+
+NAME_MAX_CHARS = 100
+
+
+def _external_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(EXTERNAL_ID, value):
+        raise click.BadParameter(f"write 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
+    return value
+
+
+def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if len(value) > NAME_MAX_CHARS:
+        raise click.BadParameter(f"write at most {NAME_MAX_CHARS} characters")
+    return value
+
+
+@click.group()
+def key() -> None:
+    """Make, list and revoke API keys."""
+
+
+@key.command()
+@click.option("--user", required=True, callback=_external_id, help="Your own name for the user.")
+@click.option("--name", default="", callback=_name, help="To tell the user's keys apart.")
+def create(user: str, name: str) -> None:
+    """Make a key for a user, created on first sight, and print it. It cannot be shown again."""
+    with _database() as session:
+        user_id = get_or_create_user(session, user)
+        made = create_key(session, user_id, name, get_settings().pepper)
+    click.echo(made)
+
+
+@key.command("list")
+@click.option("--user", callback=_external_id, help="Only this user's.")
+def list_(user: str | None) -> None:
+    """List keys, the oldest first: id, beginning, user, when it was made, whether it is revoked."""
+    with _database() as session:
+        found = list_keys(session, user)
+    for each in found:
+        click.echo(_shown(each))
+
+
+@key.command()
+@click.argument("key_id")
+def revoke(key_id: str) -> None:
+    """Revoke the key of this id (`trimind key list` shows it). It opens nothing from now on."""
+    with _database() as session:
+        if not revoke_key(session, key_id):
+            raise click.ClickException(f"there is no key {line(key_id)}; see `trimind key list`")
+    click.echo(f"{key_id} is revoked.")
+
+
+def _shown(each: KeyLine) -> str:
+    state = f"revoked {each.revoked_at:%Y-%m-%d %H:%M}" if each.revoked_at else "active"
+    made = f"{each.created_at:%Y-%m-%d %H:%M}"
+    return line(f"{each.id}  {each.hint}…  {made}  {state:<24}  {each.user}  {each.name}".rstrip())
+
+
+@contextmanager
+def _database() -> Iterator[Session]:
+    """The installation's database, in one transaction; raises ClickException where it is not."""
+    join_installation_or_fail()
+    try:
+        with unit_of_work() as session:
+            yield session
+    except TrimindError as error:
+        raise click.ClickException(f"DATABASE_URL: {error}") from None
+    except ProgrammingError:  # there are no tables
+        raise click.ClickException("the schema is missing: run `trimind db upgrade`") from None

@@ -1,0 +1,43 @@
+"""`trimind models`: the weights of LLMLingua-2."""
+
+from pathlib import Path
+
+import click
+
+from app.cli.local.environ import read_environment
+from app.cli.local.extras import install
+from app.cli.proxies import check_proxies
+from deploy.embedded.home import data_home
+from tasks.compression.errors import WeightsUnusable
+from tasks.compression.model_folder import check_contents
+from tasks.compression.weights import pull
+
+
+@click.group()
+def models() -> None:
+    """Fetch the weights of LLMLingua-2."""
+
+
+@models.command("pull")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A local folder to copy; else they are downloaded (700 MB).",
+)
+def pull_command(source: Path | None) -> None:
+    """Install what LLMLingua-2 needs (PyTorch: 900 MB) and put its weights into the data folder.
+
+    The next start of the cpu worker finds them.
+    """
+    home = data_home(read_environment())
+    try:
+        if source is not None:
+            check_contents(source)  # before anything is downloaded for it
+        check_proxies()
+        install("compress")
+        pull(home, source, click.echo)
+    except WeightsUnusable as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{home / 'models'}: {error.strerror or error}") from None

@@ -1,0 +1,80 @@
+"""A job for people: its stages as they happen, then the answer and the receipt."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.cli.client.terminal import line, shown
+from trimind import FINISHED, Job
+
+_UNTOLD = ("name", "status", "ms")
+
+
+class Progress:
+    """Tells each change of a job's stages once."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def lines(self, job: Job) -> list[str]:
+        """What is new since the last time."""
+        return [told for stage in job["stages"] if (told := self._line(stage))]
+
+    def _line(self, stage: dict[str, Any]) -> str | None:
+        name, status = stage["name"], stage["status"]
+        if status == "pending" or self._told.get(name) == status:
+            return None
+        self._told[name] = status
+        return stage_line(stage)
+
+
+def stage_line(stage: dict[str, Any]) -> str:
+    """One stage: what it is at, how long it took, and what it decided."""
+    took = "" if stage["ms"] is None else f"{stage['ms']} ms"
+    decided = ", ".join(_decisions(stage))
+    return line(f"  {stage['name']:<9} {stage['status']:<10} {took:>9}  {decided}".rstrip())
+
+
+def _decisions(stage: dict[str, Any]) -> Iterator[str]:
+    if "intent" in stage:
+        cached = ", from the cache" if stage.get("cached") else ""
+        yield f"{stage['intent']} ({stage.get('confidence', 0):.2f}){cached}"
+    if "tokens_before" in stage:
+        yield f"{stage['tokens_before']} tokens to {stage['tokens_after']}"
+    for name in ("model", "compressor", "reason", "code"):
+        if stage.get(name) is not None:
+            yield str(stage[name])
+    if stage.get("first_token_ms") is not None:
+        yield f"first token after {stage['first_token_ms']} ms"
+
+
+def ending(job: Job) -> list[str]:
+    """A finished job's answer, or why there is none; and its receipt."""
+    return [*_outcome(job), *_receipt(job)]
+
+
+def _outcome(job: Job) -> list[str]:
+    if job["status"] == "completed":
+        cut = " (cut by max tokens)" if job["finish_reason"] == "length" else ""
+        answer = shown(job["output"] or "").split("\n")
+        return [f"answer{cut}:", *(f"  {part}" for part in answer)]
+    if job["error"]:
+        return [line(f"{job['status']}: {job['error']['message']} ({job['error']['code']})")]
+    return [job["status"] if job["status"] in FINISHED else f"not finished: {job['status']}"]
+
+
+def _receipt(job: Job) -> list[str]:
+    usage, route = job["usage"], job["route"] or {}
+    fallbacks = ", ".join(str(one) for one in route.get("fallbacks") or []) or "none"
+    stages = [f"{s['name']} {s['ms']} ms" for s in job["stages"] if s["ms"] is not None]
+    lines = [
+        "receipt:",
+        f"  job        {job['id']}, mind {job['mind']}, {job['conversation_id']}",
+        f"  model      {route.get('model') or 'none'} because {route.get('reason') or 'unknown'};"
+        f" fallbacks: {fallbacks}",
+        f"  tokens     {usage['input_tokens']} in, {usage['output_tokens']} out,"
+        f" {usage['tokens_saved']} saved",
+        f"  cost       US$ {usage['cost_usd']}"
+        + (f", {usage['paid_duplicates']} paid twice" if usage["paid_duplicates"] else ""),
+        f"  time       {', '.join(stages) or 'none yet'}",
+    ]
+    return [line(each) for each in lines]

@@ -1,0 +1,53 @@
+"""The demo user: its key, kept in the data folder, and the first message of every start."""
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import func, select
+
+from app.cli.client.receipt import Progress, ending
+from config.settings import get_settings
+from deploy.embedded.home import write_private
+from deploy.embedded.unit import Log
+from models.api_keys import create_key, owner_of_key
+from models.jobs import Job
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from trimind import Client
+
+USER: Final = "demo"
+MESSAGE: Final = "Hello! Please say in one sentence what you can help me with."
+NAME: Final = "trimind"
+
+
+def demo_key(file: Path) -> str:
+    """The demo user's key: the one in the file while it is good, else a new one."""
+    pepper = get_settings().pepper
+    kept = file.read_text().strip() if file.exists() else ""
+    with unit_of_work() as session:
+        if kept and owner_of_key(session, kept, pepper):
+            return kept
+        key = create_key(session, get_or_create_user(session, USER), "demo", pepper)
+    write_private(file, f"{key}\n")
+    return key
+
+
+def earlier_jobs() -> str:
+    """How many jobs the database holds already, in words."""
+    with unit_of_work() as session:
+        found = session.scalar(select(func.count()).select_from(Job)) or 0
+    return f"{found} job{'' if found == 1 else 's'} from earlier" if found else "no jobs yet"
+
+
+def show_first_message(client: Client, log: Log) -> None:
+    """Send a real message and show how it is answered, stage by stage.
+
+    Raises TrimindClientError where the web refuses or is away.
+    """
+    log(NAME, f'a first message: "{MESSAGE}"')
+    progress = Progress()
+    for job in client.watch(client.submit(MESSAGE)["id"]):
+        for line in progress.lines(job):
+            log(NAME, line)
+    for line in ending(job):
+        log(NAME, line)

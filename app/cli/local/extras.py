@@ -1,0 +1,64 @@
+"""What an extra of this package needs: what of it is there, and how the rest is installed."""
+
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import click
+
+CONSTRAINTS: Final = Path(__file__).resolve().parents[3] / "constraints.txt"
+_EXTRA: Final = re.compile(r"extra\s*==\s*['\"](?P<extra>\w+)['\"]")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def required(extra: str | None) -> Iterator[str]:
+    """The packages that an extra names; of None those that Trimind does not start without.
+
+    Raises PackageNotFoundError where Trimind itself is not installed.
+    """
+    for line in requires("trimind") or ():
+        condition = _EXTRA.search(line)
+        if (condition["extra"] if condition else None) == extra and (named := _NAME.match(line)):
+            yield named[0]
+
+
+def installed(package: str) -> str | None:
+    """The version of a package that is there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def install(extra: str) -> None:
+    """Install what an extra lacks, in the versions of constraints.txt; pip shows its progress.
+
+    Raises ClickException, with what to do, where there is no pip or it fails.
+    """
+    absent = [package for package in required(extra) if installed(package) is None]
+    if not absent:
+        return
+    by_hand = f"install the extra `{extra}` of the checkout yourself, then run this again"
+    if not CONSTRAINTS.is_file():
+        raise click.ClickException(f"this installation has no {CONSTRAINTS.name}: {by_hand}")
+    if find_spec("pip") is None:
+        raise click.ClickException(
+            f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or {by_hand}"
+        )
+    click.echo(f"installing {', '.join(absent)} (PyTorch is large)")
+    code = subprocess.call([*_PIP, "--constraint", str(CONSTRAINTS), *absent])
+    if code != 0:
+        raise click.ClickException(
+            f"pip could not install {', '.join(absent)}: its last lines say why. Check the network,"
+            f" the index and the free space and run this again, or {by_hand}"
+        )
+    importlib.invalidate_caches()
+
+
+_PIP: Final = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")

@@ -1,0 +1,104 @@
+"""`trimind up`: everything that it takes, on one machine, until a signal."""
+
+import os
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from app.cli.local.demo import NAME, demo_key, earlier_jobs, show_first_message
+from app.cli.local.environ import read_environment
+from app.cli.local.parent import end_with_parent
+from app.cli.local.ports import addresses
+from app.cli.local.running import DEMO_KEY
+from app.cli.local.services import Addresses, application
+from config.minds import minds_or_exit
+from config.settings import SettingsError, get_settings
+from deploy.embedded.backends import Backends
+from deploy.embedded.console import Console
+from deploy.embedded.errors import FULL, EmbeddedError, HomeUnusableError, StopRequestedError
+from deploy.embedded.home import data_home
+from deploy.embedded.supervisor import Supervisor
+from models.errors import TrimindError
+from trimind import Client, TrimindClientError
+
+
+@click.command()
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when the parent process dies.")
+def up(with_parent: bool) -> None:
+    """Start everything that nobody has set, answer a first message, keep serving.
+
+    PostgreSQL, Redis and a model are started where DATABASE_URL, REDIS_URL and the providers' keys
+    are not set; then the processes of the Procfile. PORT is the web's port (8000), TRIMIND_HOME the
+    data folder. Ctrl-C ends all of it.
+    """
+    if with_parent:
+        end_with_parent()
+    environ = read_environment()
+    as_json = environ.get("LOG_FORMAT", "").strip() == "json"
+    log = Console(sys.__stdout__, as_json=as_json)
+    home = data_home(environ)
+    try:
+        with Supervisor(home, log) as supervisor:
+            supervisor.handle_signals()
+            _serve(supervisor, environ, log)
+    except StopRequestedError:  # while services were still starting: all of them have ended
+        return
+    except (EmbeddedError, SettingsError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise click.ClickException(str(HomeUnusableError.by(home, error))) from None
+
+
+def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Console) -> None:
+    began = time.monotonic()
+    log(NAME, f"data folder {supervisor.home}")
+    backends = Backends(supervisor.home, environ)
+    told = {**environ, **backends.environment()}
+    os.environ.update(told)  # the demo key and the pings are the application's own code
+    settings = get_settings()
+    minds_or_exit()
+    where = addresses(environ, settings)
+    processes = application(told, where, backends.names())
+    supervisor.start([*backends.services(), *processes])
+    log(NAME, f"ready in {time.monotonic() - began:.1f} s")
+    # Beside the supervisor, which has to look after the services meanwhile.
+    threading.Thread(target=_welcome, args=(supervisor, where, log), daemon=True).start()
+    supervisor.run()
+
+
+def _welcome(supervisor: Supervisor, where: Addresses, log: Console) -> None:
+    try:
+        log(NAME, f"in the database: {earlier_jobs()}")
+        key = demo_key(supervisor.home / DEMO_KEY)
+        with Client(where.web_url, key) as client:
+            show_first_message(client, log)
+    except (TrimindError, TrimindClientError, OSError) as error:
+        log(NAME, f"no first answer: {error}")
+        return
+    log.wait_for_quiet()  # the workers have something to say of the first message too
+    for line in _addresses(supervisor.home, where):
+        log(NAME, line)
+
+
+def _addresses(home: Path, where: Addresses) -> list[str]:
+    return [
+        "serving, until Ctrl-C:",
+        f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or in"
+        f" {home / 'secrets.json'})",
+        f"  web        {where.web_url} (its calls: {where.web_url}/docs)",
+        f"  demo key   in the file {home / DEMO_KEY}",
+        f'  ask        {_how_to_call(home)} ask "What is the capital of France?"',
+    ]
+
+
+def _how_to_call(home: Path) -> str:
+    """The command as it was called here; from another terminal it has to find this data folder."""
+    chosen = "" if home == data_home({}) else f"TRIMIND_HOME={shlex.quote(str(home))} "
+    return chosen + shlex.quote(sys.argv[0])

@@ -1,0 +1,126 @@
+"""The body of a request: a JSON object in UTF-8, or a refusal that says what it is instead.
+
+flask-openapi3 asks `get_json(silent=True)`: malformed JSON would become a validation error, and a
+body that is a JSON *string* would be parsed a second time. So the guard stands here, before it.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+
+from flask import Request, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.http.problems import Problem, Refusal, invalid
+from app.http.storable_text import refused_character
+from app.http.validation import dotted
+from config.settings import Settings
+
+BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
+BESIDE_THE_MESSAGE: Final = 64 * 1024
+MAX_DEPTH: Final = 64
+
+
+def max_body_bytes(settings: Settings) -> int:
+    """What the longest message needs, however it is written, and some room for the rest."""
+    return settings.max_message_chars * BYTES_A_CHARACTER + BESIDE_THE_MESSAGE
+
+
+class JsonRequest(Request):
+    """A request whose JSON is an object of clean text."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """The body's object; an empty one where there is no body. Never silent: raises Refusal for
+        anything else.
+
+        Args:
+            force: ignored, as are the others; they are Flask's.
+            silent: ignored.
+            cache: ignored.
+        """
+        if self._is_bare():
+            return {}
+        if not self.is_json:
+            raise Refusal(
+                Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
+            )
+        body = parse(self._whole())
+        refuse_unclean(body)
+        return body
+
+    def _is_bare(self) -> bool:
+        return not self.content_type and not self.content_length and not self._whole()
+
+    def _whole(self) -> bytes:
+        """The body. One without a length is cut at the limit by werkzeug, which says nothing."""
+        data = self.get_data()
+        limit = self.max_content_length
+        if self.content_length is None and limit is not None and len(data) >= limit:
+            raise RequestEntityTooLarge
+        return data
+
+
+def refuse_fields() -> None:
+    """For a call that takes no body, or an empty object. Raises Refusal for anything else."""
+    for name in request.get_json():
+        message = "is no field of this call"
+        raise invalid(field=dotted((name,)), code="unknown_field", message=message)
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """A JSON object. Raises Refusal: 400 for what is no JSON, 422 for what is no object."""
+    try:
+        body = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise _malformed("The body is not UTF-8.") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
+        raise _malformed("The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise invalid("", "not_an_object", "The body is not a JSON object.")
+    return body
+
+
+def refuse_unclean(body: dict[str, Any]) -> None:
+    """Raises Refusal for text that PostgreSQL can't store, naming the field that holds it; and for
+    what is nested more than MAX_DEPTH deep."""
+    if found := _unclean(body, 1):
+        code, path = found
+        raise invalid(dotted(path[::-1]), code, f"has a {code.replace('_', ' ')}")
+
+
+def _unclean(value: Any, depth: int) -> tuple[str, tuple[int | str, ...]] | None:
+    """The code of the first bad text, and the way to it from the inside out; None if all is clean.
+
+    Only the way to what is refused is built: the way to every item would cost items times depth. A
+    name counts as part of the object that has it.
+    """
+    if isinstance(value, str):
+        code = refused_character(value)
+        return (code, ()) if code else None
+    if not isinstance(value, list | dict):
+        return None
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    members: Iterable[tuple[int | str, Any]] = enumerate(value)
+    if isinstance(value, dict):
+        if code := next(filter(None, map(refused_character, value)), None):
+            return code, ()
+        members = value.items()
+    for key, item in members:
+        if found := _unclean(item, depth + 1):
+            return found[0], (*found[1], key)
+    return None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _too_deep() -> Refusal:
+    return _malformed(f"The body is nested more than {MAX_DEPTH} deep.")
+
+
+def _malformed(detail: str) -> Refusal:
+    return Refusal(Problem(400, "malformed_json", detail))

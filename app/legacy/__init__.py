@@ -1,0 +1,1 @@
+"""The replaced system's calls: removable as one."""

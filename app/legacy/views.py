@@ -1,0 +1,100 @@
+"""The calls of the replaced system, kept so that its clients go on working."""
+
+from functools import partial
+
+from flask import Response, g, jsonify
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from app.apidoc.openapi import SERVICE_SECURITY, USER_SECURITY, listed, operation_id, problems
+from app.auth.bearer import let_in, require_service, require_user
+from app.http.answers import answer
+from app.http.db import db
+from app.http.idempotency import Created, create_once
+from app.legacy.schemas import (
+    Chat,
+    ChatAccepted,
+    ProcessJob,
+    SessionMessage,
+    SessionQuery,
+    session_id_of,
+    session_message,
+)
+from app.legacy.submission import accept_in_session, accept_once
+from app.schemas.headers import CreateHeaders
+from models.conversations import find_session, latest_messages
+from models.users import external_id_of
+from tasks.pipeline import publish
+
+SHOWN_MESSAGES = 1000
+
+tag = Tag(name="legacy", description="The calls of the system that Trimind replaces.")
+
+api = APIBlueprint(
+    "legacy",
+    __name__,
+    operation_id_callback=operation_id,
+    url_prefix="/api",
+    abp_tags=[tag],
+    abp_security=USER_SECURITY,
+    abp_responses=problems(400, 401, 422, 503),
+)
+api.before_request(require_user)
+
+service_api = APIBlueprint(
+    "legacy_service",
+    __name__,
+    operation_id_callback=operation_id,
+    url_prefix="/api/v1/jobs",
+    abp_tags=[tag],
+    abp_security=SERVICE_SECURITY,
+    abp_responses=problems(400, 401, 422, 503),
+)
+service_api.before_request(require_service)
+
+
+@api.post("/chat", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
+def chat(header: CreateHeaders, body: Chat) -> Response:
+    """Send a message to a session
+    The default mind answers it: read the job, or the session's messages."""
+
+    def create() -> Created:
+        job = accept_in_session(db.session(), g.user_id, body.message, body.sessionId)
+        session_id = body.sessionId or job.conversation_id
+        accepted = ChatAccepted(jobId=job.id, messageId=job.message_id, sessionId=session_id)
+        location = f"/v1/jobs/{job.id}"
+        return Created(
+            answer(accepted, 202, Location=location), then=lambda: publish(job, body.message)
+        )
+
+    return create_once(header.idempotency_key, create)
+
+
+@api.get("/messages", responses={200: listed(SessionMessage)})
+def session_messages(query: SessionQuery) -> Response:
+    """Read the messages of a session, oldest first
+    The last thousand of them; none where the session is not known."""
+    conversation = find_session(db.session(), g.user_id, query.sessionId)
+    if conversation is None:
+        return jsonify([])
+    user = external_id_of(db.session(), g.user_id)
+    messages = latest_messages(db.session(), conversation, SHOWN_MESSAGES)
+    shown = [session_message(message, session_id_of(conversation), user) for message in messages]
+    return jsonify([message.model_dump() for message in shown])
+
+
+@service_api.post("/process-ai-job", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
+def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
+    """Submit a message of a service's user
+    The same `messageId` of the same user again answers with the job that it began."""
+    g.user_id = let_in(body.userId)
+
+    def create() -> Created:
+        job, is_new = accept_once(
+            db.session(), g.user_id, body.message, body.sessionId, given_id=body.messageId
+        )
+        accepted = ChatAccepted(jobId=job.id, messageId=body.messageId, sessionId=body.sessionId)
+        then = partial(publish, job, body.message) if is_new else lambda: None
+        return Created(answer(accepted, 202, Location=f"/v1/jobs/{job.id}"), then)
+
+    return create_once(header.idempotency_key, create)

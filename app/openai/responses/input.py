@@ -1,0 +1,113 @@
+"""`input`: one text, or the messages of a talk, the last of them the user's."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.openai.errors import refused
+from app.openai.responses.defaults import Only
+from config.settings import get_settings
+
+MAX_MESSAGES: Final = 1000
+MAX_PARTS: Final = 100
+OUR_ROLES: Final = ("system", "developer")
+
+
+class Part(BaseModel):
+    """A piece of text. What an answer's own part has beside it may come along."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["input_text", "output_text"]
+    text: Annotated[str, Field(strict=True)]
+    annotations: Annotated[Any, Only(([],))] = None
+    logprobs: Annotated[Any, Only(([],))] = None
+
+
+def _as_parts(content: Any) -> Any:
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
+
+
+class InputMessage(BaseModel):
+    """What was said, and by whom. An item of an earlier answer's `output` is one as it is: its id
+    and status say nothing that a mind is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Annotated[
+        list[Part],
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+        Field(
+            min_length=1,
+            max_length=MAX_PARTS,
+            description="A text, or pieces of one, which are read a line each.",
+        ),
+    ]
+    id: Annotated[str, Field(strict=True, max_length=64)] | None = None
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+    phase: Annotated[Any, Only()] = None
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(part.text for part in self.content)
+
+
+def _as_messages(given: Any) -> Any:
+    return [{"role": "user", "content": given}] if isinstance(given, str) else given
+
+
+Input = Annotated[
+    list[InputMessage],
+    BeforeValidator(
+        _as_messages,
+        json_schema_input_type=Annotated[str, Field(pattern=r"\S")] | list[InputMessage],
+    ),
+    Field(
+        min_length=1,
+        max_length=MAX_MESSAGES,
+        description="What the user says: a text, or messages of which the last is the user's. "
+        "`system` and `developer` messages join the instructions; the others are the history. "
+        "None is blank or longer than MAX_MESSAGE_CHARS characters.",
+        json_schema_extra={"example": "What is the capital of France?"},
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Said:
+    """An input, sorted: the message to answer, what came before it, what the mind is told."""
+
+    message: str
+    history: tuple[tuple[str, str], ...]
+    instructions: str | None
+
+
+def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
+    """Sort an input. Raises Refusal where a text is blank or too long, or the last one is not the
+    user's."""
+    for message in messages:
+        _check_text(message.text, "input")
+    if instructions:
+        _check_text(instructions, "instructions")
+    *before, last = messages
+    if last.role != "user":
+        raise refused("input", "invalid_value", "The last message of input is not the user's.")
+    told = [message.text for message in before if message.role in OUR_ROLES]
+    return Said(
+        message=last.text,
+        history=tuple((m.role, m.text) for m in before if m.role not in OUR_ROLES),
+        instructions="\n\n".join([*([instructions] if instructions else []), *told]) or None,
+    )
+
+
+def _check_text(text: str, param: str) -> None:
+    if not text.strip():
+        raise refused(param, "invalid_value", f"A text of {param} is blank.")
+    limit = get_settings().max_message_chars
+    if len(text) > limit:
+        message = f"A text of {param} is longer than {limit} characters."
+        raise refused(param, "string_above_max_length", message)

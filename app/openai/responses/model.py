@@ -1,0 +1,43 @@
+"""`model`: who shall answer. A mind, a model of the routes, or `auto`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.openai.errors import refused
+from config.minds import EMBEDDED_MODEL, Minds, with_keys
+from config.settings import Settings
+
+AUTO: Final = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A mind (None: whoever it was before, else the default one) and, if pinned, its model."""
+
+    mind: str | None = None
+    model: str | None = None
+
+
+def choose(name: str | None, minds: Minds, settings: Settings) -> Choice:
+    """What a name means. Raises Refusal for one that means nothing here, or has no key here."""
+    if name is None:
+        return Choice()
+    if name == AUTO:
+        return Choice(mind=minds.default_mind)
+    if name in minds.minds:
+        return Choice(mind=name)
+    models = usable_models(minds, settings)
+    found = [model for model in models if name in (model, model.split("/", 1)[1])]
+    if len(found) != 1:
+        known = ", ".join([AUTO, *minds.minds, *models])
+        raise refused("model", "model_not_found", f"There is no such model here; use {known}.")
+    return Choice(model=found[0])
+
+
+def usable_models(minds: Minds, settings: Settings) -> tuple[str, ...]:
+    """Every model of the routes that has a key here, and the embedded one where it runs."""
+    of_routes = dict.fromkeys(model for route in minds.routes.values() for model in route)
+    models = dict.fromkeys(with_keys(tuple(of_routes), settings))
+    if settings.embedded_model_url:
+        models[EMBEDDED_MODEL] = None
+    return tuple(models)

@@ -1,0 +1,55 @@
+"""A response's events as lines of a stream."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+from app.openai.responses.calls import Call, note_streamed, settle
+from app.openai.responses.translate import translate
+from app.streaming.follow import follow
+from app.streaming.sse import HEARTBEAT, Lines, sse_line
+from models.errors import NotFound
+from models.jobs import Job, find_job
+from models.options import Options
+from models.session import unit_of_work
+
+ENDS: Final = ("completed", "incomplete", "failed", "cancelled")
+ANSWERING: Final = ("response.output_text.delta", *(f"response.{end}" for end in ENDS))
+
+
+async def response_lines(job: Job, after: int | None, call: Call | None = None) -> Lines:
+    """The lines of a response's stream: all of them, or those after a number.
+
+    All of the job's events are read, whatever the number: they come from its row at once. `call`
+    is answered once its caller has had some of the text or the end, and no error after that; in the
+    background as soon as he knows which response it is. Who reads the response to its end without a
+    call has had the answer as well.
+    """
+
+    def read() -> Job:
+        with unit_of_work() as session:
+            now = find_job(session, job.user_id, job.id)
+        if now is None:
+            raise NotFound("The job is gone, and its user with it.")
+        return now
+
+    background = Options.of(job.options).background is not False
+    answered = ended = False
+    try:
+        async with (
+            aclosing(follow(job.user_id, job.id, 0)) as events,
+            aclosing(translate(job, events, after, read)) as all_sent,
+        ):
+            async for event in all_sent:
+                if event is None:
+                    yield HEARTBEAT
+                    continue
+                yield sse_line(event["type"], event)
+                kind = event["type"]
+                ended = kind.removeprefix("response.") in ENDS
+                answered = background or kind in ANSWERING or (answered and kind != "error")
+    finally:
+        if call is not None:
+            await asyncio.to_thread(settle, call, answered=answered)
+        elif ended and not background:
+            await asyncio.to_thread(note_streamed, job.id)

@@ -1,0 +1,208 @@
+"""/v1/responses: the OpenAI Responses API, for the stock `openai` package."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from flask import Response, copy_current_request_context, g
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from sqlalchemy.orm import Session
+
+from app.apidoc.openapi import USER_SECURITY, described, operation_id
+from app.auth.bearer import require_user
+from app.http.answers import answer
+from app.http.connection import caller_watch
+from app.http.db import db
+from app.http.deferred import at_end, defer, resumption
+from app.http.idempotency import REPLAYED, Created, create_once, fingerprint
+from app.http.problems import Problem, Refusal
+from app.openai.declarations import failures
+from app.openai.ids import job_id_of
+from app.openai.responses.body import ResponseBody, response_body
+from app.openai.responses.calls import Call, note_read, remembered_for, settle
+from app.openai.responses.held import Waiting, padded, unfinished, wait_for_answer
+from app.openai.responses.request import NewResponse, ResponsePath, ResponseQuery, submission_of
+from app.openai.responses.sse import response_lines
+from app.openai.responses.watch import gone_callers, watch
+from app.schemas.headers import ResponseHeaders
+from app.streaming.capacity import require_slot
+from app.streaming.resume import refuse_unsent
+from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
+from models.errors import NotFound
+from models.jobs import UNFINISHED, Job, find_job
+from models.open_calls import abandon_call, lock_call, open_call, take_over
+from tasks.pipeline import accept, cancel, follow_up, publish
+
+UNKNOWN: Final = "There is no such response."
+# The codes of a cancel that comes too late, by how the job ended.
+ENDED: Final = {"completed": "job_completed", "failed": "job_failed", "expired": "job_expired"}
+NOT_STREAMED: Final = described(200, "application/json", ResponseBody)
+DESCRIPTION: Final = """\
+OpenAI's Responses API over jobs, for the stock `openai` package: its `base_url` is `/v1` here, its
+key one of Trimind's. A response is the job of the same ULID. Parameters that would do nothing here
+are refused by name, and failures have OpenAI's shape."""
+
+log = structlog.get_logger(__name__)
+
+api = APIBlueprint(
+    "responses",
+    __name__,
+    operation_id_callback=operation_id,
+    url_prefix="/v1/responses",
+    abp_tags=[Tag(name="responses", description=DESCRIPTION)],
+    abp_security=USER_SECURITY,
+    abp_responses=failures(400, 401, 503),
+)
+api.before_request(require_user)
+
+
+@api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415, 504)})
+def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
+    """Create a response
+    Answers when it has ended: a call that takes longer than `WAIT_MAX_S` seconds is held, with
+    white space before its JSON, for `RESPONSE_HOLD_S` at most. If the response has not ended by
+    then, the answer has an `error` that names it, and no `output`. In the `background` it answers
+    at once; with `stream`, by events while the response is made."""
+    if body.background and not body.stream:
+        return _answer_at_once(header, body)
+    require_slot()  # first: a client that is told to come again must not leave a job behind
+    call = _call(header, body)
+    if body.stream:
+        return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
+    return _held(call)
+
+
+@api.get("/<id:response_id>", responses={200: ResponseBody, **failures(404)})
+def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
+    """Read a response
+    With `stream` by its events, from the first one or from the one after `starting_after`: the same
+    events with the same numbers, wherever and however often it is read."""
+    after = query.after
+    job = _find(job_id_of(path.response_id))
+    note_read(job)
+    if not query.stream:
+        return answer(response_body(job))
+    if after is not None:
+        refuse_unsent(job, after)
+    return sse_response(response_lines(job, after))
+
+
+@api.post("/<id:response_id>/cancel", responses={200: NOT_STREAMED, **failures(404)})
+def cancel_response(path: ResponsePath) -> Response:
+    """Cancel a response
+    In the background or not. Cancelling it again is a 200 as well; one that has ended otherwise is
+    refused, with a message that says how."""
+    job_id = job_id_of(path.response_id)
+    if job_id is None:
+        raise NotFound(UNKNOWN)
+    job = cancel(db.session(), g.user_id, job_id)
+    body = response_body(job)
+    if job.status != "cancelled":
+        detail = f"Cannot cancel a response that is {body.status}."
+        raise Refusal(Problem(400, ENDED[job.status], detail))
+    return answer(body)
+
+
+def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
+    if header.idempotency_key is not None:
+        return create_once(header.idempotency_key, lambda: _create(body))
+    call = _call(header, body)
+    at_end(lambda sent: settle(call, answered=sent))
+    return answer(response_body(_find(call.job_id)))
+
+
+def _held(call: Call) -> Response:
+    """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
+    resume = resumption()
+    if call.caller is not None:
+        kept = watch(call.caller, g.user_id, fingerprint(), caller_watch())
+        call = replace(call, watch=kept)
+
+    @copy_current_request_context
+    def instead(taken_over: Call) -> Call:
+        return resume(lambda: _instead_of(taken_over))
+
+    waiting = wait_for_answer(g.user_id, call, instead)
+    first: list[Job | None] = []
+
+    async def wait() -> None:
+        first.append(await anext(waiting))
+
+    return defer(wait, lambda: _held_answer(call, first[0], waiting))
+
+
+def _held_answer(call: Call, job: Job | None, waiting: Waiting) -> Response:
+    if job is None:
+        response = stream_response(padded(waiting), "application/json")
+    elif job.status in UNFINISHED:
+        raise Refusal(unfinished(job))
+    else:
+        response = answer(response_body(job))
+    if call.replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _call(header: ResponseHeaders, body: NewResponse) -> Call:
+    """The job of a call: that of its key; that of an earlier call that got no answer; a new one."""
+    if header.idempotency_key is not None:
+        created = create_once(header.idempotency_key, lambda: _create(body))
+        return Call(_job_id_in(created), replayed=REPLAYED in created.headers)
+    session, this = db.session(), fingerprint()
+    lock_call(session, g.user_id, this)
+    for caller_gone in gone_callers(g.user_id, this):
+        abandon_call(session, caller_gone, remembered_for())
+    call = _earlier(session, this, retries=header.retries)
+    if call is not None:
+        session.commit()
+        log.info("call answered by another attempt's job", job_id=call.job_id)
+        return call
+    if not body.background and caller_watch()():
+        detail = "The caller had gone before the response was made."
+        raise Refusal(Problem(408, "request_timeout", detail))
+    submission = submission_of(session, g.user_id, body)
+    job = accept(session, submission)
+    kept = remembered_for()
+    caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
+    session.commit()
+    follow_up(session)
+    publish(job, submission.message)
+    return Call(job.id, caller)
+
+
+def _earlier(session: Session, this: bytes, **more: Any) -> Call | None:
+    found = take_over(session, g.user_id, this, remembered_for(), **more)
+    return Call(found.job_id, found.caller) if found else None
+
+
+def _instead_of(call: Call) -> Call:
+    """What a call gets whose job was taken over while its caller is still there, as far as can be
+    seen: that of another call for which nobody waits, or the same answer as its retry. Nothing is
+    bought, since he may have gone without a word."""
+    other = _earlier(db.session(), fingerprint(), retries=1, lost_within=timedelta(0))
+    db.session.commit()
+    return other or replace(call, caller=None)
+
+
+def _create(body: NewResponse) -> Created:
+    submission = submission_of(db.session(), g.user_id, body)
+    job = accept(db.session(), submission)
+    return Created(answer(response_body(job)), then=lambda: publish(job, submission.message))
+
+
+def _job_id_in(created: Response) -> str:
+    job_id = job_id_of(created.get_json()["id"])
+    assert job_id is not None  # noqa: S101 (it is ours)
+    return job_id
+
+
+def _find(job_id: str | None) -> Job:
+    """The caller's job as it is now; no connection is held after it."""
+    db.session.expire_all()
+    job = find_job(db.session(), g.user_id, job_id) if job_id else None
+    db.session.commit()
+    if job is None:
+        raise NotFound(UNKNOWN)
+    return job

@@ -1,0 +1,164 @@
+"""Whether what this process leans on is there: each dependency asked, none for long."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import kombu
+from redis import Redis
+from redis.exceptions import ReadOnlyError, RedisError
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.ops.reasons import BROKER, DATABASE, REDIS, reason_of
+from app.ops.ttl_cache import Remembered
+from config.broker_transport import PROBE_KEY
+from config.outages import outages
+from config.process import process_name
+from config.settings import Settings, get_settings
+from models.connection import open_engine
+from models.database import current_version, newest_version
+from tasks.resilience.misconfigured import misconfigured
+from tasks.resilience.states import breaker_states
+
+TIMEOUT_S: Final = 2
+FRESH_S: Final = 1.0
+STALE_S: Final = 5.0
+WATCHER: Final = "readyz"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a server is: `ok`, or what is wrong and why, without where it is."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The state of each server, and of each breaker that the fleet shares; and by provider or model
+    that does not serve us as it is set up, which variable the operator has to look at."""
+
+    servers: Mapping[str, State]
+    breakers: Mapping[str, str]
+    misconfigured: Mapping[str, str]
+
+
+OK: Final = State("ok")
+READ_ONLY: Final = State("read_only", "it takes no writes, as a replica or after a failover")
+OUTDATED: Final = State("schema_outdated", "its schema is another version's: trimind db upgrade")
+
+
+class NoWrites(Exception):
+    """A server takes no writes, as a replica or after a failover."""
+
+
+def readiness() -> Readiness:
+    """The state of everything, as it was a moment ago: whoever asks needs no key, so that asking a
+    thousand times must not cost a thousand connections."""
+    return _remembered(get_settings())()
+
+
+@lru_cache(maxsize=1)
+def _remembered(settings: Settings) -> Remembered[Readiness]:
+    def look() -> Readiness:
+        servers = check_all(settings)
+        there = servers["redis"] == OK
+        breakers, wrong = (show_breakers(), show_misconfigured()) if there else ({}, {})
+        return Readiness(servers, breakers, wrong)
+
+    return Remembered(look, fresh_s=FRESH_S, stale_s=STALE_S)
+
+
+def check_all(settings: Settings) -> dict[str, State]:
+    """The state of each server, all asked at once."""
+    checks = {"database": check_database, "redis": check_redis}
+    if settings.broker_url:
+        checks["broker"] = check_broker
+    with ThreadPoolExecutor(len(checks)) as threads:
+        states = {name: threads.submit(check, settings) for name, check in checks.items()}
+    return {name: state.result() for name, state in states.items()}
+
+
+def show_breakers() -> dict[str, str]:
+    """The state of each breaker that the fleet shares; none where Redis is away. An open one makes
+    nothing unready: its jobs wait, and others go on."""
+    try:
+        return {breaker.name: breaker.state for breaker in breaker_states()}
+    except RedisError:
+        return {}
+
+
+def show_misconfigured() -> dict[str, str]:
+    """By provider or model that does not serve us as it is set up, the variable that says how."""
+    try:
+        return {each.name: each.variable for each in misconfigured()}
+    except RedisError:
+        return {}
+
+
+def check_database(settings: Settings) -> State:
+    """`ok`, `unavailable`, `read_only`, or `schema_outdated`. On a connection of its own: a busy
+    pool is no reason to be taken out of service, and its time-out is short."""
+    engine = open_engine(
+        settings.database_url.get_secret_value(),
+        parameters={"connect_timeout": TIMEOUT_S, "tcp_user_timeout": TIMEOUT_S * 1000},
+        timeout=f"{TIMEOUT_S}s",
+        poolclass=NullPool,
+    )
+    try:
+        with engine.connect() as connection:
+            if connection.scalar(text("SHOW transaction_read_only")) == "on":
+                outages.note("database", NoWrites("it is read-only"), watcher=WATCHER)
+                return READ_ONLY
+            version = current_version(connection)
+    except SQLAlchemyError as error:
+        outages.note("database", error, watcher=WATCHER)
+        return State("unavailable", reason_of(error, DATABASE, "DATABASE_URL"))
+    outages.clear("database", WATCHER)
+    return OK if version == newest_version() else OUTDATED
+
+
+def check_redis(settings: Settings) -> State:
+    """`ok`, `read_only`, or `unavailable`."""
+    return _ask_redis(settings.redis_url.get_secret_value(), "redis", "REDIS_URL")
+
+
+def check_broker(settings: Settings) -> State:
+    """The same of the broker, where it is not REDIS_URL."""
+    if settings.broker.startswith("redis"):
+        return _ask_redis(settings.broker, "broker", "BROKER_URL")
+    connection = cast(Any, kombu).Connection  # kombu has no types
+    broker = connection(settings.broker, connect_timeout=TIMEOUT_S)
+    try:
+        broker.connect()
+    except (*broker.connection_errors, *broker.channel_errors) as error:
+        outages.note("broker", error, watcher=WATCHER)
+        return State("unavailable", reason_of(error, BROKER, "BROKER_URL"))
+    finally:
+        broker.release()
+    outages.clear("broker", WATCHER)
+    return OK
+
+
+def _ask_redis(url: str, name: str, variable: str) -> State:
+    client = Redis.from_url(
+        url,
+        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=TIMEOUT_S,
+        retry=None,
+        client_name=process_name(),
+    )
+    try:
+        with client:
+            client.set(PROBE_KEY, "", ex=1)  # a replica, or one whose memory is full, refuses it
+    except RedisError as error:
+        outages.note(name, error, watcher=WATCHER)
+        if isinstance(error, ReadOnlyError):
+            return READ_ONLY
+        return State("unavailable", reason_of(error, REDIS, variable))
+    outages.clear(name, WATCHER)
+    return OK

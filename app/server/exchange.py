@@ -1,0 +1,173 @@
+"""One request and its answer: views in threads, everything that takes time on the event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from io import BytesIO
+from typing import Any, Final
+
+from app.http.deferred import (
+    AT_END,
+    CONTINUATION,
+    DEFERRABLE,
+    STREAM,
+    AtEnd,
+    Continuation,
+    Deferred,
+    LineStream,
+)
+from app.server.body import ClientGone, Receive
+from app.server.field_name import field_name
+
+PART_BYTES: Final = 64 * 1024
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Answer = bytes | LineStream | Deferred
+
+
+class Exchange:
+    """A request and its answer. A view has a thread for as long as it runs; a wait that it asks
+    for, the sending of its answer and a stream have none.
+
+    Args:
+        pool: where views run.
+        abort: cuts the connection.
+        send_within_s: a client that takes in nothing for so long is given up.
+        last: whether no other request may follow on this connection.
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        pool: ThreadPoolExecutor,
+        abort: Callable[[], None],
+        *,
+        send_within_s: float,
+        last: bool = False,
+    ) -> None:
+        self._receive, self._send, self._abort = receive, send, abort
+        self._pool, self._last = pool, last
+        self._send_within_s = send_within_s
+        self._loop = asyncio.get_running_loop()
+        self._start: dict[str, Any] = {}
+        self._gone = False
+        self._waiting: asyncio.Task[Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def answer(
+        self, wsgi: Wsgi, environ: dict[str, Any], forget_body: Callable[[], None]
+    ) -> None:
+        """Answer the request. Its body is forgotten once a view has run. Raises ClientGone."""
+        calls: list[AtEnd] = []
+        environ[DEFERRABLE], environ[AT_END] = True, calls
+        sent = False
+        try:
+            answer = await self._in_thread(self._view, wsgi, environ)
+            environ["wsgi.input"] = BytesIO()
+            forget_body()
+            while isinstance(answer, Deferred):
+                environ[CONTINUATION] = await self._wait(answer)
+                answer = await self._in_thread(self._view, wsgi, environ)
+            await (self._stream(answer) if isinstance(answer, LineStream) else self._whole(answer))
+            sent = True
+        finally:
+            if self._watch is not None:
+                self._watch.cancel()
+            for call in calls:
+                await self._in_thread(call, sent)
+
+    def _in_thread(self, work: Callable[..., Any], *given: Any) -> Awaitable[Any]:
+        return self._loop.run_in_executor(self._pool, work, *given)
+
+    def _view(self, wsgi: Wsgi, environ: dict[str, Any]) -> Answer:
+        try:
+            parts = wsgi(environ, self._begin)
+        except Deferred as deferred:
+            return deferred
+        try:
+            stream: LineStream | None = environ.get(STREAM)
+            return b"".join(parts) if stream is None or self._is_whole(environ) else stream
+        finally:
+            if (close := getattr(parts, "close", None)) is not None:
+                close()
+
+    def _is_whole(self, environ: dict[str, Any]) -> bool:
+        """Whether this is not the stream that the view has opened: HEAD, or an error after it."""
+        has_length = any(name == b"content-length" for name, _ in self._start["headers"])
+        return has_length or environ["REQUEST_METHOD"] == "HEAD"
+
+    def _begin(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        sent = [(field_name(name), value.encode("latin-1")) for name, value in headers]
+        if self._last:
+            sent.append((b"connection", b"close"))
+        code = int(status.split(" ", 1)[0])
+        self._start = {"type": "http.response.start", "status": code, "headers": sent}
+
+    # --- what takes time
+
+    async def _wait(self, deferred: Deferred) -> Continuation:
+        try:
+            with self._while_there():
+                await deferred.wait()
+        except Exception as error:  # the seam: the application answers it
+            if isinstance(error, ClientGone):
+                raise
+            return deferred.failed(error)
+        return deferred.then
+
+    async def _whole(self, body: bytes) -> None:
+        messages, end = [self._start], max(1, len(body))
+        for at in range(0, end, PART_BYTES):
+            part = body[at : at + PART_BYTES]
+            more = at + PART_BYTES < end
+            messages.append({"type": "http.response.body", "body": part, "more_body": more})
+            await self._within_time(*messages)
+            messages.clear()
+
+    async def _stream(self, stream: LineStream) -> None:
+        await self._within_time(self._start)
+        async with aclosing(stream.lines()) as lines:
+            with self._while_there():
+                async for line in lines:
+                    part = {"type": "http.response.body", "body": line, "more_body": True}
+                    await self._within_time(part)
+        await self._within_time({"type": "http.response.body", "body": b""})
+
+    async def _within_time(self, *messages: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._send_within_s):
+                for message in messages:
+                    await self._send(message)
+        except TimeoutError:
+            self._gone = True
+            self._abort()
+            raise ClientGone from None
+
+    # --- whether anybody is there
+
+    @contextmanager
+    def _while_there(self) -> Iterator[None]:
+        """Raises ClientGone in here as soon as the client has gone."""
+        if self._watch is None:
+            self._watch = self._loop.create_task(self._notice_that_it_goes())
+        if self._gone:
+            raise ClientGone
+        task = self._waiting = asyncio.current_task()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._gone and task is not None and task.uncancel() == 0:
+                raise ClientGone from None
+            raise
+        finally:
+            self._waiting = None
+
+    async def _notice_that_it_goes(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # the end of a body that there is not
+        self._gone = True
+        if self._waiting is not None:
+            self._waiting.cancel()

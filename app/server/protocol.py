@@ -1,0 +1,177 @@
+"""uvicorn's HTTP/1.1, with time limits and size limits for what comes before a request is one."""
+
+import json
+from asyncio import TimerHandle, Transport
+from typing import Any, Final
+
+import structlog
+from httptools import HttpParserError
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.http.deferred import GONE
+from app.http.problems import MEDIA_TYPE, title_of
+from app.http.security_headers import SECURITY_HEADERS
+from app.server.bridge import ABORT
+from config.settings import get_settings
+from models.ids import new_id
+
+URL_MAX_BYTES: Final = 8190
+FIELD_MAX_BYTES: Final = 8190
+FIELDS_MAX: Final = 100
+HEAD_MAX_BYTES: Final = 64 * 1024
+# What chunks may add to a body: extensions and trailers that nobody reads.
+CHUNKED_FOR_NOTHING: Final = 16 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. What is wrong before there is a request is answered here, and it ends."""
+
+    _late: TimerHandle | None = None
+    _closing: TimerHandle | None = None
+    _in_head = True
+    _refused: tuple[int, str, str] | None = None
+    _head_bytes = 0
+    _received = 0
+    _bodied = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        self._received += len(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        too_long = self._in_head and self._head_bytes > HEAD_MAX_BYTES
+        if too_long and self._refused is None and not self.transport.is_closing():
+            self._refuse(431, "headers_too_large", "The headers are too long.")
+            self.send_400_response("")
+        elif self._for_nothing() and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, as a problem, and end the connection."""
+        self._refused = self._refused or (400, "bad_request", "This is no HTTP request.")
+        if self.cycle is not None and self.cycle.response_started and not self._between():
+            self.transport.abort()  # in the middle of another answer
+            return
+        self._tell(*self._refused)
+
+    # --- the parser's callbacks
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._received, self._bodied = True, 0, 0
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope |= {ABORT: self.transport.abort, GONE: self.transport.is_closing}
+        if self._late is None:
+            self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > URL_MAX_BYTES:
+            self._refuse(414, "uri_too_long", "The address is too long.")
+            raise HttpParserError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(name) + len(value) > FIELD_MAX_BYTES or len(self.headers) > FIELDS_MAX:
+            self._refuse(431, "headers_too_large", "A header is too long, or there are too many.")
+            raise HttpParserError
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes, self._received = False, 0, 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._bodied += len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._cut_later()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._cut_later()
+
+    def shutdown(self) -> None:
+        """End where nothing is being answered; a body that is still to come is not waited for."""
+        waits = self.cycle is not None and self.cycle.more_body and self.cycle.body == b""
+        if waits and _has_body(self.cycle.scope) and not self.cycle.response_started:
+            self.transport.close()
+            return
+        super().shutdown()
+
+    # ---
+
+    def _between(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _for_nothing(self) -> bool:
+        """Whether chunks carry next to nothing."""
+        if self._in_head or self.cycle is None or not self.cycle.more_body:
+            return False
+        beside = self._received - self._bodied
+        return beside > CHUNKED_FOR_NOTHING + 16 * self._bodied
+
+    def _expect_head(self) -> None:
+        self._late = self.loop.call_later(get_settings().headers_timeout_s, self._too_late)
+
+    def _too_late(self) -> None:
+        self._late = None
+        if self.transport.is_closing():
+            return
+        if not self._between():
+            self.transport.abort()
+        elif self._head_bytes:
+            detail = f"The headers did not come within {get_settings().headers_timeout_s:g} s."
+            self._tell(408, "request_timeout", detail)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        self._refused = (status, code, detail)
+
+    def _tell(self, status: int, code: str, detail: str) -> None:
+        request_id = new_id("req")
+        log.info("request refused", status=status, code=code, request_id=request_id)
+        problem: dict[str, Any] = {"type": "about:blank", "title": title_of(status)}
+        problem |= {"status": status, "detail": detail, "code": code}
+        problem |= {"request_id": request_id, "errors": []}
+        body = json.dumps(problem, separators=(",", ":")).encode()
+        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+        headers |= {"Connection": "close", "X-Request-Id": request_id, "Cache-Control": "no-store"}
+        lines = [f"{name}: {value}\r\n" for name, value in (headers | SECURITY_HEADERS).items()]
+        self.transport.write(STATUS_LINE[status] + "".join(lines).encode() + b"\r\n" + body)
+        self.transport.close()
+        self._cut_later()
+
+    def _cut_later(self) -> None:
+        """A connection that is closed still waits for its client to take what was sent."""
+        if self._closing is None:
+            within_s = get_settings().send_timeout_s
+            self._closing = self.loop.call_later(within_s, self.transport.abort)
+
+    def _forget_timers(self) -> None:
+        for timer in (self._late, self._closing):
+            if timer is not None:
+                timer.cancel()
+        self._late = self._closing = None
+
+
+def _has_body(scope: Any) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])

@@ -1,0 +1,79 @@
+"""The web process: one event loop, or WEB_CONCURRENCY of them behind one socket."""
+
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from uvicorn import Config
+
+from app.server.loop import Loop
+from app.server.supervisor import Supervisor
+from config.environ import variable
+from config.logging import configure_logging
+from config.minds import minds_or_exit
+from config.misspelled import warn_of_misspelled
+from config.process import name_process
+from config.settings import Settings, settings_or_exit
+
+UNIX: Final = "unix:"
+END_WITHIN_S: Final = 20  # a PaaS kills 30 s after SIGTERM
+KEEP_ALIVE_S: Final = 5
+BACKLOG: Final = 2048
+
+
+def serve() -> None:
+    """Serve until SIGTERM. Ends with status 78, naming the variable, where a setting is wrong."""
+    settings = settings_or_exit()
+    name_process("web")
+    minds_or_exit()
+    configure_logging(settings.log_level, settings.log_format)
+    warn_of_misspelled(os.environ)
+    _allow_many_connections()
+    path = (variable("BIND") or "").removeprefix(UNIX)
+    config = _config(settings)
+    if config.uds:
+        with suppress(FileNotFoundError):
+            Path(path).unlink()
+    listening = config.bind_socket()
+    if config.workers > 1:
+        Supervisor(config, listening).run()
+    else:
+        Loop(config).run([listening])
+    if config.uds:
+        Path(path).unlink(missing_ok=True)
+
+
+def _config(settings: Settings) -> Config:
+    bind = variable("BIND") or f"0.0.0.0:{settings.port}"
+    host, _, port = bind.rpartition(":")
+    where: dict[str, Any] = {"host": host.strip("[]")}
+    if bind.startswith(UNIX):
+        where = {"uds": bind.removeprefix(UNIX)}
+    else:
+        where["port"] = int(port)
+    return Config(
+        "app.asgi:app",
+        **where,
+        http="app.server.protocol:Protocol",  # by its name: each process imports it
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # the application writes a line a request, with its id
+        server_header=False,
+        proxy_headers=False,  # whoever calls is no proxy that could be believed
+        workers=settings.web_concurrency,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=END_WITHIN_S,
+    )
+
+
+def _allow_many_connections() -> None:
+    """A connection takes a file descriptor, and the soft limit is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

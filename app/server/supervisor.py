@@ -1,0 +1,58 @@
+"""WEB_CONCURRENCY processes behind one socket; whichever ends is replaced."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final
+
+import structlog
+from uvicorn import Config
+
+from app.server.loop import Loop
+from config.process import name_process
+
+LOOK_EVERY_S: Final = 0.5
+END_WITHIN_S: Final = 25.0
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Starts the processes that serve, and ends them when it is asked to end."""
+
+    def __init__(self, config: Config, listening: socket.socket) -> None:
+        self._config, self._listening = config, listening
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Keep WEB_CONCURRENCY processes serving until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        processes = [self._start() for _ in range(self._config.workers)]
+        while not self._ending.wait(LOOK_EVERY_S):
+            for place, process in enumerate(processes):
+                if not process.is_alive():
+                    log.warning("web process ended", pid=process.pid, status=process.exitcode)
+                    processes[place] = self._start()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(END_WITHIN_S)
+            process.kill()  # where it has not ended
+
+    def _start(self) -> SpawnProcess:
+        arguments = (self._config, self._listening, os.getpid())
+        process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments)
+        process.start()
+        return process
+
+    def _end(self, *_: Any) -> None:
+        self._ending.set()
+
+
+def _serve(config: Config, listening: socket.socket, supervisor: int) -> None:
+    name_process("web")
+    Loop(config, supervisor).run([listening])

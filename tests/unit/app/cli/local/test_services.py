@@ -1,0 +1,47 @@
+"""The Procfile's processes as services."""
+
+from app.cli.local.services import ROOT, Addresses, application
+from deploy.embedded.procfile import read_procfile, shell_command
+from deploy.embedded.service import Service
+
+ADDRESSES = Addresses("127.0.0.1:8000", 8000, 5555)
+EMBEDDED = ("postgres", "redis", "model")
+
+
+def services(*backends: str) -> dict[str, Service]:
+    environ = {"FLOWER_BASIC_AUTH": "operator:password", "PATH": "/bin"}
+    return {one.name: one for one in application(environ, ADDRESSES, backends)}
+
+
+def test_each_line_of_the_procfile_is_run_as_it_stands() -> None:
+    lines = read_procfile(ROOT / "Procfile")
+    assert {name: one.arguments() for name, one in services().items()} == {
+        name: shell_command(command) for name, command in lines.items()
+    }
+
+
+def test_the_release_comes_before_whoever_needs_the_schema() -> None:
+    found = services(*EMBEDDED)
+    assert found["release"].once
+    assert found["release"].needs == ("postgres",)
+    for name in ("web", "worker", "cpu"):
+        assert {"release", "postgres", "redis"} <= set(found[name].needs)
+    assert "model" in found["worker"].needs
+
+
+def test_what_is_not_started_here_is_not_waited_for() -> None:
+    found = services("redis")
+    assert found["release"].needs == ()
+    assert set(found["worker"].needs) == {"release", "redis"}
+
+
+def test_each_process_listens_where_port_says() -> None:
+    found = services()
+    assert found["web"].environ["BIND"] == "127.0.0.1:8000"
+    assert found["web"].environ["PORT"] == "8000"
+    assert found["flower"].environ["PORT"] == "5555"
+    assert found["flower"].environ["FLOWER_ADDRESS"] == "127.0.0.1"
+
+
+def test_the_environments_own_path_comes_after_this_interpreters() -> None:
+    assert services()["web"].environ["PATH"].endswith(":/bin")

@@ -1,0 +1,89 @@
+"""An answer that is good for a moment."""
+
+import threading
+from itertools import count
+
+import pytest
+
+from app.ops.ttl_cache import Remembered
+
+LONG_S = 60
+
+
+def test_within_the_moment_nobody_asks_again():
+    answers = count()
+    remembered = Remembered(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
+
+    assert [remembered() for _ in range(3)] == [0, 0, 0]
+
+
+def test_after_it_somebody_does():
+    answers = count()
+    remembered = Remembered(lambda: next(answers), fresh_s=0, stale_s=LONG_S)
+
+    assert [remembered() for _ in range(3)] == [0, 1, 2]
+
+
+def test_many_who_come_first_at_once_cost_one_question(together):
+    answers = count()
+    remembered = Remembered(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
+
+    assert together(20, remembered) == [0] * 20
+
+
+def test_while_one_asks_the_others_take_the_last_answer():
+    asking, go_on, answers = threading.Event(), threading.Event(), count()
+
+    def ask() -> int:
+        answer = next(answers)
+        if answer:
+            asking.set()
+            assert go_on.wait(10)
+        return answer
+
+    remembered = Remembered(ask, fresh_s=0, stale_s=LONG_S)
+    remembered()
+    slow = threading.Thread(target=remembered)
+    slow.start()
+    assert asking.wait(10)
+
+    assert remembered() == 0
+
+    go_on.set()
+    slow.join(10)
+
+
+def test_whoever_comes_while_the_first_asks_waits_for_the_answer():
+    asking, go_on, answers, got = threading.Event(), threading.Event(), count(), []
+
+    def ask() -> int:
+        asking.set()
+        assert go_on.wait(10)
+        return next(answers)
+
+    remembered = Remembered(ask, fresh_s=LONG_S, stale_s=LONG_S)
+    both = [threading.Thread(target=lambda: got.append(remembered())) for _ in range(2)]
+    for each in both:
+        each.start()
+    assert asking.wait(10)
+    assert got == []
+    go_on.set()
+    for each in both:
+        each.join(10)
+
+    assert got == [0, 0]
+
+
+def test_a_question_that_fails_is_asked_again():
+    answers = iter([None, 7])
+
+    def ask() -> int:
+        if (answer := next(answers)) is None:
+            raise RuntimeError("away")
+        return answer
+
+    remembered = Remembered(ask, fresh_s=LONG_S, stale_s=LONG_S)
+
+    with pytest.raises(RuntimeError):
+        remembered()
+    assert remembered() == 7
