@@ -21,7 +21,7 @@ from models.fence import Fence
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
-from tasks.pipeline import Submission, accept
+from tasks.jobs.pipeline import Submission, accept
 
 JOBS = 500
 LINE = {"status": "completed", "ms": 3, "intent": "coding", "confidence": 0.93, "cached": False}

@@ -23,7 +23,7 @@ task_publish_retry = False
 
 # What both workers need. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker does
 # not need: the llm worker names them in the Procfile.
-imports = ("tasks.worker", "tasks.compress")
+imports = ("tasks.worker.bootstrap", "tasks.stages.compress")
 task_default_queue = "llm"
 # Both named, so that Flower shows both though no worker answers it.
 task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("llm", "cpu"))

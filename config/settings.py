@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
     database_pool: Annotated[int, Field(ge=1)] = 10
     redis_pool: Annotated[int, Field(ge=4)] = 128
-    # Tests alone: where a worker dies, once (tasks/crash.py)
+    # Tests alone: where a worker dies, once (tasks/execution/failpoints.py)
     crash_at: str | None = None
     crash_once: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

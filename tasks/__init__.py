@@ -1,5 +1,5 @@
 """The workers' side of the program, and how a job comes to it."""
 
-from tasks.program import begin_program
+from tasks.worker.program import begin_program
 
 begin_program()

@@ -37,8 +37,8 @@ from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import answer_after
 from app.streaming.sse import sse_response
 from models.broadcasts import Gathered, gather, list_broadcasts
-from tasks import broadcasts
-from tasks.pipeline import Submission, publish
+from tasks.jobs import broadcasts
+from tasks.jobs.pipeline import Submission, publish
 
 api = APIBlueprint(
     "broadcasts",

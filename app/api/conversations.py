@@ -35,7 +35,7 @@ from models.conversations import (
 )
 from models.errors import NotFound
 from models.jobs import jobs_of_messages
-from tasks.pipeline import forget
+from tasks.jobs.pipeline import forget
 
 api = APIBlueprint(
     "conversations",

@@ -24,7 +24,7 @@ from app.streaming.resume import has_all, resume_after
 from app.streaming.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
-from tasks.pipeline import Submission, accept, cancel, publish, retry
+from tasks.jobs.pipeline import Submission, accept, cancel, publish, retry
 
 ENDED: Final = {
     "completed": "job_completed",

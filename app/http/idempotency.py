@@ -19,7 +19,7 @@ from flask import Response, current_app, g, request
 from app.http.db import db
 from app.http.problems import Problem, Refusal
 from models.idempotency import Kept, find_kept, keep, take_key
-from tasks.pipeline import follow_up
+from tasks.jobs.pipeline import follow_up
 
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT_HEADERS: Final = ("Location", "Retry-After")

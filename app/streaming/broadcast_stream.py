@@ -19,7 +19,7 @@ from config.outages import outages
 from models.broadcasts import Gathered
 from models.errors import DatabaseUnavailable, NotFound
 from models.session import unit_of_work
-from tasks import broadcasts
+from tasks.jobs import broadcasts
 
 END: Final = "-end"
 

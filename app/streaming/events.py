@@ -11,7 +11,7 @@ from typing import Any
 
 from app.schemas.jobs import job_body, output_of, stage_body
 from models.jobs import FINISHED, STAGES, UNFINISHED, Job
-from tasks.events import Message
+from tasks.events.message import Message
 
 QUEUED_NUMBER = 1
 

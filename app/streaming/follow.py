@@ -10,7 +10,7 @@ from app.streaming.follower import Follower
 from app.streaming.hub import get_hub
 from app.streaming.subscription import Subscription
 from config.settings import get_settings
-from tasks.events import Message
+from tasks.events.message import Message
 
 Followers = Mapping[str, Follower]
 Told = tuple[str, Event]

@@ -13,7 +13,7 @@ from config.redis import redis_client
 from models.errors import DatabaseUnavailable
 from models.jobs import Job, find_job
 from models.session import unit_of_work
-from tasks.events import Message, read_tail
+from tasks.events.message import Message, read_tail
 
 # A worker saves its text every two seconds: until then there is no use in reading the row again.
 PATIENCE_S: Final = 0.5

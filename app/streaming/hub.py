@@ -21,7 +21,7 @@ from config.redis import listening_client
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work
-from tasks.events import Message, channel_of
+from tasks.events.message import Message, channel_of
 
 POLL_ROWS_EVERY_S: Final = 5.0
 POLL_ROWS_EVERY_AWAY_S: Final = 1.0

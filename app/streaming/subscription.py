@@ -5,7 +5,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
-from tasks.events import Message
+from tasks.events.message import Message
 
 # Who lags behind by more reads the row instead: a reader that takes nothing costs no more memory.
 HEARD_MAX: Final = 1000

@@ -20,6 +20,7 @@ from models.errors import (
     UnusableAnswer,
 )
 from tasks.bill import Bill
+from tasks.execution.work import Work
 from tasks.llm.complaint import complaint
 from tasks.llm.failures import LIBRARY_ERRORS, named
 from tasks.llm.library import exception_type, litellm
@@ -28,7 +29,6 @@ from tasks.llm.pieces import ErrorEvent
 from tasks.llm.reading import EMPTY, Completion, Messages, Reading, whole
 from tasks.llm.sse import CutOff, Misshapen, values
 from tasks.llm.watch import Watch, current
-from tasks.work import Work
 
 # An answer's bytes for each character that it may have: JSON escapes one by 6 or 12, and in a
 # stream a token of a few characters comes in an event of some hundred bytes.

@@ -14,7 +14,7 @@ from litellm.exceptions import ContextWindowExceededError, MidStreamFallbackErro
 from litellm.litellm_core_utils.exception_mapping_utils import exception_type as _exception_type
 from litellm.llms.custom_httpx.http_handler import HTTPHandler, get_ssl_configuration
 
-from tasks.llm.wire import pool
+from tasks.llm.transport import pool
 
 litellm.drop_params = True  # newer models take no temperature: leave it out rather than fail
 litellm.suppress_debug_info = True  # else it prints to stdout

@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 
 from models.errors import ProviderUnavailable, UnusableAnswer
 from models.spent import Spent
-from tasks.draft import Draft
+from tasks.execution.output_buffer import Draft
 from tasks.llm.cost import cost_usd
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import DECLINED, FAILED, LENGTH, STOP, Piece
 from tasks.llm.protocols import READ
 from tasks.llm.sse import OVER
-from tasks.text import Joiner
+from tasks.storable_text import Joiner
 
 Messages = list[dict[str, str]]
 T = TypeVar("T")

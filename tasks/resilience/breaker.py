@@ -10,7 +10,7 @@ import structlog
 
 from models.errors import CircuitOpen
 from tasks.policies import BreakerPolicy
-from tasks.resilience import board
+from tasks.resilience import store as board
 from tasks.resilience.call import Call
 from tasks.resilience.circuit import Circuit
 from tasks.resilience.fleet import FleetCircuit

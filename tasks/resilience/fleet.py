@@ -11,9 +11,9 @@ from typing import Final, cast
 import structlog
 
 from tasks.policies import BreakerPolicy
-from tasks.resilience.board import Reply, board
 from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Sight, State
 from tasks.resilience.local import LocalCircuit, stricter
+from tasks.resilience.store import Reply, board
 
 FRESH_S: Final = 1.0
 

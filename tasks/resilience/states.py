@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tasks.resilience import board
-from tasks.resilience.board import Kept
+from tasks.resilience import store as board
 from tasks.resilience.circuit import State
+from tasks.resilience.store import Kept
 
 
 @dataclass(frozen=True)

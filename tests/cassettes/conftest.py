@@ -32,10 +32,10 @@ from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
 from deploy.embedded.supervisor import Supervisor
 from models.fence import Fence
-from tasks.draft import Draft
+from tasks.execution.output_buffer import Draft
+from tasks.execution.work import Work
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
-from tasks.work import Work
 
 CASSETTES = Path(__file__).parents[2] / "cassettes"
 OPEN_PORT, KEYED_PORT = 19391, 19392

@@ -5,10 +5,10 @@ import json
 import pytest
 from vcr.cassette import Cassette
 
+from tasks.execution.work import Work
 from tasks.llm.context import fit
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
-from tasks.work import Work
 
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
 

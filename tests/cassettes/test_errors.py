@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from models.errors import ContextTooLong, ProviderMisconfigured, ProviderRejected
+from tasks.execution.work import Work
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
-from tasks.nlu.asked import classify
-from tasks.work import Work
+from tasks.nlu.llm_classifier import classify
 
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
 

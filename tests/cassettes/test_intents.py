@@ -7,7 +7,7 @@ from vcr.cassette import Cassette
 
 from models.errors import UnusableAnswer
 from tasks.llm.models import Target
-from tasks.nlu.asked import classify
+from tasks.nlu.llm_classifier import classify
 
 pytestmark = [pytest.mark.vcr, pytest.mark.block_network]
 

@@ -33,7 +33,7 @@ from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
-from tasks.pipeline import accept, cancel, follow_up, publish
+from tasks.jobs.pipeline import accept, cancel, follow_up, publish
 
 UNKNOWN: Final = "There is no such response."
 # The codes of a cancel that comes too late, by how the job ended.

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from app.auth.bearer import USER_HEADER
 from app.factory import create_app
 from models.session import unit_of_work
-from tasks.stop import CHANNEL
+from tasks.jobs.cancel_channel import CHANNEL
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 30

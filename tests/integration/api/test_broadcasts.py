@@ -11,7 +11,7 @@ from models.conversations import Conversation, Message
 from models.endings import finished
 from models.jobs import Job
 from models.session import unit_of_work
-from tasks.stop import CHANNEL
+from tasks.jobs.cancel_channel import CHANNEL
 
 QUESTION = "What is the capital of France?"
 UNKNOWN = "bcast_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"

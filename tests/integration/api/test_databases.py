@@ -19,7 +19,7 @@ from models.jobs import STAGES, find_job
 from models.session import get_engine, unit_of_work
 from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
-from tasks.pipeline import Submission, accept
+from tasks.jobs.pipeline import Submission, accept
 from tests.integration.pooler import pooled
 
 DONE: Final = {"status": "completed"}

@@ -17,7 +17,7 @@ from models.ownership import save_partials
 from models.reconciliation import take_due
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint, wait
-from tasks.draft import Saved
+from tasks.execution.output_buffer import Saved
 
 HELLO = {"message": "hello"}
 ANSWER = "Grüße aus Köln! 🎉 Done."

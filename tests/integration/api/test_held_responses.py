@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text, update
 from models.jobs import Job
 from models.open_calls import OpenCall
 from models.session import unit_of_work
-from tasks.teller import tell_end
+from tasks.events.publisher import tell_end
 
 QUESTION = {"input": "What is the capital of France?"}
 RETRY = {"X-Stainless-Retry-Count": "1"}

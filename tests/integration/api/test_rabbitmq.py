@@ -44,7 +44,7 @@ def worker(
 ) -> Iterator[subprocess.Popen[bytes]]:
     log = tmp_path_factory.mktemp("rabbitmq") / "worker"
     command = "--quiet --app tasks.celery worker --pool threads --concurrency 4 --queues llm,cpu"
-    more = "--include tasks.intent --hostname cpu@rabbitmq --without-gossip --without-mingle"
+    more = "--include tasks.stages.intent --hostname cpu@rabbitmq --without-gossip --without-mingle"
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", *command.split(), *more.split()],

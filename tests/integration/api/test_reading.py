@@ -12,7 +12,7 @@ from models.fence import Fence
 from models.jobs import Job
 from models.session import unit_of_work
 from models.transitions import begin
-from tasks.teller import tell_end
+from tasks.events.publisher import tell_end
 
 from .test_events import HELLO, finish, generating
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tasks.events import channel_of, tail_of
+from tasks.events.message import channel_of, tail_of
 from tests.integration.api.test_events import finish, generating
 
 RUBBISH = ("no JSON", b"\xff\xfe", "[]", "null", '["text",1,2,{}]', '["stage",900,901,{"name":7}]')

@@ -12,7 +12,7 @@ from models.jobs import STAGES, Job
 from models.session import unit_of_work
 from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
-from tasks.pipeline import Submission, accept
+from tasks.jobs.pipeline import Submission, accept
 
 MakeJob = Callable[..., str]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]

@@ -13,9 +13,9 @@ from models.jobs import Job
 from models.session import unit_of_work
 from models.tracks import Turn, track
 from models.users import get_or_create_user
-from tasks.broadcasts import accept, accept_merge
-from tasks.broadcasts import read as read_broadcast
-from tasks.pipeline import Submission
+from tasks.jobs.broadcasts import accept, accept_merge
+from tasks.jobs.broadcasts import read as read_broadcast
+from tasks.jobs.pipeline import Submission
 
 from .conftest import MakeJob, advance, own
 

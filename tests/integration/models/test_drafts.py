@@ -9,9 +9,9 @@ import pytest
 
 from models.fence import Fence
 from models.session import unit_of_work
-from tasks.draft import Draft
-from tasks.heartbeat import beating, save_drafts
-from tasks.work import Work, load
+from tasks.execution.heartbeat import beating, save_drafts
+from tasks.execution.output_buffer import Draft
+from tasks.execution.work import Work, load
 from tests.integration.models.conftest import MakeJob, advance, read
 
 Generating = Callable[..., Work]

@@ -20,9 +20,9 @@ from deploy.embedded.supervisor import Supervisor
 from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks import pipeline
 from tasks.celery import app
-from tasks.pipeline import Submission
+from tasks.jobs import pipeline
+from tasks.jobs.pipeline import Submission
 
 ROOT = Path(__file__).parents[3]
 # A mind that fails every job: what it is told is more than the embedded model holds.

@@ -12,8 +12,9 @@ from models.jobs import Job
 from models.session import unit_of_work
 from models.tracks import Turn, track
 from models.users import get_or_create_user
-from tasks import broadcasts, compress, generate, intent, persist, pipeline
-from tasks.pipeline import Submission
+from tasks.jobs import broadcasts, pipeline
+from tasks.jobs.pipeline import Submission
+from tasks.stages import compress, generate, intent, persist
 
 from .conftest import SetVariables, finished, read
 

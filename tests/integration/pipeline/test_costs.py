@@ -13,11 +13,11 @@ from app.streaming.events import steps_of
 from models.endings import cancel
 from models.jobs import Job
 from models.session import unit_of_work
-from tasks import compress
-from tasks.heartbeat import stop_job
+from tasks.execution.heartbeat import stop_job
 from tasks.llm.models import target
-from tasks.nlu.asked import classify
+from tasks.nlu.llm_classifier import classify
 from tasks.resilience import breaker
+from tasks.stages import compress
 from tests.unit.tasks.llm.conftest import Answer, Serve
 from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
 from tests.unit.tasks.llm.odd import DONE, Handler, chunk, event, sends

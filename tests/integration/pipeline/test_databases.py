@@ -16,8 +16,8 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.procfile import read_procfile, shell_command
 from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
-from tasks import pipeline
-from tasks.pipeline import Submission
+from tasks.jobs import pipeline
+from tasks.jobs.pipeline import Submission
 from tests.chaos.house import KEY, MINDS
 from tests.conftest import wait_until
 from tests.integration.pooler import pooled

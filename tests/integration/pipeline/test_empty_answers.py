@@ -5,8 +5,8 @@ import pytest
 from app.openai.responses import body
 from app.schemas.jobs import job_body
 from models.jobs import STAGES
-from tasks import compress
 from tasks.resilience import breaker
+from tasks.stages import compress
 from tests.unit.tasks.llm.conftest import Serve
 from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
 from tests.unit.tasks.llm.odd import DONE, chunk, event, sends

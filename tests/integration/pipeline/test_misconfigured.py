@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app.factory import create_app
-from tasks import compress
 from tasks.resilience import breaker
+from tasks.stages import compress
 from tests.unit.tasks.llm.conftest import Serve
 from tests.unit.tasks.llm.conftest import serve as serve  # the fixture
 from tests.unit.tasks.llm.odd import DONE, Handler, chunk, sends

@@ -10,7 +10,7 @@ from config.broker_transport import UNREADABLE_KEY
 from config.settings import get_settings
 from tasks.celery import app
 from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST
-from tasks.reconcile import broker_answers
+from tasks.worker.reconciler import broker_answers
 
 from .conftest import SetVariables, Submit, finished, read
 

@@ -9,10 +9,11 @@ from models.jobs import STAGES
 from models.options import Options
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks import compress, generate, intent, persist, pipeline
-from tasks.pipeline import Submission
+from tasks.jobs import pipeline
+from tasks.jobs.pipeline import Submission
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
+from tasks.stages import compress, generate, intent, persist
 
 from .conftest import SetVariables, Submit, read
 

@@ -19,8 +19,8 @@ from config.settings import get_settings
 from deploy.embedded.redis import Redis
 from deploy.embedded.supervisor import Supervisor
 from tasks.policies import BreakerPolicy
-from tasks.resilience.board import read
 from tasks.resilience.states import BreakerState, breaker_states
+from tasks.resilience.store import read
 
 ROOT = Path(__file__).parents[3]
 CALLER = Path(__file__).with_name("caller.py")

@@ -14,11 +14,11 @@ from models.endings import cancel
 from models.errors import Superseded
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.pipeline import Submission, accept
+from tasks.jobs.cancel_channel import CHANNEL
+from tasks.jobs.pipeline import Submission, accept
 from tasks.policies import PERSIST
 from tasks.resilience.breaker import reset_all
-from tasks.resilience.database import patiently
-from tasks.stop import CHANNEL
+from tasks.resilience.transaction import patiently
 
 
 def do(work: object) -> object:

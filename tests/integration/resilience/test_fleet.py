@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.resilience.board import client, read
 from tasks.resilience.breaker import reset
 from tasks.resilience.fleet import FRESH_S
+from tasks.resilience.store import client, read
 
 from .conftest import Breaker, Process
 

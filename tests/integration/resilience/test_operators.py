@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.ops.readiness import show_breakers
 from deploy.embedded.supervisor import Supervisor
-from tasks.resilience.board import KEY, client
+from tasks.resilience.store import KEY, client
 
 from .conftest import Breaker, Process
 

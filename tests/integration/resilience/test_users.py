@@ -10,9 +10,9 @@ from app.cli import main
 from app.ops.readiness import show_breakers
 from models.errors import CircuitOpen, ProviderUnavailable, Superseded
 from tasks.policies import PERSIST, BreakerPolicy
-from tasks.resilience.board import board
 from tasks.resilience.breaker import guarded, reset
 from tasks.resilience.states import BreakerState, breaker_states
+from tasks.resilience.store import board
 
 ONE, OTHER, THIRD = "usr_1", "usr_2", "usr_3"
 

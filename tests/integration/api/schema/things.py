@@ -11,7 +11,7 @@ from sqlalchemy import update
 from models.endings import finished
 from models.jobs import Job
 from models.session import unit_of_work
-from tasks.teller import tell_end
+from tasks.events.publisher import tell_end
 
 QUESTION = {"message": "What is the capital of France?"}
 ENDS = ("completed", "failed", "cancelled", "expired")

@@ -5,7 +5,7 @@ import threading
 import time
 
 from app.streaming.subscription import HEARD_MAX, Subscription
-from tasks.events import Message
+from tasks.events.message import Message
 
 TEXT = Message("text", 3, 4, {"text": "a"})
 

@@ -13,9 +13,9 @@ import pytest
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
 from models.fence import Fence
-from tasks.draft import Draft
+from tasks.execution.output_buffer import Draft
+from tasks.execution.work import Work
 from tasks.llm.models import Target
-from tasks.work import Work
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 Serve = Callable[[Answer], str]

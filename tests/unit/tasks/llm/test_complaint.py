@@ -14,10 +14,10 @@ from models.errors import (
     RateLimited,
     TrimindError,
 )
+from tasks.execution.work import Work
 from tasks.llm.complaint import complaint
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
-from tasks.work import Work
 from tests.unit.tasks.llm.odd import HELLO, Answer, chunk, claude, event, gemini, sends
 
 At = Callable[..., Target]

@@ -19,9 +19,9 @@ from models.errors import (
 )
 from models.spent import NOTHING, Spent
 from tasks.bill import Bill
+from tasks.execution.work import Work
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
-from tasks.work import Work
 from tests.unit.tasks.llm.odd import DONE, HELLO, Answer, Handler, chunk, claude, said, sends
 
 At = Callable[..., Target]

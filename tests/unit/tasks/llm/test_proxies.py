@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tasks.llm.proxies import Proxies
-from tasks.llm.wire import pool
+from tasks.llm.transport import pool
 
 PROXY = "http://user:pass@proxy.test:3128"
 

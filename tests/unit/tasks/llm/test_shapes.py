@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from models.errors import ProviderUnavailable, TransientError, UnusableAnswer
+from tasks.execution.work import Work
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
-from tasks.work import Work
 from tests.unit.tasks.llm.odd import (
     DONE,
     HELLO,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tasks.execution.work import Work
 from tasks.llm.gateway import stream
 from tasks.llm.models import Target
-from tasks.work import Work
 from tests.unit.tasks.llm.odd import DONE, HELLO, Answer, chunk, claude, event, gemini, said, sends
 
 At = Callable[..., Target]

@@ -15,7 +15,7 @@ import structlog
 
 from config.outages import outages
 from config.redis import redis_client
-from tasks.events import ENDED, TAIL_S, Message, channel_of, tail_of
+from tasks.events.message import ENDED, TAIL_S, Message, channel_of, tail_of
 
 # Between two sendings: long enough to gather the pieces of many streams, too short to be seen.
 GATHER_S: Final = 0.02

@@ -21,8 +21,8 @@ from models.errors import (
 from models.ids import new_id
 from models.jobs import Job
 from models.options import Options
-from tasks import pipeline
-from tasks.pipeline import Submission, add_job, add_message, follow_up, known_mind
+from tasks.jobs import pipeline
+from tasks.jobs.pipeline import Submission, add_job, add_message, follow_up, known_mind
 
 log = structlog.get_logger(__name__)
 

@@ -12,10 +12,10 @@ from tasks.compression import compressor
 from tasks.compression.compressor import Compressor
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.result import Compressed
+from tasks.execution.stage import stage
+from tasks.execution.work import Outcome, Work
 from tasks.policies import COMPRESS
 from tasks.resilience.breaker import guarded
-from tasks.stage import stage
-from tasks.work import Outcome, Work
 
 log = structlog.get_logger(__name__)
 

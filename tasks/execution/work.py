@@ -12,8 +12,8 @@ from models.fence import Fence
 from models.options import Options
 from models.transitions import Begun, begin
 from tasks.bill import Bill
-from tasks.draft import Draft
-from tasks.teller import tell_text
+from tasks.events.publisher import tell_text
+from tasks.execution.output_buffer import Draft
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.draft import Draft
-from tasks.text import Joiner, repaired
+from tasks.execution.output_buffer import Draft
+from tasks.storable_text import Joiner, repaired
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from config.minds import FALLBACK_INTENT, get_minds
 from config.settings import get_settings
-from tasks.work import Work
+from tasks.execution.work import Work
 
 PINNED: Final = "pinned"
 

@@ -29,9 +29,9 @@ from models.reconciliation import (
 )
 from models.session import unit_of_work
 from tasks.celery import app
-from tasks.heartbeat import stopping
-from tasks.marker import seen_marker
-from tasks.pipeline import dispatch, follow_up, is_long
+from tasks.execution.heartbeat import stopping
+from tasks.jobs.pipeline import dispatch, follow_up, is_long
+from tasks.worker.broker_marker import seen_marker
 
 BATCH: Final = 200
 

@@ -11,7 +11,7 @@ import structlog
 
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
-from tasks.heartbeat import hand_all_back, stopping
+from tasks.execution.heartbeat import hand_all_back, stopping
 
 log = structlog.get_logger(__name__)
 

@@ -17,14 +17,14 @@ from config.minds import minds_or_exit
 from config.outages import RepeatFilter
 from config.process import name_process
 from config.settings import get_settings
-from tasks.compress import chosen_compressor
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
-from tasks.drain import Drain
-from tasks.heartbeat import stopping
-from tasks.listener import StopListener
-from tasks.reconcile import Reconciler
+from tasks.execution.heartbeat import stopping
+from tasks.stages.compress import chosen_compressor
+from tasks.worker.cancel_listener import StopListener
+from tasks.worker.drain import Drain
+from tasks.worker.reconciler import Reconciler
 
 SWITCH_S: Final = 0.001
 

@@ -27,8 +27,8 @@ from models.leases import queue_lease, queue_lease_s
 from models.options import Options
 from models.placement import place, refuse_retry
 from tasks.celery import app
-from tasks.stop import announce
-from tasks.teller import tell_end
+from tasks.events.publisher import tell_end
+from tasks.jobs.cancel_channel import announce
 
 TITLE_CHARS: Final = 60
 

@@ -8,8 +8,8 @@ import structlog
 
 from config.outages import outages
 from config.redis import listening_client
-from tasks.heartbeat import stop_job, stopping
-from tasks.stop import CHANNEL
+from tasks.execution.heartbeat import stop_job, stopping
+from tasks.jobs.cancel_channel import CHANNEL
 
 PAUSE_S: Final = 2.0
 

@@ -7,15 +7,16 @@ import structlog
 from config.minds import EMBEDDED_MODEL, FALLBACK_INTENT, get_minds, with_keys
 from config.settings import get_settings
 from models.errors import PermanentError, TransientError
+from tasks.execution.stage import stage
+from tasks.execution.work import Outcome, Work
 from tasks.llm.models import target
-from tasks.nlu import asked, cache, local
+from tasks.llm.routing import route_of
+from tasks.nlu import cache, local
+from tasks.nlu import llm_classifier as asked
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
 from tasks.resilience.breaker import guarded
 from tasks.resilience.misconfigured import noting
-from tasks.routing import route_of
-from tasks.stage import stage
-from tasks.work import Outcome, Work
 
 log = structlog.get_logger(__name__)
 

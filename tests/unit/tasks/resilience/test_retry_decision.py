@@ -13,7 +13,7 @@ from models.errors import (
     UnusableAnswer,
 )
 from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST, Policy
-from tasks.resilience.decision import Again, GiveUp, backoff, decide
+from tasks.resilience.retry_decision import Again, GiveUp, backoff, decide
 
 POLICIES = [INTENT, COMPRESS, GENERATE, PERSIST]
 

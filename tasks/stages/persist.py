@@ -6,12 +6,12 @@ from sqlalchemy.orm import Session
 
 from models.endings import complete
 from models.errors import Superseded
-from tasks import crash
-from tasks.heartbeat import stopping
+from tasks.execution import failpoints as crash
+from tasks.execution.heartbeat import stopping
+from tasks.execution.stage import stage
+from tasks.execution.work import Outcome, Work
 from tasks.policies import PERSIST
-from tasks.resilience.database import patiently
-from tasks.stage import stage
-from tasks.work import Outcome, Work
+from tasks.resilience.transaction import patiently
 
 
 @stage(PERSIST)

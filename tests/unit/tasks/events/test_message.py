@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.events import Message
+from tasks.events.message import Message
 
 
 def test_a_message_comes_back_as_it_was_sent() -> None:

@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from config.outages import outages
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
-from tasks.pipeline import follow_up
+from tasks.jobs.pipeline import follow_up
 from tasks.policies import DATABASE_PAUSE_S, PERSIST
 from tasks.resilience.breaker import guarded
 

@@ -34,15 +34,15 @@ from models.jobs import after
 from models.ownership import Adopted, adopt
 from models.spent import NOTHING, Spent, add_late
 from models.transitions import checkpoint, wait
-from tasks import crash
 from tasks.celery import app
-from tasks.heartbeat import beating, stopping
-from tasks.pipeline import dispatch, is_long
+from tasks.execution import failpoints as crash
+from tasks.execution.heartbeat import beating, stopping
+from tasks.execution.stage_events import tell_begun, tell_checkpoint, tell_line
+from tasks.execution.work import Outcome, Work, load
+from tasks.jobs.pipeline import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
-from tasks.resilience.database import patiently
-from tasks.resilience.decision import Again, GiveUp, decide
-from tasks.telling import tell_begun, tell_checkpoint, tell_line
-from tasks.work import Outcome, Work, load
+from tasks.resilience.retry_decision import Again, GiveUp, decide
+from tasks.resilience.transaction import patiently
 
 log = structlog.get_logger(__name__)
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from models.spent import Spent
-from tasks.events import Message
-from tasks.teller import tell, tell_text
-from tasks.work import Work
+from tasks.events.message import Message
+from tasks.events.publisher import tell, tell_text
+from tasks.execution.work import Work
 
 
 def tell_begun(work: Work) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.text import repaired
+from tasks.storable_text import repaired
 
 # Told of each new piece: its text, the number before it and the number of its last character. The
 # text is None where a text begins anew.

@@ -14,8 +14,8 @@ from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
-from tasks.draft import Saved
-from tasks.work import Work
+from tasks.execution.output_buffer import Saved
+from tasks.execution.work import Work
 
 SAVE_S: Final = 2.0
 

@@ -8,17 +8,17 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
 from models.tracks import chain, spoken, track
-from tasks.heartbeat import stopping
+from tasks.execution.heartbeat import stopping
+from tasks.execution.stage import stage
+from tasks.execution.work import Outcome, Work
 from tasks.llm.context import Exchange, exchanges, fit, tokens
 from tasks.llm.gateway import Completion, stream
 from tasks.llm.merge import Merge, merge
 from tasks.llm.models import Target
 from tasks.llm.route import Answered, walk
+from tasks.llm.routing import Route, route_of
 from tasks.policies import GENERATE
-from tasks.resilience.database import patiently
-from tasks.routing import Route, route_of
-from tasks.stage import stage
-from tasks.work import Outcome, Work
+from tasks.resilience.transaction import patiently
 
 
 @stage(GENERATE)

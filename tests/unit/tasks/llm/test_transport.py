@@ -15,9 +15,9 @@ from models.errors import (
     Superseded,
     TrimindError,
 )
+from tasks.execution.work import Work
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
-from tasks.work import Work
 
 HELLO = [{"role": "user", "content": "Hello"}]
 PING = {"openai": b": ping\n\n", "anthropic": b'event: ping\ndata: {"type":"ping"}\n\n'}

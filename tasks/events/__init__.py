@@ -1,0 +1,1 @@
+"""Events of a job, published while it runs."""

@@ -1,0 +1,1 @@
+"""How one stage is run: owned, timed, checkpointed, told of."""

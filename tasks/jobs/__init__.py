@@ -1,0 +1,1 @@
+"""What is done with jobs: accept, dispatch, cancel, retry, broadcast."""
