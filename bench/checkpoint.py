@@ -16,10 +16,10 @@ import psycopg
 
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
-from models.database import upgrade
-from models.fence import Fence
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import begin, checkpoint
+from models.schema import upgrade
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.jobs.pipeline import Submission, accept
 

@@ -3,11 +3,11 @@
 from models.api_keys import ApiKey
 from models.base import Base
 from models.broadcasts import Broadcast
+from models.broker_marker import BrokerMarker
 from models.conversations import Conversation, Message
 from models.counters import Counter
 from models.idempotency import IdempotencyKey
 from models.jobs import Job
-from models.marker import BrokerMarker
 from models.open_calls import OpenCall
 from models.users import User
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Float, extract, func, select
 from sqlalchemy.orm import Session
 
-from models.fence import now
 from models.jobs import Job
+from models.lifecycle.fence import now
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Job(Base):
 
     `partial` is what a running generate has saved of its text; a cancelled job keeps it.
     `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
-    `options` says how the caller wants it answered, beside the mind (`models/options.py`);
+    `options` says how the caller wants it answered, beside the mind (`models/job_options.py`);
     `previous_id` is the job that it goes on from, instead of its whole track.
     `request_id` names the request that made it, for the log.
     `sequence` is the number of the job's last event; `text_base` is the one after which the

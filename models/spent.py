@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from sqlalchemy import bindparam, not_, or_, update
 from sqlalchemy.orm import Session
 
-from models.fence import Fence, jobs
+from models.lifecycle.fence import Fence, jobs
 
 COLUMNS: Final = ("input_tokens", "output_tokens", "cost_usd")
 

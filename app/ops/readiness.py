@@ -19,7 +19,7 @@ from config.outages import outages
 from config.process import process_name
 from config.settings import Settings, get_settings
 from models.connection import open_engine
-from models.database import current_version, newest_version
+from models.schema import current_version, newest_version
 from tasks.resilience.misconfigured import misconfigured
 from tasks.resilience.states import breaker_states
 

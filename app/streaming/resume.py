@@ -6,8 +6,8 @@ from app.http.problems import Refusal, invalid
 from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
 from app.schemas.headers import unreadable
 from app.streaming.events import steps_of, text_of
-from models.fence import LEAP
 from models.jobs import UNFINISHED, Job
+from models.lifecycle.fence import LEAP
 
 QUERY: Final = "starting_after"
 BEYOND: Final = "is beyond the last event"

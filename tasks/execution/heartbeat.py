@@ -12,7 +12,7 @@ import structlog
 from config.outages import outages
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
-from models.ownership import extend_leases, hand_back, save_partials
+from models.lifecycle.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
 from tasks.execution.output_buffer import Saved
 from tasks.execution.work import Work

@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from config.outages import outages
-from models.endings import fail
 from models.errors import (
     CircuitOpen,
     DatabaseUnavailable,
@@ -29,11 +28,12 @@ from models.errors import (
     ProviderMisconfigured,
     Superseded,
 )
-from models.fence import Fence
 from models.jobs import after
-from models.ownership import Adopted, adopt
+from models.lifecycle.endings import fail
+from models.lifecycle.fence import Fence
+from models.lifecycle.ownership import Adopted, adopt
+from models.lifecycle.transitions import checkpoint, wait
 from models.spent import NOTHING, Spent, add_late
-from models.transitions import checkpoint, wait
 from tasks.celery import app
 from tasks.execution import failpoints as crash
 from tasks.execution.heartbeat import beating, stopping

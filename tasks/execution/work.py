@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from models.fence import Fence
-from models.options import Options
-from models.transitions import Begun, begin
+from models.job_options import Options
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import Begun, begin
 from tasks.bill import Bill
 from tasks.events.publisher import tell_text
 from tasks.execution.output_buffer import Draft

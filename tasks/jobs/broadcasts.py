@@ -7,8 +7,6 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER, get_minds
-from models import endings
-from models.behind import hold
 from models.broadcasts import Broadcast, Gathered, find_broadcast, gather
 from models.conversations import Message
 from models.errors import (
@@ -19,8 +17,10 @@ from models.errors import (
     NothingToMerge,
 )
 from models.ids import new_id
+from models.job_options import Options
 from models.jobs import Job
-from models.options import Options
+from models.lifecycle import endings
+from models.lifecycle.track_queue import hold
 from tasks.jobs import pipeline
 from tasks.jobs.pipeline import Submission, add_job, add_message, follow_up, known_mind
 

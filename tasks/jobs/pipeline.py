@@ -15,17 +15,17 @@ from structlog.contextvars import get_contextvars
 from config.minds import MANAGER, get_minds
 from config.outages import outages
 from config.settings import get_settings
-from models import endings
-from models.aftermath import take_aftermath
 from models.conversations import Message, create_conversation, hold_conversation
-from models.deletion import delete_conversation
 from models.errors import ConversationGone, InvalidRequest, NotFound
-from models.fence import now
 from models.ids import new_id
+from models.job_options import Options
 from models.jobs import STAGES, Job, find_job
-from models.leases import queue_lease, queue_lease_s
-from models.options import Options
-from models.placement import place, refuse_retry
+from models.lifecycle import endings
+from models.lifecycle.admission import place, refuse_retry
+from models.lifecycle.after_commit import take_aftermath
+from models.lifecycle.deletion import delete_conversation
+from models.lifecycle.fence import now
+from models.lifecycle.leases import queue_lease, queue_lease_s
 from tasks.celery import app
 from tasks.events.publisher import tell_end
 from tasks.jobs.cancel_channel import announce

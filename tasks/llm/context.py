@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Final
 
 from models.errors import ContextTooLong
-from models.tracks import Spoken
+from models.history import Spoken
 from tasks.compression.tokens import count
 
 # Tokens that a chat template adds to each message.

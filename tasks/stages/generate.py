@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
-from models.tracks import chain, spoken, track
+from models.history import chain, spoken, track
 from tasks.execution.heartbeat import stopping
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work

@@ -4,8 +4,8 @@ import time
 
 from sqlalchemy.orm import Session
 
-from models.endings import complete
 from models.errors import Superseded
+from models.lifecycle.endings import complete
 from tasks.execution import failpoints as crash
 from tasks.execution.heartbeat import stopping
 from tasks.execution.stage import stage

@@ -15,18 +15,18 @@ from kombu.exceptions import OperationalError
 
 from config.outages import outages
 from config.settings import get_settings
-from models.behind import release_forgotten
+from models.broker_marker import adopt_marker
 from models.counters import count
 from models.errors import DatabaseUnavailable
-from models.leases import lease
-from models.marker import adopt_marker
-from models.reconciliation import (
+from models.lifecycle.leases import lease
+from models.lifecycle.reconciliation import (
     bury_dead,
     end_all_orphans,
     end_all_overdue,
     take_due,
     unpublished,
 )
+from models.lifecycle.track_queue import release_forgotten
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.execution.heartbeat import stopping

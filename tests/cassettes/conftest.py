@@ -31,7 +31,7 @@ from deploy.embedded.model_server import MODEL_NAME, TOKENS_PER_SLOT
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
 from deploy.embedded.supervisor import Supervisor
-from models.fence import Fence
+from models.lifecycle.fence import Fence
 from tasks.execution.output_buffer import Draft
 from tasks.execution.work import Work
 from tasks.llm.models import Target

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from config.minds import get_minds
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
-from models.database import upgrade
+from models.schema import upgrade
 from models.session import get_engine
 from tasks.celery import app
 

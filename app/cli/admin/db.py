@@ -10,7 +10,7 @@ from config.logging import configure_logging, mask
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
 from config.settings import SettingsError, settings_or_exit
-from models.database import SchemaOutdated, newest_version, upgrade
+from models.schema import SchemaOutdated, newest_version, upgrade
 
 
 @click.group()

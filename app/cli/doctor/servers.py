@@ -13,7 +13,7 @@ from app.cli.doctor.finding import Finding, missing, ok
 from config.database_url import place_of
 from config.logging import mask
 from models.connection import open_engine
-from models.database import current_version, newest_version
+from models.schema import current_version, newest_version
 
 TIMEOUT_S: Final = 3
 OR_UP: Final = "; or `trimind up`, which starts one"

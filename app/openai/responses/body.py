@@ -9,8 +9,8 @@ from app.schemas.examples import EVENT, RESPONSE
 from app.schemas.jobs import output_of
 from app.schemas.lists import Identified
 from config.settings import get_settings
+from models.job_options import Options
 from models.jobs import UNFINISHED, Job
-from models.options import Options
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]

@@ -13,9 +13,9 @@ import structlog
 from app.openai.responses.watch import Watch
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
+from models.job_options import Options
 from models.jobs import UNFINISHED, Job
 from models.open_calls import Caller, abandon_call, close_call, forget_call
-from models.options import Options
 from models.session import unit_of_work
 
 # A package's own limit for a call may be a little longer than ours, and it pauses before a retry.

@@ -15,8 +15,8 @@ from app.schemas.numbers import WHOLE
 from app.schemas.paths import id_of
 from config.minds import get_minds
 from config.settings import get_settings
+from models.job_options import Options
 from models.jobs import Job, find_job
-from models.options import Options
 from tasks.jobs.pipeline import Submission
 
 ID_MAX_CHARS: Final = 64

@@ -9,8 +9,8 @@ from app.openai.responses.translate import translate
 from app.streaming.follow import follow
 from app.streaming.sse import HEARTBEAT, Lines, sse_line
 from models.errors import NotFound
+from models.job_options import Options
 from models.jobs import Job, find_job
-from models.options import Options
 from models.session import unit_of_work
 
 ENDS: Final = ("completed", "incomplete", "failed", "cancelled")

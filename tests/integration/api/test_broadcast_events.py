@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from models.endings import cancel
+from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 
 from .test_events import ANSWER, finish

@@ -8,8 +8,8 @@ from sqlalchemy import func, select, update
 
 from config.minds import MANAGER
 from models.conversations import Conversation, Message
-from models.endings import finished
 from models.jobs import Job
+from models.lifecycle.endings import finished
 from models.session import unit_of_work
 from tasks.jobs.cancel_channel import CHANNEL
 

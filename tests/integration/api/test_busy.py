@@ -4,10 +4,10 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from models.endings import finished
-from models.fence import now
 from models.jobs import Job
-from models.reconciliation import bury_dead, end_all_overdue, take_due
+from models.lifecycle.endings import finished
+from models.lifecycle.fence import now
+from models.lifecycle.reconciliation import bury_dead, end_all_overdue, take_due
 from models.session import unit_of_work
 
 from .rows import change, row

@@ -6,8 +6,8 @@ import time
 import pytest
 from sqlalchemy import update
 
-from models.endings import finished
 from models.jobs import Job
+from models.lifecycle.endings import finished
 from models.session import unit_of_work
 
 from .rows import change

@@ -5,11 +5,11 @@ import threading
 import pytest
 from sqlalchemy import delete, select
 
-from models.behind import hold
 from models.conversations import Conversation, Message
-from models.endings import finished
 from models.ids import new_id
 from models.jobs import Job
+from models.lifecycle.endings import finished
+from models.lifecycle.track_queue import hold
 from models.session import unit_of_work
 from models.users import User
 

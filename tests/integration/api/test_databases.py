@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from config.settings import get_settings
 from models.connection import open_engine
-from models.database import upgrade
-from models.endings import complete
 from models.errors import DatabaseUnavailable
-from models.fence import Fence
 from models.jobs import STAGES, find_job
+from models.lifecycle.endings import complete
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import begin, checkpoint
+from models.schema import upgrade
 from models.session import get_engine, unit_of_work
-from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.jobs.pipeline import Submission, accept
 from tests.integration.pooler import pooled

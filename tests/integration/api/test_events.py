@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 
-from models.endings import cancel, complete, fail
-from models.fence import LEAP, Fence
 from models.jobs import Job
-from models.ownership import save_partials
-from models.reconciliation import take_due
+from models.lifecycle.endings import cancel, complete, fail
+from models.lifecycle.fence import LEAP, Fence
+from models.lifecycle.ownership import save_partials
+from models.lifecycle.reconciliation import take_due
+from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint, wait
 from tasks.execution.output_buffer import Saved
 
 HELLO = {"message": "hello"}

@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import select, update
 
-from models.endings import cancel
 from models.idempotency import IdempotencyKey, Kept, keep, sweep, take_key
+from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
-from models.database import newest_version
+from models.schema import newest_version
 from models.session import unit_of_work
 
 HELLO = {"message": "hello"}

@@ -7,11 +7,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from models.endings import cancel
-from models.fence import Fence
 from models.jobs import Job
+from models.lifecycle.endings import cancel
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import begin
 from models.session import unit_of_work
-from models.transitions import begin
 from tasks.events.publisher import tell_end
 
 from .test_events import HELLO, finish, generating

@@ -14,9 +14,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import text
 
-from models.fence import Fence
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.jobs.pipeline import Submission, accept
 from tests.conftest import wait_until

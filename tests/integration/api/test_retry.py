@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from models.conversations import Message
-from models.endings import finished
 from models.jobs import Job
+from models.lifecycle.endings import finished
 from models.session import unit_of_work
 
 UNKNOWN = "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"

@@ -14,7 +14,7 @@ from app.cli import main
 from app.cli.local.demo import demo_key, earlier_jobs
 from config.settings import get_settings
 from models.api_keys import ApiKey, digest_of, owner_of_key
-from models.database import newest_version
+from models.schema import newest_version
 from models.session import unit_of_work
 from models.users import external_id_of
 

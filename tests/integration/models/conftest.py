@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from models.fence import Fence
 from models.jobs import STAGES, Job
+from models.lifecycle.fence import Fence
+from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint
 from models.users import get_or_create_user
 from tasks.jobs.pipeline import Submission, accept
 

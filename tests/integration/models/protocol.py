@@ -15,22 +15,22 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from models.aftermath import take_aftermath
+from models.broker_marker import adopt_marker
 from models.conversations import Message
-from models.endings import cancel, complete, fail
-from models.fence import Fence, now
 from models.jobs import Job, after
-from models.marker import adopt_marker
-from models.ownership import adopt, extend_leases, hand_back
-from models.reconciliation import (
+from models.lifecycle.after_commit import take_aftermath
+from models.lifecycle.endings import cancel, complete, fail
+from models.lifecycle.fence import Fence, now
+from models.lifecycle.ownership import adopt, extend_leases, hand_back
+from models.lifecycle.reconciliation import (
     bury_dead,
     end_all_orphans,
     end_all_overdue,
     take_due,
     unpublished,
 )
+from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint, wait
 
 DONE = {"status": "completed", "ms": 1}
 PAST = timedelta(seconds=1)

@@ -8,18 +8,18 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, event, update
 
-from models.aftermath import Aftermath, Due, take_aftermath
-from models.behind import release_forgotten
 from models.conversations import Conversation, Message
 from models.counters import counters
-from models.deletion import delete_conversation
-from models.endings import cancel, complete, fail
-from models.fence import Fence, now
 from models.jobs import Job
-from models.ownership import adopt, extend_leases, hand_back, save_partials
-from models.reconciliation import DEATHS_MAX, bury_dead, end_all_orphans, end_all_overdue
+from models.lifecycle.after_commit import Aftermath, Due, take_aftermath
+from models.lifecycle.deletion import delete_conversation
+from models.lifecycle.endings import cancel, complete, fail
+from models.lifecycle.fence import Fence, now
+from models.lifecycle.ownership import adopt, extend_leases, hand_back, save_partials
+from models.lifecycle.reconciliation import DEATHS_MAX, bury_dead, end_all_orphans, end_all_overdue
+from models.lifecycle.track_queue import release_forgotten
+from models.lifecycle.transitions import begin
 from models.session import get_engine, unit_of_work
-from models.transitions import begin
 
 from .conftest import MakeJob, advance, own, read
 

@@ -8,10 +8,10 @@ from sqlalchemy import update
 
 from config.minds import MANAGER
 from models.broadcasts import Answer, Gathered, answers_of, keep_answer
-from models.endings import cancel, complete, fail
+from models.history import Turn, track
 from models.jobs import Job
+from models.lifecycle.endings import cancel, complete, fail
 from models.session import unit_of_work
-from models.tracks import Turn, track
 from models.users import get_or_create_user
 from tasks.jobs.broadcasts import accept, accept_merge
 from tasks.jobs.broadcasts import read as read_broadcast

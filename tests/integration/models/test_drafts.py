@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from models.fence import Fence
+from models.lifecycle.fence import Fence
 from models.session import unit_of_work
 from tasks.execution.heartbeat import beating, save_drafts
 from tasks.execution.output_buffer import Draft

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from models.endings import cancel
-from models.fence import LEAP
 from models.jobs import STAGES
-from models.reconciliation import take_due
+from models.lifecycle.endings import cancel
+from models.lifecycle.fence import LEAP
+from models.lifecycle.reconciliation import take_due
+from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint, wait
 
 from .conftest import MakeJob, advance, own, read
 

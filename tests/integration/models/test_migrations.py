@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from models import Base
-from models.database import upgrade, versions
+from models.schema import upgrade, versions
 from models.session import get_engine
 
 

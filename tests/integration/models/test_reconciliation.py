@@ -6,18 +6,18 @@ from uuid import uuid4
 
 from sqlalchemy import delete, update
 
-from models.fence import Fence, now
+from models.broker_marker import BrokerMarker, adopt_marker
 from models.jobs import Job
-from models.marker import BrokerMarker, adopt_marker
-from models.reconciliation import (
+from models.lifecycle.fence import Fence, now
+from models.lifecycle.reconciliation import (
     DEATHS_MAX,
     bury_dead,
     end_all_overdue,
     take_due,
     unpublished,
 )
+from models.lifecycle.transitions import begin
 from models.session import unit_of_work
-from models.transitions import begin
 
 from .conftest import MakeJob, advance, own, read
 

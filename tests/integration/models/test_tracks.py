@@ -1,9 +1,9 @@
 """A mind's track: its own turns and the messages that went to it; and chains of jobs."""
 
-from models.endings import cancel, complete, fail
-from models.options import Options
+from models.history import Spoken, Turn, chain, spoken, track
+from models.job_options import Options
+from models.lifecycle.endings import cancel, complete, fail
 from models.session import unit_of_work
-from models.tracks import Spoken, Turn, chain, spoken, track
 
 from .conftest import MakeJob, advance, own, read
 

@@ -11,12 +11,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from models.conversations import Message
-from models.endings import cancel, complete, end_overdue, fail
-from models.fence import Fence, now
 from models.jobs import STAGES, Job
-from models.ownership import adopt, extend_leases, hand_back, save_partials
+from models.lifecycle.endings import cancel, complete, end_overdue, fail
+from models.lifecycle.fence import Fence, now
+from models.lifecycle.ownership import adopt, extend_leases, hand_back, save_partials
+from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
-from models.transitions import begin, checkpoint, wait
 
 from .conftest import MakeJob, advance, own, read
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from models.conversations import Conversation, Message
-from models.deletion import delete_conversation
 from models.jobs import Job
+from models.lifecycle.deletion import delete_conversation
 
 from .conftest import MakeJob, read
 from .protocol import World

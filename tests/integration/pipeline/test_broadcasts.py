@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 
 from models.broadcasts import Gathered
 from models.conversations import Message
+from models.history import Turn, track
 from models.jobs import Job
 from models.session import unit_of_work
-from models.tracks import Turn, track
 from models.users import get_or_create_user
 from tasks.jobs import broadcasts, pipeline
 from tasks.jobs.pipeline import Submission

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from app.schemas.jobs import job_body
 from app.streaming.events import steps_of
-from models.endings import cancel
 from models.jobs import Job
+from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from tasks.execution.heartbeat import stop_job
 from tasks.llm.models import target

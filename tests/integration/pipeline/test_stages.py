@@ -3,10 +3,10 @@
 import pytest
 from celery.result import EagerResult
 
-from models.endings import cancel
 from models.errors import JobFailed
+from models.job_options import Options
 from models.jobs import STAGES
-from models.options import Options
+from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs import pipeline

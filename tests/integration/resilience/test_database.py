@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from models.endings import cancel
 from models.errors import Superseded
+from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs.cancel_channel import CHANNEL

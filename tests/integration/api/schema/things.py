@@ -8,8 +8,8 @@ from itertools import count
 import httpx
 from sqlalchemy import update
 
-from models.endings import finished
 from models.jobs import Job
+from models.lifecycle.endings import finished
 from models.session import unit_of_work
 from tasks.events.publisher import tell_end
 

@@ -12,7 +12,7 @@ import pytest
 
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
-from models.fence import Fence
+from models.lifecycle.fence import Fence
 from tasks.execution.output_buffer import Draft
 from tasks.execution.work import Work
 from tasks.llm.models import Target

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ContextTooLong
-from models.tracks import Turn, spoken
+from models.history import Turn, spoken
 from tasks.llm.context import Exchange, exchanges, fit, tokens
 
 

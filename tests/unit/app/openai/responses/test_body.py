@@ -3,7 +3,7 @@
 import pytest
 
 from app.openai.responses.body import begun, response_body
-from models.options import Options
+from models.job_options import Options
 
 from ..conftest import ULID, as_openai_reads
 

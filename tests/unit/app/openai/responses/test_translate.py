@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from app.openai.responses.translate import translate
 from app.streaming.events import Event
+from models.job_options import Options
 from models.jobs import Job
-from models.options import Options
 
 from ..conftest import ULID
 

@@ -33,12 +33,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from models.behind import hold
 from models.conversations import Message
-from models.endings import end_orphans, end_overdue
-from models.fence import Fence, beyond_run, hits, jobs, no_owner, noting, now, owned_by_bound
 from models.jobs import Job, after
-from models.leases import lease, queue_lease, queue_lease_s
+from models.lifecycle.endings import end_orphans, end_overdue
+from models.lifecycle.fence import (
+    Fence,
+    beyond_run,
+    hits,
+    jobs,
+    no_owner,
+    noting,
+    now,
+    owned_by_bound,
+)
+from models.lifecycle.leases import lease, queue_lease, queue_lease_s
+from models.lifecycle.track_queue import hold
 from models.spent import COLUMNS as COSTS
 from models.spent import NOTHING, Spent, added, added_now
 

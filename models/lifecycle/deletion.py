@@ -4,8 +4,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from models.conversations import Conversation
-from models.endings import UNSAID, cancel_all
 from models.jobs import Job
+from models.lifecycle.endings import UNSAID, cancel_all
 
 
 def delete_conversation(session: Session, user_id: str, conversation_id: str) -> bool:

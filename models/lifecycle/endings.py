@@ -24,12 +24,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER
-from models.aftermath import aftermath
-from models.behind import hold, release
 from models.broadcasts import keep_answer
 from models.conversations import Conversation, Message
 from models.counters import count
-from models.fence import (
+from models.ids import new_id
+from models.jobs import Job
+from models.lifecycle.after_commit import aftermath
+from models.lifecycle.fence import (
     Fence,
     beyond_run,
     jobs,
@@ -39,8 +40,7 @@ from models.fence import (
     now,
     owned_by_bound,
 )
-from models.ids import new_id
-from models.jobs import Job
+from models.lifecycle.track_queue import hold, release
 from models.spent import NOTHING, Spent, added_now
 
 # What `conclude` has to know of a job that has ended.

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, aliased
 
 from models.broadcasts import Broadcast
 from models.conversations import Message
+from models.job_options import Options
 from models.jobs import Job
-from models.options import Options
 
 Spoken = tuple[str, str]  # who (`user` or `assistant`), and what
 

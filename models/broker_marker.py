@@ -5,8 +5,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base
-from models.fence import now
 from models.jobs import Job
+from models.lifecycle.fence import now
 
 
 class BrokerMarker(Base):

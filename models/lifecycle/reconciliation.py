@@ -27,10 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from models.aftermath import Due
-from models.behind import free_conversations
 from models.conversations import Message
-from models.endings import (
+from models.jobs import Job
+from models.lifecycle.after_commit import Due
+from models.lifecycle.endings import (
     ENDED,
     conclude,
     end_orphans,
@@ -39,9 +39,9 @@ from models.endings import (
     orphaned,
     overdue,
 )
-from models.fence import beyond_run, jobs, now, paid_in_vain
-from models.jobs import Job
-from models.leases import lease, queue_lease_s
+from models.lifecycle.fence import beyond_run, jobs, now, paid_in_vain
+from models.lifecycle.leases import lease, queue_lease_s
+from models.lifecycle.track_queue import free_conversations
 
 QUEUE_LEASE_MAX_S: Final = 3600
 DEATHS_MAX: Final = 5

@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from models.fence import Fence, beyond_run, jobs, no_owner, now, paid_in_vain, rows_of
 from models.jobs import Job
-from models.leases import lease, queue_lease_s
+from models.lifecycle.fence import Fence, beyond_run, jobs, no_owner, now, paid_in_vain, rows_of
+from models.lifecycle.leases import lease, queue_lease_s
 
 
 def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:

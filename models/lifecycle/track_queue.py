@@ -14,11 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.types import String
 
-from models.aftermath import Due, aftermath
 from models.conversations import Conversation, Message
-from models.fence import jobs, now
 from models.jobs import Job
-from models.leases import queue_lease, queue_lease_s
+from models.lifecycle.after_commit import Due, aftermath
+from models.lifecycle.fence import jobs, now
+from models.lifecycle.leases import queue_lease, queue_lease_s
 
 
 def on_track(

@@ -5,11 +5,11 @@ from functools import lru_cache
 from sqlalchemy import Executable, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from models.behind import on_track
 from models.conversations import Conversation
-from models.endings import cancel_all
 from models.errors import ConversationBusy, JobCompleted, JobInProgress
 from models.jobs import UNFINISHED, Job
+from models.lifecycle.endings import cancel_all
+from models.lifecycle.track_queue import on_track
 
 
 def place(session: Session, conversation_id: str, mind: str) -> str:

@@ -1,0 +1,1 @@
+"""How a job moves, is owned, ends, and is found again."""
