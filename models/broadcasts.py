@@ -59,7 +59,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class BroadcastJobs:
     """A broadcast with its jobs: the siblings in the order of their minds, the merges oldest
     first."""
 
@@ -134,7 +134,7 @@ def list_broadcasts(
     return list(session.scalars(query.order_by(Broadcast.id.desc()).limit(limit + 1)))
 
 
-def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[Gathered]:
+def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[BroadcastJobs]:
     """Broadcasts with their jobs, in the same order. They are known to be the caller's."""
     ids = [broadcast.id for broadcast in broadcasts]
     siblings, merges = (
@@ -143,7 +143,7 @@ def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[Gathered]:
     )
     for job in session.scalars(select(Job).where(Job.broadcast_id.in_(ids)).order_by(Job.id)):
         (merges if job.mind == MANAGER else siblings)[job.broadcast_id].append(job)
-    return [Gathered(each, siblings[each.id], merges[each.id]) for each in broadcasts]
+    return [BroadcastJobs(each, siblings[each.id], merges[each.id]) for each in broadcasts]
 
 
 def answers_of(session: Session, job_ids: Sequence[str]) -> list[Answer]:

@@ -36,7 +36,7 @@ from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, pl
 from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import answer_after
 from app.streaming.sse import sse_response
-from models.broadcasts import Gathered, gather, list_broadcasts
+from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from tasks.jobs import broadcasts
 from tasks.jobs.pipeline import Submission, publish
 
@@ -71,7 +71,7 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     if header.wait is None:
         return created
 
-    def answer_now(whole: Gathered, waited_s: int | None) -> Response:
+    def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
         return applied(waited_s, created, broadcast_answer(whole, 200 if whole.ended else 202))
 
     return _after_wait(location_id(created), header.wait, answer_now)
@@ -96,7 +96,7 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
     is a 304; with `Prefer: wait=N` the answer comes when all have ended, or N seconds later."""
 
-    def answer_now(whole: Gathered, waited_s: int | None) -> Response:
+    def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
         return if_changed(applied(waited_s, None, broadcast_answer(whole)))
 
     return _after_wait(path.broadcast_id, header.wait, answer_now)
@@ -121,12 +121,12 @@ def read_broadcast_events(
 
 
 def _after_wait(
-    broadcast_id: str, wait_s: int | None, answer: Callable[[Gathered, int | None], Response]
+    broadcast_id: str, wait_s: int | None, answer: Callable[[BroadcastJobs, int | None], Response]
 ) -> Response:
     """The answer made of the broadcast, once its jobs have ended or the wait is over, and of the
     seconds that were granted."""
 
-    def read() -> Gathered:
+    def read() -> BroadcastJobs:
         db.session.expire_all()  # what was just accepted may have moved on
         return broadcasts.read(db.session(), g.user_id, broadcast_id)
 

@@ -11,7 +11,7 @@ from app.schemas.broadcasts import broadcast_body
 from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
 from app.streaming.prefer import answer_after
-from models.broadcasts import Gathered
+from models.broadcasts import BroadcastJobs
 from models.jobs import UNFINISHED, Job, find_job
 
 
@@ -55,7 +55,7 @@ def job_answer(job: Job, status: int = 200, **headers: str) -> Response:
     return answer(job_body(job), status, **headers)
 
 
-def broadcast_answer(whole: Gathered, status: int = 200, **headers: str) -> Response:
+def broadcast_answer(whole: BroadcastJobs, status: int = 200, **headers: str) -> Response:
     """A broadcast; while any job of it is unfinished, it says when to ask again."""
     unfinished = [job for job in whole.jobs if job.status in UNFINISHED]
     if unfinished:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.apidoc.error_codes import tables
 from app.apidoc.page import register_page
-from app.apidoc.postprocess import finish
+from app.apidoc.postprocess import postprocess
 from app.http.error_handlers import refuse_input
 from app.http.problems import MEDIA_TYPE, ProblemBody, title_of
 
@@ -80,7 +80,7 @@ def listed(item: type[BaseModel]) -> dict[str, Any]:
 
 def register_docs(app: OpenAPI) -> None:
     """Serve the document and its page."""
-    document = finish(app.api_doc)
+    document = postprocess(app.api_doc)
 
     @app.route("/openapi.json")
     def openapi_json() -> dict[str, Any]:

@@ -55,7 +55,7 @@ HEADERS: Final[dict[str, Node]] = {
 METADATA_VALUE: Final[Node] = {"type": "string", "maxLength": METADATA_VALUE_CHARS}
 
 
-def finish(document: Node) -> Node:
+def postprocess(document: Node) -> Node:
     """The same document, with what it lacks."""
     document["components"]["headers"] = HEADERS
     document["info"]["contact"] = {"name": "Whoever runs this server"}

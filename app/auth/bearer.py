@@ -36,7 +36,7 @@ def require_service() -> None:
         raise Unauthorized("This call takes the shared secret.")
 
 
-def let_in(external_id: str) -> str:
+def provision_user(external_id: str) -> str:
     """The id of the user whom a service names, created on first sight."""
     user_id = get_or_create_user(db.session(), external_id)
     db.session.commit()
@@ -71,7 +71,7 @@ def _user_of_service() -> str:
         raise _unnamed("missing", "is missing: a service says whom it asks for")
     if not _EXTERNAL_ID.fullmatch(external_id):
         raise _unnamed("invalid", f"is not 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
-    return let_in(external_id)
+    return provision_user(external_id)
 
 
 def _unnamed(code: str, message: str) -> Refusal:

@@ -19,7 +19,7 @@ from flask import Response, current_app, g, request
 from app.http.db import db
 from app.http.problems import Problem, Refusal
 from models.idempotency import Kept, find_kept, keep, take_key
-from tasks.jobs.pipeline import follow_up
+from tasks.jobs.pipeline import run_after_commit
 
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT_HEADERS: Final = ("Location", "Retry-After")
@@ -53,7 +53,7 @@ def create_once(key: str | None, create: Callable[[], Created]) -> Response:
 
 def _commit(created: Created) -> Response:
     db.session.commit()
-    follow_up(db.session())
+    run_after_commit(db.session())
     created.then()
     return created.answer
 

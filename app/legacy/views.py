@@ -7,7 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from app.apidoc.openapi import SERVICE_SECURITY, USER_SECURITY, listed, operation_id, problems
-from app.auth.bearer import let_in, require_service, require_user
+from app.auth.bearer import provision_user, require_service, require_user
 from app.http.answers import answer
 from app.http.db import db
 from app.http.idempotency import Created, create_once
@@ -87,7 +87,7 @@ def session_messages(query: SessionQuery) -> Response:
 def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     """Submit a message of a service's user
     The same `messageId` of the same user again answers with the job that it began."""
-    g.user_id = let_in(body.userId)
+    g.user_id = provision_user(body.userId)
 
     def create() -> Created:
         job, is_new = accept_once(

@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.ops.reasons import BROKER, DATABASE, REDIS, reason_of
-from app.ops.ttl_cache import Remembered
+from app.ops.ttl_cache import SingleFlightCache
 from config.broker_transport import PROBE_KEY
 from config.outages import outages
 from config.process import process_name
@@ -63,14 +63,14 @@ def readiness() -> Readiness:
 
 
 @lru_cache(maxsize=1)
-def _remembered(settings: Settings) -> Remembered[Readiness]:
+def _remembered(settings: Settings) -> SingleFlightCache[Readiness]:
     def look() -> Readiness:
         servers = check_all(settings)
         there = servers["redis"] == OK
         breakers, wrong = (show_breakers(), show_misconfigured()) if there else ({}, {})
         return Readiness(servers, breakers, wrong)
 
-    return Remembered(look, fresh_s=FRESH_S, stale_s=STALE_S)
+    return SingleFlightCache(look, fresh_s=FRESH_S, stale_s=STALE_S)
 
 
 def check_all(settings: Settings) -> dict[str, State]:

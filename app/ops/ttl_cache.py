@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Answer = TypeVar("Answer")
 
 
-class Remembered(Generic[Answer]):
+class SingleFlightCache(Generic[Answer]):
     """Asks at most once in `fresh_s` seconds, and never twice at a time.
 
     While one asks, others take the last answer unless it is older than `stale_s`: then they wait.

@@ -19,7 +19,7 @@ from app.schemas.jobs import (
 from app.schemas.lists import Identified, IdText, Page
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp
-from models.broadcasts import Gathered
+from models.broadcasts import BroadcastJobs
 
 MINDS_MAX: Final = 8
 
@@ -122,7 +122,7 @@ class BroadcastPage(Page[BroadcastBody]):
     model_config = ConfigDict(json_schema_extra={"example": page_of(BROADCAST)})
 
 
-def broadcast_body(whole: Gathered) -> BroadcastBody:
+def broadcast_body(whole: BroadcastJobs) -> BroadcastBody:
     """A broadcast as every call shows it."""
     broadcast = whole.broadcast
     return BroadcastBody(

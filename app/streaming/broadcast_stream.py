@@ -16,7 +16,7 @@ from app.streaming.follow import follow_all
 from app.streaming.resume import NONE, QUERY, has_all, may_have_been_sent, nowhere
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 from config.outages import outages
-from models.broadcasts import Gathered
+from models.broadcasts import BroadcastJobs
 from models.errors import DatabaseUnavailable, NotFound
 from models.session import unit_of_work
 from tasks.jobs import broadcasts
@@ -33,7 +33,7 @@ BROADCAST_STREAM: Final[dict[str, Any]] = declared(
 
 
 def places_of(
-    whole: Gathered, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
+    whole: BroadcastJobs, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
 ) -> dict[str, int] | None:
     """By job, the number after which to go on; None: the reader has the end. Raises Refusal,
     naming where the place came from, for one that this broadcast's stream has not had."""
@@ -53,7 +53,7 @@ def places_of(
     return None if ends else {job.id: number for job, number in after}
 
 
-async def broadcast_lines(user_id: str, whole: Gathered, after: dict[str, int]) -> Lines:
+async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, int]) -> Lines:
     """The lines of a broadcast's stream after these numbers, to the end of its last job."""
     at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
     yield RECONNECT

@@ -7,13 +7,13 @@ from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
 from app.schemas.headers import unreadable
 from app.streaming.events import steps_of, text_of
 from models.jobs import UNFINISHED, Job
-from models.lifecycle.fence import LEAP
+from models.lifecycle.fence import SEQUENCE_GAP
 
 QUERY: Final = "starting_after"
 BEYOND: Final = "is beyond the last event"
 NONE: Final = "is not the id of an event of this stream"
 # By so many characters, at most, a text that was sent can be ahead of what the row has of it.
-AHEAD: Final = LEAP // 10
+AHEAD: Final = SEQUENCE_GAP // 10
 
 
 def resume_after(job: Job, header: EventsHeaders, query: EventsQuery) -> int:

@@ -9,7 +9,7 @@ KEY: Final = "aftermath"
 
 
 @dataclass(frozen=True)
-class Due:
+class PendingDispatch:
     """A stage of a job whose message has to be published."""
 
     job_id: str
@@ -25,7 +25,7 @@ class Aftermath:
 
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    released: list[Due] = field(default_factory=list)
+    released: list[PendingDispatch] = field(default_factory=list)
 
 
 def aftermath(session: Session) -> Aftermath:

@@ -32,7 +32,7 @@ from models.jobs import Job
 from models.lifecycle.after_commit import aftermath
 from models.lifecycle.fence import (
     Fence,
-    beyond_run,
+    after_unknown_events,
     jobs,
     json_literal,
     no_owner,
@@ -40,7 +40,7 @@ from models.lifecycle.fence import (
     now,
     owned_by_bound,
 )
-from models.lifecycle.track_queue import hold, release
+from models.lifecycle.track_queue import lock_conversations, release
 from models.spent import NOTHING, Spent, added_now
 
 # What `conclude` has to know of a job that has ended.
@@ -69,7 +69,7 @@ def fail(
     `spent` is added to the job's costs.
     """
     error = {"code": code, "message": message, "stage": fence.stage}
-    hold(session, Job.id == fence.job_id)
+    lock_conversations(session, Job.id == fence.job_id)
     ended = session.execute(
         update(Job)
         .where(fence.owned(), ~orphaned())
@@ -136,7 +136,7 @@ def _touch_statement() -> Executable:
 @lru_cache(maxsize=1)
 def _complete_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
-    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), beyond_run() + 1)
+    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), after_unknown_events() + 1)
     return (
         update(jobs)
         .where(
@@ -157,7 +157,7 @@ def cancel(session: Session, job_id: str) -> bool:
 
     A running stage loses its token with it, so that its checkpoint finds no row.
     """
-    hold(session, Job.id == job_id)
+    lock_conversations(session, Job.id == job_id)
     return cancel_all(session, Job.id == job_id) == 1
 
 
@@ -249,6 +249,6 @@ def finished(
         "completed_at": now(),
         "queue_lease_until": None,
         "next_attempt_at": None,
-        "sequence": beyond_run() + 1 if sequence is None else sequence,
+        "sequence": after_unknown_events() + 1 if sequence is None else sequence,
         **no_owner(),
     }

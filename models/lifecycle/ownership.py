@@ -20,7 +20,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from models.jobs import Job
-from models.lifecycle.fence import Fence, beyond_run, jobs, no_owner, now, paid_in_vain, rows_of
+from models.lifecycle.fence import (
+    Fence,
+    after_unknown_events,
+    jobs,
+    lost_provider_call,
+    no_owner,
+    now,
+    rows_of,
+)
 from models.lifecycle.leases import lease, queue_lease_s
 
 
@@ -91,7 +99,7 @@ def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
             run_token=fence.token,
             lease_until=now() + lease(),
             starts=Job.starts + 1,
-            paid_duplicates=func.greatest(Job.paid_duplicates - paid_in_vain(), 0),
+            paid_duplicates=func.greatest(Job.paid_duplicates - lost_provider_call(), 0),
         )
         .returning(Job.epoch, Job.sequence)
     ).one_or_none()
@@ -108,8 +116,8 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
             slot="queued",
             queue_lease_until=now(),
             queue_lease_s=queue_lease_s() // 2,
-            sequence=beyond_run(),
-            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            sequence=after_unknown_events(),
+            paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             **no_owner(),
         ),
     )

@@ -29,7 +29,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.conversations import Message
 from models.jobs import Job
-from models.lifecycle.after_commit import Due
+from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import (
     ENDED,
     conclude,
@@ -39,7 +39,7 @@ from models.lifecycle.endings import (
     orphaned,
     overdue,
 )
-from models.lifecycle.fence import beyond_run, jobs, now, paid_in_vain
+from models.lifecycle.fence import after_unknown_events, jobs, lost_provider_call, now
 from models.lifecycle.leases import lease, queue_lease_s
 from models.lifecycle.track_queue import free_conversations
 
@@ -74,7 +74,7 @@ def _overdue_statement(limit: int) -> Select[tuple[str]]:
     return free_conversations(limit, overdue())
 
 
-def bury_dead(session: Session, limit: int, settled: timedelta | None = None) -> int:
+def reap_expired_leases(session: Session, limit: int, settled: timedelta | None = None) -> int:
     """Give up the runs whose lease ran out: a new epoch, queued at once; how many there were.
 
     After five deaths at one stage the job has failed: it kills whoever touches it (`poison`).
@@ -111,9 +111,9 @@ def _bury_statement(limit: int) -> ReturningUpdate[tuple[str]]:
         .values(
             slot="queued",
             epoch=Job.epoch + 1,
-            sequence=beyond_run(),
+            sequence=after_unknown_events(),
             deaths=Job.deaths + 1,
-            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             run_token=None,
             lease_until=None,
             queue_lease_until=now(),  # due at once: `take_due` publishes it
@@ -139,7 +139,7 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
         .values(
             **finished("failed"),
             deaths=Job.deaths + 1,
-            paid_duplicates=Job.paid_duplicates + paid_in_vain(),
+            paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             error=error,
         )
         .returning(*ENDED),
@@ -148,14 +148,14 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
     return conclude(session, ended)
 
 
-def take_due(session: Session, limit: int) -> list[Due]:
+def take_due(session: Session, limit: int) -> list[PendingDispatch]:
     """Queue the jobs whose queue lease or wait ran out; what has to be published, the oldest first.
 
     The epoch stays, so that a second copy of a message is dropped by its begin. A queue lease
     doubles each time, up to an hour, so that a long backlog is not published over and over.
     """
     rows = session.execute(_due_statement(limit), {"first_lease": queue_lease_s()}).all()
-    return sorted((Due(*row) for row in rows), key=lambda due: due.job_id)
+    return sorted((PendingDispatch(*row) for row in rows), key=lambda due: due.job_id)
 
 
 @lru_cache(maxsize=4)

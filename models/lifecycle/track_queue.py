@@ -16,7 +16,7 @@ from sqlalchemy.types import String
 
 from models.conversations import Conversation, Message
 from models.jobs import Job
-from models.lifecycle.after_commit import Due, aftermath
+from models.lifecycle.after_commit import PendingDispatch, aftermath
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
 
@@ -28,7 +28,7 @@ def on_track(
     return and_(Job.conversation_id == conversation_id, Job.mind == mind, Job.slot.is_not(None))
 
 
-def hold(session: Session, *which: ColumnElement[bool]) -> None:
+def lock_conversations(session: Session, *which: ColumnElement[bool]) -> None:
     """Lock the conversations of these jobs until the transaction ends, in the order of their ids.
 
     Those of running statements are waited for. A conversation that is gone locks nothing.
@@ -49,7 +49,7 @@ def release(session: Session, conversation_ids: Collection[str]) -> int:
     The caller holds the conversations, and dispatches after the commit: see `Aftermath`.
     """
     rows = session.execute(_release_statement(), {"conversation_ids": list(conversation_ids)})
-    released = [Due(*row) for row in rows]
+    released = [PendingDispatch(*row) for row in rows]
     aftermath(session).released.extend(released)
     return len(released)
 

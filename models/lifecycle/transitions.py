@@ -38,7 +38,7 @@ from models.jobs import Job, after
 from models.lifecycle.endings import end_orphans, end_overdue
 from models.lifecycle.fence import (
     Fence,
-    beyond_run,
+    after_unknown_events,
     hits,
     jobs,
     no_owner,
@@ -47,7 +47,7 @@ from models.lifecycle.fence import (
     owned_by_bound,
 )
 from models.lifecycle.leases import lease, queue_lease, queue_lease_s
-from models.lifecycle.track_queue import hold
+from models.lifecycle.track_queue import lock_conversations
 from models.spent import COLUMNS as COSTS
 from models.spent import NOTHING, Spent, added, added_now
 
@@ -82,7 +82,7 @@ def begin(session: Session, fence: Fence) -> Begun | None:
     """
     row = session.execute(_begin_statement(), fence.values()).one_or_none()
     if row is None:
-        hold(session, Job.id == fence.job_id)
+        lock_conversations(session, Job.id == fence.job_id)
         end_orphans(session, Job.id == fence.job_id)
         end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
         return None
@@ -225,7 +225,7 @@ def wait(
             next_attempt_at=now() + delay,
             attempts=Job.attempts + (1 if counts else 0),
             stages=noting(fence.stage, line),
-            sequence=beyond_run() + 1 if sequence is None else sequence,
+            sequence=after_unknown_events() + 1 if sequence is None else sequence,
             **added_now(spent),
             **no_owner(),
         ),

@@ -28,22 +28,22 @@ Told = tuple[str, Message]
 log = structlog.get_logger(__name__)
 
 
-def tell(job_id: str, message: Message) -> None:
+def publish_event(job_id: str, message: Message) -> None:
     """Tell whoever follows a job; returns at once, and what can't be told is dropped."""
     _teller().put((job_id, message))
 
 
-def tell_end(job_id: str) -> None:
+def publish_end(job_id: str) -> None:
     """Tell that a job has ended; how, its row says."""
-    tell(job_id, ENDED)
+    publish_event(job_id, ENDED)
 
 
-def tell_text(job_id: str, text: str | None, before: int, number: int) -> None:
+def publish_text(job_id: str, text: str | None, before: int, number: int) -> None:
     """Tell a piece of a text, or that it begins anew."""
     if text is None:
-        tell(job_id, Message("restarted", before, number, {}))
+        publish_event(job_id, Message("restarted", before, number, {}))
     else:
-        tell(job_id, Message("text", before, number, {"text": text}))
+        publish_event(job_id, Message("text", before, number, {"text": text}))
 
 
 @lru_cache(maxsize=1)

@@ -37,13 +37,13 @@ class Saved:
         return {"partial": self.text, "sequence": self.number, **self.place}
 
 
-class Draft:
+class OutputBuffer:
     """Written by one thread, read by another.
 
     Every character has a number, so that a client goes on from where it stopped reading.
     """
 
-    def __init__(self, base: int, restarts: int = 0, tell: Tell = lambda *_: None) -> None:
+    def __init__(self, base: int, restarts: int = 0, publish_event: Tell = lambda *_: None) -> None:
         self._lock = threading.Lock()
         self._parts: list[str] = []
         self._base = base
@@ -51,7 +51,7 @@ class Draft:
         # The number `base` is that of the text's new beginning. Of a first text there is none.
         self._told = base if restarts else base - 1
         self._restarts = restarts
-        self._tell = tell
+        self._tell = publish_event
 
     def restart(self) -> None:
         """Forget the text, if there is any: another model begins anew."""

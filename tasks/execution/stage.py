@@ -35,14 +35,14 @@ from models.lifecycle.ownership import Adopted, adopt
 from models.lifecycle.transitions import checkpoint, wait
 from models.spent import NOTHING, Spent, add_late
 from tasks.celery import app
-from tasks.execution import failpoints as crash
+from tasks.execution import failpoints
 from tasks.execution.heartbeat import beating, stopping
-from tasks.execution.stage_events import tell_begun, tell_checkpoint, tell_line
+from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_line
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.pipeline import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.retry_decision import Again, GiveUp, decide
-from tasks.resilience.transaction import patiently
+from tasks.resilience.transaction import run_transaction_with_retry
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
     def decorate(body: Body) -> Task:
         @app.task(
             name=policy.stage,
-            base=crash.task_class(),
+            base=failpoints.task_class(),
             bind=True,
             throws=(JobFailed,),
             soft_time_limit=policy.soft_limit_s,
@@ -82,13 +82,13 @@ def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
 
 def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
     log.info("stage started", attempt=work.attempts + 1)
-    tell_begun(work)
+    publish_begun(work)
     try:
         with beating(work):
             outcome = body(work)
             if not outcome.stored:
                 _checkpoint(task, work, outcome)
-            crash.point(work.fence.stage, "after_checkpoint")
+            failpoints.point(work.fence.stage, "after_checkpoint")
             _publish_next(task)
     except Superseded as error:
         _drop_late(task, work, str(error))
@@ -100,9 +100,11 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
 
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
     until = time.monotonic() + LOAD_PATIENCE_S
-    crash.point(fence.stage, "before_begin")
+    failpoints.point(fence.stage, "before_begin")
     try:
-        work = patiently(lambda session: load(session, fence, policy.run_limit_s), until, stopping)
+        work = run_transaction_with_retry(
+            lambda session: load(session, fence, policy.run_limit_s), until, stopping
+        )
     except (DatabaseUnavailable, CircuitOpen) as error:
         # Nothing can be written down. The job is queued in the database, whose lease runs out.
         _drop(task, f"database away: {error}")
@@ -110,16 +112,16 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
     if work is None:
         _drop(task, "nothing to begin")
         return None
-    crash.point(fence.stage, "after_begin")
+    failpoints.point(fence.stage, "after_begin")
     return work
 
 
 def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
     line = work.line(outcome.status, **outcome.line)
-    crash.point(work.fence.stage, "before_checkpoint")
+    failpoints.point(work.fence.stage, "before_checkpoint")
     spent = _write(work, lambda session: _store(session, work, work.fence, line, outcome))
     if spent is not None:
-        tell_checkpoint(work, line, spent)
+        publish_checkpoint(work, line, spent)
         return
     adopted = _write(work, lambda session: _adopt(session, work, outcome))
     if adopted is None:
@@ -186,7 +188,7 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     if not _write(work, give_back):
         _drop_late(task, work, "superseded while it failed")
         return
-    tell_line(work, line)
+    publish_line(work, line)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
@@ -206,7 +208,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
 
 
 def _write(work: Work, change: Callable[[Session], T]) -> T:
-    return patiently(change, work.deadline, stopping)
+    return run_transaction_with_retry(change, work.deadline, stopping)
 
 
 def _drop_late(task: Task, work: Work, why: str) -> None:

@@ -4,28 +4,28 @@ from typing import Any
 
 from models.spent import Spent
 from tasks.events.message import Message
-from tasks.events.publisher import tell, tell_text
+from tasks.events.publisher import publish_event, publish_text
 from tasks.execution.work import Work
 
 
-def tell_begun(work: Work) -> None:
+def publish_begun(work: Work) -> None:
     """Tell that a stage runs; and, of a text that begins anew, that it does."""
     line = {"name": work.fence.stage, "status": "running"}
-    tell(work.fence.job_id, Message("stage", work.number - 1, work.number, line))
+    publish_event(work.fence.job_id, Message("stage", work.number - 1, work.number, line))
     if work.fence.stage == "generate" and work.draft.saved().restarts:
-        tell_text(work.fence.job_id, None, work.number, work.draft.number)
+        publish_text(work.fence.job_id, None, work.number, work.draft.number)
 
 
-def tell_line(work: Work, line: dict[str, Any]) -> None:
+def publish_line(work: Work, line: dict[str, Any]) -> None:
     """Tell how a stage ended, or that it waits."""
     number = line["ended"]
     named = {"name": work.fence.stage, **line}
-    tell(work.fence.job_id, Message("stage", number - 1, number, named))
+    publish_event(work.fence.job_id, Message("stage", number - 1, number, named))
 
 
-def tell_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
+def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
     """Tell that a stage is done; and with an answer, what the job has cost."""
-    tell_line(work, line)
+    publish_line(work, line)
     if work.fence.stage == "generate":
         cost = {
             "input_tokens": spent.input_tokens,
@@ -33,4 +33,4 @@ def tell_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
             "cost_usd": f"{spent.cost_usd:.6f}",
         }
         number = line["ended"] + 1
-        tell(work.fence.job_id, Message("usage", number - 1, number, cost))
+        publish_event(work.fence.job_id, Message("usage", number - 1, number, cost))

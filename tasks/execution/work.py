@@ -12,8 +12,8 @@ from models.job_options import Options
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import Begun, begin
 from tasks.bill import Bill
-from tasks.events.publisher import tell_text
-from tasks.execution.output_buffer import Draft
+from tasks.events.publisher import publish_text
+from tasks.execution.output_buffer import OutputBuffer
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Work:
     deadline: float
     run_limit_s: float
     number: int
-    draft: Draft
+    draft: OutputBuffer
     bill: Bill = field(default_factory=Bill)
     stop: threading.Event = field(default_factory=threading.Event)
     request_id: str | None = None
@@ -116,7 +116,7 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
     )
 
 
-def _draft(fence: Fence, job: Begun) -> Draft:
+def _draft(fence: Fence, job: Begun) -> OutputBuffer:
     if fence.stage != "generate":
-        return Draft(job.sequence)
-    return Draft(job.sequence + 1, job.restarts, partial(tell_text, fence.job_id))
+        return OutputBuffer(job.sequence)
+    return OutputBuffer(job.sequence + 1, job.restarts, partial(publish_text, fence.job_id))

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER, get_minds
-from models.broadcasts import Broadcast, Gathered, find_broadcast, gather
+from models.broadcasts import Broadcast, BroadcastJobs, find_broadcast, gather
 from models.conversations import Message
 from models.errors import (
     BroadcastInProgress,
@@ -20,14 +20,14 @@ from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job
 from models.lifecycle import endings
-from models.lifecycle.track_queue import hold
+from models.lifecycle.track_queue import lock_conversations
 from tasks.jobs import pipeline
-from tasks.jobs.pipeline import Submission, add_job, add_message, follow_up, known_mind
+from tasks.jobs.pipeline import Submission, add_job, add_message, known_mind, run_after_commit
 
 log = structlog.get_logger(__name__)
 
 
-def accept(session: Session, submission: Submission, minds: Sequence[str] | None) -> Gathered:
+def accept(session: Session, submission: Submission, minds: Sequence[str] | None) -> BroadcastJobs:
     """Add a message and a job for each mind, by default for all, to the transaction that the caller
     commits. The metadata are the broadcast's own.
 
@@ -48,7 +48,7 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
     each = replace(submission, metadata={})
     alone = submission.conversation_id is None
     jobs = [add_job(session, each, message, mind, broadcast.id, alone=alone) for mind in known]
-    return Gathered(broadcast, jobs)
+    return BroadcastJobs(broadcast, jobs)
 
 
 def publish(jobs: Sequence[Job], message: str) -> None:
@@ -58,7 +58,7 @@ def publish(jobs: Sequence[Job], message: str) -> None:
             break
 
 
-def cancel(session: Session, user_id: str, broadcast_id: str) -> Gathered:
+def cancel(session: Session, user_id: str, broadcast_id: str) -> BroadcastJobs:
     """The user's broadcast, each job of it cancelled that had not ended; commits. The workers are
     told, best effort. What comes back may have ended otherwise. Raises NotFound."""
     unfinished = [job.id for job in read(session, user_id, broadcast_id).jobs if job.slot]
@@ -66,7 +66,7 @@ def cancel(session: Session, user_id: str, broadcast_id: str) -> Gathered:
     session.expire_all()  # whoever lost a race reads what the winner wrote
     whole = read(session, user_id, broadcast_id)
     session.commit()
-    follow_up(session)
+    run_after_commit(session)
     if cancelled:
         log.info("broadcast cancelled", broadcast_id=broadcast_id, job_ids=cancelled)
     return whole
@@ -86,7 +86,7 @@ def accept_merge(
     The conversation is held before the broadcast is, as by who completes a merge. Raises NotFound,
     BroadcastInProgress, NothingToMerge, MergeInProgress and ConversationBusy.
     """
-    hold(session, Job.broadcast_id == broadcast_id, Job.user_id == user_id)
+    lock_conversations(session, Job.broadcast_id == broadcast_id, Job.user_id == user_id)
     whole = read(session, user_id, broadcast_id, lock=True)
     _refuse_merge(whole)
     message = session.get_one(Message, whole.broadcast.message_id)
@@ -100,7 +100,7 @@ def accept_merge(
     return add_job(session, merge, message, MANAGER, broadcast_id), message.content
 
 
-def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> Gathered:
+def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> BroadcastJobs:
     """The user's broadcast, of which every track goes on from this job's answer; commits.
 
     Raises NotFound, and InvalidRequest where that is no completed job of this broadcast.
@@ -113,7 +113,7 @@ def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> Ga
     return whole
 
 
-def read(session: Session, user_id: str, broadcast_id: str, *, lock: bool = False) -> Gathered:
+def read(session: Session, user_id: str, broadcast_id: str, *, lock: bool = False) -> BroadcastJobs:
     """The user's broadcast with its jobs. Raises NotFound."""
     broadcast = find_broadcast(session, user_id, broadcast_id, lock=lock)
     if broadcast is None:
@@ -121,7 +121,7 @@ def read(session: Session, user_id: str, broadcast_id: str, *, lock: bool = Fals
     return gather(session, [broadcast])[0]
 
 
-def _refuse_merge(whole: Gathered) -> None:
+def _refuse_merge(whole: BroadcastJobs) -> None:
     if not whole.ended:
         raise BroadcastInProgress("A mind has not answered yet: merge when all have ended.")
     if not whole.completed:

@@ -27,7 +27,7 @@ from models.lifecycle.deletion import delete_conversation
 from models.lifecycle.fence import now
 from models.lifecycle.leases import queue_lease, queue_lease_s
 from tasks.celery import app
-from tasks.events.publisher import tell_end
+from tasks.events.publisher import publish_end
 from tasks.jobs.cancel_channel import announce
 
 TITLE_CHARS: Final = 60
@@ -65,7 +65,7 @@ def submit(session: Session, submission: Submission) -> Job:
     """
     job = accept(session, submission)
     session.commit()
-    follow_up(session)
+    run_after_commit(session)
     publish(job, submission.message)
     return job
 
@@ -163,13 +163,13 @@ def publish(job: Job, message: str) -> bool:
     return dispatch(job.id, job.epoch, job.stage, long=is_long(message))
 
 
-def follow_up(session: Session) -> None:
+def run_after_commit(session: Session) -> None:
     """Do what follows a commit, best effort: tell who waits and who works that jobs have ended, and
     publish those that were behind them. With the broker away their queue leases run out."""
     after = take_aftermath(session)
     announce(*after.cancelled)
     for job_id in after.ended:
-        tell_end(job_id)
+        publish_end(job_id)
     for due in after.released:
         log.info("job released", job_id=due.job_id)
         if not dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message)):
@@ -186,7 +186,7 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
     session.expire_all()  # whoever lost a race reads what the winner wrote
     job = _owned_job(session, user_id, job_id)
     session.commit()
-    follow_up(session)
+    run_after_commit(session)
     if cancelled:
         log.info("job cancelled", job_id=job_id, stage=job.stage)
     return job
@@ -197,7 +197,7 @@ def forget(session: Session, user_id: str, conversation_id: str) -> None:
     if not delete_conversation(session, user_id, conversation_id):
         raise NotFound("There is no such conversation.")
     session.commit()
-    follow_up(session)
+    run_after_commit(session)
     log.info("conversation deleted", conversation_id=conversation_id)
 
 

@@ -41,7 +41,7 @@ SAYS: Final = {
 }
 
 
-def named(
+def translate_error(
     error: Exception,
     model: str,
     headers: Mapping[str, str] | None = None,
@@ -60,7 +60,7 @@ def named(
             a 400 that repeats a prompt about rate limits as RateLimitError.
     """
     if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
-        return named(
+        return translate_error(
             error.original_exception, model, headers, said
         )  # it wraps what a stream raises
     if said is None:

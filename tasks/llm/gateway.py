@@ -22,7 +22,7 @@ from models.errors import (
 from tasks.bill import Bill
 from tasks.execution.work import Work
 from tasks.llm.complaint import complaint
-from tasks.llm.failures import LIBRARY_ERRORS, named
+from tasks.llm.failures import LIBRARY_ERRORS, translate_error
 from tasks.llm.library import exception_type, litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import ErrorEvent
@@ -223,12 +223,12 @@ def _named(error: Exception, target: Target, watch: Watch) -> TrimindError:
         return ProviderUnavailable(f"{target.name} broke off.")
     if isinstance(error, ErrorEvent):
         said = complaint(error.status_code, error.body, in_band=True)
-        return named(error, target.name, None, said)
+        return translate_error(error, target.name, None, said)
     response = watch.response
     if response is None or response.is_success:
-        return named(error, target.name)
+        return translate_error(error, target.name)
     said = complaint(response.status_code, _body(response))
-    return named(error, target.name, response.headers, said)
+    return translate_error(error, target.name, response.headers, said)
 
 
 def _body(response: httpx.Response) -> bytes:

@@ -59,8 +59,10 @@ class Proxies:
         try:
             address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
         except ValueError:
-            named = ("localhost", *self.names)
-            return "*" in named or any(host == n or host.endswith(f".{n}") for n in named)
+            translate_error = ("localhost", *self.names)
+            return "*" in translate_error or any(
+                host == n or host.endswith(f".{n}") for n in translate_error
+            )
         return address.is_loopback or "*" in self.names or any(address in n for n in self.networks)
 
 

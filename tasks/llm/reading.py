@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from models.errors import ProviderUnavailable, UnusableAnswer
 from models.spent import Spent
-from tasks.execution.output_buffer import Draft
+from tasks.execution.output_buffer import OutputBuffer
 from tasks.llm.cost import cost_usd
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
@@ -48,7 +48,7 @@ class Completion:
 class Reading:
     """What has come of an answer so far; its text goes to the draft as it comes."""
 
-    def __init__(self, target: Target, messages: Messages, draft: Draft) -> None:
+    def __init__(self, target: Target, messages: Messages, draft: OutputBuffer) -> None:
         self._target = target
         self._messages = messages
         self._draft = draft

@@ -20,7 +20,7 @@ from tasks.bill import Bill
 from tasks.llm.gateway import Completion
 from tasks.llm.models import Target, target
 from tasks.policies import Policy
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 from tasks.resilience.misconfigured import noting
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Answered:
     tried: list[dict[str, str]] = field(default_factory=list)
 
 
-def walk(
+def complete_with_fallback(
     models: tuple[str, ...],
     ask: Ask,
     policy: Policy,
@@ -71,7 +71,7 @@ def _ask(to: Target, ask: Ask, policy: Policy, user_id: str) -> Completion:
         wait=wait_random_exponential(multiplier=0.2, max=2),
         reraise=True,
     )
-    with guarded(to.provider, policy.breaker, user_id):
+    with circuit_breaker(to.provider, policy.breaker, user_id):
         answer: Completion = quick(ask, to)
     return answer
 

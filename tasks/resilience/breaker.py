@@ -10,7 +10,7 @@ import structlog
 
 from models.errors import CircuitOpen
 from tasks.policies import BreakerPolicy
-from tasks.resilience import store as board
+from tasks.resilience import store
 from tasks.resilience.call import Call
 from tasks.resilience.circuit import Circuit
 from tasks.resilience.fleet import FleetCircuit
@@ -23,7 +23,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def guarded(name: str, policy: BreakerPolicy, user_id: str = "") -> Iterator[None]:
+def circuit_breaker(name: str, policy: BreakerPolicy, user_id: str = "") -> Iterator[None]:
     """Run a call under a breaker, without a lock for its length.
 
     `user_id`: whose call it is. The failures of one user alone keep only his own calls back.
@@ -57,7 +57,7 @@ def reset(name: str | None = None) -> int:
     that are not shared stay as they are in other processes.
     """
     try:
-        return board.clear(name)
+        return store.clear(name)
     finally:
         for known, circuit in list(_circuits.items()):
             if name in (None, known):

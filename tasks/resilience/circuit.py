@@ -11,7 +11,7 @@ PROBE_RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Snapshot:
     """A circuit as it was seen; `until` (on `time.monotonic()`) is when it is worth a next try."""
 
     state: State
@@ -23,7 +23,7 @@ class Sight:
         return max(0.0, self.until - time.monotonic())
 
 
-CLOSED: Final = Sight("closed")
+CLOSED: Final = Snapshot("closed")
 
 
 class Circuit(Protocol):
@@ -33,7 +33,7 @@ class Circuit(Protocol):
     shown counts for him alone: the circuit is open for him, and closed for all others.
     """
 
-    def look(self, user_id: str = "") -> Sight:
+    def look(self, user_id: str = "") -> Snapshot:
         """Its state now, for this user."""
 
     def succeeded(self) -> None:

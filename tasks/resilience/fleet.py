@@ -11,7 +11,7 @@ from typing import Final, cast
 import structlog
 
 from tasks.policies import BreakerPolicy
-from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Sight, State
+from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Snapshot, State
 from tasks.resilience.local import LocalCircuit, stricter
 from tasks.resilience.store import Reply, board
 
@@ -29,14 +29,14 @@ class FleetCircuit:
         self._alone = LocalCircuit(name, policy)
         self._is_alone = False
         self._seen = CLOSED
-        self._held: dict[str, Sight] = {}  # by user for whom alone it is open
+        self._held: dict[str, Snapshot] = {}  # by user for whom alone it is open
         self._seen_at = float("-inf")
         # Shorter where the circuit soon has another state: nobody may act on one long gone.
         self._fresh_s = min(FRESH_S, policy.reset_s / 4)
         self._looking = threading.Lock()
         self._leases: dict[str, threading.Event] = {}
 
-    def look(self, user_id: str = "") -> Sight:
+    def look(self, user_id: str = "") -> Snapshot:
         age = time.monotonic() - self._seen_at
         # One thread asks. The others go on with what was seen, unless that is too old for it.
         if age >= self._fresh_s and self._looking.acquire(blocking=age >= 2 * self._fresh_s):
@@ -120,8 +120,8 @@ class FleetCircuit:
             log.warning(f"breaker {done} for one user", breaker=self.name, user_id=user_id)
 
 
-def _sight(state: str, rest_s: float) -> Sight:
+def _sight(state: str, rest_s: float) -> Snapshot:
     if state == "closed":
         return CLOSED
     rest_s = min(PROBE_RETRY_S, rest_s) if state == "half-open" else rest_s
-    return Sight(cast(State, state), time.monotonic() + rest_s)
+    return Snapshot(cast(State, state), time.monotonic() + rest_s)

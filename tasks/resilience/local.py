@@ -7,7 +7,7 @@ from collections import deque
 import structlog
 
 from tasks.policies import BreakerPolicy
-from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Sight
+from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -19,13 +19,13 @@ class _Gate:
         self.due = due
         self.probe: str | None = None
 
-    def sight(self) -> Sight:
+    def sight(self) -> Snapshot:
         due = self.due
         if due is None:
             return CLOSED
         if self.probe is not None:
-            return Sight("half-open", time.monotonic() + PROBE_RETRY_S)
-        return Sight("open", due)
+            return Snapshot("half-open", time.monotonic() + PROBE_RETRY_S)
+        return Snapshot("open", due)
 
     def begin(self, token: str) -> bool:
         if self.due is None or self.probe is not None or time.monotonic() < self.due:
@@ -50,7 +50,7 @@ class LocalCircuit:
         self._own: dict[str, _Gate] = {}  # of those for whom alone it is open
         self._suspect: str | None = None  # who made the last probe for all, which failed
 
-    def look(self, user_id: str = "") -> Sight:
+    def look(self, user_id: str = "") -> Snapshot:
         sight = self._all.sight()
         own = self._own.get(user_id)
         return sight if own is None else stricter(sight, own.sight())
@@ -156,7 +156,7 @@ class LocalCircuit:
         self._successes = 0
 
 
-def stricter(one: Sight, other: Sight) -> Sight:
+def stricter(one: Snapshot, other: Snapshot) -> Snapshot:
     """Which of two sights keeps a call waiting longer."""
     if one.state == "closed":
         return other

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tasks.resilience import store as board
+from tasks.resilience import store
 from tasks.resilience.circuit import State
-from tasks.resilience.store import Kept
+from tasks.resilience.store import BreakerRecord
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ def breaker_states() -> list[BreakerState]:
 
     The database's is not among them: each process has its own, so that it does not lean on Redis.
     """
-    return [_state(kept) for kept in board.read()]
+    return [_state(kept) for kept in store.read()]
 
 
-def _state(kept: Kept) -> BreakerState:
+def _state(kept: BreakerRecord) -> BreakerState:
     return BreakerState(
         name=kept.name,
         state=_word(kept),
@@ -44,7 +44,7 @@ def _state(kept: Kept) -> BreakerState:
     )
 
 
-def _word(kept: Kept) -> State:
+def _word(kept: BreakerRecord) -> State:
     if kept.due_s is None:
         return "closed"
     return "half-open" if kept.lease_s is not None and kept.lease_s > kept.now_s else "open"

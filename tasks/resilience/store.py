@@ -152,7 +152,7 @@ class Reply:
     held: dict[str, tuple[str, float]]
 
 
-class Board:
+class BreakerStore:
     """Asks Redis, unless it was away a moment ago: then each process has its own breakers."""
 
     def __init__(self) -> None:
@@ -183,11 +183,11 @@ class Board:
         return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
 
 
-board: Final = Board()
+board: Final = BreakerStore()
 
 
 @dataclass(frozen=True)
-class Kept:
+class BreakerRecord:
     """A field of the hash, as of `now_s` (Unix time of Redis's clock, as the others are). `held`:
     by user for whom alone it is open, when he may probe."""
 
@@ -200,7 +200,7 @@ class Kept:
     held: dict[str, float]
 
 
-def read() -> Iterator[Kept]:
+def read() -> Iterator[BreakerRecord]:
     """Every breaker that ever failed, by name; what can't be read is passed over, and written anew
     by its next failure. Raises redis.RedisError."""
     pipeline = client().pipeline(transaction=False)
@@ -229,10 +229,10 @@ def client() -> redis.Redis:
     return redis_client()
 
 
-def _kept(name: str, field: dict[str, Any], now_s: float) -> Kept:
+def _kept(name: str, field: dict[str, Any], now_s: float) -> BreakerRecord:
     since_ms = now_s * 1000 - field["window"]
     due, lease = field.get("due"), field.get("lease") if field.get("token") else None
-    return Kept(
+    return BreakerRecord(
         name=name,
         failures=sum(1 for at, *_ in field["failed"] if due or at > since_ms),
         opens=field["opens"],

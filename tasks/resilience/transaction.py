@@ -11,14 +11,16 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from config.outages import outages
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
-from tasks.jobs.pipeline import follow_up
+from tasks.jobs.pipeline import run_after_commit
 from tasks.policies import DATABASE_PAUSE_S, PERSIST
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 
 T = TypeVar("T")
 
 
-def patiently(work: Callable[[Session], T], until: float, stop: threading.Event) -> T:
+def run_transaction_with_retry(
+    work: Callable[[Session], T], until: float, stop: threading.Event
+) -> T:
     """Do `work` in one transaction, and again while PostgreSQL is away.
 
     `until` is on `time.monotonic()`; `stop` ends the waiting as well. `work` must bear being done
@@ -43,9 +45,9 @@ def patiently(work: Callable[[Session], T], until: float, stop: threading.Event)
 
 
 def _once(work: Callable[[Session], T]) -> T:
-    with guarded("database", PERSIST.breaker), unit_of_work() as session:
+    with circuit_breaker("database", PERSIST.breaker), unit_of_work() as session:
         done = work(session)
-    follow_up(session)
+    run_after_commit(session)
     return done
 
 

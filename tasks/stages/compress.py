@@ -15,7 +15,7 @@ from tasks.compression.result import Compressed
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import COMPRESS
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ def compress(work: Work) -> Outcome:
 
 def _compress(work: Work, rate: float) -> Compressed:
     chosen = chosen_compressor()
-    with guarded(f"compressor:{chosen.name}", COMPRESS.breaker, work.user_id):
+    with circuit_breaker(f"compressor:{chosen.name}", COMPRESS.breaker, work.user_id):
         return chosen.compress(work.message, rate)
 
 

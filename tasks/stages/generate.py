@@ -15,17 +15,17 @@ from tasks.llm.context import Exchange, exchanges, fit, tokens
 from tasks.llm.gateway import Completion, stream
 from tasks.llm.merge import Merge, merge
 from tasks.llm.models import Target
-from tasks.llm.route import Answered, walk
+from tasks.llm.route import Answered, complete_with_fallback
 from tasks.llm.routing import Route, route_of
 from tasks.policies import GENERATE
-from tasks.resilience.transaction import patiently
+from tasks.resilience.transaction import run_transaction_with_retry
 
 
 @stage(GENERATE)
 def generate(work: Work) -> Outcome:
     """Give the mind what was said before and the prompt, and stream the answer from the models."""
-    past = patiently(lambda session: _past(session, work), work.deadline, stopping)
-    answers = patiently(
+    past = run_transaction_with_retry(lambda session: _past(session, work), work.deadline, stopping)
+    answers = run_transaction_with_retry(
         lambda session: answers_of(session, work.options.merges), work.deadline, stopping
     )
     route = route_of(work, work.intent)
@@ -36,7 +36,7 @@ def generate(work: Work) -> Outcome:
             merges[target.name] = _merge(work, answers, target)
         return _ask(work, past, merges.get(target.name), target)
 
-    answered = walk(route.models, ask, GENERATE, work.user_id, work.bill)
+    answered = complete_with_fallback(route.models, ask, GENERATE, work.user_id, work.bill)
     return _outcome(route, work, answered, _line(answers, answered, merges.get(answered.model)))
 
 

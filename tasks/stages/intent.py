@@ -11,11 +11,10 @@ from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.models import target
 from tasks.llm.routing import route_of
-from tasks.nlu import cache, local
-from tasks.nlu import llm_classifier as asked
+from tasks.nlu import cache, llm_classifier, local
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 from tasks.resilience.misconfigured import noting
 
 log = structlog.get_logger(__name__)
@@ -51,8 +50,8 @@ def _classifier() -> str | None:
 
 
 def _ask(work: Work, model: str) -> Classification:
-    with noting(model), guarded(f"classifier:{model}", INTENT.breaker, work.user_id):
-        return asked.classify(
+    with noting(model), circuit_breaker(f"classifier:{model}", INTENT.breaker, work.user_id):
+        return llm_classifier.classify(
             work.message, get_minds().intents, target(model), INTENT.call_limit_s, work.bill
         )
 

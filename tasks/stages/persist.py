@@ -6,12 +6,12 @@ from sqlalchemy.orm import Session
 
 from models.errors import Superseded
 from models.lifecycle.endings import complete
-from tasks.execution import failpoints as crash
+from tasks.execution import failpoints
 from tasks.execution.heartbeat import stopping
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import PERSIST
-from tasks.resilience.transaction import patiently
+from tasks.resilience.transaction import run_transaction_with_retry
 
 
 @stage(PERSIST)
@@ -19,12 +19,12 @@ def persist(work: Work) -> Outcome:
     """Store the answer that generate has checkpointed; nothing here is paid for again."""
 
     def store(session: Session) -> bool:
-        crash.point(PERSIST.stage, "before_checkpoint")
+        failpoints.point(PERSIST.stage, "before_checkpoint")
         line = work.line("completed")
         return complete(session, work.fence, line, sequence=line["ended"] + 1)
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
-    stored = patiently(store, time.monotonic() + PERSIST.call_limit_s, stopping)
+    stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s, stopping)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
     return Outcome("completed", stored=True)

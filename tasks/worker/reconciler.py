@@ -20,9 +20,9 @@ from models.counters import count
 from models.errors import DatabaseUnavailable
 from models.lifecycle.leases import lease
 from models.lifecycle.reconciliation import (
-    bury_dead,
     end_all_orphans,
     end_all_overdue,
+    reap_expired_leases,
     take_due,
     unpublished,
 )
@@ -30,7 +30,7 @@ from models.lifecycle.track_queue import release_forgotten
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.execution.heartbeat import stopping
-from tasks.jobs.pipeline import dispatch, follow_up, is_long
+from tasks.jobs.pipeline import dispatch, is_long, run_after_commit
 from tasks.worker.broker_marker import seen_marker
 
 BATCH: Final = 200
@@ -77,12 +77,12 @@ def reconcile_ends(*, bury: bool) -> None:
         found = {
             "orphaned": end_all_orphans(session, BATCH),
             "overdue": end_all_overdue(session, BATCH),
-            "dead": bury_dead(session, BATCH) if bury else 0,
+            "dead": reap_expired_leases(session, BATCH) if bury else 0,
             "forgotten": release_forgotten(session, BATCH),
         }
         for label, number in found.items():
             count(session, "reconciled", number, label)
-    follow_up(session)
+    run_after_commit(session)
     if any(found.values()):
         log.warning("reconciled", **found)
 

@@ -32,7 +32,7 @@ from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.service import Service
 from deploy.embedded.supervisor import Supervisor
 from models.lifecycle.fence import Fence
-from tasks.execution.output_buffer import Draft
+from tasks.execution.output_buffer import OutputBuffer
 from tasks.execution.work import Work
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
@@ -191,7 +191,7 @@ def target(
 def work() -> Work:
     """A job's generate stage, wanted for a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
-    given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": Draft(0)}
+    given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": OutputBuffer(0)}
     needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
     return Work(**{name: given.get(name) for name in needed})
 

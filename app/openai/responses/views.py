@@ -33,7 +33,7 @@ from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
-from tasks.jobs.pipeline import accept, cancel, follow_up, publish
+from tasks.jobs.pipeline import accept, cancel, publish, run_after_commit
 
 UNKNOWN: Final = "There is no such response."
 # The codes of a cancel that comes too late, by how the job ended.
@@ -167,7 +167,7 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     kept = remembered_for()
     caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
     session.commit()
-    follow_up(session)
+    run_after_commit(session)
     publish(job, submission.message)
     return Call(job.id, caller)
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from models.jobs import Job
 from models.lifecycle.endings import finished
 from models.lifecycle.fence import now
-from models.lifecycle.reconciliation import bury_dead, end_all_overdue, take_due
+from models.lifecycle.reconciliation import end_all_overdue, reap_expired_leases, take_due
 from models.session import unit_of_work
 
 from .rows import change, row
@@ -144,7 +144,7 @@ def test_what_looks_for_lost_and_dead_jobs_leaves_those_that_are_behind_alone(cl
     _, second = track(2)
 
     with unit_of_work() as session:
-        bury_dead(session, MANY)
+        reap_expired_leases(session, MANY)
         assert second not in {due.job_id for due in take_due(session, MANY)}
 
     assert row(second).slot == "behind"

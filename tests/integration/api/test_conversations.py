@@ -9,7 +9,7 @@ from models.conversations import Conversation, Message
 from models.ids import new_id
 from models.jobs import Job
 from models.lifecycle.endings import finished
-from models.lifecycle.track_queue import hold
+from models.lifecycle.track_queue import lock_conversations
 from models.session import unit_of_work
 from models.users import User
 
@@ -277,7 +277,7 @@ def test_a_submit_that_comes_during_a_deletion_finds_no_conversation(client, blo
     late: list = []
     body = {"message": "more", "conversation_id": job["conversation_id"]}
     with unit_of_work() as session:
-        hold(session, Job.id == job["id"])
+        lock_conversations(session, Job.id == job["id"])
         posting = threading.Thread(target=lambda: late.append(client.post("/v1/jobs", json=body)))
         posting.start()
         blocked()

@@ -12,7 +12,7 @@ import pytest
 
 from models.jobs import Job
 from models.lifecycle.endings import cancel, complete, fail
-from models.lifecycle.fence import LEAP, Fence
+from models.lifecycle.fence import SEQUENCE_GAP, Fence
 from models.lifecycle.ownership import save_partials
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
@@ -189,7 +189,7 @@ def refused_numbers(client, job_id: str, numbers) -> set[int]:
 def test_a_number_that_no_event_of_the_stream_has_had_is_refused(client, finished):
     sent = numbers_sent(client, finished)
     [base] = [n for n in sent if n + 1 not in sent and n + 2 in sent and n + 3 in sent][-1:]
-    every = set(range(max(sent) + 5)) | {max(sent) + LEAP, 10**17}
+    every = set(range(max(sent) + 5)) | {max(sent) + SEQUENCE_GAP, 10**17}
 
     assert refused_numbers(client, finished, every) == every - sent - {base + 1}
 
@@ -201,11 +201,11 @@ def test_a_number_of_a_run_that_is_not_kept_is_taken_and_one_that_it_cannot_have
     with unit_of_work() as session:
         assert cancel(session, job)
     sent = numbers_sent(client, job)
-    text_ends = max(n for n in sent if n < LEAP)
+    text_ends = max(n for n in sent if n < SEQUENCE_GAP)
 
-    assert max(sent) > LEAP
+    assert max(sent) > SEQUENCE_GAP
     ahead = {text_ends + 1, text_ends + 2000}
-    never = {text_ends + LEAP // 2, max(sent) - 1, max(sent) + 1}
+    never = {text_ends + SEQUENCE_GAP // 2, max(sent) - 1, max(sent) + 1}
     assert refused_numbers(client, job, ahead | never) == never
 
 
@@ -270,7 +270,7 @@ def test_an_end_of_line_in_a_text_ends_no_line_of_the_stream(client, job):
 def test_a_place_far_beyond_a_running_text_is_refused(client, job):
     generating(job, "Half")
 
-    assert refused_numbers(client, job, {LEAP + 12}) == {LEAP + 12}
+    assert refused_numbers(client, job, {SEQUENCE_GAP + 12}) == {SEQUENCE_GAP + 12}
 
 
 def test_a_foreign_job_is_as_unknown_as_none(client, stranger, finished):

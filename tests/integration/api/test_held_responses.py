@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text, update
 from models.jobs import Job
 from models.open_calls import OpenCall
 from models.session import unit_of_work
-from tasks.events.publisher import tell_end
+from tasks.events.publisher import publish_end
 
 QUESTION = {"input": "What is the capital of France?"}
 RETRY = {"X-Stainless-Retry-Count": "1"}
@@ -96,7 +96,7 @@ def end(job_id: str, answer: str = "Paris.") -> None:
         session.execute(
             update(Job).where(Job.id == job_id).values(answer=answer, sequence=9, **ended)
         )
-    tell_end(job_id)
+    publish_end(job_id)
 
 
 def open_calls(*job_ids: str) -> list[bool]:

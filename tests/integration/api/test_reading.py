@@ -12,7 +12,7 @@ from models.lifecycle.endings import cancel
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin
 from models.session import unit_of_work
-from tasks.events.publisher import tell_end
+from tasks.events.publisher import publish_end
 
 from .test_events import HELLO, finish, generating
 
@@ -137,7 +137,7 @@ def test_an_end_that_is_told_is_heard_by_all_who_wait(serve, job_of, together):
         reader.start()
     with unit_of_work() as session:
         assert cancel(session, job_id)
-    tell_end(job_id)
+    publish_end(job_id)
     for reader in readers:
         reader.join(20)
 

@@ -23,9 +23,9 @@ from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.ownership import adopt, extend_leases, hand_back
 from models.lifecycle.reconciliation import (
-    bury_dead,
     end_all_orphans,
     end_all_overdue,
+    reap_expired_leases,
     take_due,
     unpublished,
 )
@@ -185,7 +185,7 @@ class World:
         with self.transaction() as session:
             end_all_orphans(session, MANY)
             end_all_overdue(session, MANY)
-            bury_dead(session, MANY, settled=timedelta(0))
+            reap_expired_leases(session, MANY, settled=timedelta(0))
 
     def publish(self) -> None:
         """It publishes what is due; or dies before, or finds the broker away."""

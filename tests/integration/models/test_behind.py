@@ -11,12 +11,17 @@ from sqlalchemy import delete, event, update
 from models.conversations import Conversation, Message
 from models.counters import counters
 from models.jobs import Job
-from models.lifecycle.after_commit import Aftermath, Due, take_aftermath
+from models.lifecycle.after_commit import Aftermath, PendingDispatch, take_aftermath
 from models.lifecycle.deletion import delete_conversation
 from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.ownership import adopt, extend_leases, hand_back, save_partials
-from models.lifecycle.reconciliation import DEATHS_MAX, bury_dead, end_all_orphans, end_all_overdue
+from models.lifecycle.reconciliation import (
+    DEATHS_MAX,
+    end_all_orphans,
+    end_all_overdue,
+    reap_expired_leases,
+)
 from models.lifecycle.track_queue import release_forgotten
 from models.lifecycle.transitions import begin
 from models.session import get_engine, unit_of_work
@@ -64,7 +69,7 @@ def failed(job_id: str) -> Aftermath:
 def poisoned(job_id: str) -> Aftermath:
     own(job_id, "intent")
     change(job_id, deaths=DEATHS_MAX - 1, lease_until=now())
-    return followed(lambda session: bury_dead(session, MANY, AT_ONCE))
+    return followed(lambda session: reap_expired_leases(session, MANY, AT_ONCE))
 
 
 def orphaned_at_begin(job_id: str) -> Aftermath:
@@ -139,7 +144,7 @@ def test_every_end_releases_the_oldest_behind_it_in_the_same_transaction(
 
     assert [read(job).slot for job in line] == [None, "queued", "behind"]
     assert (read(first).status, read(second).queue_lease_s) == (status, 30)
-    assert Due(second, 1, "intent", "more 0") in after.released
+    assert PendingDispatch(second, 1, "intent", "more 0") in after.released
     assert first in after.ended
     assert (first in after.cancelled) == (status == "cancelled")
     assert begin_of(second)
@@ -176,7 +181,7 @@ def test_jobs_whose_conversation_is_gone_end_as_cancelled_wherever_they_are(
     change(line[0], deaths=DEATHS_MAX - 1, lease_until=now(), partial="The", prompt="Hello")
     lose_conversation(line[0])
     with unit_of_work() as session:
-        bury_dead(session, MANY, AT_ONCE)
+        reap_expired_leases(session, MANY, AT_ONCE)
         assert end_all_orphans(session, MANY) >= 3
     jobs = [read(job) for job in line]
     assert {job.status for job in jobs} == {"cancelled"}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from config.minds import MANAGER
-from models.broadcasts import Answer, Gathered, answers_of, keep_answer
+from models.broadcasts import Answer, BroadcastJobs, answers_of, keep_answer
 from models.history import Turn, track
 from models.jobs import Job
 from models.lifecycle.endings import cancel, complete, fail
@@ -22,8 +22,8 @@ from .conftest import MakeJob, advance, own
 LINE = {"status": "completed", "ms": 1}
 ALL = ("sage", "maker", "muse")
 
-Broadcast = Callable[..., Gathered]
-Read = Callable[[Gathered], Gathered]
+Broadcast = Callable[..., BroadcastJobs]
+Read = Callable[[BroadcastJobs], BroadcastJobs]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def user(external_id: str) -> str:
 def broadcast(user: str) -> Broadcast:
     """`broadcast(message, *minds, conversation_id=…)`: accepted, and nothing done for it."""
 
-    def make(message: str = "Hello all", *minds: str, **more: str) -> Gathered:
+    def make(message: str = "Hello all", *minds: str, **more: str) -> BroadcastJobs:
         with unit_of_work() as session:
             return accept(session, Submission(user, message, **more), minds or None)
 
@@ -47,7 +47,7 @@ def broadcast(user: str) -> Broadcast:
 def read(user: str) -> Read:
     """The same broadcast as the database has it now."""
 
-    def again(whole: Gathered) -> Gathered:
+    def again(whole: BroadcastJobs) -> BroadcastJobs:
         with unit_of_work() as session:
             return read_broadcast(session, user, whole.broadcast.id)
 
@@ -55,10 +55,10 @@ def read(user: str) -> Read:
 
 
 @pytest.fixture
-def merge(user: str) -> Callable[[Gathered], str]:
+def merge(user: str) -> Callable[[BroadcastJobs], str]:
     """`merge(broadcast)`: the id of an accepted merge of its answers."""
 
-    def make(whole: Gathered) -> str:
+    def make(whole: BroadcastJobs) -> str:
         with unit_of_work() as session:
             identity = (session, user, whole.broadcast.id)
             return accept_merge(*identity, metadata={}, deadline_s=None)[0].id
@@ -123,7 +123,7 @@ def test_a_broadcast_is_what_its_siblings_are_together(
 
 
 def test_one_total_holds_what_siblings_and_merges_cost(
-    broadcast: Broadcast, read: Read, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, read: Read, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     whole = broadcast("Hello", "sage", "muse")
     for job in whole.siblings:
@@ -149,7 +149,7 @@ def test_one_total_holds_what_siblings_and_merges_cost(
 
 
 def test_a_merge_is_none_of_the_siblings_and_the_newest_one_shows(
-    broadcast: Broadcast, read: Read, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, read: Read, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     whole = broadcast("Hello", "sage", "muse")
     answer(whole.siblings[0].id, "Yes.")
@@ -174,7 +174,7 @@ def test_answers_are_read_in_the_order_of_their_minds(broadcast: Broadcast) -> N
 
 
 def test_a_merge_that_completes_is_kept_and_one_that_fails_is_not(
-    broadcast: Broadcast, read: Read, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, read: Read, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     whole = broadcast("Hello", "sage")
     answer(whole.siblings[0].id, "Yes.")
@@ -185,7 +185,7 @@ def test_a_merge_that_completes_is_kept_and_one_that_fails_is_not(
 
 
 def test_a_merge_that_was_cancelled_while_it_was_stored_is_not_kept(
-    broadcast: Broadcast, read: Read, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, read: Read, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     whole = broadcast("Hello", "sage")
     answer(whole.siblings[0].id, "Yes.")
@@ -229,7 +229,7 @@ def test_every_mind_goes_on_from_the_kept_answer_also_one_that_was_not_asked(
 
 
 def test_the_manager_goes_on_from_kept_answers_once_each_and_from_nothing_later(
-    broadcast: Broadcast, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     first = broadcast("First?", "sage", "muse")
     for job in first.siblings:
@@ -246,7 +246,7 @@ def test_the_manager_goes_on_from_kept_answers_once_each_and_from_nothing_later(
 
 
 def test_the_last_answer_that_was_kept_counts(
-    broadcast: Broadcast, make_job: MakeJob, merge: Callable[[Gathered], str]
+    broadcast: Broadcast, make_job: MakeJob, merge: Callable[[BroadcastJobs], str]
 ) -> None:
     whole = broadcast("First?", "sage", "muse")
     for job in whole.siblings:

@@ -10,7 +10,7 @@ import pytest
 from models.lifecycle.fence import Fence
 from models.session import unit_of_work
 from tasks.execution.heartbeat import beating, save_drafts
-from tasks.execution.output_buffer import Draft
+from tasks.execution.output_buffer import OutputBuffer
 from tasks.execution.work import Work, load
 from tests.integration.models.conftest import MakeJob, advance, read
 
@@ -30,7 +30,7 @@ def generating(make_job: MakeJob) -> Iterator[Generating]:
             with unit_of_work() as session:
                 work = load(session, Fence(job_id, 1, "generate", uuid4()), 60)
             assert work is not None
-            made = replace(work, draft=Draft(base))
+            made = replace(work, draft=OutputBuffer(base))
             made.draft.add("Hello")
             running.enter_context(beating(made))
             return made

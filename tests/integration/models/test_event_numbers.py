@@ -6,7 +6,7 @@ import pytest
 
 from models.jobs import STAGES
 from models.lifecycle.endings import cancel
-from models.lifecycle.fence import LEAP
+from models.lifecycle.fence import SEQUENCE_GAP
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
@@ -67,4 +67,4 @@ def test_whoever_ends_a_running_answer_from_outside_leaps_over_its_numbers(
     before = read(job_id).sequence
     with unit_of_work() as session:
         assert cancel(session, job_id)
-    assert read(job_id).sequence == before + LEAP + 1
+    assert read(job_id).sequence == before + SEQUENCE_GAP + 1

@@ -11,8 +11,8 @@ from models.jobs import Job
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.reconciliation import (
     DEATHS_MAX,
-    bury_dead,
     end_all_overdue,
+    reap_expired_leases,
     take_due,
     unpublished,
 )
@@ -75,7 +75,7 @@ def test_a_dead_run_is_given_up_and_its_stage_queued_under_a_new_epoch(make_job:
     fence = own(job_id, "intent")
     change(job_id, lease_until=now())
     with unit_of_work() as session:
-        assert bury_dead(session, MANY, AT_ONCE) >= 1
+        assert reap_expired_leases(session, MANY, AT_ONCE) >= 1
     job = read(job_id)
     assert (job.slot, job.epoch, job.deaths, job.run_token) == ("queued", 2, 1, None)
     assert taken(job_id) == [(2, "intent")]
@@ -87,7 +87,7 @@ def test_a_run_that_beats_is_left_alone(make_job: MakeJob) -> None:
     job_id = make_job()
     own(job_id, "intent")
     with unit_of_work() as session:
-        bury_dead(session, MANY, AT_ONCE)
+        reap_expired_leases(session, MANY, AT_ONCE)
     assert (read(job_id).slot, read(job_id).epoch) == ("running", 1)
 
 
@@ -98,7 +98,7 @@ def test_a_stage_that_kills_its_workers_fails_as_poison(make_job: MakeJob) -> No
             assert begin(session, Fence(job_id, epoch, "intent", uuid4())) is not None
         change(job_id, lease_until=now())
         with unit_of_work() as session:
-            bury_dead(session, MANY, AT_ONCE)
+            reap_expired_leases(session, MANY, AT_ONCE)
     job = read(job_id)
     assert job.status == "failed"
     assert job.error is not None
@@ -124,7 +124,7 @@ def test_several_at_once_raise_an_epoch_once(make_job: MakeJob, together: Any) -
 
     def bury() -> None:
         with unit_of_work() as session:
-            bury_dead(session, MANY, AT_ONCE)
+            reap_expired_leases(session, MANY, AT_ONCE)
 
     together(6, bury)
     assert (read(job_id).epoch, read(job_id).deaths) == (2, 1)
@@ -135,7 +135,7 @@ def test_nobody_is_given_up_just_after_the_database_has_come_back(make_job: Make
     own(job_id, "intent")
     change(job_id, lease_until=now())
     with unit_of_work() as session:
-        bury_dead(session, MANY, timedelta(days=1))
+        reap_expired_leases(session, MANY, timedelta(days=1))
     assert (read(job_id).slot, read(job_id).epoch) == ("running", 1)
 
 
@@ -157,7 +157,7 @@ def test_a_death_in_generate_is_counted_as_perhaps_paid_in_vain(make_job: MakeJo
     own(job_id, "generate")
     change(job_id, lease_until=now())
     with unit_of_work() as session:
-        bury_dead(session, MANY, AT_ONCE)
+        reap_expired_leases(session, MANY, AT_ONCE)
     assert read(job_id).paid_duplicates == 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, update
 
-from models.broadcasts import Gathered
+from models.broadcasts import BroadcastJobs
 from models.conversations import Message
 from models.history import Turn, track
 from models.jobs import Job
@@ -34,7 +34,7 @@ class Asker:
         with unit_of_work() as session:
             self.user_id = get_or_create_user(session, external_id)
 
-    def ask(self, message: str, *minds: str, conversation_id: str | None = None) -> Gathered:
+    def ask(self, message: str, *minds: str, conversation_id: str | None = None) -> BroadcastJobs:
         """The broadcast, once every mind has ended."""
         with unit_of_work() as session:
             submission = Submission(self.user_id, message, conversation_id)
@@ -44,21 +44,21 @@ class Asker:
             self.until(lambda job_id=job.id: finished(job_id), 120)
         return self.read(whole)
 
-    def merge(self, whole: Gathered) -> Job:
+    def merge(self, whole: BroadcastJobs) -> Job:
         """The merge of its answers, once it has ended."""
         job, message = self.accept_merge(whole)
         pipeline.publish(job, message)
         self.until(lambda: finished(job.id), 120)
         return read(job.id)
 
-    def accept_merge(self, whole: Gathered) -> tuple[Job, str]:
+    def accept_merge(self, whole: BroadcastJobs) -> tuple[Job, str]:
         """A merge of its answers that is not dispatched, and its message."""
         with unit_of_work() as session:
             return broadcasts.accept_merge(
                 session, self.user_id, whole.broadcast.id, metadata={}, deadline_s=None
             )
 
-    def read(self, whole: Gathered) -> Gathered:
+    def read(self, whole: BroadcastJobs) -> BroadcastJobs:
         with unit_of_work() as session:
             return broadcasts.read(session, self.user_id, whole.broadcast.id)
 

@@ -18,7 +18,7 @@ import structlog
 
 from models.errors import CircuitOpen, ProviderRejected, ProviderUnavailable, Superseded
 from tasks.policies import BreakerPolicy
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 
 ERRORS = {
     "fail": ProviderUnavailable("away"),
@@ -56,7 +56,7 @@ class Caller:
         gate.wait()
         began = time.monotonic()
         try:
-            with guarded(name, policy):
+            with circuit_breaker(name, policy):
                 if how == "hold":
                     how = self._hold(began, name)
                     began = -1

@@ -18,11 +18,11 @@ from tasks.jobs.cancel_channel import CHANNEL
 from tasks.jobs.pipeline import Submission, accept
 from tasks.policies import PERSIST
 from tasks.resilience.breaker import reset_all
-from tasks.resilience.transaction import patiently
+from tasks.resilience.transaction import run_transaction_with_retry
 
 
 def do(work: object) -> object:
-    return patiently(work, time.monotonic() + 5, threading.Event())  # type: ignore[arg-type]
+    return run_transaction_with_retry(work, time.monotonic() + 5, threading.Event())  # type: ignore[arg-type]
 
 
 def violate(session: Session) -> None:

@@ -10,7 +10,7 @@ from app.cli import main
 from app.ops.readiness import show_breakers
 from models.errors import CircuitOpen, ProviderUnavailable, Superseded
 from tasks.policies import PERSIST, BreakerPolicy
-from tasks.resilience.breaker import guarded, reset
+from tasks.resilience.breaker import circuit_breaker, reset
 from tasks.resilience.states import BreakerState, breaker_states
 from tasks.resilience.store import board
 
@@ -30,13 +30,13 @@ class Users:
         for _ in range(times):
             with (
                 pytest.raises(ProviderUnavailable),
-                guarded(self.name, self.policy, user_id),
+                circuit_breaker(self.name, self.policy, user_id),
             ):
                 raise ProviderUnavailable("away")
 
     def passes(self, user_id: str) -> bool:
         try:
-            with guarded(self.name, self.policy, user_id):
+            with circuit_breaker(self.name, self.policy, user_id):
                 return True
         except CircuitOpen:
             return False
@@ -44,7 +44,7 @@ class Users:
     def may_probe(self, user_id: str) -> bool:
         """Whether a call is let through; one that tells nothing."""
         try:
-            with guarded(self.name, self.policy, user_id):
+            with circuit_breaker(self.name, self.policy, user_id):
                 raise Superseded("cancelled")
         except (Superseded, CircuitOpen) as error:
             return isinstance(error, Superseded)
@@ -78,7 +78,7 @@ def shared() -> Users:
 def test_one_users_failures_keep_him_waiting_and_nobody_else(users: Users) -> None:
     users.fail(ONE, 3)
 
-    with pytest.raises(CircuitOpen) as refused, guarded(users.name, users.policy, ONE):
+    with pytest.raises(CircuitOpen) as refused, circuit_breaker(users.name, users.policy, ONE):
         pytest.fail("the call was made")
     assert 0 < (refused.value.retry_after or 0) <= 60
     assert all(users.passes(who) for who in (OTHER, THIRD, ""))
@@ -129,7 +129,7 @@ def test_while_he_probes_his_other_calls_wait(probing: Users, until: Until) -> N
     probing.fail(ONE, 3)
     until(lambda: probing.may_probe(ONE))
 
-    with guarded(probing.name, probing.policy, ONE):
+    with circuit_breaker(probing.name, probing.policy, ONE):
         assert not probing.passes(ONE)
         assert probing.passes(OTHER)
     assert probing.passes(ONE)

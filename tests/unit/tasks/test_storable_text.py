@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.execution.output_buffer import Draft
+from tasks.execution.output_buffer import OutputBuffer
 from tasks.storable_text import Joiner, repaired
 
 
@@ -35,7 +35,7 @@ def test_a_text_is_the_same_however_it_is_cut(pieces: list[str]) -> None:
 
 
 def test_a_draft_takes_no_text_that_cant_be_stored() -> None:
-    draft = Draft(0)
+    draft = OutputBuffer(0)
 
     draft.add("a\udcaf\0b")
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from models.jobs import Job
 from models.lifecycle.endings import finished
 from models.session import unit_of_work
-from tasks.events.publisher import tell_end
+from tasks.events.publisher import publish_end
 
 QUESTION = {"message": "What is the capital of France?"}
 ENDS = ("completed", "failed", "cancelled", "expired")
@@ -104,7 +104,7 @@ def _end_others(kept: set[str], status: str) -> None:
         ended = update(Job).where(*others).values(**columns).returning(Job.id)
         found = session.scalars(ended).all()
     for job_id in found:
-        tell_end(job_id)
+        publish_end(job_id)
 
 
 def _response(job_id: str) -> str:

@@ -5,28 +5,28 @@ from itertools import count
 
 import pytest
 
-from app.ops.ttl_cache import Remembered
+from app.ops.ttl_cache import SingleFlightCache
 
 LONG_S = 60
 
 
 def test_within_the_moment_nobody_asks_again():
     answers = count()
-    remembered = Remembered(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
+    remembered = SingleFlightCache(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
 
     assert [remembered() for _ in range(3)] == [0, 0, 0]
 
 
 def test_after_it_somebody_does():
     answers = count()
-    remembered = Remembered(lambda: next(answers), fresh_s=0, stale_s=LONG_S)
+    remembered = SingleFlightCache(lambda: next(answers), fresh_s=0, stale_s=LONG_S)
 
     assert [remembered() for _ in range(3)] == [0, 1, 2]
 
 
 def test_many_who_come_first_at_once_cost_one_question(together):
     answers = count()
-    remembered = Remembered(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
+    remembered = SingleFlightCache(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
 
     assert together(20, remembered) == [0] * 20
 
@@ -41,7 +41,7 @@ def test_while_one_asks_the_others_take_the_last_answer():
             assert go_on.wait(10)
         return answer
 
-    remembered = Remembered(ask, fresh_s=0, stale_s=LONG_S)
+    remembered = SingleFlightCache(ask, fresh_s=0, stale_s=LONG_S)
     remembered()
     slow = threading.Thread(target=remembered)
     slow.start()
@@ -61,7 +61,7 @@ def test_whoever_comes_while_the_first_asks_waits_for_the_answer():
         assert go_on.wait(10)
         return next(answers)
 
-    remembered = Remembered(ask, fresh_s=LONG_S, stale_s=LONG_S)
+    remembered = SingleFlightCache(ask, fresh_s=LONG_S, stale_s=LONG_S)
     both = [threading.Thread(target=lambda: got.append(remembered())) for _ in range(2)]
     for each in both:
         each.start()
@@ -82,7 +82,7 @@ def test_a_question_that_fails_is_asked_again():
             raise RuntimeError("away")
         return answer
 
-    remembered = Remembered(ask, fresh_s=LONG_S, stale_s=LONG_S)
+    remembered = SingleFlightCache(ask, fresh_s=LONG_S, stale_s=LONG_S)
 
     with pytest.raises(RuntimeError):
         remembered()

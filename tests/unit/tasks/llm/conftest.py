@@ -13,7 +13,7 @@ import pytest
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
 from models.lifecycle.fence import Fence
-from tasks.execution.output_buffer import Draft
+from tasks.execution.output_buffer import OutputBuffer
 from tasks.execution.work import Work
 from tasks.llm.models import Target
 
@@ -41,7 +41,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 def work() -> Work:
     """A job's generate stage, wanted for a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
-    given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": Draft(0)}
+    given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": OutputBuffer(0)}
     needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
     return Work(**{name: given.get(name) for name in needed})
 

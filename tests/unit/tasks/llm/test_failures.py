@@ -20,7 +20,7 @@ from models.errors import (
     TransientError,
     TrimindError,
 )
-from tasks.llm.failures import LIBRARY_ERRORS, named
+from tasks.llm.failures import LIBRARY_ERRORS, translate_error
 
 ABOUT: dict[str, Any] = {"message": "the prompt and sk-secret", "llm_provider": "p", "model": "m"}
 REQUEST = httpx.Request("POST", "http://127.0.0.1:9")
@@ -69,7 +69,7 @@ NAMES: list[tuple[Exception, type[TrimindError]]] = [
 
 @pytest.mark.parametrize(("error", "name"), NAMES, ids=lambda value: getattr(value, "code", None))
 def test_an_error_of_the_library_has_one_name(error: Exception, name: type[TrimindError]) -> None:
-    found = named(error, "openai/gpt")
+    found = translate_error(error, "openai/gpt")
 
     assert type(found) is name
     assert isinstance(error, LIBRARY_ERRORS)
@@ -82,7 +82,7 @@ def test_an_error_of_the_library_has_one_name(error: Exception, name: type[Trimi
 def waits(value: str) -> float | None:
     error = litellm.RateLimitError(**ABOUT)
     error.litellm_response_headers = httpx.Headers({"Retry-After": value})
-    found = named(error, "m")
+    found = translate_error(error, "m")
     assert isinstance(found, RateLimited)
     return found.retry_after
 
@@ -104,7 +104,7 @@ def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: i
     error = litellm.APIError(status_code=status, **ABOUT)
 
     for headers, seconds in (({"retry-after": "7"}, 7), ({"retry-after-ms": "250"}, 0.25)):
-        found = named(error, "m", httpx.Headers(headers))
+        found = translate_error(error, "m", httpx.Headers(headers))
         assert isinstance(found, TransientError)
         assert found.retry_after == seconds
 
@@ -112,7 +112,7 @@ def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: i
 def asked(status: int, **headers: str) -> float | None:
     """The wait of an error with this status and these headers."""
     given = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
-    found = named(litellm.APIError(status_code=status, **ABOUT), "m", given)
+    found = translate_error(litellm.APIError(status_code=status, **ABOUT), "m", given)
     assert isinstance(found, TransientError)
     return found.retry_after
 
@@ -160,14 +160,14 @@ def test_a_reset_that_cannot_be_read_is_none(value: str) -> None:
 
 def test_a_wait_is_read_from_geminis_body() -> None:
     said = '{"error": {"details": [{"@type": "x.RetryInfo", "retryDelay": "37.5s"}]}}'
-    found = named(litellm.RateLimitError(**ABOUT | {"message": said}), "m")
+    found = translate_error(litellm.RateLimitError(**ABOUT | {"message": said}), "m")
 
     assert isinstance(found, RateLimited)
     assert found.retry_after == 37.5
 
 
 def test_who_is_set_up_wrongly_is_named_by_its_variable() -> None:
-    found = named(litellm.AuthenticationError(**ABOUT), "anthropic/claude")
+    found = translate_error(litellm.AuthenticationError(**ABOUT), "anthropic/claude")
 
     assert found.message.endswith("check ANTHROPIC_API_KEY.")
 
@@ -181,7 +181,7 @@ def test_a_wait_in_the_librarys_own_response_counts_too() -> None:
     response = httpx.Response(429, headers={"retry-after": "7"})
     error = litellm.RateLimitError(**ABOUT, response=response)
 
-    found = named(error, "m")
+    found = translate_error(error, "m")
 
     assert isinstance(found, RateLimited)
     assert found.retry_after == 7
@@ -191,7 +191,7 @@ def test_a_wait_survives_the_streams_wrapping() -> None:
     inner = litellm.RateLimitError(**ABOUT)
     inner.litellm_response_headers = httpx.Headers({"retry-after": "9"})
 
-    found = named(mid_stream(inner), "m")
+    found = translate_error(mid_stream(inner), "m")
 
     assert isinstance(found, RateLimited)
     assert found.retry_after == 9

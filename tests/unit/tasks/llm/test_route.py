@@ -19,7 +19,7 @@ from models.errors import (
 )
 from tasks.llm.gateway import Completion
 from tasks.llm.models import Target
-from tasks.llm.route import walk
+from tasks.llm.route import complete_with_fallback
 from tasks.policies import GENERATE
 from tasks.resilience.breaker import reset_all
 
@@ -52,7 +52,7 @@ def asking(errors: dict[str, TrimindError], asked: list[str]) -> Callable[[Targe
 def test_the_first_model_that_answers_serves_and_no_other_is_asked() -> None:
     asked: list[str] = []
 
-    answered = walk(ROUTE, asking({}, asked), ONCE)
+    answered = complete_with_fallback(ROUTE, asking({}, asked), ONCE)
 
     assert (answered.model, answered.completion, answered.tried) == (OPENAI, DONE, [])
     assert asked == [OPENAI]
@@ -62,7 +62,7 @@ def test_failures_before_the_answer_are_told_in_order() -> None:
     asked: list[str] = []
     errors = {OPENAI: RateLimited("no", 5), CLAUDE: ProviderRejected("no")}
 
-    answered = walk(ROUTE, asking(errors, asked), ONCE)
+    answered = complete_with_fallback(ROUTE, asking(errors, asked), ONCE)
 
     assert answered.model == GEMINI
     assert asked == list(ROUTE)
@@ -73,7 +73,7 @@ def test_failures_before_the_answer_are_told_in_order() -> None:
 
 
 def test_a_message_too_long_for_one_model_goes_to_the_next() -> None:
-    answered = walk(ROUTE, asking({OPENAI: ContextTooLong("no")}, []), ONCE)
+    answered = complete_with_fallback(ROUTE, asking({OPENAI: ContextTooLong("no")}, []), ONCE)
 
     assert answered.model == CLAUDE
 
@@ -81,7 +81,9 @@ def test_a_message_too_long_for_one_model_goes_to_the_next() -> None:
 def test_a_model_that_breaks_off_is_tried_again_at_once() -> None:
     asked: list[str] = []
 
-    walk((OPENAI, CLAUDE), asking({OPENAI: ProviderUnavailable("no")}, asked), GENERATE)
+    complete_with_fallback(
+        (OPENAI, CLAUDE), asking({OPENAI: ProviderUnavailable("no")}, asked), GENERATE
+    )
 
     assert asked == [OPENAI] * GENERATE.quick_tries + [CLAUDE]
 
@@ -89,7 +91,9 @@ def test_a_model_that_breaks_off_is_tried_again_at_once() -> None:
 def test_a_model_that_says_when_to_come_again_is_not_asked_before() -> None:
     asked: list[str] = []
 
-    walk((OPENAI, CLAUDE), asking({OPENAI: ProviderUnavailable("no", 6)}, asked), GENERATE)
+    complete_with_fallback(
+        (OPENAI, CLAUDE), asking({OPENAI: ProviderUnavailable("no", 6)}, asked), GENERATE
+    )
 
     assert asked == [OPENAI, CLAUDE]
 
@@ -98,7 +102,7 @@ def test_a_model_that_says_when_to_come_again_is_not_asked_before() -> None:
 def test_a_model_that_refuses_is_not_tried_again_at_once(error: TrimindError) -> None:
     asked: list[str] = []
 
-    walk((OPENAI, CLAUDE), asking({OPENAI: error}, asked), GENERATE)
+    complete_with_fallback((OPENAI, CLAUDE), asking({OPENAI: error}, asked), GENERATE)
 
     assert asked == [OPENAI, CLAUDE]
 
@@ -106,7 +110,7 @@ def test_a_model_that_refuses_is_not_tried_again_at_once(error: TrimindError) ->
 def raised(*errors: TrimindError) -> TrimindError:
     """What a route raises whose models fail so."""
     with pytest.raises(TrimindError) as caught:
-        walk(ROUTE, asking(dict(zip(ROUTE, errors, strict=True)), []), ONCE)
+        complete_with_fallback(ROUTE, asking(dict(zip(ROUTE, errors, strict=True)), []), ONCE)
     return caught.value
 
 
@@ -144,13 +148,13 @@ def test_too_long_is_said_before_refused() -> None:
 
 def test_a_route_without_models_says_that_no_key_is_set() -> None:
     with pytest.raises(NoModel):
-        walk((), asking({}, []), ONCE)
+        complete_with_fallback((), asking({}, []), ONCE)
 
 
 def test_work_that_nobody_wants_is_offered_to_no_other_model() -> None:
     asked: list[str] = []
 
     with pytest.raises(Superseded):
-        walk(ROUTE, asking({OPENAI: Superseded("gone")}, asked), ONCE)
+        complete_with_fallback(ROUTE, asking({OPENAI: Superseded("gone")}, asked), ONCE)
 
     assert asked == [OPENAI]

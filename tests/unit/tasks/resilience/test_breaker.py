@@ -21,7 +21,7 @@ from models.errors import (
     Superseded,
 )
 from tasks.policies import PERSIST, BreakerPolicy
-from tasks.resilience.breaker import guarded
+from tasks.resilience.breaker import circuit_breaker
 from tasks.resilience.fleet import FleetCircuit
 
 LONG = BreakerPolicy(failures=3, window_s=60, reset_s=60, shared=False)
@@ -32,13 +32,13 @@ Until = Callable[..., None]
 
 
 def fail(name: str, policy: BreakerPolicy, error: BaseException) -> None:
-    with pytest.raises(type(error)), guarded(name, policy):
+    with pytest.raises(type(error)), circuit_breaker(name, policy):
         raise error
 
 
 def passes(name: str, policy: BreakerPolicy) -> bool:
     try:
-        with guarded(name, policy):
+        with circuit_breaker(name, policy):
             return True
     except CircuitOpen:
         return False
@@ -55,7 +55,7 @@ def open_until_due(name: str, policy: BreakerPolicy, until: Until) -> None:
 def probes(name: str, policy: BreakerPolicy) -> bool:
     """Whether a call is let through; one that tells nothing, so that the next is a probe too."""
     try:
-        with guarded(name, policy):
+        with circuit_breaker(name, policy):
             raise Superseded("cancelled")
     except Superseded:
         return True
@@ -74,7 +74,7 @@ def test_it_opens_after_failures_and_says_when_it_lets_a_probe_through(
 ) -> None:
     for _ in range(LONG.failures):
         fail(name, LONG, error)
-    with pytest.raises(CircuitOpen) as opened, guarded(name, LONG):
+    with pytest.raises(CircuitOpen) as opened, circuit_breaker(name, LONG):
         pytest.fail("the call was made")
     assert opened.value.retry_after is not None
     assert 50 < opened.value.retry_after <= 60
@@ -152,9 +152,9 @@ def test_a_probe_that_is_refused_has_found_somebody_there(name: str, until: Unti
 def test_during_the_probe_others_are_told_to_come_back_soon(name: str, until: Until) -> None:
     open_until_due(name, QUICK, until)
     with (
-        guarded(name, QUICK),
+        circuit_breaker(name, QUICK),
         pytest.raises(CircuitOpen) as refused,
-        guarded(name, QUICK),
+        circuit_breaker(name, QUICK),
     ):
         pytest.fail("a second probe was made")
     assert refused.value.retry_after is not None
@@ -169,7 +169,7 @@ def test_one_of_many_threads_makes_the_probe(
 
     def try_it() -> bool:
         try:
-            with guarded(name, QUICK):
+            with circuit_breaker(name, QUICK):
                 all_have_tried.wait()
                 return True
         except CircuitOpen:
@@ -183,7 +183,7 @@ def test_calls_under_one_breaker_run_at_the_same_time(name: str) -> None:
     both = threading.Barrier(2, timeout=5)
 
     def call() -> None:
-        with guarded(name, LONG):
+        with circuit_breaker(name, LONG):
             both.wait()  # a lock held through the call would never let the second one come here
 
     other = threading.Thread(target=call)
