@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from config.logging import begin_logging
+from config.logging import begin_logging, configure_logging
 
 COMMANDS: Final = {
     "up": "app.cli.local.up:up",
@@ -45,7 +45,9 @@ class LazyGroup(click.Group):
         """Import the command."""
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name in PROCESSES and not {"-h", "--help"}.intersection(sys.argv):
+        if cmd_name not in PROCESSES:
+            configure_logging("WARNING")  # to stderr: what a command prints may be parsed
+        elif not {"-h", "--help"}.intersection(sys.argv):
             begin_logging(PROCESSES[cmd_name])
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
