@@ -89,16 +89,19 @@ class Channel(kombu_redis.Channel):
         return super()._connparams(asynchronous) | ours
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
-        """Deliver what is told to all workers (a ping, an inspection) unless it can't be read."""
+        """Deliver what is told to all (a ping, an inspection, a worker's events) unless it can't be
+        read."""
         try:
             check_message(message)
             body = message["body"]
             if message["properties"].get("body_encoding") == "base64":
                 body = b64decode(body).decode()
-            if message["content-type"] != "application/json" or not isinstance(loads(body), dict):
-                raise TypeError("no JSON object")
+            # An object, or the list that a worker's events of one moment come in.
+            told = loads(body)
+            if message["content-type"] != "application/json" or not isinstance(told, dict | list):
+                raise TypeError("neither an object nor a list")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.error("unreadable control message passed over", error=repr(error))
+            log.error("unreadable message to all passed over", error=repr(error))
             return False
         return bool(super()._deliver_fanout_message(message, exchange))
 
