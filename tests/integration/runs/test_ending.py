@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.sessions import Identity
+from tests.ending import END_WITHIN_S
 
 ROOT = Path(__file__).resolve().parents[3]
 INTERRUPTED = 2
@@ -76,7 +77,7 @@ def test_a_signal_to_the_run_alone_ends_it_and_leaves_nothing(
 
     run.send_signal(signal.SIGTERM)
 
-    assert run.wait(30) == INTERRUPTED
+    assert run.wait(END_WITHIN_S + 30) == INTERRUPTED
     assert not any(one.alive() for one in family)
     assert list(tmp_path.glob("home-*")) == []
 
@@ -93,7 +94,7 @@ def test_ctrl_c_again_and_again_ends_it_and_leaves_nothing(
     os.killpg(run.pid, signal.SIGINT)
 
     until(lambda: not any(one.alive() for one in family))
-    assert run.wait(30) == INTERRUPTED
+    assert run.wait(END_WITHIN_S + 30) == INTERRUPTED
     assert list(tmp_path.glob("home-*")) == []
 
 
@@ -108,6 +109,6 @@ def test_under_nohup_it_outlives_its_terminal_and_its_servers_ignore_nothing(
     os.killpg(run.pid, signal.SIGHUP)
     os.killpg(run.pid, signal.SIGTERM)
 
-    assert run.wait(30) == INTERRUPTED
+    assert run.wait(END_WITHIN_S + 30) == INTERRUPTED
     assert not any(one.alive() for one in family)
     assert list(tmp_path.glob("home-*")) == []
