@@ -66,7 +66,7 @@ def test_a_response_in_the_background_is_polled_to_its_end(
     client: openai.OpenAI, until: Until
 ) -> None:
     response = client.responses.create(input=QUESTION, background=True, metadata={"ticket": "7"})
-    assert response.status == "queued"
+    assert response.status in ("queued", "in_progress")  # as it is by then
     until(lambda: ended(client, response))
     done = client.responses.retrieve(response.id)
     assert (done.status, done.metadata) == ("completed", {"ticket": "7"})
