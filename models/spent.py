@@ -51,12 +51,18 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
     """Add what a run has spent that does not own its stage any more: it was paid for all the same.
 
     `number` is that of the event that the run began with. Where the stage's line was written by
-    this very run, in a commit whose reply was lost, it is there already.
+    this very run, in a commit whose reply was lost, it is there already. A job that has its answer,
+    or has failed, keeps its receipt as it may have been read: what a late owner paid for once more
+    is counted as `paid_duplicates`.
     """
     line = jobs.c.stages[fence.stage]
     written = line["began"].as_integer() == number
     session.execute(
         update(jobs)
-        .where(jobs.c.id == fence.job_id, or_(not_(line.has_key("ended")), not_(written)))
+        .where(
+            jobs.c.id == fence.job_id,
+            jobs.c.status.not_in(("completed", "failed")),
+            or_(not_(line.has_key("ended")), not_(written)),
+        )
         .values(added_now(spent))
     )
