@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from config.outages import outages
+from config.settings import get_settings
 from models.errors import (
     CircuitOpen,
     DatabaseUnavailable,
@@ -99,18 +100,26 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
 
 
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
-    until = time.monotonic() + LOAD_PATIENCE_S
+    asked_at = time.monotonic()
+
+    def begin(session: Session) -> Work | None:
+        nonlocal asked_at
+        asked_at = time.monotonic()
+        return load(session, fence, policy.run_limit_s)
+
     failpoints.point(fence.stage, "before_begin")
     try:
-        work = run_transaction_with_retry(
-            lambda session: load(session, fence, policy.run_limit_s), until, stopping
-        )
+        work = run_transaction_with_retry(begin, asked_at + LOAD_PATIENCE_S, stopping)
     except (DatabaseUnavailable, CircuitOpen) as error:
         # Nothing can be written down. The job is queued in the database, whose lease runs out.
         _drop(task, f"database away: {error}")
         return None
     if work is None:
         _drop(task, "nothing to begin")
+        return None
+    if time.monotonic() - asked_at > get_settings().lease_s:
+        # The reply came so late that the job has another owner by now: nothing is paid for here.
+        _drop(task, "begun too late")
         return None
     failpoints.point(fence.stage, "after_begin")
     return work
