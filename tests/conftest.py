@@ -1,5 +1,6 @@
 """What every test may use, and how a run is shared by several processes and ends."""
 
+import logging
 import os
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 from hypothesis import settings
 from playwright.sync_api import Page, sync_playwright
 
@@ -98,3 +100,22 @@ def page(browser_address: str) -> Iterator[Page]:
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         yield context.new_page()
         context.close()
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Nothing of how a command logs, which a test runs in this process, stays for the next test."""
+    root = logging.getLogger()
+    level, config, configured = root.level, structlog.get_config(), structlog.is_configured()
+    handlers = [handler for handler in root.handlers if not _of_pytest(handler)]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = [*filter(_of_pytest, root.handlers), *handlers]
+    if configured:
+        structlog.configure(**config)
+    else:
+        structlog.reset_defaults()
+
+
+def _of_pytest(handler: logging.Handler) -> bool:
+    return type(handler).__module__.startswith("_pytest")
