@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,7 @@ WAIT_S = 30
 Client = Callable[[str], FlaskClient]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 Serve = Callable[..., httpx.Client]
+Connect = Callable[[], socket.socket]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,21 @@ def serve(
     yield start
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    """`connect()`: a bare connection to the first server that `serve` has started, for what no
+    client would send."""
+    with ExitStack() as opened:
+
+        def make() -> socket.socket:
+            client = opened.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(15)
+            client.connect(str(tmp_path / "0.sock"))
+            return client
+
+        yield make
 
 
 @pytest.fixture

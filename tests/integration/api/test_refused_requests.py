@@ -1,14 +1,8 @@
 """What HTTP itself refuses: before there is a request, in the shape that every refusal has."""
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
-import pytest
-
-Connect = Callable[[], socket.socket]
 
 WELL = "GET /healthz HTTP/1.1\r\nHost: web\r\n\r\n"
 POST = "POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Type: application/json\r\n"
@@ -29,19 +23,6 @@ REFUSED = {
     "many headers": (431, "GET / HTTP/1.1\r\n" + "X-A: b\r\n" * 101 + "\r\n"),
     "endless headers": (431, "GET / HTTP/1.1\r\n" + f"X-A: {'b' * 8000}\r\n" * 9),
 }
-
-
-@pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
-    with ExitStack() as opened:
-
-        def make() -> socket.socket:
-            client = opened.enter_context(socket.socket(socket.AF_UNIX))
-            client.settimeout(15)
-            client.connect(str(tmp_path / "0.sock"))
-            return client
-
-        yield make
 
 
 def test_what_is_no_request_gets_a_problem_and_the_connection_ends(serve, connect):

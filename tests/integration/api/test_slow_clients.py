@@ -5,10 +5,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import psutil
@@ -34,21 +32,6 @@ BROKEN = {
     "no line end": b"1\r\nxx\r\n0\r\n\r\n",
     "too large a size": b"f" * 17 + b"\r\nx\r\n0\r\n\r\n",
 }
-
-Connect = Callable[[], socket.socket]
-
-
-@pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
-    with ExitStack() as opened:
-
-        def make() -> socket.socket:
-            client = opened.enter_context(socket.socket(socket.AF_UNIX))
-            client.settimeout(15)
-            client.connect(str(tmp_path / "0.sock"))
-            return client
-
-        yield make
 
 
 @pytest.mark.parametrize("half", HALVES)
