@@ -132,7 +132,9 @@ class SubscriptionHub(threading.Thread):
             self._away = True
             # Whatever was open is opened again later: the server may have refused it.
             self._pubsub.reset()
-            self._subscribed, self._subscriptions_changed = set(), True
+            with self._changed:
+                self._open.clear()
+                self._subscribed, self._subscriptions_changed = set(), True
             time.sleep(POLL_ROWS_EVERY_AWAY_S)
             return
         if self._away:
