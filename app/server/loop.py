@@ -7,9 +7,9 @@ from typing import Any
 
 from uvicorn import Config, Server
 
-from app.http.shutdown import shut_down
 from config.logging import configure_logging
 from config.settings import settings_or_exit
+from config.shutdown import begin_shutdown
 
 
 class Loop(Server):
@@ -35,7 +35,7 @@ class Loop(Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Let those who wait know that this process ends, then answer what is left."""
-        shut_down()
+        begin_shutdown()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:

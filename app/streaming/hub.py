@@ -14,10 +14,10 @@ from typing import Any, Final
 import redis
 import structlog
 
-from app.http.shutdown import on_shutdown
 from app.streaming.subscription import Subscription
 from config.outages import outages
 from config.redis import listening_client
+from config.shutdown import on_shutdown
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work

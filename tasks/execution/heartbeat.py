@@ -21,9 +21,6 @@ SAVE_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
-# Set when this process must come to an end: whoever waits for something stops waiting.
-stopping = threading.Event()
-
 _running: dict[UUID, Work] = {}
 _saved: dict[UUID, int] = {}
 _unsavable: set[UUID] = set()  # those of the running whose drafts can't be stored

@@ -37,7 +37,7 @@ from models.lifecycle.transitions import checkpoint, wait
 from models.spent import NOTHING, Spent, add_late
 from tasks.celery import app
 from tasks.execution import failpoints
-from tasks.execution.heartbeat import beating, stopping
+from tasks.execution.heartbeat import beating
 from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_line
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.pipeline import dispatch, is_long
@@ -109,7 +109,7 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
 
     failpoints.point(fence.stage, "before_begin")
     try:
-        work = run_transaction_with_retry(begin, asked_at + LOAD_PATIENCE_S, stopping)
+        work = run_transaction_with_retry(begin, asked_at + LOAD_PATIENCE_S)
     except (DatabaseUnavailable, CircuitOpen) as error:
         # Nothing can be written down. The job is queued in the database, whose lease runs out.
         _drop(task, f"database away: {error}")
@@ -217,7 +217,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
 
 
 def _write(work: Work, change: Callable[[Session], T]) -> T:
-    return run_transaction_with_retry(change, work.deadline, stopping)
+    return run_transaction_with_retry(change, work.deadline)
 
 
 def _drop_late(task: Task, work: Work, why: str) -> None:

@@ -1,6 +1,5 @@
 """Work on the database that outlasts its absence."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,6 +8,7 @@ from sqlalchemy.orm import Session
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from config.outages import outages
+from config.shutdown import shutting_down
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
 from tasks.jobs.pipeline import run_after_commit
@@ -18,25 +18,23 @@ from tasks.resilience.breaker import circuit_breaker
 T = TypeVar("T")
 
 
-def run_transaction_with_retry(
-    work: Callable[[Session], T], until: float, stop: threading.Event
-) -> T:
+def run_transaction_with_retry(work: Callable[[Session], T], until: float) -> T:
     """Do `work` in one transaction, and again while PostgreSQL is away.
 
-    `until` is on `time.monotonic()`; `stop` ends the waiting as well. `work` must bear being done
-    twice: a commit may have gone through though its reply was lost. What has to follow the commit
-    follows.
+    `until` is on `time.monotonic()`; the shutdown ends the waiting as well. `work` must bear being
+    done twice: a commit may have gone through though its reply was lost. What has to follow the
+    commit follows.
     Raises DatabaseUnavailable or CircuitOpen when it is over.
     """
 
     def over(_: RetryCallState) -> bool:
-        return stop.is_set() or time.monotonic() >= until
+        return shutting_down.is_set() or time.monotonic() >= until
 
     retrying = Retrying(
         retry=retry_if_exception_type((DatabaseUnavailable, CircuitOpen)),
         wait=wait_random_exponential(multiplier=0.2, max=DATABASE_PAUSE_S),
         stop=over,
-        sleep=lambda seconds: _pause(stop, seconds),
+        sleep=_pause,
         before_sleep=_note,
         reraise=True,
     )
@@ -57,5 +55,5 @@ def _note(state: RetryCallState) -> None:
         outages.note("database", error)
 
 
-def _pause(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)
+def _pause(seconds: float) -> None:
+    shutting_down.wait(seconds)

@@ -8,7 +8,6 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
 from models.history import chain, spoken, track
-from tasks.execution.heartbeat import stopping
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.context import Exchange, exchanges, fit, tokens
@@ -24,9 +23,9 @@ from tasks.resilience.transaction import run_transaction_with_retry
 @stage(GENERATE)
 def generate(work: Work) -> Outcome:
     """Give the mind what was said before and the prompt, and stream the answer from the models."""
-    past = run_transaction_with_retry(lambda session: _past(session, work), work.deadline, stopping)
+    past = run_transaction_with_retry(lambda session: _past(session, work), work.deadline)
     answers = run_transaction_with_retry(
-        lambda session: answers_of(session, work.options.merges), work.deadline, stopping
+        lambda session: answers_of(session, work.options.merges), work.deadline
     )
     route = route_of(work, work.intent)
     merges: dict[str, Merge] = {}  # by model: made once, however often it is tried

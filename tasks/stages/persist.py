@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 from models.errors import Superseded
 from models.lifecycle.endings import complete
 from tasks.execution import failpoints
-from tasks.execution.heartbeat import stopping
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import PERSIST
@@ -24,7 +23,7 @@ def persist(work: Work) -> Outcome:
         return complete(session, work.fence, line, sequence=line["ended"] + 1)
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
-    stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s, stopping)
+    stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
     return Outcome("completed", stored=True)

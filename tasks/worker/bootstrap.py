@@ -17,10 +17,10 @@ from config.minds import minds_or_exit
 from config.outages import RepeatFilter
 from config.process import name_process
 from config.settings import get_settings
+from config.shutdown import begin_shutdown
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
-from tasks.execution.heartbeat import stopping
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import StopListener
 from tasks.worker.drain import Drain
@@ -76,4 +76,4 @@ def _warm_compressor(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _stop_waiting(**_: Any) -> None:
-    stopping.set()
+    begin_shutdown()

@@ -8,7 +8,8 @@ import structlog
 
 from config.outages import outages
 from config.redis import listening_client
-from tasks.execution.heartbeat import stop_job, stopping
+from config.shutdown import shutting_down
+from tasks.execution.heartbeat import stop_job
 from tasks.jobs.cancel_channel import CHANNEL
 
 PAUSE_S: Final = 2.0
@@ -23,20 +24,20 @@ class StopListener(threading.Thread):
         super().__init__(name="stop-listener", daemon=True)
 
     def run(self) -> None:
-        while not stopping.is_set():
+        while not shutting_down.is_set():
             try:
                 self._listen()
             except redis.RedisError as error:
                 outages.note("redis", error, watcher=self.name)
-                stopping.wait(PAUSE_S)
+                shutting_down.wait(PAUSE_S)
             except Exception:  # the seam: without this thread no cancel is heard of
                 log.exception("stop listener failed")
-                stopping.wait(PAUSE_S)
+                shutting_down.wait(PAUSE_S)
 
     def _listen(self) -> None:
         with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(CHANNEL)
-            while not stopping.is_set():
+            while not shutting_down.is_set():
                 message = channel.get_message(timeout=1)
                 outages.clear("redis", self.name)
                 if message:

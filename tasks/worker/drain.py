@@ -11,7 +11,7 @@ import structlog
 
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
-from tasks.execution.heartbeat import hand_all_back, stopping
+from tasks.execution.heartbeat import hand_all_back
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,6 @@ class Drain(threading.Thread):
         super().__init__(name="drain", daemon=True)
 
     def run(self) -> None:
-        stopping.set()
         limit_s = get_settings().drain_s
         log.info("draining", limit_s=limit_s)
         time.sleep(limit_s)

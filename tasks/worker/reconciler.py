@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from config.outages import outages
 from config.settings import get_settings
+from config.shutdown import shutting_down
 from models.broker_marker import adopt_marker
 from models.counters import count
 from models.errors import DatabaseUnavailable
@@ -29,7 +30,6 @@ from models.lifecycle.reconciliation import (
 from models.lifecycle.track_queue import release_forgotten
 from models.session import unit_of_work
 from tasks.celery import app
-from tasks.execution.heartbeat import stopping
 from tasks.jobs.pipeline import dispatch, is_long, run_after_commit
 from tasks.worker.broker_marker import seen_marker
 
@@ -48,7 +48,7 @@ class Reconciler(threading.Thread):
 
     def run(self) -> None:
         every_s = get_settings().reconcile_every_s
-        while not stopping.wait(every_s * random.uniform(0.7, 1.3)):  # noqa: S311 (jitter)
+        while not shutting_down.wait(every_s * random.uniform(0.7, 1.3)):  # noqa: S311 (jitter)
             try:
                 self._once()
             except DatabaseUnavailable as error:

@@ -1,6 +1,5 @@
 """The database's breaker: only the absence of PostgreSQL opens it, and Redis is not asked."""
 
-import threading
 import time
 from collections.abc import Mapping
 
@@ -22,7 +21,7 @@ from tasks.resilience.transaction import run_transaction_with_retry
 
 
 def do(work: object) -> object:
-    return run_transaction_with_retry(work, time.monotonic() + 5, threading.Event())  # type: ignore[arg-type]
+    return run_transaction_with_retry(work, time.monotonic() + 5)  # type: ignore[arg-type]
 
 
 def violate(session: Session) -> None:
