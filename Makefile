@@ -20,7 +20,7 @@ test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance 
 
 chaos: $(VENV)/.test ## Break the real stack at length; the figures go to build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build
-	@CHAOS_FORM=long CHAOS_REPORT=build/chaos.md $(BIN)/python -m pytest tests/chaos -p no:randomly $(ARGS)
+	@CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md $(BIN)/python -m pytest tests/chaos -p no:randomly $(ARGS)
 	@cat build/chaos.md
 
 check: $(VENV)/.test ## Lint, types, import directions

@@ -9,8 +9,8 @@ from statistics import median
 import httpx
 import psutil
 
-from tests.chaos.form import SHORT
-from tests.chaos.house import House
+from tests.chaos.profiles import SHORT
+from tests.chaos.stack import Stack
 
 CLIENTS = 500
 ASKED = 200
@@ -28,13 +28,13 @@ SLOW = {
 
 def main() -> None:
     """Measure, print, clean up."""
-    with House(replace(SHORT, leases={}), WEB_STREAMS=str(2 * CLIENTS)) as house:
-        headers = {"Authorization": f"Bearer {house.key}"}
-        with httpx.Client(base_url=house.web, headers=headers, timeout=60) as client:
+    with Stack(replace(SHORT, leases={}), WEB_STREAMS=str(2 * CLIENTS)) as stack:
+        headers = {"Authorization": f"Bearer {stack.key}"}
+        with httpx.Client(base_url=stack.web, headers=headers, timeout=60) as client:
             job = client.post("/v1/jobs", json={"message": "hello"}).json()["id"]
             _ask(client)  # connections, imports
             alone = _ask(client)
-            beside = asyncio.run(_beside(house, client, job))
+            beside = asyncio.run(_beside(stack, client, job))
     _print("alone", alone)
     _print(f"beside {CLIENTS} slow clients", beside)
     print(f"  ratio of the medians {median(beside) / median(alone):6.2f}")
@@ -42,15 +42,15 @@ def main() -> None:
         sys.exit(f"the p99 is over {LIMIT_MS:.0f} ms")
 
 
-async def _beside(house: House, client: httpx.Client, job: str) -> list[float]:
-    port = int(house.web.rsplit(":", 1)[1])
+async def _beside(stack: Stack, client: httpx.Client, job: str) -> list[float]:
+    port = int(stack.web.rsplit(":", 1)[1])
     server = _listener(port)
     memory, threads = server.memory_info().rss, server.num_threads()
     writers = []
     for number in range(CLIENTS):
         sent = list(SLOW.values())[number % len(SLOW)]
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-        writer.write(sent.replace("{job}", job).replace("{key}", house.key).encode())
+        writer.write(sent.replace("{job}", job).replace("{key}", stack.key).encode())
         writers.append(writer)
     await asyncio.sleep(1)
     asked = await asyncio.to_thread(_ask, client)

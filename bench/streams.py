@@ -18,8 +18,8 @@ from statistics import median
 
 import httpx
 
-from tests.chaos.form import SHORT
-from tests.chaos.house import House
+from tests.chaos.profiles import SHORT
+from tests.chaos.stack import Stack
 
 STREAMS = 200
 A_SECOND = 10  # answers begun
@@ -32,17 +32,17 @@ EVERY_S = 0.1
 
 def main() -> None:
     """Measure, print, clean up."""
-    form = replace(SHORT, workers=2, threads=STREAMS // 2 + 5, leases={})
-    with House(form, WEB_STREAMS=str(STREAMS * 2)) as house:
-        fleet = house.fleet()
+    profile = replace(SHORT, workers=2, threads=STREAMS // 2 + 5, leases={})
+    with Stack(profile, WEB_STREAMS=str(STREAMS * 2)) as stack:
+        fleet = stack.fleet()
         try:
             fleet.start()
             fleet.wait_until_ready()
-            house.behave(**SPEED)
-            asyncio.run(_streams(house, 20, _through_trimind))  # connections, imports
-            direct = asyncio.run(_streams(house, STREAMS, _directly))
-            with _asking(house) as meanwhile:
-                through = asyncio.run(_streams(house, STREAMS, _through_trimind))
+            stack.behave(**SPEED)
+            asyncio.run(_streams(stack, 20, _through_trimind))  # connections, imports
+            direct = asyncio.run(_streams(stack, STREAMS, _directly))
+            with _asking(stack) as meanwhile:
+                through = asyncio.run(_streams(stack, STREAMS, _through_trimind))
         finally:
             fleet.stop()
     _print("from the provider itself", direct)
@@ -56,14 +56,14 @@ def main() -> None:
 
 
 @contextmanager
-def _asking(house: House) -> Iterator[list[float]]:
+def _asking(stack: Stack) -> Iterator[list[float]]:
     """Ask for something else all the while; how many milliseconds each answer took."""
     took: list[float] = []
     over = threading.Event()
 
     def ask() -> None:
-        headers = {"Authorization": f"Bearer {house.key}"}
-        with httpx.Client(base_url=house.web, headers=headers, timeout=30) as client:
+        headers = {"Authorization": f"Bearer {stack.key}"}
+        with httpx.Client(base_url=stack.web, headers=headers, timeout=30) as client:
             while not over.wait(EVERY_S):
                 took.append(
                     client.get("/v1/jobs").raise_for_status().elapsed.total_seconds() * 1000
@@ -78,28 +78,28 @@ def _asking(house: House) -> Iterator[list[float]]:
         asker.join()
 
 
-async def _streams(house: House, count: int, read: Callable) -> list[float]:
+async def _streams(stack: Stack, count: int, read: Callable) -> list[float]:
     """Milliseconds from the provider's first piece to the client's, of each stream."""
     marks = [secrets.token_hex(8) for _ in range(count)]
     readers = []
     for mark in marks:
-        readers.append(asyncio.create_task(read(house, mark)))
+        readers.append(asyncio.create_task(read(stack, mark)))
         await asyncio.sleep(1 / A_SECOND)
     heard = dict(zip(marks, await asyncio.gather(*readers), strict=True))
-    spoken = {call["mark"]: call["spoke_at"] for call in house.calls() if call["mark"] in heard}
+    spoken = {call["mark"]: call["spoke_at"] for call in stack.calls() if call["mark"] in heard}
     return [(heard[mark] - spoken[mark]) * 1000 for mark in marks]
 
 
-async def _through_trimind(house: House, mark: str) -> float:
+async def _through_trimind(stack: Stack, mark: str) -> float:
     body = {"message": f"Please consider [#{mark}] and answer."}
-    accepted = await _call(house.web, "POST", "/v1/jobs", house.key, body)
+    accepted = await _call(stack.web, "POST", "/v1/jobs", stack.key, body)
     job_id = json.loads(accepted.partition(b"\r\n\r\n")[2])["id"]
-    return await _first(house.web, "GET", f"/v1/jobs/{job_id}/events", house.key, None, DELTA)
+    return await _first(stack.web, "GET", f"/v1/jobs/{job_id}/events", stack.key, None, DELTA)
 
 
-async def _directly(house: House, mark: str) -> float:
+async def _directly(stack: Stack, mark: str) -> float:
     body = {"messages": [{"role": "user", "content": f"[#{mark}]"}]}
-    return await _first(house.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
+    return await _first(stack.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
 
 
 async def _call(url: str, method: str, path: str, key: str, body: object) -> bytes:

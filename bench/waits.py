@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.form import SHORT
-from tests.chaos.house import House
+from tests.chaos.profiles import SHORT
+from tests.chaos.stack import Stack
 
 CLIENTS = 40
 EVERY_S = 0.5
@@ -27,14 +27,14 @@ Job = dict[str, Any]
 
 def main() -> None:
     """Measure, print, clean up."""
-    with House(replace(SHORT, workers=2, threads=CLIENTS, leases={})) as house:
-        fleet = house.fleet()
+    with Stack(replace(SHORT, workers=2, threads=CLIENTS, leases={})) as stack:
+        fleet = stack.fleet()
         try:
             fleet.start()
             fleet.wait_until_ready()
-            house.behave(latency_s=[1.0, 3.0])
-            _late_ms(house, _wait)  # connections, imports
-            polled, waited = _late_ms(house, _poll), _late_ms(house, _wait)
+            stack.behave(latency_s=[1.0, 3.0])
+            _late_ms(stack, _wait)  # connections, imports
+            polled, waited = _late_ms(stack, _poll), _late_ms(stack, _wait)
         finally:
             fleet.stop()
     for what, ms in (("polling every 500 ms", polled), ("Prefer: wait", waited)):
@@ -46,11 +46,11 @@ def main() -> None:
         sys.exit(f"somebody waited over {LIMIT_MS:.0f} ms too long")
 
 
-def _late_ms(house: House, ask: Callable[[httpx.Client, Job], Job]) -> list[float]:
+def _late_ms(stack: Stack, ask: Callable[[httpx.Client, Job], Job]) -> list[float]:
     def one(_: int) -> float:
-        headers = {"Authorization": f"Bearer {house.key}"}
+        headers = {"Authorization": f"Bearer {stack.key}"}
         body = {"message": f"Please consider [#{secrets.token_hex(8)}] and answer."}
-        with httpx.Client(base_url=house.web, headers=headers, timeout=60) as client:
+        with httpx.Client(base_url=stack.web, headers=headers, timeout=60) as client:
             job = ask(client, body)
             now = time.time()
         assert job["status"] == "completed", job

@@ -27,7 +27,7 @@ ORDER = (
     "tests/integration/api/schema/",
     "tests/integration/",
 )
-# They measure how the whole house gets over faults under load: nothing may run beside them. They
+# They measure how the whole stack gets over faults under load: nothing may run beside them. They
 # come last, in the one process that is left by then.
 ALONE = ("tests/chaos/",)
 

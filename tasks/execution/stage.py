@@ -175,10 +175,10 @@ def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
 
 
 def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
-    chance = random.random()  # noqa: S311 (jitter)
+    jitter = random.random()  # noqa: S311 (jitter)
     misconfigured = work.bill.most_calls(ProviderMisconfigured.code)
     pinned = work.options.model is not None
-    decision = decide(error, policy, work.attempts, chance, misconfigured, pinned=pinned)
+    decision = decide(error, policy, work.attempts, jitter, misconfigured, pinned=pinned)
     if isinstance(decision, Again):
         _wait(task, work, decision, error)
     else:

@@ -39,7 +39,7 @@ def decide(
     error: Exception,
     policy: Policy,
     attempts: int,
-    chance: float,
+    jitter: float,
     misconfigured: int = 1,
     *,
     pinned: bool = False,
@@ -48,7 +48,7 @@ def decide(
 
     `misconfigured`: how often a model did not serve us as it is set up, this time included.
     `pinned`: the caller chose the model himself.
-    `chance` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
+    `jitter` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
     error that Trimind has no name for ends the job as `internal`, without its text.
     """
     if not isinstance(error, TrimindError):
@@ -63,18 +63,18 @@ def decide(
     if isinstance(error, ProviderMisconfigured):
         # The operator's fault and not the job's: it waits for him, to its deadline.
         wait_s = min(MENDED_MOST_S, MENDED_S * 2.0 ** min(max(0, misconfigured - 1), 32))
-        return Again(max(asked, wait_s * (1 + chance)), counts=False)
+        return Again(max(asked, wait_s * (1 + jitter)), counts=False)
     if isinstance(error, UnusableAnswer) and attempts >= UNUSABLE_TRIES - 1:
         return GiveUp(error.code, error.message)  # each is paid for
     if attempts + 1 >= policy.attempts:
         return GiveUp(error.code, error.message)
-    return Again(max(asked, backoff(policy, attempts, chance)), counts=True)
+    return Again(max(asked, backoff(policy, attempts, jitter)), counts=True)
 
 
-def backoff(policy: Policy, attempts: int, chance: float) -> float:
+def backoff(policy: Policy, attempts: int, jitter: float) -> float:
     """Full jitter between `first_wait_s` and its double for each attempt, `max_wait_s` at most.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     top = min(policy.max_wait_s, policy.first_wait_s * 2.0 ** min(attempts + 1, 32))
-    return policy.first_wait_s + chance * (top - policy.first_wait_s)
+    return policy.first_wait_s + jitter * (top - policy.first_wait_s)

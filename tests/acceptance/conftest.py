@@ -1,4 +1,4 @@
-"""The whole house, started by its own command on a fresh data folder, and read from outside."""
+"""The whole stack, started by its own command on a fresh data folder, and read from outside."""
 
 import json
 import os

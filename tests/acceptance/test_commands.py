@@ -80,7 +80,7 @@ def test_the_demo_key_is_sent_to_no_other_address(stack: Stack) -> None:
     assert "TRIMIND_API_KEY" in asked.stderr
 
 
-def test_ask_without_a_house_says_what_to_do(trimind: Trimind, empty: dict[str, str]) -> None:
+def test_ask_without_a_stack_says_what_to_do(trimind: Trimind, empty: dict[str, str]) -> None:
     asked = trimind("ask", "Hello!", **empty)
     assert asked.returncode == 1
     assert "trimind up" in asked.stderr
@@ -115,7 +115,7 @@ def test_a_created_key_opens_the_api_for_its_user_alone(stack: Stack) -> None:
     assert (found.status_code, found.json()["data"]) == (200, [])
 
 
-def test_the_doctor_finds_a_serving_house_well(stack: Stack) -> None:
+def test_the_doctor_finds_a_serving_stack_well(stack: Stack) -> None:
     found = stack.trimind("doctor", "--json")
     told = json.loads(found.stdout)
     states = {check["name"]: check["state"] for check in told["checks"]}

@@ -1,4 +1,4 @@
-"""What a first `trimind up` shows, and what the house that it started then does."""
+"""What a first `trimind up` shows, and what the stack that it started then does."""
 
 import json
 import stat

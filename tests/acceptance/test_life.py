@@ -22,17 +22,17 @@ def left(family: set[Identity], home: Path) -> list[str]:
     ]
 
 
-def assert_it_ends_with_how_to_ask(house: Stack, key: str) -> None:
+def assert_it_ends_with_how_to_ask(stack: Stack, key: str) -> None:
     """The last lines before the end was asked for say where it serves; the key is in none."""
-    *_, title, flower, web, demo_key, ask = house.output.split("\ntrimind    | stopping")[0].split(
+    *_, title, flower, web, demo_key, ask = stack.output.split("\ntrimind    | stopping")[0].split(
         "\n"
     )
     assert title == "trimind    | serving, until Ctrl-C:"
     assert "  flower  " in flower
-    assert f"  web        {house.url} " in web
-    assert demo_key.endswith(f"  demo key   in the file {house.home / 'demo-key'}")
+    assert f"  web        {stack.url} " in web
+    assert demo_key.endswith(f"  demo key   in the file {stack.home / 'demo-key'}")
     assert ask.endswith('ask "What is the capital of France?"')
-    assert key not in house.output
+    assert key not in stack.output
 
 
 def _command(process: Path) -> str:
@@ -42,7 +42,7 @@ def _command(process: Path) -> str:
         return ""
 
 
-def test_a_second_house_serves_beside_the_first_and_ends_at_ctrl_c(
+def test_a_second_stack_serves_beside_the_first_and_ends_at_ctrl_c(
     stack: Stack, new_stack: Callable[[], Stack]
 ) -> None:
     beside = new_stack()
@@ -65,26 +65,26 @@ def test_a_second_house_serves_beside_the_first_and_ends_at_ctrl_c(
 def test_it_begins_again_with_the_earlier_jobs_and_a_kill_leaves_nothing(
     new_stack: Callable[[], Stack], until: Until
 ) -> None:
-    house = new_stack().start()
-    key = house.key
-    with house.client() as client:
+    stack = new_stack().start()
+    key = stack.key
+    with stack.client() as client:
         [first] = client.jobs()
-    family = house.family()
-    house.process.send_signal(signal.SIGTERM)
-    assert house.wait_for_end() == 0
-    assert left(family, house.home) == []
-    assert_it_ends_with_how_to_ask(house, key)
+    family = stack.family()
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.wait_for_end() == 0
+    assert left(family, stack.home) == []
+    assert_it_ends_with_how_to_ask(stack, key)
 
-    house.start()
-    assert "1 job from earlier" in house.wait_for("in the database")
-    assert house.key == key
-    with house.client() as client:
+    stack.start()
+    assert "1 job from earlier" in stack.wait_for("in the database")
+    assert stack.key == key
+    with stack.client() as client:
         assert client.job(first["id"]) == first
         assert len(client.jobs()) == 2
-    family = house.family()
-    house.process.kill()
-    house.process.wait()
-    until(lambda: left(family, house.home) == [], STOP_WITHIN_S)
+    family = stack.family()
+    stack.process.kill()
+    stack.process.wait()
+    until(lambda: left(family, stack.home) == [], STOP_WITHIN_S)
 
 
 def test_it_ends_with_the_make_that_started_it(
@@ -92,10 +92,10 @@ def test_it_ends_with_the_make_that_started_it(
 ) -> None:
     # Like make: a parent that waits, and passes no signal on when it is killed.
     parent = "import subprocess, sys; subprocess.call(sys.argv[1:])"
-    house = new_stack().start(sys.executable, "-c", parent, TRIMIND, "up", "--with-parent")
-    house.wait_for("redis")
-    family = house.family()
+    stack = new_stack().start(sys.executable, "-c", parent, TRIMIND, "up", "--with-parent")
+    stack.wait_for("redis")
+    family = stack.family()
     assert len(family) > 3
-    os.kill(house.process.pid, signal.SIGKILL)
-    house.process.wait()
-    until(lambda: left(family, house.home) == [], STOP_WITHIN_S)
+    os.kill(stack.process.pid, signal.SIGKILL)
+    stack.process.wait()
+    until(lambda: left(family, stack.home) == [], STOP_WITHIN_S)

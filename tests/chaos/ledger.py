@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from .house import House
 from .load import Load
+from .stack import Stack
 from .waiting import TooLate
 
 STAGES = ("intent", "compress", "generate", "persist")
@@ -43,8 +43,8 @@ class Entry:
 class Ledger:
     """The books of one run of the load."""
 
-    def __init__(self, house: House, load: Load) -> None:
-        self._house = house
+    def __init__(self, stack: Stack, load: Load) -> None:
+        self._stack = stack
         self._load = load
         self._before = self.counters()
 
@@ -59,7 +59,7 @@ class Ledger:
     def entries(self) -> dict[str, Entry]:
         """By mark, every job of this load."""
         calls: dict[str, list[dict[str, Any]]] = {}
-        for call in self._house.calls():
+        for call in self._stack.calls():
             calls.setdefault(str(call["mark"]), []).append(call)
         rows = self._rows(
             f"SELECT j.*, {MARK} AS mark,"
@@ -124,7 +124,7 @@ class Ledger:
         )
 
     def _rows(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
-        with psycopg.connect(self._house.database_url, row_factory=dict_row) as connection:
+        with psycopg.connect(self._stack.database_url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()
 
 

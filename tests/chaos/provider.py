@@ -40,7 +40,7 @@ class State:
         """Behave so from now on; calls that hang now are let go."""
         with self.lock:
             self.faults = GOOD | faults
-            self.chance = random.Random(self.faults["seed"])
+            self.rng = random.Random(self.faults["seed"])
             self.spoiled: dict[str, int] = {}
             self.generation += 1
 
@@ -48,7 +48,7 @@ class State:
         """The record of a new call, its behaviour drawn, and the seconds that it takes."""
         with self.lock:
             kinds, weights = zip(*self.faults["weights"].items(), strict=True)
-            kind = self.chance.choices(kinds, weights)[0]
+            kind = self.rng.choices(kinds, weights)[0]
             if kind != "answer":
                 seen = self.spoiled.get(mark, 0)
                 self.spoiled[mark] = seen + 1
@@ -59,7 +59,7 @@ class State:
                 self.dealt.add(mark)
             call = {"mark": mark, "at": time.time(), "kind": kind, "whole": False, "ended": None}
             self.calls.append(call)
-            return call, self.chance.uniform(*self.faults["latency_s"])
+            return call, self.rng.uniform(*self.faults["latency_s"])
 
 
 STATE = State()

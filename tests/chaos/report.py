@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .form import Form
+from .profiles import Profile
 
 COLUMNS = (
     "accepted", "completed", "failed", "lost", "doubled", "paid_twice", "given_up",
@@ -14,8 +14,8 @@ COLUMNS = (
 class Report:
     """Rows of figures, one a test."""
 
-    def __init__(self, form: Form) -> None:
-        self._form = form
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
         self._rows: list[tuple[str, dict[str, float | int | str]]] = []
 
     def add(self, what: str, counts: dict[str, int], **more: float | int | str) -> None:
@@ -31,7 +31,7 @@ class Report:
     def text(self) -> str:
         """A table in Markdown, and below it what has no column."""
         lines = [
-            f"Form {self._form.name}, seed {self._form.seed}.",
+            f"Profile {self._profile.name}, seed {self._profile.seed}.",
             "",
             f"| fault | {' | '.join(column.replace('_', ' ') for column in COLUMNS)} |",
             f"| --- |{' --- |' * len(COLUMNS)}",

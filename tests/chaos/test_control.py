@@ -19,10 +19,10 @@ from celery import Celery, chain
 
 from deploy.embedded.backends import Backends
 
-from .form import Form
+from .profiles import Profile
 from .report import Report
 from .waiting import TooLate, wait_for
-from .workers import Fleet, Nursery, Worker
+from .workers import Fleet, ForkServer, Worker
 
 APP = "tests.chaos.control.app"
 COMMAND = ["celery", "--quiet", "--app", APP, "worker", "--pool", "threads", "--concurrency", "6"]
@@ -35,7 +35,9 @@ KILL_EVERY_S = 3.0
 class Control:
     """A Redis, a fleet, and a file of what is done."""
 
-    def __init__(self, home: Path, backends: Backends, nursery: Nursery, environ: dict[str, str]):
+    def __init__(
+        self, home: Path, backends: Backends, forkserver: ForkServer, environ: dict[str, str]
+    ):
         self._home = home
         self.url = backends.environment()["REDIS_URL"]
         self.done = home / "done"
@@ -50,7 +52,7 @@ class Control:
         }
         self.fleet = Fleet(
             [
-                Worker(f"c{n}", nursery, told, home, [*COMMAND, "--hostname", f"c{n}@%h"])
+                Worker(f"c{n}", forkserver, told, home, [*COMMAND, "--hostname", f"c{n}@%h"])
                 for n in range(3)
             ]
         )
@@ -93,20 +95,20 @@ def control() -> Iterator[Control]:
     # Redis alone: nothing here asks a database or a model for anything.
     needless = {"DATABASE_URL": "postgresql://nowhere/none", "OPENAI_API_KEY": "none"}
     with Backends(home, needless) as backends:
-        nursery = Nursery(environ)
-        nursery.wait_until_ready()
-        made = Control(home, backends, nursery, environ)
+        forkserver = ForkServer(environ)
+        forkserver.wait_until_ready()
+        made = Control(home, backends, forkserver, environ)
         made.fleet.start()
         yield made
         made.fleet.stop()
-        nursery.close()
+        forkserver.close()
     shutil.rmtree(home)
 
 
 def test_a_plain_chain_loses_jobs_under_a_flush(
-    control: Control, form: Form, report: Report
+    control: Control, profile: Profile, report: Report
 ) -> None:
-    control.submit(form.jobs)
+    control.submit(profile.jobs)
     wait_for(control.ended, 30, "a first job to be done")
     control._app.connection().default_channel.client.flushall()
     counts = control.counts()
@@ -115,14 +117,14 @@ def test_a_plain_chain_loses_jobs_under_a_flush(
 
 
 def test_what_a_plain_chain_loses_under_kills_is_reported(
-    control: Control, chance: Random, form: Form, report: Report
+    control: Control, rng: Random, profile: Profile, report: Report
 ) -> None:
     kills = 0
-    control.submit(form.jobs)
-    while kills < form.kills:
-        control.submit(form.in_flight // 2)
-        threading.Event().wait(KILL_EVERY_S * chance.uniform(0.8, 1.2))
-        victim = chance.choice(control.fleet.workers)
+    control.submit(profile.jobs)
+    while kills < profile.kills:
+        control.submit(profile.in_flight // 2)
+        threading.Event().wait(KILL_EVERY_S * rng.uniform(0.8, 1.2))
+        victim = rng.choice(control.fleet.workers)
         if victim.ready():
             victim.kill()
             kills += 1

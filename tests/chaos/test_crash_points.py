@@ -5,11 +5,11 @@ from random import Random
 
 from models.jobs import STAGES
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .report import Report
+from .stack import Stack
 from .waiting import wait_for
 
 COMMITS = ("begin", "checkpoint", "publish", "ack")
@@ -27,16 +27,16 @@ REST_S = 1.0
 
 
 def test_a_worker_may_die_at_every_point(
-    empty_house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
+    idle_stack: Stack, load: Load, ledger: Ledger, rng: Random, profile: Profile, report: Report
 ) -> None:
-    house = empty_house
-    house.behave(latency_s=[0.01, 0.02])
+    stack = idle_stack
+    stack.behave(latency_s=[0.01, 0.02])
     with load.running(rest_s=REST_S):
-        die_at_each(chance.sample(POINTS, len(POINTS)), house)
-    survivors = house.fleet(1)
+        die_at_each(rng.sample(POINTS, len(POINTS)), stack)
+    survivors = stack.fleet(1)
     survivors.start()
     try:
-        ledger.settle(form.patience_s)
+        ledger.settle(profile.patience_s)
     finally:
         survivors.stop()
     counts = ledger.close()
@@ -44,12 +44,12 @@ def test_a_worker_may_die_at_every_point(
     assert counts["given_up"] > 0
 
 
-def die_at_each(points: list[str], house: House) -> None:
+def die_at_each(points: list[str], stack: Stack) -> None:
     """Run workers, each armed with one point, a few at once, until each has died there."""
     armed: list[Armed] = []
     for point in points:
         wait_for(lambda: alive(armed) < AT_ONCE, 300, f"a death at one of {points}")
-        armed.append(Armed(house, point))
+        armed.append(Armed(stack, point))
     wait_for(lambda: alive(armed) == 0, 300, f"a death at each of {points}")
     for one in armed:
         assert one.once.exists(), f"it ended before {one.point}: {one.worker.log.read_text()}"
@@ -58,10 +58,10 @@ def die_at_each(points: list[str], house: House) -> None:
 class Armed:
     """A worker that dies at one point."""
 
-    def __init__(self, house: House, point: str) -> None:
+    def __init__(self, stack: Stack, point: str) -> None:
         self.point = point
-        self.once = house.home / f"crashed-at-{point}"
-        self.worker = house.worker(
+        self.once = stack.home / f"crashed-at-{point}"
+        self.worker = stack.worker(
             CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2"
         ).start()
 

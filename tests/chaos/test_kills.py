@@ -4,12 +4,12 @@ import threading
 import time
 from random import Random
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .recovery import Recovery
 from .report import Report, percentile
+from .stack import Stack
 from .workers import Fleet
 
 EVERY_S = 3.0
@@ -17,29 +17,29 @@ WITHIN_S = 45.0
 
 
 def test_killed_workers_lose_and_double_nothing(
-    house: House,
+    stack: Stack,
     fleet: Fleet,
     load: Load,
     ledger: Ledger,
-    chance: Random,
-    form: Form,
+    rng: Random,
+    profile: Profile,
     report: Report,
 ) -> None:
-    house.behave(seed=form.seed, latency_s=[0.2, 1.0])
+    stack.behave(seed=profile.seed, latency_s=[0.2, 1.0])
     recovery = Recovery(fleet)
     kills = 0
-    with load.running(form.in_flight, jobs=form.jobs):
-        while kills < form.kills:
-            threading.Event().wait(EVERY_S * chance.uniform(0.8, 1.2))
-            victim = chance.choice(fleet.workers)
+    with load.running(profile.in_flight, jobs=profile.jobs):
+        while kills < profile.kills:
+            threading.Event().wait(EVERY_S * rng.uniform(0.8, 1.2))
+            victim = rng.choice(fleet.workers)
             if not victim.ready():
                 continue
             at = time.time()
             hit = victim.kill()
             recovery.hit(at, hit)
             kills += 1
-    ledger.settle(form.patience_s)
-    counts = ledger.close(may_fail=frozenset({"poison"} if form.kills > 50 else ()))
+    ledger.settle(profile.patience_s)
+    counts = ledger.close(may_fail=frozenset({"poison"} if profile.kills > 50 else ()))
     seconds = recovery.seconds()
     report.add(
         "a worker killed every 3 s",

@@ -5,11 +5,11 @@ from random import Random
 
 from tasks.policies import GENERATE
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .report import Report
+from .stack import Stack
 from .waiting import wait_for
 from .workers import Fleet
 
@@ -22,21 +22,24 @@ QUIET = 0.7
 
 
 def test_a_provider_with_every_fault_is_outlasted_within_the_budget(
-    house: House,
+    stack: Stack,
     fleet: Fleet,
     load: Load,
     ledger: Ledger,
-    chance: Random,
-    form: Form,
+    rng: Random,
+    profile: Profile,
     report: Report,
 ) -> None:
-    house.behave(
-        seed=form.seed, latency_s=[0.02, 0.1], weights=MIXED | {"hang": 1}, faults_per_job=PER_JOB
+    stack.behave(
+        seed=profile.seed,
+        latency_s=[0.02, 0.1],
+        weights=MIXED | {"hang": 1},
+        faults_per_job=PER_JOB,
     )
-    load.run(form.jobs // 2, form.in_flight)
-    wait_for(lambda: len(house.calls()) > form.jobs // 4, 60, "calls")
-    house.behave(seed=form.seed, weights=MIXED, faults_per_job=PER_JOB)  # hanging calls end
-    ledger.settle(form.patience_s + 2 * WINDOW_S)
+    load.run(profile.jobs // 2, profile.in_flight)
+    wait_for(lambda: len(stack.calls()) > profile.jobs // 4, 60, "calls")
+    stack.behave(seed=profile.seed, weights=MIXED, faults_per_job=PER_JOB)  # hanging calls end
+    ledger.settle(profile.patience_s + 2 * WINDOW_S)
     counts = ledger.close()
     calls = sum(len(entry.calls) for entry in ledger.entries().values())
     report.add("a provider with every fault", counts, calls=calls)
@@ -46,25 +49,25 @@ def test_a_provider_with_every_fault_is_outlasted_within_the_budget(
 
 
 def test_a_provider_that_is_down_is_probed_once_a_window_by_the_whole_fleet(
-    house: House,
+    stack: Stack,
     fleet: Fleet,
     load: Load,
     ledger: Ledger,
-    chance: Random,
-    form: Form,
+    rng: Random,
+    profile: Profile,
     report: Report,
 ) -> None:
-    house.behave(latency_s=[0.01, 0.05], weights={"error": 1}, faults_per_job=10_000)
-    before = len(house.calls())
-    load.run(form.jobs // 2)
+    stack.behave(latency_s=[0.01, 0.05], weights={"error": 1}, faults_per_job=10_000)
+    before = len(stack.calls())
+    load.run(profile.jobs // 2)
 
     def calls() -> list[float]:
-        return [float(str(call["at"])) for call in house.calls()[before:]]
+        return [float(str(call["at"])) for call in stack.calls()[before:]]
 
     wait_for(calls, 30, "a first call")
     opened = calls()[0] + OPEN_AFTER_S
     seen = opened
-    for _ in range(form.windows):
+    for _ in range(profile.windows):
         wait_for(lambda since=seen: calls()[-1] > since, 2 * WINDOW_S, "a probe")
         first = min(at for at in calls() if at > seen)
         seen = first + WINDOW_S * QUIET
@@ -72,11 +75,11 @@ def test_a_provider_that_is_down_is_probed_once_a_window_by_the_whole_fleet(
         made = [at for at in calls() if first <= at <= seen]
         # A probe is one call with its quick tries; none other may come in its window.
         assert len(made) <= GENERATE.quick_tries
-    house.behave()
+    stack.behave()
     probes = [at for at in calls() if opened < at <= seen]
     made = [at for at in calls() if at <= seen]
     rush = len(made) - len(probes)
-    ledger.settle(form.patience_s + 3 * WINDOW_S)
+    ledger.settle(profile.patience_s + 3 * WINDOW_S)
     report.add("a provider that is down", ledger.close(), calls_until_open=rush, probes=len(probes))
-    threads = len(fleet.workers) * form.threads
+    threads = len(fleet.workers) * profile.threads
     assert rush <= GENERATE.quick_tries * (GENERATE.breaker.failures + threads)

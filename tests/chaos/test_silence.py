@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .proxy import Proxy
 from .report import Report
+from .stack import Stack
 from .waiting import wait_for
 from .workers import Fleet, Worker
 
@@ -35,19 +35,19 @@ MORE = 30  # jobs that are submitted while a worker is cut off
 
 
 @pytest.fixture
-def far(empty_house: House) -> Iterator[Far]:
-    house = empty_house
-    redis_url, database_url = urlsplit(house.environ["REDIS_URL"]), urlsplit(house.database_url)
+def far(idle_stack: Stack) -> Iterator[Far]:
+    stack = idle_stack
+    redis_url, database_url = urlsplit(stack.environ["REDIS_URL"]), urlsplit(stack.database_url)
     folder = parse_qs(database_url.query)["host"][0]
     with ExitStack() as exits:
         redis = exits.enter_context(Proxy(redis_url.port or 6379))
         postgres = exits.enter_context(Proxy(f"{folder}/.s.PGSQL.5432"))
         there = f"{database_url.username}@127.0.0.1:{postgres.port}{database_url.path}"
-        worker = house.worker(
-            REDIS_URL=house.environ["REDIS_URL"].replace(f":{redis_url.port}/", f":{redis.port}/"),
+        worker = stack.worker(
+            REDIS_URL=stack.environ["REDIS_URL"].replace(f":{redis_url.port}/", f":{redis.port}/"),
             DATABASE_URL=f"postgresql+psycopg://{there}?sslmode=disable&gssencmode=disable",
         )
-        near = house.worker()
+        near = stack.worker()
         fleet = Fleet([worker, near])
         exits.callback(fleet.stop)
         fleet.start()
@@ -58,24 +58,24 @@ def far(empty_house: House) -> Iterator[Far]:
 def test_a_worker_cut_off_in_silence_loses_and_doubles_nothing(
     server: str,
     far: Far,
-    house: House,
+    stack: Stack,
     load: Load,
     ledger: Ledger,
-    chance: Random,
-    form: Form,
+    rng: Random,
+    profile: Profile,
     report: Report,
 ) -> None:
-    house.behave(seed=form.seed, latency_s=[0.2, 0.6])
-    with load.running(form.in_flight // 2, rest_s=0.1):
-        wait_for(lambda: far.finished() > chance.randint(5, 20), 60, "work of the far worker")
+    stack.behave(seed=profile.seed, latency_s=[0.2, 0.6])
+    with load.running(profile.in_flight // 2, rest_s=0.1):
+        wait_for(lambda: far.finished() > rng.randint(5, 20), 60, "work of the far worker")
         far.proxies[server].freeze()
-        silent_from, until = len(load.promises), time.time() + form.lease_s * 1.5
+        silent_from, until = len(load.promises), time.time() + profile.lease_s * 1.5
         wait_for(lambda: len(load.promises) >= silent_from + MORE, 120, "more load")
         wait_for(lambda: time.time() > until, 60, "leases to run out")
-    ledger.settle(form.patience_s)
+    ledger.settle(profile.patience_s)
     before = far.finished()
     far.proxies[server].thaw()
-    with load.running(form.in_flight // 2, rest_s=0.1):
+    with load.running(profile.in_flight // 2, rest_s=0.1):
         wait_for(lambda: far.finished() > before, 60, "the far worker to come back")
-    ledger.settle(form.patience_s)
+    ledger.settle(profile.patience_s)
     report.add(f"silence between worker and {server}", ledger.close())

@@ -9,11 +9,11 @@ from random import Random
 import httpx
 import redis
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .report import Report
+from .stack import Stack
 from .waiting import wait_for
 from .workers import Fleet, Worker, in_hand
 
@@ -23,19 +23,19 @@ REDELIVERIES = 40
 
 
 def test_a_worker_that_was_stopped_past_its_lease_is_refused(
-    empty_house: House, load: Load, ledger: Ledger, chance: Random, form: Form, report: Report
+    idle_stack: Stack, load: Load, ledger: Ledger, rng: Random, profile: Profile, report: Report
 ) -> None:
-    house = empty_house
-    house.behave(latency_s=[form.lease_s, form.lease_s * 1.5])
-    with running(house.worker()) as slow, httpx.Client(timeout=20) as client:
+    stack = idle_stack
+    stack.behave(latency_s=[profile.lease_s, profile.lease_s * 1.5])
+    with running(stack.worker()) as slow, httpx.Client(timeout=20) as client:
         jobs = {load.submit(client).job_id for _ in range(JOBS)}
         generating = {(job_id, "generate") for job_id in jobs}
         wait_for(lambda: in_hand(slow.log) == generating, 30, "every job to be in generate")
         wait_for(lambda: called(ledger) == JOBS, 30, "every call to be under way")
         slow.signal(signal.SIGSTOP)
-        house.behave(latency_s=[0.05, 0.1])
-        with running(house.worker()):
-            ledger.settle(form.patience_s)
+        stack.behave(latency_s=[0.05, 0.1])
+        with running(stack.worker()):
+            ledger.settle(profile.patience_s)
             ended = rows(ledger)
             slow.signal(signal.SIGCONT)
             wait_for(lambda: not in_hand(slow.log), 60, "the slow worker to see that it is late")
@@ -47,21 +47,21 @@ def test_a_worker_that_was_stopped_past_its_lease_is_refused(
 
 
 def test_a_running_message_that_is_delivered_again_is_dropped(
-    house: House,
+    stack: Stack,
     fleet: Fleet,
     load: Load,
     ledger: Ledger,
-    chance: Random,
-    form: Form,
+    rng: Random,
+    profile: Profile,
     report: Report,
 ) -> None:
-    house.behave(seed=form.seed, latency_s=[0.5, 1.0])
-    broker, copies = house.redis(), 0
-    with load.running(form.in_flight, jobs=form.jobs // 2):
-        while copies < max(REDELIVERIES, form.jobs // 2):
+    stack.behave(seed=profile.seed, latency_s=[0.5, 1.0])
+    broker, copies = stack.redis(), 0
+    with load.running(profile.in_flight, jobs=profile.jobs // 2):
+        while copies < max(REDELIVERIES, profile.jobs // 2):
             wait_for(lambda: broker.hlen("unacked"), 30, "a message to be worked on")
-            copies += redeliver(broker, chance)
-    ledger.settle(form.patience_s)
+            copies += redeliver(broker, rng)
+    ledger.settle(profile.patience_s)
     counts = ledger.close()
     report.add("a running message delivered again", counts, copies=copies)
     once = [entry for entry in ledger.entries().values() if entry.row["epoch"] == 1]
@@ -69,10 +69,10 @@ def test_a_running_message_that_is_delivered_again_is_dropped(
     assert {(entry.row["starts"], entry.paid) for entry in once} == {(4, 1)}
 
 
-def redeliver(broker: redis.Redis, chance: Random) -> int:
+def redeliver(broker: redis.Redis, rng: Random) -> int:
     """Put copies of some messages that are being worked on back, as a lost connection would."""
     held = list(broker.hvals("unacked"))
-    chosen = chance.sample(held, min(3, len(held)))
+    chosen = rng.sample(held, min(3, len(held)))
     for text in chosen:
         message, *_ = json.loads(text)
         broker.lpush(QUEUE, json.dumps(message))

@@ -8,9 +8,9 @@ import httpx
 import psycopg
 import pytest
 
-from .house import House
 from .load import Load
 from .reading import Reader
+from .stack import Stack
 from .waiting import wait_for
 from .workers import Fleet
 
@@ -21,14 +21,14 @@ Submit = Callable[[], Reader]
 
 
 @pytest.fixture
-def submit(house: House, fleet: Fleet, load: Load) -> Submit:
+def submit(stack: Stack, fleet: Fleet, load: Load) -> Submit:
     """`submit()`: the reader of a job that is answered slowly."""
-    house.behave(**SLOWLY)
+    stack.behave(**SLOWLY)
 
     def do() -> Reader:
         with httpx.Client(timeout=20) as client:
             promise = load.submit(client)
-        return Reader(f"{house.web}/v1/jobs/{promise.job_id}/events", house.key)
+        return Reader(f"{stack.web}/v1/jobs/{promise.job_id}/events", stack.key)
 
     return do
 
@@ -66,44 +66,44 @@ def test_a_reader_that_comes_back_after_every_event_lacks_and_repeats_nothing(
 
 
 def test_who_comes_late_gets_everything_and_the_end_stays_for_good(
-    house: House, submit: Submit
+    stack: Stack, submit: Submit
 ) -> None:
     early = submit()
-    late = Reader(early._url, house.key)
+    late = Reader(early._url, stack.key)
     read_until_text(early)
     late.read_to_end().check()
     early.read_to_end().check()
-    house.redis().flushall()
-    replay = Reader(early._url, house.key).read()
+    stack.redis().flushall()
+    replay = Reader(early._url, stack.key).read()
     replay.check()
     assert replay.text == late.text == early.text
     middle = early.told[len(early.told) // 2]
-    rest = Reader(early._url, house.key).read(after=middle["id"])
+    rest = Reader(early._url, stack.key).read(after=middle["id"])
     assert early.text.endswith(rest.text)
     assert rest.told[0]["sequence_number"] > middle["sequence_number"]
 
 
-def test_a_web_process_that_is_killed_costs_a_reader_nothing(house: House, submit: Submit) -> None:
+def test_a_web_process_that_is_killed_costs_a_reader_nothing(stack: Stack, submit: Submit) -> None:
     reader = read_until_text(submit())
-    house.kill_web()
+    stack.kill_web()
     reader.read_to_end().check()
     assert {"job.snapshot", "job.restarted"}.isdisjoint(reader.types)
 
 
 def test_a_gap_that_redis_cannot_fill_is_bridged_by_the_whole_text(
-    house: House, submit: Submit
+    stack: Stack, submit: Submit
 ) -> None:
     reader = read_until_text(submit())
     missed = len(reader.text)
-    wait_for(lambda: saved(house) > missed, 5, "the text to go on without the reader")
-    house.redis().flushall()
+    wait_for(lambda: saved(stack) > missed, 5, "the text to go on without the reader")
+    stack.redis().flushall()
     reader.read_to_end().check()
     assert "job.snapshot" in reader.types
     assert "job.restarted" not in reader.types
 
 
 def test_an_answer_that_is_generated_again_after_a_crash_says_so(
-    house: House, fleet: Fleet, submit: Submit
+    stack: Stack, fleet: Fleet, submit: Submit
 ) -> None:
     reader = read_until_text(submit())
     for worker in fleet.workers:
@@ -113,76 +113,76 @@ def test_an_answer_that_is_generated_again_after_a_crash_says_so(
     assert "job.restarted" in reader.types
 
 
-def test_without_redis_a_reader_learns_all_the_same(house: House, submit: Submit) -> None:
+def test_without_redis_a_reader_learns_all_the_same(stack: Stack, submit: Submit) -> None:
     reader = read_until_text(submit())
     waiting = threading.Thread(target=reader.read_to_end)
     waiting.start()
-    house.kill_redis()
-    wait_for(lambda: saved(house) == 0, 60, "the answer to be checkpointed without Redis")
-    house.backends.restart("redis")
+    stack.kill_redis()
+    wait_for(lambda: saved(stack) == 0, 60, "the answer to be checkpointed without Redis")
+    stack.backends.restart("redis")
     waiting.join(60)
     reader.check()
 
 
 def test_who_comes_while_redis_is_away_hears_each_piece_once_it_is_back(
-    house: House, submit: Submit
+    stack: Stack, submit: Submit
 ) -> None:
     reader = submit()
-    house.behave(latency_s=[0.4, 0.4], words=120)
-    wait_for(lambda: saved(house) > 0, 20, "some of the text")
-    house.kill_redis()
+    stack.behave(latency_s=[0.4, 0.4], words=120)
+    wait_for(lambda: saved(stack) > 0, 20, "some of the text")
+    stack.kill_redis()
     following = threading.Thread(target=reader.read_to_end)
     following.start()
     wait_for(lambda: "job.snapshot" in reader.types, 10, "the reader to have what there is")
-    house.backends.restart("redis")
+    stack.backends.restart("redis")
     following.join(60)
     reader.check()
     assert reader.types.count("job.delta") > 10
 
 
 def test_a_job_that_is_cancelled_ends_at_once_with_its_streams_and_its_call(
-    house: House, submit: Submit
+    stack: Stack, submit: Submit
 ) -> None:
     reader = read_until_text(submit())
-    wait_for(lambda: saved(house) >= len("This answers"), 10, "some words to be saved")
-    headers = {"Authorization": f"Bearer {house.key}"}
+    wait_for(lambda: saved(stack) >= len("This answers"), 10, "some words to be saved")
+    headers = {"Authorization": f"Bearer {stack.key}"}
     cancelled = httpx.post(reader._url.replace("events", "cancel"), headers=headers, timeout=10)
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
     assert cancelled.elapsed.total_seconds() < 1
     assert cancelled.json()["output"].startswith("This answers")
     reader.read_to_end()
     assert reader.types[-1] == "job.cancelled"
-    wait_for(lambda: house.calls()[-1]["ended"], 2, "the worker to hang up at its next chunk")
-    assert not house.calls()[-1]["whole"]
+    wait_for(lambda: stack.calls()[-1]["ended"], 2, "the worker to hang up at its next chunk")
+    assert not stack.calls()[-1]["whole"]
 
 
-def test_a_wait_is_over_when_the_job_is(house: House, fleet: Fleet, chance: Random) -> None:
-    house.behave(latency_s=[0.5, 0.5])
-    headers = {"Authorization": f"Bearer {house.key}", "Prefer": "wait=20"}
-    message = {"message": f"Please consider [#{chance.randbytes(8).hex()}] and answer."}
-    answer = httpx.post(f"{house.web}/v1/jobs", json=message, headers=headers, timeout=30)
+def test_a_wait_is_over_when_the_job_is(stack: Stack, fleet: Fleet, rng: Random) -> None:
+    stack.behave(latency_s=[0.5, 0.5])
+    headers = {"Authorization": f"Bearer {stack.key}", "Prefer": "wait=20"}
+    message = {"message": f"Please consider [#{rng.randbytes(8).hex()}] and answer."}
+    answer = httpx.post(f"{stack.web}/v1/jobs", json=message, headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
     assert answer.headers["Preference-Applied"] == "wait=20"
     assert 0.5 < answer.elapsed.total_seconds() < 15
 
 
-def saved(house: House) -> int:
+def saved(stack: Stack) -> int:
     """How much of the only unfinished job's text its row has."""
 
     query = "SELECT coalesce(max(length(partial)), 0) FROM jobs WHERE slot IS NOT NULL"
-    with psycopg.connect(house.database_url) as connection:
+    with psycopg.connect(stack.database_url) as connection:
         row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
 
 def test_a_broadcast_is_one_stream_that_a_dropped_reader_goes_on_with(
-    house: House, fleet: Fleet, chance: Random
+    stack: Stack, fleet: Fleet, rng: Random
 ) -> None:
-    house.behave(**SLOWLY)
-    headers = {"Authorization": f"Bearer {house.key}"}
-    message = {"message": f"Please consider [#{chance.randbytes(8).hex()}] and answer."}
-    made = httpx.post(f"{house.web}/v1/broadcasts", json=message, headers=headers, timeout=20)
-    reader = Reader(f"{house.web}{made.headers['Location']}/events", house.key)
+    stack.behave(**SLOWLY)
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    message = {"message": f"Please consider [#{rng.randbytes(8).hex()}] and answer."}
+    made = httpx.post(f"{stack.web}/v1/broadcasts", json=message, headers=headers, timeout=20)
+    reader = Reader(f"{stack.web}{made.headers['Location']}/events", stack.key)
     reader.read(lambda: reader.types.count("job.delta") == 9)
     reader.read(lambda: reader.types.count("job.delta") == 18)
     while "broadcast" not in reader.told[-1]:

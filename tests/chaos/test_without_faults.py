@@ -5,32 +5,34 @@ from dataclasses import replace
 
 import pytest
 
-from .form import Form
-from .house import House
 from .ledger import Ledger
 from .load import Load
+from .profiles import Profile
 from .report import Report
+from .stack import Stack
 
 
 @pytest.fixture
-def calm(form: Form) -> Iterator[House]:
+def calm(profile: Profile) -> Iterator[Stack]:
     """A stack whose leases are the usual ones, with two workers."""
-    with House(replace(form, leases={}, threads=16)) as house:
-        fleet = house.fleet(2)
+    with Stack(replace(profile, leases={}, threads=16)) as stack:
+        fleet = stack.fleet(2)
         fleet.start()
-        yield house
+        yield stack
         fleet.stop()
 
 
-def test_every_job_completes_at_its_first_dispatch(calm: House, form: Form, report: Report) -> None:
+def test_every_job_completes_at_its_first_dispatch(
+    calm: Stack, profile: Profile, report: Report
+) -> None:
     load = Load(calm.web, calm.key, calm.database_url)
     ledger = Ledger(calm, load)
-    load.run(form.quiet_jobs, in_flight=form.in_flight)
+    load.run(profile.quiet_jobs, in_flight=profile.in_flight)
     ledger.settle(60)
     counts = ledger.close()
     report.add("none", counts, reconciled=sum(ledger.reconciled().values()))
     books = ledger.entries().values()
-    assert counts["accepted"] == counts["completed"] == form.quiet_jobs
+    assert counts["accepted"] == counts["completed"] == profile.quiet_jobs
     assert {(e.row["epoch"], e.row["starts"], e.paid, len(e.calls)) for e in books} == {
         (1, 4, 1, 1)
     }

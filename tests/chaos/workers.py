@@ -20,16 +20,16 @@ from deploy.embedded.sessions import Identity
 from .waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-NURSERY = Path(__file__).with_name("nursery.py")
+FORK_SERVER = Path(__file__).with_name("forkserver.py")
 
 
-class Nursery:
+class ForkServer:
     """Starts processes of Celery's command line in a few tenths of a second."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, str(NURSERY)],
+            [sys.executable, str(FORK_SERVER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=dict(environ),
@@ -42,7 +42,7 @@ class Nursery:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
-    def bear(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Identity:
+    def fork(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Identity:
         """Start one; what it says goes to `log`."""
         order = {"argv": argv, "environ": dict(environ), "log": str(log), "cwd": str(ROOT)}
         assert self._process.stdin is not None
@@ -68,14 +68,14 @@ class Worker:
     def __init__(
         self,
         name: str,
-        nursery: Nursery,
+        forkserver: ForkServer,
         environ: Mapping[str, str],
         folder: Path,
         argv: list[str] | None = None,
     ) -> None:
         self.name = name
         self.environ = dict(environ)
-        self._nursery = nursery
+        self._forkserver = forkserver
         self._folder = folder
         self._argv = argv or command(name, self.environ)
         self._lives = 0
@@ -88,7 +88,7 @@ class Worker:
         self._lives += 1
         self.wanted = True
         environ = self.environ | more
-        self.identity = self._nursery.bear(self._argv, environ, self.log)
+        self.identity = self._forkserver.fork(self._argv, environ, self.log)
         return self
 
     @property

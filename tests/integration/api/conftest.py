@@ -130,7 +130,7 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def nobody() -> str:
+def dead_address() -> str:
     """The address of a server that is not there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -445,8 +445,8 @@ def test_what_is_no_completed_job_of_the_broadcast_is_not_chosen(client, strange
 # --- what goes on around it
 
 
-def test_with_redis_away_a_broadcast_is_accepted_and_cancelled_all_the_same(serve, nobody):
-    client = serve(REDIS_URL=f"redis://{nobody}/0")
+def test_with_redis_away_a_broadcast_is_accepted_and_cancelled_all_the_same(serve, dead_address):
+    client = serve(REDIS_URL=f"redis://{dead_address}/0")
     started = time.monotonic()
 
     broadcast = client.post("/v1/broadcasts", json={"message": QUESTION})

@@ -44,9 +44,9 @@ def authorize(page: Page, key: str) -> None:
 
 
 def test_the_page_shows_trimind_and_sends_what_its_reader_wrote(
-    serve, nobody, page: Page, requests: list[Request], complaints: list[str], key: str
+    serve, dead_address, page: Page, requests: list[Request], complaints: list[str], key: str
 ) -> None:
-    web = serve(BIND=nobody)
+    web = serve(BIND=dead_address)
     page.goto(f"{web.base_url}/docs")
     first = page.locator(".opblock").first
     expect(first).to_be_visible()
@@ -66,14 +66,16 @@ def test_the_page_shows_trimind_and_sends_what_its_reader_wrote(
     sent = submitted.value.all_headers()
     assert sent["authorization"] == f"Bearer {key}"
     assert NEVER_SENT.isdisjoint(sent)
-    assert [each.url for each in requests if not each.url.startswith(f"http://{nobody}/")] == []
+    assert [
+        each.url for each in requests if not each.url.startswith(f"http://{dead_address}/")
+    ] == []
     assert complaints == []
 
 
 def test_nothing_that_was_slipped_into_the_page_runs_or_is_sent(
-    serve, nobody, until, page: Page, complaints: list[str]
+    serve, dead_address, until, page: Page, complaints: list[str]
 ) -> None:
-    web = serve(BIND=nobody)
+    web = serve(BIND=dead_address)
     page.goto(f"{web.base_url}/docs")
     slipped = """
         const script = document.createElement("script");

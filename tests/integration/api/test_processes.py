@@ -71,8 +71,8 @@ def test_a_slow_upload_holds_no_database_connection(serve, tmp_path):
         assert client.post("/v1/jobs", json=HELLO).status_code == 202
 
 
-def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, nobody):
-    client = serve(REDIS_URL=f"redis://{nobody}/0")
+def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, dead_address):
+    client = serve(REDIS_URL=f"redis://{dead_address}/0")
     started = time.monotonic()
 
     response = client.post("/v1/jobs", json=HELLO)
@@ -104,9 +104,9 @@ def test_with_a_broker_that_is_full_a_job_is_accepted_all_the_same(serve, backen
 
 
 def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
-    serve, nobody, tmp_path
+    serve, dead_address, tmp_path
 ):
-    client = serve(DATABASE_URL=f"postgresql://trimind:hunter22@{nobody}/trimind")
+    client = serve(DATABASE_URL=f"postgresql://trimind:hunter22@{dead_address}/trimind")
 
     response = client.post("/v1/jobs", json=HELLO)
 
@@ -118,7 +118,7 @@ def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
     assert client.get("/readyz").json()["checks"]["database"] == "unavailable"
     for method, path in CALLS:
         text = client.request(method, path, json=HELLO if method == "POST" else None).text
-        for secret in ("hunter22", nobody.split(":")[1], "Traceback", "psycopg", ".py"):
+        for secret in ("hunter22", dead_address.split(":")[1], "Traceback", "psycopg", ".py"):
             assert secret not in text, path
     assert "hunter22" not in (tmp_path / "log").read_text()
 

@@ -163,8 +163,8 @@ def test_an_end_that_nobody_tells_is_found_by_looking(serve, job_of):
     assert answer.elapsed.total_seconds() < 15
 
 
-def test_without_redis_a_wait_ends_all_the_same(serve, job_of, nobody):
-    client = serve(REDIS_URL=f"redis://{nobody}/0")
+def test_without_redis_a_wait_ends_all_the_same(serve, job_of, dead_address):
+    client = serve(REDIS_URL=f"redis://{dead_address}/0")
     job_id = job_of(client)
     ended = threading.Timer(0.5, finish, [job_id])
     ended.start()

@@ -72,8 +72,11 @@ def test_a_server_that_has_no_connection_free(
     assert "DATABASE_POOL" in full.reason
 
 
-def test_servers_that_are_nowhere(nobody: str, variables: Variables) -> None:
-    variables(DATABASE_URL=f"postgresql://a:hunter22@{nobody}/x", REDIS_URL=f"redis://{nobody}/0")
+def test_servers_that_are_nowhere(dead_address: str, variables: Variables) -> None:
+    variables(
+        DATABASE_URL=f"postgresql://a:hunter22@{dead_address}/x",
+        REDIS_URL=f"redis://{dead_address}/0",
+    )
     assert check_database(get_settings()).reason == "nothing listens there"
     assert check_redis(get_settings()).reason == "nothing listens there"
 
@@ -81,7 +84,7 @@ def test_servers_that_are_nowhere(nobody: str, variables: Variables) -> None:
     variables(
         DATABASE_URL=f"postgresql://a:hunter22@{unknown}/x",
         REDIS_URL=f"redis://:hunter22@{unknown}/0",
-        BROKER_URL=f"amqp://a:hunter22@{nobody}//",
+        BROKER_URL=f"amqp://a:hunter22@{dead_address}//",
     )
     assert check_database(get_settings()).reason == "the host of DATABASE_URL is not known"
     assert check_redis(get_settings()).reason == "the host of REDIS_URL is not known"

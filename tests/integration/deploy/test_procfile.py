@@ -9,7 +9,7 @@ from deploy.embedded.procfile import parse_procfile, read_procfile, shell_comman
 
 
 def test_processes_come_in_the_order_of_the_file() -> None:
-    text = "# the house\nweb: gunicorn 'app:create_app()'\n\nworker-llm:celery -A tasks worker\n"
+    text = "# the stack\nweb: gunicorn 'app:create_app()'\n\nworker-llm:celery -A tasks worker\n"
 
     assert list(parse_procfile(text).items()) == [
         ("web", "gunicorn 'app:create_app()'"),

@@ -54,8 +54,8 @@ class Run:
 class World:
     """Jobs, their messages in the broker, and the runs that workers have in hand."""
 
-    def __init__(self, chance: Random, jobs: list[str]) -> None:
-        self.chance = chance
+    def __init__(self, rng: Random, jobs: list[str]) -> None:
+        self.rng = rng
         self.jobs = jobs
         self.broker: list[tuple[str, int, str]] = [(job, 1, "intent") for job in jobs]
         self.runs: list[Run] = []
@@ -72,7 +72,7 @@ class World:
         with unit_of_work() as session:
             yield session
         for due in take_aftermath(session).released:
-            if self.chance.random() < 0.8:
+            if self.rng.random() < 0.8:
                 self.broker.append((due.job_id, due.epoch, due.stage))
 
     # --- what workers do
@@ -81,14 +81,14 @@ class World:
         """A message comes; now and then a copy of it stays."""
         if not self.broker:
             return
-        message = self.chance.choice(self.broker)
-        if self.chance.random() < 0.8:
+        message = self.rng.choice(self.broker)
+        if self.rng.random() < 0.8:
             self.broker.remove(message)
         fence = Fence(*message, uuid4())
         with self.transaction() as session:
             found = begin(session, fence)
         if found is not None:
-            if self.chance.random() < 0.1:  # the commit's reply was lost
+            if self.rng.random() < 0.1:  # the commit's reply was lost
                 with self.transaction() as session:
                     assert begin(session, fence) is not None
             self.begun[fence.job_id] += 1
@@ -103,9 +103,9 @@ class World:
             self._complete(run)
         elif (epoch := self._checkpoint(run)) is not None:
             self._wrote(run)
-            if self.chance.random() < 0.1:  # the commit's reply was lost: all of it again
+            if self.rng.random() < 0.1:  # the commit's reply was lost: all of it again
                 assert self._checkpoint(run) is None
-            if self.chance.random() < 0.9:  # else it dies before it publishes
+            if self.rng.random() < 0.9:  # else it dies before it publishes
                 following = after(run.fence.stage)
                 assert following is not None
                 self.broker.append((run.fence.job_id, epoch, following))
@@ -117,25 +117,25 @@ class World:
     def postpone(self) -> None:
         """A run waits for its provider."""
         if run := self._drop_one():
-            counts = self.chance.random() < 0.5
-            delay = timedelta(seconds=self.chance.choice((0, 60)))
+            counts = self.rng.random() < 0.5
+            delay = timedelta(seconds=self.rng.choice((0, 60)))
             self._try(run, lambda session: wait(session, run.fence, delay, counts=counts))
 
     def give_up(self) -> None:
         """A run fails its job; seldom, so that most stories go on."""
-        if self.chance.random() < 0.1 and (run := self._drop_one()):
+        if self.rng.random() < 0.1 and (run := self._drop_one()):
             self._try(run, lambda session: fail(session, run.fence, "internal", "It broke.", DONE))
 
     def beat(self) -> None:
         """A worker beats for all its runs; those that lost their stage stop, or are too late to."""
         with self.transaction() as session:
             owned = extend_leases(session, [run.fence.token for run in self.runs])
-        if self.chance.random() < 0.5:
+        if self.rng.random() < 0.5:
             self.runs = [run for run in self.runs if run.fence.token in owned]
 
     def stop(self) -> None:
         """A worker is asked to end; its runs may have gone too far to stop."""
-        some = [run for run in self.runs if self.chance.random() < 0.5]
+        some = [run for run in self.runs if self.rng.random() < 0.5]
         with self.transaction() as session:
             hand_back(session, [run.fence.token for run in some])
 
@@ -144,19 +144,19 @@ class World:
     def flush(self) -> None:
         """The broker loses everything, and somebody notices."""
         self.broker.clear()
-        if self.chance.random() < 0.8:
+        if self.rng.random() < 0.8:
             with self.transaction() as session:
                 adopt_marker(session, uuid4().hex)
 
     def lose(self) -> None:
         """The broker loses one message."""
         if self.broker:
-            self.broker.remove(self.chance.choice(self.broker))
+            self.broker.remove(self.rng.choice(self.broker))
 
     def double(self) -> None:
         """The broker delivers one twice."""
         if self.broker:
-            self.broker.append(self.chance.choice(self.broker))
+            self.broker.append(self.rng.choice(self.broker))
 
     def silence(self) -> None:
         """Leases run out."""
@@ -169,18 +169,18 @@ class World:
 
     def pass_deadline(self) -> None:
         """One job's deadline passes; seldom."""
-        if self.chance.random() < 0.05:
-            self._set(Job.id == self.chance.choice(self.jobs), expires_at=now() - PAST)
+        if self.rng.random() < 0.05:
+            self._set(Job.id == self.rng.choice(self.jobs), expires_at=now() - PAST)
 
     def cancel(self) -> None:
         """A client cancels; seldom."""
-        if self.chance.random() < 0.05:
+        if self.rng.random() < 0.05:
             with self.transaction() as session:
-                cancel(session, self.chance.choice(self.jobs))
+                cancel(session, self.rng.choice(self.jobs))
 
     # --- what the reconciler does
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """It gives up the dead, and ends what is overdue or has lost its message."""
         with self.transaction() as session:
             end_all_orphans(session, MANY)
@@ -191,7 +191,7 @@ class World:
         """It publishes what is due; or dies before, or finds the broker away."""
         with self.transaction() as session:
             due = take_due(session, MANY)
-        fate = self.chance.random()
+        fate = self.rng.random()
         if fate < 0.8:
             self.broker += [(one.job_id, one.epoch, one.stage) for one in due]
         elif fate < 0.9:
@@ -224,7 +224,7 @@ class World:
     def step(self) -> None:
         """Something happens."""
         actions, weights = zip(*ACTIONS.items(), strict=True)
-        name = self.chance.choices(actions, weights)[0]
+        name = self.rng.choices(actions, weights)[0]
         self.story.append(name)
         getattr(self, name)()
         self.check()
@@ -234,7 +234,7 @@ class World:
         for _ in range(rounds):
             if len(self.ended) == len(self.jobs):
                 return
-            for name in ("silence", "bury", "pass_time", "publish"):
+            for name in ("silence", "reap", "pass_time", "publish"):
                 getattr(self, name)()
             for _ in range(len(self.broker) + len(self.jobs)):
                 self.deliver()
@@ -278,7 +278,7 @@ class World:
     def _drop_one(self) -> Run | None:
         if not self.runs:
             return None
-        run = self.chance.choice(self.runs)
+        run = self.rng.choice(self.runs)
         self.runs.remove(run)
         return run
 
@@ -295,5 +295,5 @@ def _change(session: Session, jobs: list[str], which: Any, columns: dict[str, An
 ACTIONS = {
     "deliver": 10, "finish": 7, "die": 2, "postpone": 1, "give_up": 1, "beat": 1, "stop": 4,
     "flush": 1, "lose": 2, "double": 2, "silence": 2, "pass_time": 3, "pass_deadline": 1,
-    "cancel": 1, "bury": 3, "publish": 5,
+    "cancel": 1, "reap": 3, "publish": 5,
 }  # fmt: skip

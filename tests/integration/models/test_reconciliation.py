@@ -122,11 +122,11 @@ def test_several_at_once_raise_an_epoch_once(make_job: MakeJob, together: Any) -
     own(job_id, "intent")
     change(job_id, lease_until=now())
 
-    def bury() -> None:
+    def reap() -> None:
         with unit_of_work() as session:
             reap_expired_leases(session, MANY, AT_ONCE)
 
-    together(6, bury)
+    together(6, reap)
     assert (read(job_id).epoch, read(job_id).deaths) == (2, 1)
 
 

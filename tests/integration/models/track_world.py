@@ -21,8 +21,8 @@ FATES = ("kept", "deleted", "lost", "emptied")
 class TrackWorld(World):
     """One conversation and one mind; it may be deleted at the end."""
 
-    def __init__(self, chance: Random, make_job: MakeJob) -> None:
-        super().__init__(chance, [make_job()])
+    def __init__(self, rng: Random, make_job: MakeJob) -> None:
+        super().__init__(rng, [make_job()])
         self.make_job = make_job
         self.conversation = read(self.jobs[0]).conversation_id
         self.user = read(self.jobs[0]).user_id
@@ -30,7 +30,7 @@ class TrackWorld(World):
 
     def step(self) -> None:
         """Something happens, or another message is sent."""
-        if len(self.jobs) < JOBS_MAX and self.chance.random() < 0.15:
+        if len(self.jobs) < JOBS_MAX and self.rng.random() < 0.15:
             self.story.append("submit")
             self.submit()
             self.check()
@@ -43,7 +43,7 @@ class TrackWorld(World):
         self.jobs.append(job_id)
         self.begun[job_id] = 0
         self.done[job_id] = []
-        if read(job_id).slot == "queued" and self.chance.random() < 0.8:
+        if read(job_id).slot == "queued" and self.rng.random() < 0.8:
             self.broker.append((job_id, 1, "intent"))
 
     def meet(self, fate: str) -> None:

@@ -18,7 +18,7 @@ from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs import pipeline
 from tasks.jobs.pipeline import Submission
-from tests.chaos.house import KEY, MINDS
+from tests.chaos.stack import KEY, MINDS
 from tests.conftest import wait_until
 from tests.integration.pooler import pooled
 

@@ -18,7 +18,7 @@ from tasks.stages import compress, generate, intent, persist
 from .conftest import SetVariables, Submit, read
 
 TASKS = {"intent": intent, "compress": compress, "generate": generate, "persist": persist}
-NOBODY = "http://127.0.0.1:9"
+DEAD_ADDRESS = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_a_stage_out_of_turn_is_dropped_and_shows_as_succeeded(accept: Submit) -
 def test_a_configured_classifier_that_fails_degrades_to_the_local_one(
     accept: Submit, variables: SetVariables
 ) -> None:
-    variables(OPENAI_API_KEY="a-key", OPENAI_API_BASE=NOBODY)
+    variables(OPENAI_API_KEY="a-key", OPENAI_API_BASE=DEAD_ADDRESS)
     job_id = accept("Write a Python function that adds two numbers, unheard of until now.")
     run("intent", job_id)
     line = read(job_id).stages["intent"]
@@ -84,7 +84,7 @@ def test_the_next_model_of_the_route_serves_when_the_first_fails(
 ) -> None:
     variables(
         OPENAI_API_KEY="a-key",
-        OPENAI_API_BASE=NOBODY,
+        OPENAI_API_BASE=DEAD_ADDRESS,
         ANTHROPIC_API_KEY="a-key",
         ANTHROPIC_API_BASE=environment["EMBEDDED_MODEL_URL"],
     )
@@ -104,7 +104,7 @@ def test_the_next_model_of_the_route_serves_when_the_first_fails(
 def test_a_stage_whose_providers_are_away_waits_and_shows_as_retried(
     accept: Submit, variables: SetVariables
 ) -> None:
-    variables(EMBEDDED_MODEL_URL=NOBODY)
+    variables(EMBEDDED_MODEL_URL=DEAD_ADDRESS)
     job_id = accept("Hello!")
     run("intent", job_id)
     run("compress", job_id)
@@ -117,7 +117,7 @@ def test_a_stage_whose_providers_are_away_waits_and_shows_as_retried(
 def test_an_open_breaker_waits_without_using_up_an_attempt(
     accept: Submit, variables: SetVariables
 ) -> None:
-    variables(EMBEDDED_MODEL_URL=NOBODY)
+    variables(EMBEDDED_MODEL_URL=DEAD_ADDRESS)
     for _ in range(GENERATE.breaker.failures):
         job_id = accept("Hello!")
         for stage in ("intent", "compress", "generate"):
@@ -134,7 +134,7 @@ def test_a_pinned_model_is_asked_instead_of_the_route(
     pinned = "anthropic/claude-haiku-4-5"
     variables(
         OPENAI_API_KEY="a-key",
-        OPENAI_API_BASE=NOBODY,
+        OPENAI_API_BASE=DEAD_ADDRESS,
         ANTHROPIC_API_KEY="a-key",
         ANTHROPIC_API_BASE=environment["EMBEDDED_MODEL_URL"],
     )

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import openai
 import pytest
 
-from ...chaos.form import SHORT
-from ...chaos.house import House
+from ...chaos.profiles import SHORT
+from ...chaos.stack import Stack
 from ...chaos.workers import Fleet
 
 # About three seconds of text, some forty pieces.
@@ -16,35 +16,35 @@ Slowly = Callable[[], None]
 
 
 @pytest.fixture(scope="session")
-def shared_house() -> Iterator[House]:
-    with House(SHORT) as house:
-        yield house
+def shared_stack() -> Iterator[Stack]:
+    with Stack(SHORT) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
-def fleet(shared_house: House) -> Iterator[Fleet]:
+def fleet(shared_stack: Stack) -> Iterator[Fleet]:
     """One worker; after a death another one takes its place."""
-    workers = shared_house.fleet(1)
+    workers = shared_stack.fleet(1)
     workers.start()
     yield workers
     workers.stop()
 
 
 @pytest.fixture
-def house(shared_house: House, fleet: Fleet) -> Iterator[House]:
-    yield shared_house
-    shared_house.behave()
+def stack(shared_stack: Stack, fleet: Fleet) -> Iterator[Stack]:
+    yield shared_stack
+    shared_stack.behave()
     fleet.wait_until_ready()
 
 
 @pytest.fixture
-def slowly(house: House) -> None:
+def slowly(stack: Stack) -> None:
     """Answers take their time."""
-    house.behave(**SLOWLY)
+    stack.behave(**SLOWLY)
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[openai.OpenAI]:
+def client(stack: Stack) -> Iterator[openai.OpenAI]:
     """The stock client, as anybody would make it."""
-    with openai.OpenAI(base_url=f"{house.web}/v1", api_key=house.key, max_retries=0) as made:
+    with openai.OpenAI(base_url=f"{stack.web}/v1", api_key=stack.key, max_retries=0) as made:
         yield made

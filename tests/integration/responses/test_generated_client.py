@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ...chaos.house import House
+from ...chaos.stack import Stack
 
 NAME = "trimind_generated"
 BIN = Path(sys.executable).parent
@@ -22,11 +22,11 @@ Until = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def generated(shared_house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def generated(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of the package that was made."""
     folder = tmp_path_factory.mktemp("generated")
     document = folder / "openapi.json"
-    document.write_text(httpx.get(f"{shared_house.web}/openapi.json").text)
+    document.write_text(httpx.get(f"{shared_stack.web}/openapi.json").text)
     made = subprocess.run(
         [*GENERATE, "--path", str(document), "--output-path", str(folder / NAME)],
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
@@ -41,9 +41,9 @@ def generated(shared_house: House, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def call(generated: str, house: House) -> Iterator[Call]:
-    """`call("jobs.submit_job", …)`: what the call of this name gives, with this house's key."""
-    client = import_module(generated).AuthenticatedClient(base_url=house.web, token=house.key)
+def call(generated: str, stack: Stack) -> Iterator[Call]:
+    """`call("jobs.submit_job", …)`: what the call of this name gives, with this stack's key."""
+    client = import_module(generated).AuthenticatedClient(base_url=stack.web, token=stack.key)
 
     def do(name: str, *path: str, **arguments: Any) -> Any:
         answer = import_module(f"{generated}.api.{name}").sync_detailed(

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from ...chaos.house import House
+from ...chaos.stack import Stack
 from ...npm import LISTS, Packages
 
 
 @pytest.fixture(scope="module")
-def shown(npm_packages: Packages, shared_house: House, fleet: object) -> dict[str, Any]:
+def shown(npm_packages: Packages, shared_stack: Stack, fleet: object) -> dict[str, Any]:
     """What tests/node/responses.mjs says."""
     script = (LISTS / "responses.mjs").read_text()
-    server = {"OPENAI_BASE_URL": f"{shared_house.web}/v1", "OPENAI_API_KEY": shared_house.key}
+    server = {"OPENAI_BASE_URL": f"{shared_stack.web}/v1", "OPENAI_API_KEY": shared_stack.key}
     done = npm_packages.run("node", "--input-type=module", "--eval", script, **server)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)

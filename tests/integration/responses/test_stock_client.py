@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 
-from ...chaos.house import House
+from ...chaos.stack import Stack
 from ...chaos.workers import Fleet
 
 QUESTION = "Please consider the river and answer."
@@ -129,11 +129,11 @@ def test_a_reader_that_is_cut_off_after_every_event_lacks_and_repeats_nothing(
 
 @pytest.mark.usefixtures("slowly")
 def test_a_web_process_that_is_killed_costs_a_reader_nothing(
-    client: openai.OpenAI, house: House
+    client: openai.OpenAI, stack: Stack
 ) -> None:
     stream = client.responses.create(input=QUESTION, background=True, stream=True)
     events = take(stream, deltas(3))
-    house.kill_web()
+    stack.kill_web()
     events += list(resume(client, events))
     last: Any = events[-1]
     assert last.type == "response.completed"
@@ -199,28 +199,28 @@ def test_a_response_that_is_completed_can_not_be_cancelled(client: openai.OpenAI
 
 
 def test_a_response_goes_on_from_another_and_two_from_the_same(
-    client: openai.OpenAI, house: House
+    client: openai.OpenAI, stack: Stack
 ) -> None:
     first = answered(client)
     forks = [answered(client, previous_response_id=first.id) for _ in range(2)]
     end = answered(client, previous_response_id=forks[0].id)
-    assert [call["messages"] for call in house.calls()[-4:]] == [2, 4, 4, 6]
+    assert [call["messages"] for call in stack.calls()[-4:]] == [2, 4, 4, 6]
     assert {fork.previous_response_id for fork in forks} == {first.id}
     assert len({r.conversation.id for r in (first, *forks, end) if r.conversation}) == 1
 
 
-def test_a_talk_may_be_kept_by_the_client_itself(client: openai.OpenAI, house: House) -> None:
+def test_a_talk_may_be_kept_by_the_client_itself(client: openai.OpenAI, stack: Stack) -> None:
     """The package's documentation: append `output` to the next call's `input`."""
     talk: list[Any] = [{"role": "user", "content": QUESTION}]
     first = client.responses.create(input=talk)
     talk += first.output
     talk.append({"role": "user", "content": "And now?"})
     assert client.responses.create(input=talk).status == "completed"
-    assert [call["messages"] for call in house.calls()[-2:]] == [2, 4]
+    assert [call["messages"] for call in stack.calls()[-2:]] == [2, 4]
 
 
 def test_what_is_wrong_is_told_by_the_packages_own_errors(
-    client: openai.OpenAI, house: House
+    client: openai.OpenAI, stack: Stack
 ) -> None:
     unknown = "resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
     with pytest.raises(openai.BadRequestError) as model:
@@ -241,7 +241,7 @@ def test_what_is_wrong_is_told_by_the_packages_own_errors(
         (None, "not_found"),
         (None, "invalid_api_key"),
     ]
-    jobs = httpx.get(f"{house.web}/v1/jobs?limit=1", headers={"Authorization": "Bearer tm_wrong"})
+    jobs = httpx.get(f"{stack.web}/v1/jobs?limit=1", headers={"Authorization": "Bearer tm_wrong"})
     assert jobs.headers["Content-Type"] == "application/problem+json"
 
 

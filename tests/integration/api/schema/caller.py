@@ -12,7 +12,7 @@ import httpx
 from schemathesis import Case, CheckContext, Response
 from schemathesis.specs.openapi import checks
 
-from .things import Things
+from .samples import Samples
 
 ANSWER_WITHIN_S = 10
 NEW_THINGS_EVERY = 25
@@ -44,11 +44,11 @@ UNKNOWN_HEADER = "x-schemathesis-unknown-property"
 
 
 class Caller:
-    """Makes a call with ids of its own things in it, most of the time; counts what came back."""
+    """Makes a call with ids of its samples in it, most of the time; counts what came back."""
 
-    def __init__(self, client: httpx.Client, things: Things) -> None:
+    def __init__(self, client: httpx.Client, samples: Samples) -> None:
         self.statuses: Counter[tuple[str, int]] = Counter()
-        self._things = things
+        self._samples = samples
         self._number = count(1)
         self._base_url = str(client.base_url).rstrip("/")
         self._headers = {name: client.headers[name] for name in ("Authorization", "X-Trimind-User")}
@@ -57,7 +57,7 @@ class Caller:
         """Fails where the answer is not as documented, or there is none in time."""
         number = next(self._number)
         if number % NEW_THINGS_EVERY == 0:
-            self._things.renew()
+            self._samples.renew()
         self._mean_something(case, number)
         response = case.call(self._base_url, headers=self._headers, timeout=ANSWER_WITHIN_S)
         self.statuses[case.operation.label, response.status_code] += 1
@@ -71,7 +71,7 @@ class Caller:
             excluded_checks=[*THEIRS, *_not_of(response)],
         )
         if response.status_code == 204:
-            self._things.renew()
+            self._samples.renew()
 
     def went_well(self, label: str) -> bool:
         """Whether the operation has ever done what it is for."""
@@ -81,15 +81,16 @@ class Caller:
         """Put known ids where ids belong, and a fresh key where one would be used again."""
         sent = repr((case.path_parameters, case.query, case.body))
         draw = random.Random(zlib.crc32(sent.encode("utf-8", "surrogatepass")))
-        known = self._things.ended if _is_stream(case) else self._things.known
+        known = self._samples.ended if _is_stream(case) else self._samples.known
         if draw.random() < 0.7:
             case.path_parameters = {name: draw.choice(known[name]) for name in case.path_parameters}
         if case.meta is None or not case.meta.generation.mode.is_positive:
             return
         for fields in (case.query, case.body):
-            for name in self._things.known.keys() & set(fields if isinstance(fields, dict) else ()):
+            taken = fields if isinstance(fields, dict) else {}
+            for name in self._samples.known.keys() & taken.keys():
                 if draw.random() < 0.7:
-                    fields[name] = draw.choice(self._things.known[name])
+                    fields[name] = draw.choice(self._samples.known[name])
         if "Idempotency-Key" in case.headers and draw.random() < 0.7:
             case.headers["Idempotency-Key"] = f"key-{number}"
 

@@ -17,7 +17,7 @@ from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
 
 from .caller import Caller
-from .things import Things, ending
+from .samples import Samples, ending
 
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "20"))
 SEED = int(os.environ.get("SCHEMA_SEED", "4"))
@@ -36,15 +36,15 @@ SETTINGS = settings(
 
 
 @pytest.fixture
-def web(serve, nobody) -> httpx.Client:
-    return serve(BIND=nobody, WAIT_MAX_S="1", RESPONSE_HOLD_S="1")
+def web(serve, dead_address) -> httpx.Client:
+    return serve(BIND=dead_address, WAIT_MAX_S="1", RESPONSE_HOLD_S="1")
 
 
 @pytest.fixture
-def things(web) -> Iterator[Things]:
-    things = Things(web)
-    with ending(things):
-        yield things
+def samples(web) -> Iterator[Samples]:
+    samples = Samples(web)
+    with ending(samples):
+        yield samples
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def document(web) -> BaseSchema:
     return schemathesis.openapi.from_dict(sent, config=SchemathesisConfig.from_dict(CONFIG))
 
 
-def test_every_call_answers_as_documented(document, web, things, subtests):
+def test_every_call_answers_as_documented(document, web, samples, subtests):
     load_all_checks()
-    caller = Caller(web, things)
+    caller = Caller(web, samples)
     for found in document.get_all_operations():
         operation = found.ok()
         with subtests.test(operation.label):

@@ -76,11 +76,11 @@ def test_the_last_attempt_ends_the_job(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.stage)
 @pytest.mark.parametrize("attempts", [0, 1, 5, 100])
-@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
 def test_a_wait_stays_between_its_policys_bounds(
-    policy: Policy, attempts: int, chance: float
+    policy: Policy, attempts: int, jitter: float
 ) -> None:
-    assert policy.first_wait_s <= backoff(policy, attempts, chance) <= policy.max_wait_s
+    assert policy.first_wait_s <= backoff(policy, attempts, jitter) <= policy.max_wait_s
 
 
 def test_waits_grow_with_the_attempts() -> None:

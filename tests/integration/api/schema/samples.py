@@ -19,8 +19,8 @@ ERROR = {"code": "poison", "message": "It did not work.", "stage": "generate", "
 ENDER_EVERY_S = 0.05
 
 
-class Things:
-    """Ids by the name of the parameter or field that takes them; `ended` are those of things in
+class Samples:
+    """Ids by the name of the parameter or field that takes them; `ended` are those of samples in
     which nothing happens any more, so that a stream of them comes to its end."""
 
     def __init__(self, client: httpx.Client) -> None:
@@ -68,7 +68,7 @@ class Things:
 
 
 @contextmanager
-def ending(things: Things) -> Iterator[None]:
+def ending(samples: Samples) -> Iterator[None]:
     """Meanwhile every other job ends soon, so that no stream and no wait is held open for long."""
     over = threading.Event()
 
@@ -76,7 +76,7 @@ def ending(things: Things) -> Iterator[None]:
         for turn in count():
             if over.wait(ENDER_EVERY_S):
                 return
-            _end_others(things.kept, "completed" if turn % 2 else "cancelled")
+            _end_others(samples.kept, "completed" if turn % 2 else "cancelled")
 
     thread = threading.Thread(target=end)
     thread.start()

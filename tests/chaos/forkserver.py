@@ -36,7 +36,7 @@ LIBRARIES = (
 PR_SET_PDEATHSIG = 1
 
 
-def bury(*_: Any) -> None:
+def reap_children(*_: Any) -> None:
     """Let no child stay a zombie: whoever watches looks at its process id."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -45,7 +45,7 @@ def bury(*_: Any) -> None:
         return
 
 
-def bear(order: dict[str, Any]) -> int:
+def fork_worker(order: dict[str, Any]) -> int:
     """Fork a worker; its process id."""
     parent = os.getpid()
     pid = os.fork()
@@ -76,9 +76,9 @@ def say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGCHLD, bury)
+    signal.signal(signal.SIGCHLD, reap_children)
     for library in LIBRARIES:
         importlib.import_module(library)
     say("ready")
     for line in sys.stdin:
-        say(bear(json.loads(line)))
+        say(fork_worker(json.loads(line)))

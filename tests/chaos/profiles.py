@@ -1,4 +1,4 @@
-"""How much of everything: the short form for every run of the tests, the long form for figures."""
+"""How much of everything: the short profile for every test run, the long one for figures."""
 
 import os
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ SHORT_SEED = 20_260_401
 
 
 @dataclass(frozen=True)
-class Form:
+class Profile:
     """Numbers of a run. Times in seconds; `leases` are the settings of every process."""
 
     name: str
@@ -30,7 +30,7 @@ class Form:
         return float(self.leases.get("LEASE_S", 30))
 
 
-SHORT = Form(
+SHORT = Profile(
     name="short",
     seed=SHORT_SEED,
     workers=3,
@@ -66,12 +66,12 @@ LONG = replace(
 )
 
 
-def chosen() -> Form:
-    """The form that CHAOS_FORM names; CHAOS_SEED, CHAOS_JOBS and CHAOS_KILLS change its numbers."""
-    form = LONG if os.environ.get("CHAOS_FORM") == "long" else SHORT
+def chosen() -> Profile:
+    """The profile that CHAOS_PROFILE names; CHAOS_SEED, _JOBS, _KILLS and _FLUSHES override it."""
+    profile = LONG if os.environ.get("CHAOS_PROFILE") == "long" else SHORT
     given = {
         name: int(os.environ[f"CHAOS_{name.upper()}"])
         for name in ("seed", "jobs", "kills", "flushes")
         if os.environ.get(f"CHAOS_{name.upper()}")
     }
-    return replace(form, **given)
+    return replace(profile, **given)

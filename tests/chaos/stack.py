@@ -18,9 +18,9 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.process import Process
 from deploy.embedded.procfile import read_procfile, shell_command
 
-from .form import Form
+from .profiles import Profile
 from .waiting import wait_for
-from .workers import ROOT, Fleet, Nursery, Worker
+from .workers import ROOT, Fleet, ForkServer, Worker
 
 HERE = Path(__file__).parent
 # No model may start, and the provider of these tests takes any key.
@@ -50,31 +50,31 @@ default = "only"
 """
 
 
-class House:
+class Stack:
     """One whole Trimind on loopback; a context manager that leaves nothing behind."""
 
-    def __init__(self, form: Form, **environ: str) -> None:
-        self.form = form
+    def __init__(self, profile: Profile, **environ: str) -> None:
+        self.profile = profile
         self._more = environ
         self.home = Path(tempfile.mkdtemp(prefix="trimind-chaos-", dir="/tmp"))
         self.home.chmod(0o755)  # PostgreSQL's own user must be able to enter
         self._exits = ExitStack()
         self._named = 0
 
-    def __enter__(self) -> "House":
+    def __enter__(self) -> "Stack":
         with ExitStack() as exits:
             exits.callback(shutil.rmtree, self.home, ignore_errors=True)
             self.backends = exits.enter_context(Backends(self.home, KEY))
             self.environ = self._environment()
-            self.nursery = Nursery(self.environ)
-            exits.callback(self.nursery.close)
+            self.forkserver = ForkServer(self.environ)
+            exits.callback(self.forkserver.close)
             exits.callback(self._end_processes)
             self._processes: list[Process] = []
             self._trimind("db", "upgrade")
             self.key = self._trimind("key", "create", "--user", "chaos").strip()
             self._start_provider()
             self._start_web()
-            self.nursery.wait_until_ready()
+            self.forkserver.wait_until_ready()
             self._exits = exits.pop_all()
         return self
 
@@ -94,12 +94,12 @@ class House:
 
     def fleet(self, count: int | None = None, **environ: str) -> Fleet:
         """Workers of a fleet of their own, not yet started."""
-        return Fleet([self.worker(**environ) for _ in range(count or self.form.workers)])
+        return Fleet([self.worker(**environ) for _ in range(count or self.profile.workers)])
 
     def worker(self, **environ: str) -> Worker:
         """A worker, not yet started."""
         self._named += 1
-        return Worker(f"w{self._named}", self.nursery, self.environ | environ, self.home)
+        return Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
 
     def behave(self, **faults: object) -> None:
         """Tell the provider how to behave from now on; without arguments, well."""
@@ -146,7 +146,7 @@ class House:
             **_bare(),
             **self.backends.environment(),
             **KEY,
-            **self.form.leases,
+            **self.profile.leases,
             **self._more,
             "OPENAI_API_BASE": f"{self.provider}/v1",
             "MINDS_FILE": str(minds),
@@ -154,7 +154,7 @@ class House:
             "PYTHONPATH": str(ROOT),
             "PORT": str(self.web_port),
             "BIND": f"127.0.0.1:{self.web_port}",
-            "WORKER_THREADS": str(self.form.threads),
+            "WORKER_THREADS": str(self.profile.threads),
             "LOG_FORMAT": "json",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
