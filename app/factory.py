@@ -17,7 +17,6 @@ from app.http.request_log import register_request_log
 from app.http.security_headers import register_security_headers
 from app.http.url_converters import IdConverter
 from app.legacy import views as legacy
-from app.openai.errors import answer_as_openai
 from app.openai.responses import views as responses
 from app.ops import health_views as health
 from app.ops import metrics_views as metrics
@@ -58,7 +57,7 @@ def create_app() -> Trimind:
     register_request_log(app)
     register_security_headers(app)
     register_refusals(app)
-    register_errors(app, answer_as_openai)
+    register_errors(app)
     app.url_map.converters["id"] = IdConverter
     for resource in RESOURCES:
         app.register_api(resource)

@@ -6,7 +6,8 @@ from math import ceil
 from typing import Any, Final, NoReturn
 
 import structlog
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
+from flask.sansio.app import App
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -27,8 +28,9 @@ from models.sqlstates import is_unavailable
 
 RETRY_AFTER_S: Final = 5
 
-# A problem as a facade's callers read it; None where this request is not one of theirs.
+# Writes a problem as a facade's clients read it; None for a request that is not one of theirs.
 ErrorFormat = Callable[[Problem], Response | None]
+FORMATS: Final = "error_formats"
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +48,19 @@ def refuse_input(error: ValidationError) -> NoReturn:
     raise InvalidInput(error) from None
 
 
-def register_errors(app: Flask, *formats: ErrorFormat) -> None:
-    """Let every failure, ours or the framework's, end as a problem; or in the first of the formats
-    that this request's caller reads instead."""
+def format_errors(api: Blueprint, error_format: ErrorFormat) -> None:
+    """Have a facade's blueprint bring the facade's error format along.
+
+    It is asked about every failed request of the application, since a path or a method that does
+    not exist belongs to no blueprint.
+    """
+    api.record_once(lambda state: _formats_of(state.app).append(error_format))
+
+
+def register_errors(app: Flask) -> None:
+    """Answer every failure, ours or the framework's, as a problem; or in the format of the facade
+    that the request was meant for."""
+    formats = _formats_of(app)
 
     def answer(error: Exception) -> Response:
         problem = problem_of(error)
@@ -56,6 +68,11 @@ def register_errors(app: Flask, *formats: ErrorFormat) -> None:
         return next(filter(None, answers), None) or problem.response()
 
     app.register_error_handler(Exception, answer)
+
+
+def _formats_of(app: App) -> list[ErrorFormat]:
+    formats: list[ErrorFormat] = app.extensions.setdefault(FORMATS, [])
+    return formats
 
 
 def problem_of(error: Exception) -> Problem:

@@ -16,9 +16,11 @@ from app.http.answers import answer
 from app.http.connection import caller_watch
 from app.http.db import db
 from app.http.deferred import at_end, defer, resumption
+from app.http.error_handlers import format_errors
 from app.http.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.http.problems import Problem, Refusal
 from app.openai.declarations import failures
+from app.openai.errors import answer_as_openai
 from app.openai.ids import job_id_of
 from app.openai.responses.body import ResponseBody, response_body
 from app.openai.responses.calls import Call, note_read, remembered_for, settle
@@ -27,7 +29,7 @@ from app.openai.responses.request import NewResponse, ResponsePath, ResponseQuer
 from app.openai.responses.sse import response_lines
 from app.openai.responses.watch import gone_callers, watch
 from app.schemas.headers import ResponseHeaders
-from app.streaming.capacity import require_slot
+from app.streaming.capacity import take_slot
 from app.streaming.resume import refuse_unsent
 from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
@@ -56,6 +58,7 @@ api = APIBlueprint(
     abp_responses=failures(400, 401, 503),
 )
 api.before_request(require_user)
+format_errors(api, answer_as_openai)
 
 
 @api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415, 504)})
@@ -67,7 +70,7 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
     at once; with `stream`, by events while the response is made."""
     if body.background and not body.stream:
         return _answer_at_once(header, body)
-    require_slot()  # first: a client that is told to come again must not leave a job behind
+    take_slot()  # first: a client that is told to come again must not leave a job behind
     call = _call(header, body)
     if body.stream:
         return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)

@@ -1,13 +1,15 @@
 """Which failure is which answer."""
 
 import pytest
+from flask import Blueprint, Flask, Response, request
 from kombu.exceptions import OperationalError as BrokerError
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.http.error_handlers import problem_of
+from app.http.error_handlers import format_errors, problem_of, register_errors
+from app.http.problems import Problem
 from app.http.validation import MAX_ERRORS, field_errors
 from app.schemas.jobs import NewJob
 from models.errors import (
@@ -158,3 +160,27 @@ def test_no_failure_tells_a_client_where_a_server_is_or_what_was_called(app, err
     assert response.status_code >= 500
     for secret in ("hunter22", "db.internal", "Traceback", "broken", ".py"):
         assert secret not in response.text + str(response.headers)
+
+
+def test_a_facades_blueprint_brings_its_error_format_also_for_calls_that_do_not_exist():
+    def as_text(problem: Problem) -> Response | None:
+        mine = request.path.startswith("/facade/")
+        return Response(problem.code, problem.status) if mine else None
+
+    api = Blueprint("facade", __name__, url_prefix="/facade")
+    format_errors(api, as_text)
+    api.get("/broken")(lambda: 1 / 0)
+    with_it, without_it = Flask("with"), Flask("without")
+    for app in (with_it, without_it):
+        register_errors(app)
+    with_it.register_blueprint(api)
+    client = with_it.test_client()
+
+    asked = ("GET", "/facade/broken"), ("GET", "/facade/nothing"), ("POST", "/facade/broken")
+    answers = [client.open(path, method=method) for method, path in asked]
+
+    codes = ["internal", "not_found", "method_not_allowed"]
+    assert [answer.text for answer in answers] == codes
+    assert client.get("/nothing").mimetype == "application/problem+json"
+    other = without_it.test_client().get("/facade/nothing")
+    assert other.mimetype == "application/problem+json"
