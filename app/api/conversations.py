@@ -6,7 +6,7 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.searches import searching
+from app.api.searches import search_slot
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.answers import answer
@@ -66,7 +66,7 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
 def read_conversations(query: ConversationQuery) -> Response:
     """List conversations, newest first
     All of yours, or those in which a text stands."""
-    with searching() if query.q is not None else nullcontext():
+    with search_slot() if query.q is not None else nullcontext():
         found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
     return answer(ConversationPage.of(bodies, query.limit))

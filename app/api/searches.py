@@ -1,50 +1,42 @@
-"""How many searches run at once: each holds a database connection for up to two seconds.
+"""How many searches run at once: each occupies a database connection for up to two seconds.
 
-They have half of the process's connections, and one user has half of those, so that no number of
-searches keeps another user's calls from a connection.
+Together they may use half of the process's connections, and one user half of those, so that no
+number of searches keeps other users' calls from getting a connection.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Final
 
 from flask import g
 
-from app.http.problems import Problem, Refusal
-from app.http.shares import Shares
+from app.http.problems import Problem
+from app.http.slots import Slots
 from config.settings import get_settings
 
-RETRY_AFTER_S: Final = 2
+RETRY_AFTER: Final = {"Retry-After": "2"}
+ALL_TAKEN: Final = Problem(
+    503,
+    "too_many_searches",
+    "Too many searches (q) are running. Try again.",
+    headers=RETRY_AFTER,
+)
+SHARE_TAKEN: Final = Problem(
+    429,
+    "too_many_searches_of_yours",
+    "Your earlier searches (q) are still running. Wait for them to end.",
+    headers=RETRY_AFTER,
+)
 
 
 @lru_cache(maxsize=1)
-def searches() -> Shares:
-    """The slots of this process's searches."""
-    return Shares(max(1, get_settings().database_pool // 2))
+def get_search_slots() -> Slots:
+    """The slots for this process's searches."""
+    count = max(1, get_settings().database_pool // 2)
+    return Slots(count, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)
 
 
-@contextmanager
-def searching() -> Iterator[None]:
-    """Run a search of this request's user.
-
-    Raises:
-        Refusal: with `Retry-After`: 429 where the user's searches have their share, 503 where all
-            slots are taken.
-    """
-    lacking = searches().take(g.user_id)
-    if lacking is not None:
-        raise Refusal(_busy(theirs=lacking == "yours"))
-    try:
-        yield
-    finally:
-        searches().release(g.user_id)
-
-
-def _busy(*, theirs: bool) -> Problem:
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    if theirs:
-        detail = "Your earlier searches (q) are still running. Wait for them to end."
-        return Problem(429, "too_many_searches_of_yours", detail, headers=headers)
-    detail = "Too many searches (q) are running. Try again."
-    return Problem(503, "too_many_searches", detail, headers=headers)
+def search_slot() -> AbstractContextManager[None]:
+    """A slot for a search by this request's user. Entering it raises Refusal, with `Retry-After`,
+    if there is none."""
+    return get_search_slots().slot(g.user_id)

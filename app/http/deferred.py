@@ -5,6 +5,7 @@ Our own server waits on its event loop. Any other one waits in the thread of the
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -112,6 +113,13 @@ def at_end(call: AtEnd) -> None:
     def _(response: Response) -> Response:
         response.call_on_close(lambda: call(True))
         return response
+
+
+def until_sent(permit: AbstractContextManager[object]) -> None:
+    """Enter a context that is left once this request's answer was sent, or can't be."""
+    stack = ExitStack()
+    stack.enter_context(permit)
+    at_end(lambda _: stack.close())
 
 
 def _values() -> dict[str, Any]:

@@ -1,35 +1,48 @@
-"""Slots of which no user can have more than half, so that one user is never another's trouble."""
+"""Slots of which one user can take at most half, so that no user locks the others out."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
-from typing import Literal
 
-# All are taken; or this user's share is.
-Lack = Literal["all", "yours"]
+from app.http.problems import Problem, Refusal
 
 
-class Shares:
-    """Slots of this process, counted by user."""
+class Slots:
+    """This process's slots for one kind of work.
 
-    def __init__(self, slots: int) -> None:
-        self._free = slots
-        self._share = max(1, slots // 2)
+    Args:
+        count: how many there are.
+        all_taken: refuses a request while no slot is free.
+        share_taken: refuses a request of a user who has half of them.
+    """
+
+    def __init__(self, count: int, *, all_taken: Problem, share_taken: Problem) -> None:
+        self._all_taken, self._share_taken = all_taken, share_taken
+        self._free = count
+        self._share = max(1, count // 2)
         self._lock = Lock()
         self._taken: Counter[str] = Counter()
 
-    def take(self, user_id: str) -> Lack | None:
-        """Take a slot; else say what is lacking."""
+    @contextmanager
+    def slot(self, user_id: str) -> Iterator[None]:
+        """Occupy a slot. Raises Refusal if there is none for this user."""
+        self._take(user_id)
+        try:
+            yield
+        finally:
+            self._release(user_id)
+
+    def _take(self, user_id: str) -> None:
         with self._lock:
             if self._free <= 0:
-                return "all"
+                raise Refusal(self._all_taken)
             if self._taken[user_id] >= self._share:
-                return "yours"
+                raise Refusal(self._share_taken)
             self._free -= 1
             self._taken[user_id] += 1
-            return None
 
-    def release(self, user_id: str) -> None:
-        """Give one back."""
+    def _release(self, user_id: str) -> None:
         with self._lock:
             self._free += 1
             self._taken[user_id] -= 1

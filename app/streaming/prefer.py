@@ -6,6 +6,7 @@ from flask import Response, g
 
 from app.http.db import db
 from app.http.deferred import defer
+from app.http.problems import Refusal
 from app.streaming.capacity import take_slot
 from app.streaming.wait import wait_for_end
 from config.settings import get_settings
@@ -27,7 +28,9 @@ def answer_after(
     db.session.rollback()  # no connection is held meanwhile
     if not rest:
         return answer(granted_s)
-    if take_slot() is not None:
+    try:
+        take_slot()
+    except Refusal:  # no room for a wait: the caller polls
         return answer(None)
 
     async def wait() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Response, request
 
 from app.http.deferred import STREAM, LineStream
-from app.streaming.capacity import require_slot
+from app.streaming.capacity import take_slot
 
 MEDIA_TYPE: Final = "text/event-stream"
 # Lines of the event that comes next, without an empty line of their own: many readers take every
@@ -39,7 +39,7 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
 
 def sse_response(lines: Lines) -> Response:
     """A response that stays open while lines come. Raises Refusal where no slot is free."""
-    require_slot()
+    take_slot()
     response = stream_response(lines, MEDIA_TYPE)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back
     return response

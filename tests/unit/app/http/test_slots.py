@@ -1,22 +1,54 @@
-"""No user has more than half."""
+"""One user has at most half."""
 
-from app.http.shares import Shares
+from contextlib import ExitStack
+
+import pytest
+
+from app.http.problems import Problem, Refusal
+from app.http.slots import Slots
+
+ALL_TAKEN = Problem(503, "all", "All are taken.")
+SHARE_TAKEN = Problem(429, "yours", "You have half.")
+
+
+def slots_of(count: int) -> Slots:
+    return Slots(count, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)
+
+
+def refusal_of(slots: Slots, user_id: str) -> Problem:
+    with pytest.raises(Refusal) as refused, slots.slot(user_id):
+        pass
+    return refused.value.problem
 
 
 def test_one_user_has_half_and_all_users_have_all() -> None:
-    shares = Shares(4)
+    slots = slots_of(4)
 
-    assert [shares.take("one") for _ in range(3)] == [None, None, "yours"]
-    assert [shares.take("two") for _ in range(2)] == [None, None]
-    assert [shares.take(user) for user in ("two", "three")] == ["all", "all"]
-
-    shares.release("one")
-    assert shares.take("three") is None
+    with ExitStack() as others:
+        others.enter_context(slots.slot("one"))
+        with slots.slot("one"):
+            assert refusal_of(slots, "one") == SHARE_TAKEN
+            others.enter_context(slots.slot("two"))
+            others.enter_context(slots.slot("two"))
+            assert [refusal_of(slots, user) for user in ("two", "three")] == [ALL_TAKEN] * 2
+        with slots.slot("three"):
+            assert refusal_of(slots, "one") == ALL_TAKEN
 
 
 def test_a_single_slot_is_anybodys() -> None:
-    shares = Shares(1)
+    slots = slots_of(1)
 
-    assert shares.take("one") is None
-    shares.release("one")
-    assert shares.take("two") is None
+    with slots.slot("one"):
+        assert refusal_of(slots, "two") == ALL_TAKEN
+    with slots.slot("two"):
+        assert refusal_of(slots, "one") == ALL_TAKEN
+
+
+def test_a_slot_is_free_again_after_a_failure() -> None:
+    slots = slots_of(1)
+
+    with pytest.raises(LookupError), slots.slot("one"):
+        raise LookupError
+
+    with slots.slot("two"):
+        pass
