@@ -55,7 +55,7 @@ $(VENV)/.run: $(BIN)/python $(SETUP)
 
 # PyTorch comes first and pinned, so that nothing else draws in a build of its own choice.
 $(VENV)/.test: $(VENV)/.run
-	@echo "[+] PyTorch (README, \"Installing PyTorch\", says how to get the small CPU build)"
+	@echo "[+] PyTorch (docs/configuration.md says how to get the small CPU build)"
 	@$(PIP) torch
 	@echo "[+] what the tests need"
 	@$(PIP) --editable '.[compress,embedded,test]'

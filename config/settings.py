@@ -214,7 +214,7 @@ def _explain(error: ValidationError) -> list[str]:
         name = str(problem["loc"][0]).upper()
         what = "is not set" if problem["type"] == "missing" else problem["msg"]
         what = what.removeprefix("Value error, ")
-        advice = WHAT_TO_WRITE.get(name, "see the table of variables in README.md")
+        advice = WHAT_TO_WRITE.get(name, "see docs/configuration.md")
         lines.append(f"{name}: {what}; {advice}")
     return lines
 

@@ -125,7 +125,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
         statuses = set(threads.map(work, range(96)))
         until(lambda: connections.postgres["trimind-worker"] and connections.redis["trimind-cpu"])
     assert statuses == {200, 202}
-    # What README.md says of a small plan; no connection is without its process's name.
+    # What docs/deploying.md says of a small plan; no connection is without its process's name.
     assert connections.postgres.keys() == {"trimind-web", "trimind-worker", "trimind-cpu"}
     assert all(most <= POSTGRES[name] for name, most in connections.postgres.items())
     assert sum(POSTGRES.values()) <= 20

@@ -1,0 +1,47 @@
+"""The README's commands work as pasted, from top to bottom, beside a stack that serves."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from app.cli.local.services import ROOT
+
+from .conftest import TRIMIND, Stack
+
+BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# The stack itself is started by its fixture.
+START: Final = "make run\n"
+# What each block prints, in the README's order; `None`: nothing.
+PRINTED: Final = (
+    "receipt:",
+    None,
+    "HTTP/1.1 202 Accepted",
+    '"object": "list"',
+    "event: job.completed",
+    '"object":"job"',
+    "\n",
+    "mind muse",
+    '"object":"broadcast"',
+)
+
+
+def test_every_command_works_as_pasted(stack: Stack) -> None:
+    blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    assert blocks.pop(0) == START
+    end = "\0"
+    script = "\nprintf '\\0'\n".join(blocks)
+    script = script.replace("http://127.0.0.1:8000", stack.url)
+    script = script.replace(".venv/bin", str(Path(TRIMIND).parent))
+    # One shell for all, as a reader has: later commands use what earlier ones exported.
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=stack.environ | {"NO_PROXY": "127.0.0.1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for block, output, printed in zip(blocks, done.stdout.split(end), PRINTED, strict=True):
+        assert printed in output if printed else output == "", f"{block}\n{output}"
