@@ -44,7 +44,7 @@ from models.lifecycle.track_queue import lock_conversations, release
 from models.spent import NOTHING, Spent, added_now
 
 # What `conclude` has to know of a job that has ended.
-ENDED: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
+END_COLUMNS: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
 # The columns that hold what was said.
 UNSAID: Final[Mapping[str, Any]] = {
     "prompt": None,
@@ -81,7 +81,7 @@ def fail(
             stages=noting(fence.stage, line),
             **added_now(spent),
         )
-        .returning(*ENDED)
+        .returning(*END_COLUMNS)
     ).all()
     if not ended:
         end_orphans(session, Job.id == fence.job_id)
@@ -148,7 +148,7 @@ def _complete_statement() -> Executable:
             **finished("completed", sequence),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
         )
-        .returning(*ENDED, Job.mind, Job.answer, Job.broadcast_id)
+        .returning(*END_COLUMNS, Job.mind, Job.answer, Job.broadcast_id)
     )
 
 
@@ -169,7 +169,7 @@ def cancel_all(session: Session, *which: ColumnElement[bool]) -> int:
         update(Job)
         .where(Job.id.in_(locked), Job.slot.is_not(None))
         .values(**finished("cancelled"))
-        .returning(*ENDED)
+        .returning(*END_COLUMNS)
     ).all()
     return conclude(session, ended)
 
@@ -188,7 +188,7 @@ def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
         update(Job)
         .where(*which, Job.slot.is_not(None), orphaned())
         .values(**finished("cancelled"), **UNSAID)
-        .returning(*ENDED)
+        .returning(*END_COLUMNS)
     ).all()
     return conclude(session, ended)
 
@@ -219,7 +219,7 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
         update(Job)
         .where(*which, overdue())
         .values(**finished(status), error=error)
-        .returning(*ENDED)
+        .returning(*END_COLUMNS)
     ).all()
     return conclude(session, ended)
 

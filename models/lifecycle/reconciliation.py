@@ -31,7 +31,7 @@ from models.conversations import Message
 from models.jobs import Job
 from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import (
-    ENDED,
+    END_COLUMNS,
     conclude,
     end_orphans,
     end_overdue,
@@ -41,18 +41,19 @@ from models.lifecycle.endings import (
 )
 from models.lifecycle.fence import after_unknown_events, jobs, lost_provider_call, now
 from models.lifecycle.leases import lease, queue_lease_s
-from models.lifecycle.track_queue import free_conversations
+from models.lifecycle.track_queue import lock_free_conversations
 
 QUEUE_LEASE_MAX_S: Final = 3600
-DEATHS_MAX: Final = 5
+MAX_CRASHES: Final = 5
 
 
 def end_all_orphans(session: Session, limit: int) -> int:
     """End the jobs whose conversation or message is gone, `limit` at most; how many there were."""
     if session.scalar(_any_orphan_statement()) is None:
         return 0
-    held = session.scalars(free_conversations(limit, Job.slot.is_not(None), orphaned())).all()
-    free = or_(Job.conversation_id.is_(None), Job.conversation_id.in_(held))
+    lockable = lock_free_conversations(limit, Job.slot.is_not(None), orphaned())
+    locked = session.scalars(lockable).all()
+    free = or_(Job.conversation_id.is_(None), Job.conversation_id.in_(locked))
     return end_orphans(session, _some(and_(orphaned(), free), limit))
 
 
@@ -63,15 +64,15 @@ def _any_orphan_statement() -> Select[tuple[str]]:
 
 def end_all_overdue(session: Session, limit: int) -> int:
     """End the jobs whose deadline has passed, `limit` at most; how many there were."""
-    held = session.scalars(_overdue_statement(limit)).all()
-    if not held:
+    locked = session.scalars(_overdue_statement(limit)).all()
+    if not locked:
         return 0
-    return end_overdue(session, _some(and_(overdue(), Job.conversation_id.in_(held)), limit))
+    return end_overdue(session, _some(and_(overdue(), Job.conversation_id.in_(locked)), limit))
 
 
 @lru_cache(maxsize=4)
 def _overdue_statement(limit: int) -> Select[tuple[str]]:
-    return free_conversations(limit, overdue())
+    return lock_free_conversations(limit, overdue())
 
 
 def reap_expired_leases(session: Session, limit: int, settled: timedelta | None = None) -> int:
@@ -84,7 +85,7 @@ def reap_expired_leases(session: Session, limit: int, settled: timedelta | None 
     known: dict[str, Any] = {"settled": lease() if settled is None else settled}
     poisoned = _poison(session, limit, known)
     known["half_lease"] = queue_lease_s() // 2
-    queued = session.scalars(_bury_statement(limit), known).all()
+    queued = session.scalars(_reap_statement(limit), known).all()
     return poisoned + len(queued)
 
 
@@ -94,17 +95,17 @@ def _ran_out() -> ColumnElement[bool]:
 
 
 def _poisoned() -> ColumnElement[bool]:
-    return and_(_ran_out(), Job.deaths + 1 >= DEATHS_MAX, ~orphaned())
+    return and_(_ran_out(), Job.deaths + 1 >= MAX_CRASHES, ~orphaned())
 
 
 @lru_cache(maxsize=4)
 def _poison_statement(limit: int) -> Select[tuple[str]]:
-    return free_conversations(limit, _poisoned())
+    return lock_free_conversations(limit, _poisoned())
 
 
 @lru_cache(maxsize=4)
-def _bury_statement(limit: int) -> ReturningUpdate[tuple[str]]:
-    ran_out, survives = _ran_out(), Job.deaths + 1 < DEATHS_MAX
+def _reap_statement(limit: int) -> ReturningUpdate[tuple[str]]:
+    ran_out, survives = _ran_out(), Job.deaths + 1 < MAX_CRASHES
     return (
         update(jobs)
         .where(_some(and_(ran_out, survives), limit), ran_out)
@@ -124,25 +125,25 @@ def _bury_statement(limit: int) -> ReturningUpdate[tuple[str]]:
 
 
 def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
-    held, dead = session.scalars(_poison_statement(limit), known).all(), _poisoned()
-    if not held:
+    locked, dead = session.scalars(_poison_statement(limit), known).all(), _poisoned()
+    if not locked:
         return 0
     error = func.jsonb_build_object(
         "code", "poison",
-        "message", f"The job's stage was given up for dead {DEATHS_MAX} times.",
+        "message", f"The job's stage was given up for dead {MAX_CRASHES} times.",
         "stage", Job.stage,
         "attempts", Job.attempts,
     )  # fmt: skip
     ended = session.execute(
         update(Job)
-        .where(_some(and_(dead, Job.conversation_id.in_(held)), limit), dead)
+        .where(_some(and_(dead, Job.conversation_id.in_(locked)), limit), dead)
         .values(
             **finished("failed"),
             deaths=Job.deaths + 1,
             paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             error=error,
         )
-        .returning(*ENDED),
+        .returning(*END_COLUMNS),
         known,
     ).all()
     return conclude(session, ended)

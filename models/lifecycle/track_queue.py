@@ -36,7 +36,7 @@ def lock_conversations(session: Session, *which: ColumnElement[bool]) -> None:
     session.execute(_conversations(select(Job.conversation_id).where(*which)))
 
 
-def free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[tuple[str]]:
+def lock_free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[tuple[str]]:
     """A statement that locks the conversations of these jobs, `limit` at most, but for those that
     somebody else holds: nobody is waited for. It gives their ids."""
     wanted = select(Job.conversation_id).where(*which).limit(limit)
@@ -59,8 +59,8 @@ def release_forgotten(session: Session, limit: int) -> int:
 
     That takes somebody who changes the tables by hand, or a worker of an older version.
     """
-    held = session.scalars(_forgotten_statement(limit)).all()
-    return release(session, held) if held else 0
+    locked = session.scalars(_forgotten_statement(limit)).all()
+    return release(session, locked) if locked else 0
 
 
 @lru_cache(maxsize=4)
@@ -69,7 +69,7 @@ def _forgotten_statement(limit: int) -> Select[tuple[str]]:
     forgotten = Job.id.in_(
         select(behind.id).where(behind.slot == "behind", ~_is_ahead(ahead, behind))
     )
-    return free_conversations(limit, Job.slot == "behind", forgotten)
+    return lock_free_conversations(limit, Job.slot == "behind", forgotten)
 
 
 def _conversations(wanted: Select[Any], *, skip_locked: bool = False) -> Select[tuple[str]]:

@@ -11,7 +11,7 @@ import structlog
 from models.errors import CircuitOpen
 from tasks.policies import BreakerPolicy
 from tasks.resilience import store
-from tasks.resilience.call import Call
+from tasks.resilience.call import CallStorage
 from tasks.resilience.circuit import Circuit
 from tasks.resilience.fleet import FleetCircuit
 from tasks.resilience.local import LocalCircuit
@@ -29,7 +29,7 @@ def circuit_breaker(name: str, policy: BreakerPolicy, user_id: str = "") -> Iter
     `user_id`: whose call it is. The failures of one user alone keep only his own calls back.
     Raises CircuitOpen, with the seconds until the next probe, where the call must not be made.
     """
-    call = Call(name, _circuit(name, policy), policy, user_id)
+    call = CallStorage(name, _circuit(name, policy), policy, user_id)
     try:
         with call.guard().calling():
             yield

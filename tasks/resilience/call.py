@@ -21,7 +21,7 @@ from tasks.policies import BreakerPolicy
 from tasks.resilience.circuit import PROBE_RETRY_S, Circuit
 
 
-class Call(pybreaker.CircuitBreakerStorage):
+class CallStorage(pybreaker.CircuitBreakerStorage):
     """The circuit as this call found it, and what the call tells of it."""
 
     def __init__(

@@ -17,7 +17,7 @@ from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.ownership import adopt, extend_leases, hand_back, save_partials
 from models.lifecycle.reconciliation import (
-    DEATHS_MAX,
+    MAX_CRASHES,
     end_all_orphans,
     end_all_overdue,
     reap_expired_leases,
@@ -68,7 +68,7 @@ def failed(job_id: str) -> Aftermath:
 
 def poisoned(job_id: str) -> Aftermath:
     own(job_id, "intent")
-    change(job_id, deaths=DEATHS_MAX - 1, lease_until=now())
+    change(job_id, deaths=MAX_CRASHES - 1, lease_until=now())
     return followed(lambda session: reap_expired_leases(session, MANY, AT_ONCE))
 
 
@@ -178,7 +178,7 @@ def test_jobs_whose_conversation_is_gone_end_as_cancelled_wherever_they_are(
 ) -> None:
     advance(line[0], "generate")
     own(line[0], "generate")
-    change(line[0], deaths=DEATHS_MAX - 1, lease_until=now(), partial="The", prompt="Hello")
+    change(line[0], deaths=MAX_CRASHES - 1, lease_until=now(), partial="The", prompt="Hello")
     lose_conversation(line[0])
     with unit_of_work() as session:
         reap_expired_leases(session, MANY, AT_ONCE)

@@ -10,7 +10,7 @@ from models.broker_marker import BrokerMarker, adopt_marker
 from models.jobs import Job
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.reconciliation import (
-    DEATHS_MAX,
+    MAX_CRASHES,
     end_all_overdue,
     reap_expired_leases,
     take_due,
@@ -93,7 +93,7 @@ def test_a_run_that_beats_is_left_alone(make_job: MakeJob) -> None:
 
 def test_a_stage_that_kills_its_workers_fails_as_poison(make_job: MakeJob) -> None:
     job_id = make_job()
-    for epoch in range(1, DEATHS_MAX + 1):
+    for epoch in range(1, MAX_CRASHES + 1):
         with unit_of_work() as session:
             assert begin(session, Fence(job_id, epoch, "intent", uuid4())) is not None
         change(job_id, lease_until=now())
