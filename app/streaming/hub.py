@@ -21,8 +21,10 @@ from config.shutdown import on_shutdown
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work
+from tasks.daemon_loop import DaemonLoop
 from tasks.events.message import Message, channel_of
 
+NAME: Final = "hub"
 POLL_ROWS_EVERY_S: Final = 5.0
 POLL_ROWS_EVERY_AWAY_S: Final = 1.0
 OPEN_WITHIN_S: Final = 1.0
@@ -34,15 +36,15 @@ NO_JOB: Final = ""
 log = structlog.get_logger(__name__)
 
 
-class SubscriptionHub(threading.Thread):
+class SubscriptionHub:
     """Passes on what is published of the jobs that have a subscriber.
 
     The connection is used by this thread alone; subscriptions belong to event loops.
     """
 
     def __init__(self) -> None:
-        super().__init__(name="hub", daemon=True)
-        self._changed = threading.Condition()
+        self._loop = DaemonLoop(NAME, self._poll, self._interval)
+        self._lock = threading.Lock()
         self._subscribers: dict[str, set[Subscription]] = {}
         self._open: set[str] = set()
         self._subscribed: set[str] = set()
@@ -50,55 +52,50 @@ class SubscriptionHub(threading.Thread):
         self._subscriptions_changed = True
         self._away = False
         self._ending = False
+        self._rows_polled_at = time.monotonic()
         self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
 
     @asynccontextmanager
     async def subscribe(self, job_ids: Collection[str]) -> AsyncIterator[Subscription]:
         """Hear of these jobs: all that is published after this begins."""
         subscription = Subscription()
-        with self._changed:
+        with self._lock:
             for job_id in job_ids:
                 self._subscribers.setdefault(job_id, set()).add(subscription)
             closed = set() if self._away else set(job_ids) - self._open
             self._subscriptions_changed = self._subscriptions_changed or bool(closed) or self._away
             if self._ending:
                 subscription.end()
-            self._changed.notify()
+        self._loop.start()
+        self._loop.wake()
         try:
             await subscription.wait_until_open(closed, OPEN_WITHIN_S)
             yield subscription
         finally:
-            with self._changed:
+            with self._lock:
                 for job_id in job_ids:
                     self._remove(job_id, subscription)
 
     def end(self) -> None:
         """Let all subscribers know that there is nothing more to be heard here."""
-        with self._changed:
+        with self._lock:
             self._ending = True
             for subscription in {one for many in self._subscribers.values() for one in many}:
                 subscription.end()
 
-    def run(self) -> None:
-        polled = time.monotonic()
-        while True:
-            self._wait_for_a_subscriber()
-            try:
-                self._poll_redis()
-                every_s = POLL_ROWS_EVERY_AWAY_S if self._away else POLL_ROWS_EVERY_S
-                if time.monotonic() - polled >= every_s:
-                    polled = time.monotonic()
-                    self._poll_rows()
-            except Exception:  # the boundary: without this thread no stream would go on
-                log.exception("hub failed")
-                time.sleep(POLL_ROWS_EVERY_AWAY_S)
+    def _interval(self) -> float | None:
+        """Poll without a pause, since Redis is waited for; not at all while there is nobody."""
+        with self._lock:
+            return 0 if self._subscribers or not self._subscribed <= {NO_JOB} else None
+
+    def _poll(self) -> None:
+        self._poll_redis()
+        every_s = POLL_ROWS_EVERY_AWAY_S if self._away else POLL_ROWS_EVERY_S
+        if time.monotonic() - self._rows_polled_at >= every_s:
+            self._rows_polled_at = time.monotonic()
+            self._poll_rows()
 
     # --- subscribers
-
-    def _wait_for_a_subscriber(self) -> None:
-        with self._changed:
-            while not self._subscribers and self._subscribed <= {NO_JOB}:
-                self._changed.wait()
 
     def _remove(self, job_id: str, subscription: Subscription) -> None:
         subscribers = self._subscribers.get(job_id, set())
@@ -109,11 +106,11 @@ class SubscriptionHub(threading.Thread):
             self._subscriptions_changed = True
 
     def _jobs(self) -> list[str]:
-        with self._changed:
+        with self._lock:
             return list(self._subscribers)
 
     def _of(self, job_id: str) -> list[Subscription]:
-        with self._changed:
+        with self._lock:
             return list(self._subscribers.get(job_id, ()))
 
     def _notify(self, job_ids: Collection[str], message: Message | None = None) -> None:
@@ -128,25 +125,25 @@ class SubscriptionHub(threading.Thread):
             self._subscribe()
             message: Any = self._pubsub.get_message(timeout=POLL_REDIS_S)
         except redis.RedisError as error:
-            outages.note("redis", error, watcher=self.name)
+            outages.note("redis", error, watcher=NAME)
             self._away = True
             # Whatever was open is opened again later: the server may have refused it.
             self._pubsub.reset()
-            with self._changed:
+            with self._lock:
                 self._open.clear()
                 self._subscribed, self._subscriptions_changed = set(), True
             time.sleep(POLL_ROWS_EVERY_AWAY_S)
             return
         if self._away:
             self._away = False
-            outages.clear("redis", self.name)
+            outages.clear("redis", NAME)
             self._notify(self._jobs())  # what was published meanwhile was not heard
         if message is not None:
             self._pass_on(message["type"], _job_of(message["channel"]), message["data"])
 
     def _subscribe(self) -> None:
         """Have the channels open that have a subscriber, and no others."""
-        with self._changed:
+        with self._lock:
             if not self._subscriptions_changed:
                 return
             self._subscriptions_changed = False
@@ -162,7 +159,7 @@ class SubscriptionHub(threading.Thread):
 
     def _pass_on(self, kind: str, job_id: str, data: Any) -> None:
         if kind == "subscribe":
-            with self._changed:
+            with self._lock:
                 if job_id in self._subscribed:
                     self._open.add(job_id)
             for subscription in self._of(job_id):
@@ -193,7 +190,7 @@ class SubscriptionHub(threading.Thread):
 
     def _note(self, job_id: str, number: int) -> bool:
         """Whether this event is newer than all that were heard of the job, or read."""
-        with self._changed:
+        with self._lock:
             newer = job_id in self._subscribers and number > self._seen.get(job_id, 0)
             if newer:
                 self._seen[job_id] = number
@@ -202,9 +199,8 @@ class SubscriptionHub(threading.Thread):
 
 @lru_cache(maxsize=1)
 def get_hub() -> SubscriptionHub:
-    """The hub of this process, started at first use."""
+    """The hub of this process."""
     hub = SubscriptionHub()
-    hub.start()
     on_shutdown(hub.end)
     return hub
 

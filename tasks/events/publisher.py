@@ -1,13 +1,11 @@
-"""Tells, from a thread of its own, what happens to jobs: no stage waits for Redis.
+"""Publishes, from a thread of its own, what happens to jobs: no stage waits for Redis.
 
 Messages that come within a few milliseconds go out together, and pieces of one text as one.
 """
 
-import threading
 import time
+from collections import deque
 from collections.abc import Iterable
-from functools import lru_cache
-from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import redis
@@ -15,11 +13,11 @@ import structlog
 
 from config.outages import outages
 from config.redis import redis_client
+from tasks.daemon_loop import DaemonLoop
 from tasks.events.message import ENDED, TAIL_S, Message, channel_of, tail_of
 
-# Between two sendings: long enough to gather the pieces of many streams, too short to be seen.
+# Between two batches: long enough to gather the pieces of many streams, too short to be seen.
 GATHER_S: Final = 0.02
-AWAY_S: Final = 1.0
 # What Redis answers to a number that is behind those of a newer run.
 OLDER: Final = "equal or smaller than the target stream top item"
 
@@ -27,10 +25,15 @@ Told = tuple[str, Message]
 
 log = structlog.get_logger(__name__)
 
+_outbox: deque[Told] = deque()
+
 
 def publish_event(job_id: str, message: Message) -> None:
-    """Tell whoever follows a job; returns at once, and what can't be told is dropped."""
-    _teller().put((job_id, message))
+    """Publish to a job's followers; returns at once. What Redis does not take is dropped, since
+    followers read the row as well."""
+    _outbox.append((job_id, message))
+    _publisher.start()
+    _publisher.wake()
 
 
 def publish_end(job_id: str) -> None:
@@ -46,37 +49,13 @@ def publish_text(job_id: str, text: str | None, before: int, number: int) -> Non
         publish_event(job_id, Message("text", before, number, {"text": text}))
 
 
-@lru_cache(maxsize=1)
-def _teller() -> SimpleQueue[Told]:
-    """The queue of this process's teller, which is started with it."""
-    queue: SimpleQueue[Told] = SimpleQueue()
-    threading.Thread(target=_tell_for_ever, args=(queue,), name="teller", daemon=True).start()
-    return queue
+def _publish_waiting() -> None:
+    batch = [_outbox.popleft() for _ in range(len(_outbox))]
+    _send(redis_client(), joined(batch))
+    time.sleep(GATHER_S)
 
 
-def _tell_for_ever(queue: SimpleQueue[Told]) -> None:
-    client = redis_client()
-    while True:
-        told = [queue.get()]
-        told += _waiting(queue)
-        try:
-            _send(client, joined(told))
-            time.sleep(GATHER_S)
-        except redis.RedisError as error:
-            outages.note("redis", error)
-            time.sleep(AWAY_S)
-            _waiting(queue)  # too late to be told: whoever follows reads the row
-        except Exception:  # the seam: without this thread nobody would hear of anything
-            log.exception("teller failed")
-
-
-def _waiting(queue: SimpleQueue[Told]) -> list[Told]:
-    found: list[Told] = []
-    try:
-        while True:
-            found.append(queue.get_nowait())
-    except Empty:
-        return found
+_publisher: Final = DaemonLoop("event-publisher", _publish_waiting, lambda: None)
 
 
 def joined(told: Iterable[Told]) -> list[Told]:

@@ -1,7 +1,6 @@
 """Keep the leases of the stages that run in this process, and their drafts, from the side."""
 
 import threading
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -9,11 +8,11 @@ from uuid import UUID
 
 import structlog
 
-from config.outages import outages
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.lifecycle.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
+from tasks.daemon_loop import DaemonLoop
 from tasks.execution.output_buffer import Saved
 from tasks.execution.work import Work
 
@@ -25,7 +24,6 @@ _running: dict[UUID, Work] = {}
 _saved: dict[UUID, int] = {}
 _unsavable: set[UUID] = set()  # those of the running whose drafts can't be stored
 _lock = threading.Lock()
-_thread: threading.Thread | None = None
 
 
 @contextmanager
@@ -33,7 +31,8 @@ def beating(work: Work) -> Iterator[None]:
     """Extend the lease of this run while its body works; a run that lost it is told to stop."""
     with _lock:
         _running[work.fence.token] = work
-        _ensure_thread()
+    _heartbeat.start()
+    _saver.start()
     try:
         yield
     finally:
@@ -135,26 +134,8 @@ def _runs() -> dict[UUID, Work]:
         return dict(_running)
 
 
-def _ensure_thread() -> None:
-    global _thread
-    if _thread is None or not _thread.is_alive():
-        _thread = threading.Thread(target=_beat_for_ever, name="heartbeat", daemon=True)
-        _thread.start()
-
-
-def _beat_for_ever() -> None:
-    """It goes on while the process drains: its runs are still owned."""
-    beat_s = get_settings().beat_s
-    beaten = time.monotonic()
-    while True:
-        time.sleep(min(SAVE_S, beat_s))
-        try:
-            save_drafts()
-            if time.monotonic() - beaten >= beat_s:
-                beat()
-                beaten = time.monotonic()
-        except DatabaseUnavailable as error:
-            # The leases may run out meanwhile; the fence of each write decides who is too late.
-            outages.note("database", error)
-        except Exception:  # the seam: without this thread every lease of the process runs out
-            log.exception("heartbeat failed")
+# Two of them: no draft that is slow to save delays the leases. Both continue while the process
+# drains, since its runs still own their stages. An outage may outlast the leases: then the fence of
+# each write decides.
+_heartbeat: Final = DaemonLoop("heartbeat", beat, lambda: get_settings().beat_s)
+_saver: Final = DaemonLoop("draft-saver", save_drafts, lambda: min(SAVE_S, get_settings().beat_s))

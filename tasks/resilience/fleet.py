@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import structlog
 
+from tasks.daemon_loop import DaemonLoop
 from tasks.policies import BreakerPolicy
 from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Snapshot, State
 from tasks.resilience.local import LocalCircuit, stricter
@@ -34,7 +35,7 @@ class FleetCircuit:
         # Shorter where the circuit soon has another state: nobody may act on one long gone.
         self._fresh_s = min(FRESH_S, policy.reset_s / 4)
         self._looking = threading.Lock()
-        self._leases: dict[str, threading.Event] = {}
+        self._leases: dict[str, DaemonLoop] = {}
 
     def look(self, user_id: str = "") -> Snapshot:
         age = time.monotonic() - self._seen_at
@@ -75,7 +76,7 @@ class FleetCircuit:
         if kept is None:  # begun while Redis was away
             self._alone.end_probe(token, good=good, user_id=user_id)
             return
-        kept.set()
+        kept.stop()
         verb = {True: "good", False: "bad", None: "back"}[good]
         self._ask(verb, token=token, user_id=user_id)
 
@@ -86,13 +87,13 @@ class FleetCircuit:
     def _keep(self, token: str, user_id: str) -> None:
         """Extend the probe's lease while its call lasts, however long a model thinks; one whose
         process dies is another's in no time."""
-        ended = self._leases[token] = threading.Event()
 
         def extend() -> None:
-            while not ended.wait(self._policy.lease_s / 3):
-                board.ask("renew", self.name, self._policy, token=token, user_id=user_id)
+            board.ask("renew", self.name, self._policy, token=token, user_id=user_id)
 
-        threading.Thread(target=extend, name=f"probe {self.name}", daemon=True).start()
+        loop = DaemonLoop(f"probe {self.name}", extend, lambda: self._policy.lease_s / 3)
+        self._leases[token] = loop
+        loop.start()
 
     def _ask(
         self, verb: str, *, token: str = "", successes: int = 0, user_id: str = ""

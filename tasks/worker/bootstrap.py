@@ -17,14 +17,14 @@ from config.minds import minds_or_exit
 from config.outages import RepeatFilter
 from config.process import name_process
 from config.settings import get_settings
-from config.shutdown import begin_shutdown
+from config.shutdown import begin_shutdown, on_shutdown
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
 from tasks.stages.compress import chosen_compressor
-from tasks.worker.cancel_listener import StopListener
+from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
-from tasks.worker.reconciler import Reconciler
+from tasks.worker.reconciler import reconciler
 
 SWITCH_S: Final = 0.001
 
@@ -46,8 +46,9 @@ def _start_threads(sender: Any, **_: Any) -> None:
     gc.collect()
     gc.freeze()
     log.info("worker started", pool_size=sender.pool.limit)
-    Reconciler().start()
-    StopListener().start()
+    for loop in (reconciler, cancel_listener):
+        loop.start()
+        on_shutdown(loop.stop)
     if isinstance(sender.pool, ThreadPool):
         # Pieces of an answer pass through several threads: none should wait long for the others.
         sys.setswitchinterval(SWITCH_S)

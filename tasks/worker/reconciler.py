@@ -5,7 +5,6 @@ One runs in every worker, as a thread; what they do at once is settled by the da
 
 import math
 import random
-import threading
 import time
 from typing import Final
 
@@ -15,7 +14,6 @@ from kombu.exceptions import OperationalError
 
 from config.outages import outages
 from config.settings import get_settings
-from config.shutdown import shutting_down
 from models.broker_marker import adopt_marker
 from models.counters import count
 from models.errors import DatabaseUnavailable
@@ -30,37 +28,35 @@ from models.lifecycle.reconciliation import (
 from models.lifecycle.track_queue import release_forgotten
 from models.session import unit_of_work
 from tasks.celery import app
+from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.pipeline import dispatch, is_long, run_after_commit
 from tasks.worker.broker_marker import seen_marker
 
+NAME: Final = "reconciler"
 BATCH: Final = 200
 
 log = structlog.get_logger(__name__)
 
 
-class Reconciler(threading.Thread):
-    """Reconciles every few seconds until the process stops."""
+class Reconciler:
+    """What one process knows of the database's outages."""
 
     def __init__(self) -> None:
-        super().__init__(name="reconciler", daemon=True)
         self._away = False
         self._back_since = -math.inf
 
-    def run(self) -> None:
-        every_s = get_settings().reconcile_every_s
-        while not shutting_down.wait(every_s * random.uniform(0.7, 1.3)):  # noqa: S311 (jitter)
-            try:
-                self._once()
-            except DatabaseUnavailable as error:
-                self._away = True
-                outages.note("database", error, watcher=self.name)
-            except Exception:  # the seam: a bug here must not end the thread unseen
-                log.exception("reconciler failed")
+    def reconcile(self) -> None:
+        """Find and dispatch once, unless the database is unavailable."""
+        try:
+            self._once()
+        except DatabaseUnavailable as error:
+            self._away = True
+            outages.note("database", error, watcher=NAME)
 
     def _once(self) -> None:
         settled = time.monotonic() - self._back_since >= lease().total_seconds()
         reconcile_ends(bury=settled and not self._away)
-        outages.clear("database", self.name)
+        outages.clear("database", NAME)
         if self._away:
             # The others may have been cut off as well, and could not beat: they get the time to. A
             # process that has just started knows of no outage: were it to wait, then workers that
@@ -124,7 +120,14 @@ def broker_answers() -> bool:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=2)
     except (OperationalError, OSError) as error:
-        outages.note("broker", error, watcher="reconciler")
+        outages.note("broker", error, watcher=NAME)
         return False
-    outages.clear("broker", "reconciler")
+    outages.clear("broker", NAME)
     return True
+
+
+def _interval() -> float:
+    return get_settings().reconcile_every_s * random.uniform(0.7, 1.3)  # noqa: S311 (jitter)
+
+
+reconciler: Final = DaemonLoop(NAME, Reconciler().reconcile, _interval)
