@@ -1,1 +1,1 @@
-"""The calls of Trimind's own API, a file a resource."""
+"""Trimind's own API, one file per resource."""

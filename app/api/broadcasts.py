@@ -45,7 +45,12 @@ api = APIBlueprint(
     __name__,
     operation_id_callback=operation_id,
     url_prefix="/v1/broadcasts",
-    abp_tags=[Tag(name="broadcasts", description="One message to several minds.")],
+    abp_tags=[
+        Tag(
+            name="broadcasts",
+            description="Send a message to several minds, then merge or choose their answers.",
+        )
+    ],
     abp_security=USER_SECURITY,
     abp_responses=problems(400, 401, 422, 503),
 )
@@ -54,10 +59,12 @@ api.before_request(require_user)
 
 @api.post("", responses={200: BroadcastBody, 202: BroadcastBody, **problems(404, 409, 413, 415)})
 def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
-    """Send a message to several minds
-    Each gets a job of its own; all are stored before this answers 202, and will end, one whatever
-    becomes of the others. Read them together at `Location`. With `Prefer: wait=N` a broadcast whose
-    jobs all end in time is a 200."""
+    """Create a broadcast.
+
+    Sends a message to several minds. Each mind gets its own job; all jobs are stored before the
+    202, and each ends whatever happens to the others. Retrieve them together at `Location`. With
+    `Prefer: wait=N`, the status is 200 if all jobs end in time.
+    """
     deadline_s = deadline_of(header, body.deadline_s)
     fields = body.model_dump(exclude={"minds", "deadline_s"})
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, **fields)
@@ -79,8 +86,10 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
 
 @api.get("", responses={200: BroadcastPage})
 def read_broadcasts(query: PageQuery) -> Response:
-    """List broadcasts, newest first
-    Each with all of its jobs."""
+    """List broadcasts.
+
+    Returns your broadcasts with their jobs, newest first.
+    """
     found = list_broadcasts(db.session(), g.user_id, **query.model_dump())
     bodies = [broadcast_body(whole) for whole in gather(db.session(), found)]
     return answer(BroadcastPage.of(bodies, query.limit))
@@ -91,10 +100,13 @@ def read_broadcasts(query: PageQuery) -> Response:
     responses={200: BroadcastBody, 304: NOT_MODIFIED, **problems(404)},
 )
 def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
-    """Read a broadcast
-    With all of its jobs, and what they cost together. While one is unfinished, `Retry-After` says
-    when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
-    is a 304; with `Prefer: wait=N` the answer comes when all have ended, or N seconds later."""
+    """Retrieve a broadcast.
+
+    Returns the broadcast with its jobs and their total usage. Until all jobs have ended,
+    `Retry-After` says when to poll again. With `If-None-Match` and the last `ETag`, the status is
+    304 if nothing has changed. With `Prefer: wait=N`, the response comes when all jobs have ended,
+    or after N seconds.
+    """
 
     def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
         return if_changed(applied(waited_s, None, broadcast_answer(whole)))
@@ -109,9 +121,11 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
 def read_broadcast_events(
     path: BroadcastPath, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
 ) -> Response:
-    """Follow a broadcast
-    The events of all its jobs in one stream, up to the end of the last. A reader that lost its
-    connection goes on after the last `id`, and misses and repeats nothing."""
+    """Follow a broadcast.
+
+    Streams the events of all jobs as server-sent events until the last job ends. After a lost
+    connection, reconnect with the last `id` to resume without missing or repeating an event.
+    """
     whole = broadcasts.read(db.session(), g.user_id, path.broadcast_id)
     db.session.commit()  # a stream holds no connection
     after = places_of(whole, header, query)
@@ -136,10 +150,12 @@ def _after_wait(
 
 @api.post("/<id:broadcast_id>/cancel", responses={200: BroadcastBody, **problems(404, 409)})
 def cancel_broadcast(path: BroadcastPath) -> Response:
-    """Cancel a broadcast
-    Every job of it that is unfinished ends at once, a merge among them; those that have answered
-    keep their answers. Cancelling it again is a 200 as well; one whose jobs have all ended
-    otherwise is a 409."""
+    """Cancel a broadcast.
+
+    Ends every unfinished job immediately, including a merge; completed jobs keep their answers.
+    Cancelling it again returns 200. If all jobs have ended and none was cancelled, the status is
+    409.
+    """
     whole = broadcasts.cancel(db.session(), g.user_id, path.broadcast_id)
     if not any(job.status == "cancelled" for job in whole.jobs):
         detail = f"The broadcast can't be cancelled: it has ended as {whole.status}."
@@ -152,10 +168,12 @@ def cancel_broadcast(path: BroadcastPath) -> Response:
     responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)},
 )
 def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) -> Response:
-    """Merge the answers of a broadcast
-    A job of the mind `manager`, which makes one answer of all that there are, once every mind has
-    ended. When it is completed, every mind goes on from its answer. With `Prefer: wait=N` a merge
-    that ends in time is a 200."""
+    """Merge the answers of a broadcast.
+
+    Creates a job of the mind `manager`, which combines all answers into one. Every mind must have
+    ended. Once the merge is completed, every mind continues from its answer. With `Prefer: wait=N`,
+    the status is 200 if the merge ends in time.
+    """
     deadline_s = deadline_of(header, body.deadline_s)
 
     def create() -> Created:
@@ -174,8 +192,11 @@ def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) ->
 
 @api.post("/<id:broadcast_id>/choose", responses={200: BroadcastBody, **problems(404, 413, 415)})
 def choose_answer(path: BroadcastPath, body: Choice) -> Response:
-    """Keep one answer of a broadcast
-    Every mind goes on from it, also one that was not asked. The last choice or merge counts."""
+    """Choose an answer of a broadcast.
+
+    Every mind continues from it, including minds that were not part of the broadcast. The latest
+    choice or merge wins.
+    """
     return broadcast_answer(
         broadcasts.choose(db.session(), g.user_id, path.broadcast_id, body.job_id)
     )

@@ -1,4 +1,4 @@
-"""/v1/conversations: begin one, read, change and delete it, list them and their messages."""
+"""/v1/conversations: create, list, retrieve, update and delete them, and list their messages."""
 
 from contextlib import nullcontext
 
@@ -42,7 +42,7 @@ api = APIBlueprint(
     __name__,
     operation_id_callback=operation_id,
     url_prefix="/v1/conversations",
-    abp_tags=[Tag(name="conversations", description="One user's threads.")],
+    abp_tags=[Tag(name="conversations", description="A user's threads of messages.")],
     abp_security=USER_SECURITY,
     abp_responses=problems(400, 401, 422, 503),
 )
@@ -51,8 +51,10 @@ api.before_request(require_user)
 
 @api.post("", responses={201: ConversationBody, **problems(409, 413, 415)})
 def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response:
-    """Begin a conversation
-    Or send a job without one, which begins it as well."""
+    """Create a conversation.
+
+    Optional: a job that is submitted without a conversation starts a new one.
+    """
 
     def create() -> Created:
         conversation = create_conversation(db.session(), g.user_id, **body.model_dump())
@@ -64,8 +66,10 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
 
 @api.get("", responses={200: ConversationPage, **problems(429)})
 def read_conversations(query: ConversationQuery) -> Response:
-    """List conversations, newest first
-    All of yours, or those in which a text stands."""
+    """List conversations.
+
+    Returns your conversations, newest first, or those that contain a text.
+    """
     with search_slot() if query.q is not None else nullcontext():
         found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
@@ -74,15 +78,19 @@ def read_conversations(query: ConversationQuery) -> Response:
 
 @api.get("/<id:conversation_id>", responses={200: ConversationBody, **problems(404)})
 def read_conversation(path: ConversationPath) -> Response:
-    """Read a conversation
-    Its messages are a list of their own."""
+    """Retrieve a conversation.
+
+    Its messages are listed separately.
+    """
     return answer(conversation_body(_conversation(path)))
 
 
 @api.patch("/<id:conversation_id>", responses={200: ConversationBody, **problems(404, 413, 415)})
 def change_conversation(path: ConversationPath, body: ConversationChange) -> Response:
-    """Change a conversation
-    Rename it, or say what becomes of a message that comes while a mind is busy in it."""
+    """Update a conversation.
+
+    Changes its title, or what to do with a message for a mind that is still answering.
+    """
     conversation = _known(hold_conversation(db.session(), g.user_id, path.conversation_id))
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(conversation, name, value)
@@ -92,17 +100,21 @@ def change_conversation(path: ConversationPath, body: ConversationChange) -> Res
 
 @api.delete("/<id:conversation_id>", responses={204: None, **problems(404)})
 def delete_conversation(path: ConversationPath) -> Response:
-    """Delete a conversation
-    With its messages. Its unfinished jobs are cancelled; all of them can still be read, without
-    what was said."""
+    """Delete a conversation.
+
+    Deletes its messages and cancels its unfinished jobs. The jobs can still be retrieved, without
+    their texts.
+    """
     forget(db.session(), g.user_id, path.conversation_id)
     return Response(status=204)
 
 
 @api.get("/<id:conversation_id>/messages", responses={200: MessagePage, **problems(404)})
 def read_messages(path: ConversationPath, query: PageQuery) -> Response:
-    """List a conversation's messages, oldest first
-    Those of the user, and the answers of all minds."""
+    """List a conversation's messages.
+
+    Returns the user's messages and the answers of all minds, oldest first.
+    """
     found = list_messages(db.session(), _conversation(path), **query.model_dump())
     began = jobs_of_messages(db.session(), [message.id for message in found])
     bodies = [message_body(message, message.job_id or began.get(message.id)) for message in found]

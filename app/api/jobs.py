@@ -1,4 +1,4 @@
-"""/v1/jobs: submit a job, read it, cancel it, retry it, list them."""
+"""/v1/jobs: submit, list, retrieve, follow, cancel and retry them."""
 
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ api = APIBlueprint(
     __name__,
     operation_id_callback=operation_id,
     url_prefix="/v1/jobs",
-    abp_tags=[Tag(name="jobs", description="One message on its way to one answer.")],
+    abp_tags=[Tag(name="jobs", description="A job takes one message to one answer.")],
     abp_security=USER_SECURITY,
     abp_responses=problems(400, 401, 422, 503),
 )
@@ -46,9 +46,11 @@ api.before_request(require_user)
 
 @api.post("", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)})
 def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
-    """Submit a job
-    The job is stored before this answers 202, and will end. Read it at `Location`, not before
-    `Retry-After` seconds have passed. With `Prefer: wait=N` a job that ends in time is a 200."""
+    """Submit a job.
+
+    The job is stored before the 202, and is certain to end. Retrieve it at `Location` after
+    `Retry-After` seconds. With `Prefer: wait=N`, the status is 200 if the job ends in time.
+    """
     fields: dict[str, Any] = body.model_dump() | {
         "deadline_s": deadline_of(header, body.deadline_s)
     }
@@ -64,10 +66,12 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
 
 @api.get("/<id:job_id>", responses={200: JobBody, 304: NOT_MODIFIED, **problems(404)})
 def read_job(path: JobPath, header: ReadHeaders) -> Response:
-    """Read a job
-    A job that failed is a 200 with its error inside. While it is unfinished, `Retry-After` says
-    when it is worth asking again. With `If-None-Match` and the last `ETag` one that has not changed
-    is a 304; with `Prefer: wait=N` the answer comes when the job has ended, or N seconds later."""
+    """Retrieve a job.
+
+    A failed job is a 200 with an `error`. Until the job has ended, `Retry-After` says when to poll
+    again. With `If-None-Match` and the last `ETag`, the status is 304 if nothing has changed. With
+    `Prefer: wait=N`, the response comes when the job has ended, or after N seconds.
+    """
 
     def answer_now(waited_s: int | None) -> Response:
         return if_changed(applied(waited_s, None, job_answer(_job(path))))
@@ -77,10 +81,12 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
 
 @api.get("/<id:job_id>/events", responses={200: STREAM, 204: HAS_ALL, **problems(404)})
 def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Response:
-    """Follow a job
-    Everything that has happened to it, then what happens, as server-sent events, up to its end.
-    Each event's `id` is its `sequence_number`: numbers grow, and are not consecutive. A reader that
-    lost its connection goes on after the last one, and misses and repeats nothing."""
+    """Follow a job.
+
+    Streams past and new events as server-sent events until the job ends. An event's `id` is its
+    `sequence_number`; the numbers increase but are not consecutive. After a lost connection,
+    reconnect with the last one to resume without missing or repeating an event.
+    """
     job = _job(path)
     after = resume_after(job, header, query)
     if has_all(job, after):
@@ -90,9 +96,11 @@ def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Res
 
 @api.post("/<id:job_id>/cancel", responses={200: JobBody, **problems(404, 409)})
 def cancel_job(path: JobPath) -> Response:
-    """Cancel a job
-    It ends at once, whatever it is doing, and what was generated so far is its `output`. Cancelling
-    it again is a 200 as well; a job that has ended otherwise is a 409 whose `code` says how."""
+    """Cancel a job.
+
+    The job ends immediately, and its `output` is the text generated so far. Cancelling it again
+    returns 200. If the job has ended otherwise, the status is 409, with a `code` that says how.
+    """
     job = cancel(db.session(), g.user_id, path.job_id)
     if job.status != "cancelled":
         detail = f"The job can't be cancelled: it has ended as {job.status}."
@@ -104,11 +112,12 @@ def cancel_job(path: JobPath) -> Response:
     "/<id:job_id>/retry", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)}
 )
 def retry_job(path: JobPath, header: WaitHeaders) -> Response:
-    """Retry a job
-    A new job for the same message and mind, where one has failed, was cancelled or has expired.
-    It has the same metadata and as much time, and stands by itself though the job was one of a
-    broadcast. There is no body, or an empty object. With `Prefer: wait=N` a job that ends in time
-    is a 200."""
+    """Retry a job.
+
+    Creates a new job with the same message, mind and metadata and the same time to run, if the job
+    failed, was cancelled or expired. The new job is not part of a broadcast. Send no body or an
+    empty object. With `Prefer: wait=N`, the status is 200 if the new job ends in time.
+    """
     refuse_fields()
 
     def create() -> Created:
@@ -121,8 +130,10 @@ def retry_job(path: JobPath, header: WaitHeaders) -> Response:
 
 @api.get("", responses={200: JobPage})
 def read_jobs(query: JobQuery) -> Response:
-    """List jobs, newest first
-    All of yours, or those of a status or a conversation."""
+    """List jobs.
+
+    Returns your jobs, newest first, optionally by status or conversation.
+    """
     jobs = list_jobs(db.session(), g.user_id, **query.model_dump())
     return answer(JobPage.of([job_body(job) for job in jobs], query.limit))
 

@@ -1,1 +1,1 @@
-"""The page of the API's document."""
+"""The OpenAPI document and its page."""

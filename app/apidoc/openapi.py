@@ -1,4 +1,4 @@
-"""The OpenAPI document at /openapi.json, and its page at /docs, served from here."""
+"""The OpenAPI document at /openapi.json, and the declarations that it is made of."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -14,10 +14,12 @@ from app.http.error_handlers import refuse_input
 from app.http.problems import MEDIA_TYPE, ProblemBody, title_of
 
 DESCRIPTION: Final = """\
-Trimind turns a chat message into an answer, asynchronously and without ever losing it: send a job,
-get 202, and read the job until it is finished. Failures are `application/problem+json` (RFC 9457)
-with a stable `code`; every answer carries `X-Request-Id`. Lists are read in pages: give a page's
-`last_id` as `after` while `has_more` is true.
+Trimind answers chat messages asynchronously and never loses one that it has accepted. Submit a \
+job, get a 202, then poll the job, follow its events, or wait with `Prefer: wait=N`. A *mind* \
+answers: a named assistant with its own prompt and models.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Every response carries an \
+`X-Request-Id`. Lists are paginated: while `has_more` is true, pass `last_id` as `after`.
 
 """
 
@@ -25,19 +27,19 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
     "api_key": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A user's API key: `tm_…`.",
+        "description": "A user's API key, which starts with `tm_`.",
     },
     "service": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The shared secret of the services, which name a user.",
+        "description": "The secret that trusted services share. They act for a user.",
     },
     "service_user": {
         "type": "apiKey",
         "in": "header",
         "name": "X-Trimind-User",
-        "description": "The user whom a service asks for, by the service's own name for it: 1 to "
-        "255 visible ASCII characters. Created on first sight.",
+        "description": "The user for whom a service acts, by the service's own id: 1 to 255 "
+        "visible ASCII characters. Created on first use.",
     },
 }
 USER_SECURITY: Final[list[dict[str, list[str]]]] = [
@@ -48,8 +50,8 @@ SERVICE_SECURITY: Final[list[dict[str, list[str]]]] = [{"service": []}]
 
 
 def openapi_arguments() -> dict[str, Any]:
-    """What flask-openapi3 is told. The status of its own validation error is 500, which every call
-    documents: any other it would add to every call, in a shape that we never send."""
+    """The arguments of flask-openapi3. The status of its own validation error is 500, which every
+    call documents: it would add any other to every call, with a schema that we never send."""
     return {
         "info": Info(title="Trimind", version=_version(), description=DESCRIPTION + _codes()),
         "security_schemes": SECURITY_SCHEMES,
@@ -61,25 +63,25 @@ def openapi_arguments() -> dict[str, Any]:
 
 
 def operation_id(*, name: str, **_: str) -> str:
-    """The view's own name, which generated clients make a function of: `submit_job`. No two views
-    may have the same."""
+    """The view's name, from which generated clients name a function: `submit_job`. It must be
+    unique among the views."""
     return name
 
 
 def problems(*statuses: int) -> dict[str | int, Any]:
-    """The declaration of the problems that a call may answer."""
+    """Declare the problems with which a call may respond."""
     return {status: described(status, MEDIA_TYPE, ProblemBody) for status in (*statuses, 500)}
 
 
 def listed(item: type[BaseModel]) -> dict[str, Any]:
-    """The declaration of an answer that is a bare list."""
+    """Declare a response that is a bare list."""
     shape = item.model_json_schema()
     schema = {"type": "array", "items": shape}
     return {"content": {"application/json": {"schema": schema, "example": [shape["example"]]}}}
 
 
 def register_docs(app: OpenAPI) -> None:
-    """Serve the document and its page."""
+    """Register the document and its page."""
     document = postprocess(app.api_doc)
 
     @app.route("/openapi.json")
@@ -90,14 +92,14 @@ def register_docs(app: OpenAPI) -> None:
 
 
 def described(status: int, media_type: str, body: type[BaseModel]) -> dict[str, Any]:
-    """The declaration of an answer whose shape another declaration puts into the document."""
+    """Declare a response whose schema another declaration adds to the document."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     return {"description": title_of(status), "content": {media_type: {"schema": schema}}}
 
 
 def _codes() -> str:
-    """The error codes, folded: Swagger UI shows the description above everything, and the first
-    call belongs on the first screen."""
+    """The error codes, collapsed: Swagger UI shows the description above everything else, and the
+    first call belongs on the first screen."""
     return f"<details><summary>Error codes</summary>\n\n{tables()}\n</details>\n"
 
 

@@ -1,7 +1,7 @@
-"""The OpenAPI document, finished: what holds of many calls is said of each of them.
+"""Complete the OpenAPI document with what holds for many calls.
 
-flask-openapi3 knows neither the headers of answers nor the shape of an object's names, and it calls
-a parameter that may be left out null.
+flask-openapi3 knows neither the headers of responses nor the schema of an object's keys, declares
+an optional parameter as nullable, and joins the lines of a docstring with `<br/>`.
 """
 
 from collections.abc import Iterator
@@ -16,38 +16,39 @@ Node = dict[str, Any]
 
 HEADERS: Final[dict[str, Node]] = {
     REQUEST_ID: {
-        "description": "The caller's own, if it can be logged; else a new one.",
+        "description": "The request's own `X-Request-Id` if it is safe to log, else a new one.",
         "required": True,
         "schema": {"type": "string"},
         "example": "req_01K8Z5M5V4Q2W9X7Y3T1N6P0RC",
     },
     "Location": {
-        "description": "Where to read what was created.",
+        "description": "The path of the created resource.",
         "required": True,
         "schema": {"type": "string"},
         "example": "/v1/jobs/job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC",
     },
     "ETag": {
-        "description": "Names this state: send it as `If-None-Match`.",
+        "description": "Identifies this state. Send it as `If-None-Match`.",
         "required": True,
         "schema": {"type": "string"},
     },
     APPLIED: {
-        "description": "Where it was waited: for how many seconds at most.",
+        "description": "Present if the server waited, with the longest wait in seconds.",
         "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
         "example": "wait=10",
     },
     REPLAYED: {
-        "description": "Where the key was used before: this is the answer that it got.",
+        "description": "Present if the `Idempotency-Key` was used before: this is the first "
+        "request's response.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "WWW-Authenticate": {
-        "description": "What to send.",
+        "description": "The authentication scheme to use.",
         "required": True,
         "schema": {"type": "string", "enum": ["Bearer"]},
     },
     "Retry-After": {
-        "description": "Seconds until it is worth trying again.",
+        "description": "Seconds to wait before retrying.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 5,
     },
@@ -56,11 +57,11 @@ METADATA_VALUE: Final[Node] = {"type": "string", "maxLength": METADATA_VALUE_CHA
 
 
 def postprocess(document: Node) -> Node:
-    """The same document, with what it lacks."""
+    """Add to the document what it lacks, and return it."""
     document["components"]["headers"] = HEADERS
-    document["info"]["contact"] = {"name": "Whoever runs this server"}
+    document["info"]["contact"] = {"name": "The operator of this server"}
     document["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
-    document["servers"] = [{"url": "/", "description": "Where this document is."}]
+    document["servers"] = [{"url": "/", "description": "This server."}]
     for node in _nodes(document["components"]["schemas"]):
         if node.get("additionalProperties") == METADATA_VALUE:
             node["propertyNames"] = {"maxLength": METADATA_NAME_CHARS}
@@ -71,10 +72,12 @@ def postprocess(document: Node) -> Node:
 
 
 def _finish_call(operation: Node) -> None:
+    operation["summary"] = operation["summary"].removesuffix(".")
+    operation["description"] = _paragraphs(operation["description"])
     parameters = operation.get("parameters", [])
     for parameter in parameters:
         parameter["schema"] = _never_null(parameter["schema"])
-        if parameter["in"] != "path":  # Swagger UI would send it: a fixed key, a fixed deadline
+        if parameter["in"] != "path":  # Swagger UI would send the example key or deadline
             for node in (parameter, parameter["schema"]):
                 node.pop("example", None)
     asked = {parameter["name"] for parameter in parameters}
@@ -82,11 +85,16 @@ def _finish_call(operation: Node) -> None:
         names = _headers_of(status, asked, operation)
         refs = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         response["headers"] = refs | response.get("headers", {})
-    operation.setdefault("security", [])  # said, so that no linter takes it for forgotten
+    operation.setdefault("security", [])  # explicit, so that linters don't report it as missing
+
+
+def _paragraphs(lines: str) -> str:
+    """The text of a docstring's lines, which flask-openapi3 has joined."""
+    return lines.replace("<br/><br/>", "\n\n").replace("<br/>", " ").strip()
 
 
 def _headers_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:
-    """The names of the headers that an answer of this status has, always or at times."""
+    """The names of the headers that a response of this status has, always or sometimes."""
     yield REQUEST_ID
     if status in ("201", "202"):
         yield "Location"
@@ -116,7 +124,7 @@ def _never_null(schema: Node) -> Node:
 
 
 def _nodes(node: Any) -> Iterator[Node]:
-    """Every object in it, itself among them."""
+    """Yield every object in a node, including itself."""
     if isinstance(node, dict):
         yield node
         node = list(node.values())

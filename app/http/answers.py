@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 from flask import Response, jsonify, request
 from pydantic import BaseModel
 
-NOT_MODIFIED: Final[dict[str, Any]] = {"description": "It has not changed since its `ETag`."}
+NOT_MODIFIED: Final[dict[str, Any]] = {"description": "Not changed since the `ETag`."}
 
 
 def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:

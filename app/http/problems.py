@@ -12,15 +12,15 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field of what was sent. The rejected value is never repeated."""
+    """An error in one field of the request. It never repeats the rejected value."""
 
-    field: str = Field(description="A dotted path; empty for the body itself.")
-    code: str = Field(description="What is wrong with it, for programs.")
-    message: str = Field(description="The same for people.")
+    field: str = Field(description="The field's dotted path; empty for the body itself.")
+    code: str = Field(description="A stable code for programs. See the error codes.")
+    message: str = Field(description="An explanation for people.")
 
 
 class ProblemBody(BaseModel):
-    """A failure (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -28,23 +28,23 @@ class ProblemBody(BaseModel):
                 "type": "about:blank",
                 "title": "Unprocessable Content",
                 "status": 422,
-                "detail": "message: is missing",
+                "detail": "message: is required",
                 "code": "invalid_request",
                 "request_id": "req_01K8Z5M5V4Q2W9X7Y3T1N6P0RC",
-                "errors": [{"field": "message", "code": "missing", "message": "is missing"}],
+                "errors": [{"field": "message", "code": "missing", "message": "is required"}],
             }
         },
     )
 
     type: Literal["about:blank"] = "about:blank"
-    title: str = Field(description="The status in words.")
+    title: str = Field(description="The status's reason phrase.")
     status: Annotated[int, Field(ge=400, le=599)]
-    detail: str = Field(description="What happened, for people.")
-    code: str = Field(description="What happened, for programs; stable. See the table of codes.")
-    request_id: str = Field(description="The answer's `X-Request-Id`; the log has it too.")
-    errors: list[FieldError] = Field(
-        description="The fields that are wrong, if any are; at most 20."
+    detail: str = Field(description="An explanation for people.")
+    code: str = Field(description="A stable code for programs. See the error codes.")
+    request_id: str = Field(
+        description="The response's `X-Request-Id`, which is also in the server's log."
     )
+    errors: list[FieldError] = Field(description="Up to 20 invalid fields, if any.")
 
 
 @dataclass(frozen=True)

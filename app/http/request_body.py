@@ -12,8 +12,8 @@ from flask import Request, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.http.problems import Problem, Refusal, invalid
-from app.http.storable_text import refused_character
-from app.http.validation import dotted
+from app.http.storable_text import refused_character, unstorable
+from app.http.validation import UNKNOWN_FIELD, dotted
 from config.settings import Settings
 
 BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
@@ -63,8 +63,7 @@ class JsonRequest(Request):
 def refuse_fields() -> None:
     """For a call that takes no body, or an empty object. Raises Refusal for anything else."""
     for name in request.get_json():
-        message = "is no field of this call"
-        raise invalid(field=dotted((name,)), code="unknown_field", message=message)
+        raise invalid(field=dotted((name,)), code="unknown_field", message=UNKNOWN_FIELD)
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -72,13 +71,13 @@ def parse(data: bytes) -> dict[str, Any]:
     try:
         body = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise _malformed("The body is not UTF-8.") from None
+        raise _malformed("The body must be UTF-8.") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
-        raise _malformed("The body is not JSON.") from None
+        raise _malformed("The body is not valid JSON.") from None
     if not isinstance(body, dict):
-        raise invalid("", "not_an_object", "The body is not a JSON object.")
+        raise invalid("", "not_an_object", "The body must be a JSON object.")
     return body
 
 
@@ -87,7 +86,7 @@ def refuse_unclean(body: dict[str, Any]) -> None:
     what is nested more than MAX_DEPTH deep."""
     if found := _unclean(body, 1):
         code, path = found
-        raise invalid(dotted(path[::-1]), code, f"has a {code.replace('_', ' ')}")
+        raise invalid(dotted(path[::-1]), code, unstorable(code))
 
 
 def _unclean(value: Any, depth: int) -> tuple[str, tuple[int | str, ...]] | None:
@@ -119,7 +118,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _too_deep() -> Refusal:
-    return _malformed(f"The body is nested more than {MAX_DEPTH} deep.")
+    return _malformed(f"The body must not be nested more than {MAX_DEPTH} levels deep.")
 
 
 def _malformed(detail: str) -> Refusal:

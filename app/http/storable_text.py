@@ -1,4 +1,4 @@
-"""Text that reaches the database: what PostgreSQL can't store is refused, by a code of its own."""
+"""Text that reaches the database: what PostgreSQL can't store is refused with its own code."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 
 def refused_character(text: str) -> str | None:
-    """The code of what makes a text unfit to be stored; None where it is fit."""
+    """Return the code of a character that can't be stored, if there is one."""
     if "\x00" in text:
         return "null_character"
     try:
@@ -18,11 +18,16 @@ def refused_character(text: str) -> str | None:
 
 
 def clean(text: str) -> str:
-    """The text, for pydantic, or its error where it is unfit."""
+    """Return the text. Raises PydanticCustomError if it can't be stored."""
     if code := refused_character(text):
-        raise PydanticCustomError(code, "has a " + code.replace("_", " "))
+        raise PydanticCustomError(code, unstorable(code))
     return text
 
 
-# It stands after the lengths: what follows it would be taken for a list's, by pydantic.
+def unstorable(code: str) -> str:
+    """The message for the code of a refused character."""
+    return f"must not contain a {code.replace('_', ' ')}"
+
+
+# Must follow the length limits: pydantic takes limits after it for those of a list.
 CLEAN: Final = AfterValidator(clean)

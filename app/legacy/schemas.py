@@ -1,4 +1,4 @@
-"""The shapes of the replaced system. Its clients may send fields of their own: they are ignored."""
+"""The replaced system's bodies. Unknown fields are ignored: its clients send some of their own."""
 
 # ruff: noqa: N815 (their names are what clients send)
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ ExternalUserId = Annotated[str, StringConstraints(pattern=EXTERNAL_ID)]
 
 
 class Chat(BaseModel):
-    """A message, in the replaced system's words."""
+    """A message in the replaced system's format."""
 
     model_config = ConfigDict(
         strict=True,
@@ -31,12 +31,12 @@ class Chat(BaseModel):
 
     message: MessageText
     sessionId: SessionId | None = Field(
-        None, description="The conversation: any id of yours, begun on first sight; or none."
+        None, description="Your own id for the conversation, created on first use. Optional."
     )
 
 
 class ChatAccepted(BaseModel):
-    """Where the answer will be."""
+    """Where to find the answer."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -45,12 +45,12 @@ class ChatAccepted(BaseModel):
     )
 
     jobId: str = Field(description="The job that answers the message: `/v1/jobs/{jobId}`.")
-    messageId: str = Field(description="The message: the caller's own id, if it gave one.")
-    sessionId: str = Field(description="The session: the caller's own id, or the conversation's.")
+    messageId: str = Field(description="The message: your own id, if you sent one.")
+    sessionId: str = Field(description="The session: your own id, or the conversation's.")
 
 
 class ProcessJob(BaseModel):
-    """A message that a service sends for one of its users."""
+    """A message that a service submits for one of its users."""
 
     model_config = ConfigDict(
         strict=True,
@@ -64,23 +64,25 @@ class ProcessJob(BaseModel):
         },
     )
 
-    messageId: GivenId = Field(description="The same id of the same user again: the same job.")
-    sessionId: GivenId = Field(description="The conversation: any id of yours.")
-    userId: ExternalUserId = Field(description="1 to 255 visible ASCII characters.")
+    messageId: GivenId = Field(description="Your id for the message. Repeating it is idempotent.")
+    sessionId: GivenId = Field(description="Your id for the conversation.")
+    userId: ExternalUserId = Field(
+        description="Your id for the user: 1 to 255 visible ASCII characters."
+    )
     message: MessageText
 
 
 class SessionQuery(BaseModel):
-    """Which session."""
+    """The session to list."""
 
     sessionId: GivenId = Field(
-        description="Your id of the session, or the conversation's.",
+        description="Your id for the session, or the conversation's id.",
         json_schema_extra={"example": "s-7"},
     )
 
 
 class SessionMessage(BaseModel):
-    """A message, in the replaced system's words."""
+    """A message in the replaced system's format."""
 
     model_config = ConfigDict(json_schema_extra={"example": SESSION_MESSAGE})
 
@@ -93,12 +95,12 @@ class SessionMessage(BaseModel):
 
 
 def session_id_of(conversation: Conversation) -> str:
-    """The id by which a client of the replaced system knows a conversation."""
+    """Return the id by which a client of the replaced system knows a conversation."""
     return conversation.external_id or conversation.id
 
 
 def session_message(message: Message, session_id: str, user: str) -> SessionMessage:
-    """A message as the replaced system showed it."""
+    """Return a message in the replaced system's format."""
     return SessionMessage(
         id=message.id,
         sessionId=session_id,

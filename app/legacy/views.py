@@ -1,4 +1,4 @@
-"""The calls of the replaced system, kept so that its clients go on working."""
+"""The calls of the system that Trimind replaces, kept so that its clients continue to work."""
 
 from functools import partial
 
@@ -55,8 +55,10 @@ service_api.before_request(require_service)
 
 @api.post("/chat", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
 def chat(header: CreateHeaders, body: Chat) -> Response:
-    """Send a message to a session
-    The default mind answers it: read the job, or the session's messages."""
+    """Send a message to a session.
+
+    The default mind answers. Retrieve the job, or the session's messages.
+    """
 
     def create() -> Created:
         job = accept_in_session(db.session(), g.user_id, body.message, body.sessionId)
@@ -72,8 +74,10 @@ def chat(header: CreateHeaders, body: Chat) -> Response:
 
 @api.get("/messages", responses={200: listed(SessionMessage)})
 def session_messages(query: SessionQuery) -> Response:
-    """Read the messages of a session, oldest first
-    The last thousand of them; none where the session is not known."""
+    """List a session's messages.
+
+    Returns the latest thousand messages, oldest first; none if the session is unknown.
+    """
     conversation = find_session(db.session(), g.user_id, query.sessionId)
     if conversation is None:
         return jsonify([])
@@ -85,8 +89,10 @@ def session_messages(query: SessionQuery) -> Response:
 
 @service_api.post("/process-ai-job", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
 def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
-    """Submit a message of a service's user
-    The same `messageId` of the same user again answers with the job that it began."""
+    """Submit a message for a service's user.
+
+    Repeating a user's `messageId` returns the job that it started.
+    """
     g.user_id = provision_user(body.userId)
 
     def create() -> Created:

@@ -50,22 +50,22 @@ CODES: Final = {"unauthorized": "invalid_api_key"}
 
 
 class ErrorDetail(BaseModel):
-    """What happened."""
+    """An error in OpenAI's format."""
 
-    message: str = Field(description="For people.")
-    type: str = Field(description="`invalid_request_error`, or `server_error` where it is ours.")
-    param: str | None = Field(description="The parameter that is wrong, if one is.")
-    code: str | None = Field(description="For programs; stable. See the table of codes.")
+    message: str = Field(description="An explanation for people.")
+    type: str = Field(description="`invalid_request_error`, or `server_error` from status 500 on.")
+    param: str | None = Field(description="The invalid parameter, if any.")
+    code: str | None = Field(description="A stable code for programs. See the error codes.")
 
 
 class ErrorBody(BaseModel):
-    """A failure, in OpenAI's shape."""
+    """The body of a failed call, in OpenAI's format."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
                 "error": {
-                    "message": "tools: is not supported; leave it out or send [].",
+                    "message": "tools: is not supported; omit it or send []",
                     "type": "invalid_request_error",
                     "param": "tools",
                     "code": "unsupported_parameter",

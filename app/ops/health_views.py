@@ -1,4 +1,4 @@
-"""Whether this process runs, and whether it can work. No key is asked for."""
+"""Liveness and readiness of this process. Neither needs a key."""
 
 from typing import Literal
 
@@ -15,13 +15,13 @@ api = APIBlueprint(
     "health",
     __name__,
     operation_id_callback=operation_id,
-    abp_tags=[Tag(name="health", description="For load balancers and people.")],
+    abp_tags=[Tag(name="health", description="Liveness, readiness and metrics.")],
     abp_responses=problems(400),
 )
 
 
 class Health(BaseModel):
-    """This process runs."""
+    """The process is running."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
 
@@ -29,56 +29,62 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What this process leans on."""
+    """The state of the process's dependencies."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"status": "ok", "checks": {"database": "ok"}}}
     )
 
     status: Literal["ok", "degraded", "unavailable"] = Field(
-        description="`degraded` without Redis or the broker, or where a provider is "
-        "`misconfigured`: a submit is a 202 all the same, and its job goes on once that is mended. "
-        "`unavailable` without the database."
+        description="`degraded` without Redis or the broker, or if a provider is `misconfigured`: "
+        "jobs are still accepted with 202, and continue once that is fixed. `unavailable` without "
+        "the database."
     )
     checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
-        description="`database` (its schema too), `redis`, and `broker` where it is another."
+        description="`database` (including its schema), `redis`, and `broker` if it is separate."
     )
     reasons: dict[str, str] = Field(
         default={},
-        description="Why, for the operator, of each that is not `ok`: a wrong password, a missing "
-        "database, too many connections.",
+        description="For the operator: why a check is not `ok`, such as a wrong password, a "
+        "missing database or too many connections.",
     )
     breakers: dict[str, Literal["closed", "open", "half-open"]] = Field(
         default={},
-        description="Breakers that the fleet shares, once they failed. None makes it unready.",
+        description="Circuit breakers that the fleet shares and that have recorded a failure. They "
+        "don't affect readiness.",
     )
     misconfigured: dict[str, str] = Field(
         default={},
-        description="Providers, or models of theirs, that do not serve us as they are set up (a "
-        "wrong key, no credit, an unknown model): which variable to look at. They make nothing "
-        "unready.",
+        description="Providers or models that refuse service as configured (a wrong key, no "
+        "credit, an unknown model), each with the variable to check. They don't affect readiness.",
     )
 
 
 @api.get("/healthz", responses={200: Health})
 def healthz() -> Response:
-    """Is this process running?
-    Asks nothing else."""
+    """Check liveness.
+
+    Checks no dependency.
+    """
     return answer(Health())
 
 
 @api.get("/api/v1/health", responses={200: Health}, deprecated=True)
 def legacy_health() -> Response:
-    """Is this process running? (the replaced system's call)
-    The same as `/healthz`."""
+    """Check liveness (legacy).
+
+    Use `/healthz` instead.
+    """
     return answer(Health())
 
 
 @api.get("/readyz", responses={200: Readiness, 503: Readiness})
 def readyz() -> Response:
-    """Can this process work?
-    Asks each dependency, none for longer than two seconds; 503 where the database is not well. The
-    answer may be a second old."""
+    """Check readiness.
+
+    Checks each dependency for at most two seconds. The status is 503 if the database is not ready.
+    The result may be one second old.
+    """
     found = readiness()
     ready = found.servers["database"].name == "ok"
     well = all(state.name == "ok" for state in found.servers.values()) and not found.misconfigured

@@ -1,4 +1,4 @@
-"""/metrics, for Prometheus and nobody else."""
+"""/metrics, for Prometheus only."""
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -14,7 +14,7 @@ api = APIBlueprint(
     "metrics",
     __name__,
     operation_id_callback=operation_id,
-    abp_tags=[Tag(name="health", description="For load balancers and people.")],
+    abp_tags=[Tag(name="health", description="Liveness, readiness and metrics.")],
     abp_security=SERVICE_SECURITY,
     abp_responses=problems(401, 503),
 )
@@ -26,7 +26,10 @@ TEXT = {"content": {"text/plain": {"schema": {"type": "string"}, "example": EXAM
 
 @api.get("/metrics", responses={200: TEXT})
 def metrics() -> Response:
-    """The state of the whole fleet, for Prometheus
-    Whichever process is asked. 503 while the database is away."""
+    """Retrieve metrics.
+
+    Returns the state of the whole fleet for Prometheus, the same from every process. The status is
+    503 while the database is unavailable.
+    """
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(Fleet(db.session())), content_type=content_type)

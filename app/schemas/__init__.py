@@ -1,1 +1,1 @@
-"""What is sent and what is answered, declared; one file a resource."""
+"""Request and response schemas, one file per resource."""

@@ -1,4 +1,4 @@
-"""Broadcasts as they are sent and as they are answered."""
+"""Request and response bodies of broadcasts."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -28,7 +28,7 @@ BroadcastStatus = Literal["queued", "in_progress", "completed", "partial", "fail
 
 def _distinct(minds: list[str]) -> list[str]:
     if len(set(minds)) < len(minds):
-        raise PydanticCustomError("repeated", "names a mind twice")
+        raise PydanticCustomError("repeated", "must not repeat a mind")
     return minds
 
 
@@ -40,7 +40,7 @@ Minds = Annotated[
 
 
 class NewBroadcast(BaseModel):
-    """A message that wants an answer of several minds."""
+    """A message to be answered by several minds."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -53,17 +53,17 @@ class NewBroadcast(BaseModel):
     message: MessageText
     minds: Minds | None = Field(
         None,
-        description=f"Who shall answer, each once, {MINDS_MAX} at most; without it, all minds.",
+        description=f"The minds that answer: up to {MINDS_MAX}, without repeats. Defaults to all.",
     )
     conversation_id: IdText | None = Field(
-        None, description="The conversation it belongs to; without one, a new one begins."
+        None, description="The conversation to add the message to. Omit it to start a new one."
     )
     metadata: Metadata = {}
     deadline_s: Deadline = None
 
 
 class NewMerge(BaseModel):
-    """How the answers are to be merged; nothing needs to be said."""
+    """Options for merging a broadcast's answers; all are optional."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -77,7 +77,7 @@ class NewMerge(BaseModel):
 
 
 class Choice(BaseModel):
-    """Whose answer is kept."""
+    """The answer to keep."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -85,11 +85,11 @@ class Choice(BaseModel):
         json_schema_extra={"example": {"job_id": "job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"}},
     )
 
-    job_id: IdText = Field(description="A completed job of the broadcast; a merge is one too.")
+    job_id: IdText = Field(description="A completed job of the broadcast; it may be a merge.")
 
 
 class BroadcastBody(Identified):
-    """A broadcast, its jobs and what they cost together."""
+    """A broadcast, its jobs and their total usage."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": BROADCAST},
@@ -99,31 +99,31 @@ class BroadcastBody(Identified):
     id: str
     object: Literal["broadcast"] = "broadcast"
     status: BroadcastStatus = Field(
-        description="`queued` until a mind begins, `in_progress` until all have ended; then "
-        "`completed` if all have answered, `partial` if some have, `cancelled` if all were "
-        "cancelled, else `failed`. A merge does not change it."
+        description="`queued` until a mind starts, `in_progress` until all have ended; then "
+        "`completed` if all answered, `partial` if some did, `cancelled` if all were cancelled, "
+        "and `failed` otherwise. A merge doesn't change it."
     )
-    message_id: str = Field(description="The user's message, which all of its jobs share.")
+    message_id: str = Field(description="The user's message, shared by all of the jobs.")
     conversation_id: str
     created_at: str
-    jobs: list[JobBody] = Field(description="One for each mind, in the order of `minds`.")
-    merge: JobBody | None = Field(description="The newest merge of their answers.")
+    jobs: list[JobBody] = Field(description="One job per mind, in the order of `minds`.")
+    merge: JobBody | None = Field(description="The latest merge of the answers, if any.")
     kept_job_id: str | None = Field(
-        description="The job whose answer every mind goes on from: a merge that was completed or "
-        "an answer that was chosen, whichever was last. Null: each mind goes on from its own."
+        description="The job whose answer every mind continues from: the latest completed merge or "
+        "chosen answer. If null, each mind continues from its own answer."
     )
-    usage: UsageBody = Field(description="All of its jobs together, every merge among them.")
-    metadata: dict[str, Any] = Field(description="As it was sent.")
+    usage: UsageBody = Field(description="Total usage of all jobs, including every merge.")
+    metadata: dict[str, Any] = Field(description="The metadata that was submitted.")
 
 
 class BroadcastPage(Page[BroadcastBody]):
-    """Broadcasts, newest first."""
+    """A page of broadcasts, newest first."""
 
     model_config = ConfigDict(json_schema_extra={"example": page_of(BROADCAST)})
 
 
 def broadcast_body(whole: BroadcastJobs) -> BroadcastBody:
-    """A broadcast as every call shows it."""
+    """Return a broadcast's response body."""
     broadcast = whole.broadcast
     return BroadcastBody(
         id=broadcast.id,

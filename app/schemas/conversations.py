@@ -1,4 +1,4 @@
-"""Conversations and messages as they are sent and as they are answered."""
+"""Request and response bodies of conversations and messages."""
 
 from typing import Annotated, Final, Literal
 
@@ -13,9 +13,9 @@ from models.conversations import TITLE_MAX_CHARS, Conversation, Message
 
 QUERY_MAX_CHARS: Final = 200
 ON_BUSY: Final = (
-    "What becomes of a message for a mind that has not yet answered an earlier one here: `enqueue` "
-    "answers it after that one, `reject` refuses it with 409 `conversation_busy`, `interrupt` "
-    "cancels the earlier job."
+    "What to do with a message for a mind that is still answering an earlier one in this "
+    "conversation: `enqueue` answers it afterwards, `reject` refuses it with 409 "
+    "`conversation_busy`, `interrupt` cancels the earlier job."
 )
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX_CHARS)]
@@ -24,18 +24,18 @@ SearchText = Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS), CLE
 
 
 class NewConversation(BaseModel):
-    """A conversation to be begun."""
+    """A conversation to create."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, json_schema_extra={"example": {"title": "Capitals"}}
     )
 
-    title: Title | None = Field(None, description="What it is called.")
+    title: Title | None = Field(None, description="The conversation's title.")
     on_busy: OnBusy = Field("enqueue", description=ON_BUSY)
 
 
 class ConversationChange(BaseModel):
-    """What shall be otherwise; one field at least."""
+    """The fields to change; at least one is required."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -43,68 +43,68 @@ class ConversationChange(BaseModel):
         json_schema_extra={"example": {"title": "Capitals"}, "minProperties": 1},
     )
 
-    title: Title | None = Field(None, description="What it is called; null for nothing.")
+    title: Title | None = Field(None, description="The new title; null removes it.")
     on_busy: OnBusy = Field("enqueue", description=ON_BUSY)
 
     @model_validator(mode="after")
     def _changes_something(self) -> "ConversationChange":
         if not self.model_fields_set:
-            raise PydanticCustomError("nothing_to_change", "has no field of this call")
+            raise PydanticCustomError("nothing_to_change", "must set at least one field")
         return self
 
 
 class ConversationQuery(PageQuery):
-    """Which conversations."""
+    """Filters for listing conversations."""
 
     q: SearchText | None = Field(
         None,
-        description="Only those in whose title or messages this text stands, in whatever case. A "
-        "search has 2 seconds.",
+        description="Only conversations whose title or messages contain this text, ignoring case. "
+        "A search may take up to 2 seconds.",
     )
 
 
 class ConversationBody(Identified):
-    """One user's thread."""
+    """A user's thread of messages."""
 
     model_config = ConfigDict(json_schema_extra={"example": CONVERSATION})
 
     id: str
     object: Literal["conversation"] = "conversation"
     title: str | None = Field(
-        description="What it is called: first, the begin of its first message."
+        description="The title. Defaults to the beginning of the first message."
     )
     on_busy: OnBusy = Field(description=ON_BUSY)
     created_at: str
-    updated_at: str = Field(description="When something was last said in it.")
+    updated_at: str = Field(description="When the latest message was added.")
 
 
 class ConversationPage(Page[ConversationBody]):
-    """Conversations, newest first."""
+    """A page of conversations, newest first."""
 
     model_config = ConfigDict(json_schema_extra={"example": page_of(CONVERSATION)})
 
 
 class MessageBody(Identified):
-    """What the user or a mind said."""
+    """A message of the user or of a mind."""
 
     id: str
     object: Literal["message"] = "message"
     conversation_id: str
-    job_id: str | None = Field(description="The job that the message began, or that answered it.")
+    job_id: str | None = Field(description="The job that the message started or that wrote it.")
     role: Literal["user", "assistant"]
-    mind: str | None = Field(description="Who said it; null for the user.")
-    content: str = Field(description="What was said, as it was said.")
+    mind: str | None = Field(description="The mind that wrote it; null for the user.")
+    content: str = Field(description="The text, verbatim.")
     created_at: str
 
 
 class MessagePage(Page[MessageBody]):
-    """Messages, oldest first."""
+    """A page of messages, oldest first."""
 
     model_config = ConfigDict(json_schema_extra={"example": page_of(MESSAGE)})
 
 
 def conversation_body(conversation: Conversation) -> ConversationBody:
-    """A conversation as every call shows it."""
+    """Return a conversation's response body."""
     return ConversationBody(
         id=conversation.id,
         title=conversation.title,
@@ -115,7 +115,7 @@ def conversation_body(conversation: Conversation) -> ConversationBody:
 
 
 def message_body(message: Message, job_id: str | None) -> MessageBody:
-    """A message as every call shows it."""
+    """Return a message's response body."""
     return MessageBody(
         id=message.id,
         conversation_id=message.conversation_id,

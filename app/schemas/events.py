@@ -1,4 +1,4 @@
-"""Reading events: where to go on, and what comes."""
+"""Headers and query parameters of event streams: where to resume."""
 
 import re
 from typing import Annotated, Any, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from app.schemas.headers import unreadable
+from app.schemas.headers import malformed_header
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -15,13 +15,13 @@ PLACE: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
 
 
 def _last_event(form: re.Pattern[str], example: str) -> Any:
-    """The header by which a browser says how far it has come, when it connects again."""
+    """The header that a browser sends on reconnecting, with the last event id that it received."""
     return Field(
         None,
         alias=LAST_EVENT_ID,
         json_schema_extra={"pattern": f"^({form.pattern})?$", "example": example},
-        description="The `id` of the last event that arrived; wins over `starting_after`. An empty "
-        "one is none.",
+        description="The `id` of the last event received. Takes precedence over `starting_after`. "
+        "An empty value is ignored.",
     )
 
 
@@ -29,17 +29,17 @@ def _read(form: re.Pattern[str], what: str, sent: Any) -> str | None:
     if sent is None or sent == "":
         return None
     if not form.fullmatch(str(sent)):
-        raise unreadable(LAST_EVENT_ID, f"is not the {what}")
+        raise malformed_header(LAST_EVENT_ID, f"must be {what}")
     return str(sent)
 
 
 def _number(sent: Any) -> int | None:
-    number = _read(NUMBER, "number of an event", sent)
+    number = _read(NUMBER, "an event number", sent)
     return int(number) if number is not None else None
 
 
 class EventsHeaders(BaseModel):
-    """What a browser sends when it connects again."""
+    """Headers for following a job."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -49,7 +49,7 @@ class EventsHeaders(BaseModel):
 
 
 class EventsQuery(BaseModel):
-    """Where to go on."""
+    """Where to start a job's stream."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,22 +57,22 @@ class EventsQuery(BaseModel):
         None,
         ge=0,
         le=LARGEST_NUMBER,
-        description="The `sequence_number` after which events are wanted; without it, all are.",
+        description="Only events after this `sequence_number`. Defaults to all events.",
     )
 
 
 def _place_header(sent: Any) -> str | None:
-    return _read(PLACE, "id of an event of a broadcast", sent)
+    return _read(PLACE, "a broadcast's event id", sent)
 
 
 def _place_query(sent: str) -> str:
     if not PLACE.fullmatch(sent):
-        raise PydanticCustomError("not_a_place", "is not the id of an event of a broadcast")
+        raise PydanticCustomError("not_a_place", "must be a broadcast's event id")
     return sent
 
 
 class BroadcastEventsHeaders(BaseModel):
-    """What a browser sends when it connects again to a broadcast's stream."""
+    """Headers for following a broadcast."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -82,12 +82,12 @@ class BroadcastEventsHeaders(BaseModel):
 
 
 class BroadcastEventsQuery(BaseModel):
-    """Where to go on in a broadcast's stream."""
+    """Where to start a broadcast's stream."""
 
     model_config = ConfigDict(extra="forbid")
 
     starting_after: Annotated[str, AfterValidator(_place_query)] | None = Field(
         None,
-        description="The `id` after which events are wanted; without it, all are.",
+        description="Only events after this `id`. Defaults to all events.",
         json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
     )

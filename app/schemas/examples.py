@@ -1,4 +1,4 @@
-"""What answers look like: one job, and what is made of it, from call to call."""
+"""Example bodies: one job and everything derived from it, consistent across calls."""
 
 from typing import Any, Final
 
@@ -114,6 +114,6 @@ SESSION_MESSAGE: Final[dict[str, Any]] = {
 
 
 def page_of(item: dict[str, Any]) -> dict[str, Any]:
-    """A list with one thing in it."""
+    """Return a page with one item."""
     ends = {"first_id": item["id"], "last_id": item["id"]}
     return {"object": "list", "data": [item], **ends, "has_more": False}

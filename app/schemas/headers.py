@@ -1,4 +1,4 @@
-"""Headers that a call reads. A header that can't be meant is a 400 that names it."""
+"""Request headers. A malformed one is refused with a 400 that names it."""
 
 import re
 from typing import Annotated, Any, Final
@@ -15,14 +15,15 @@ RETRY_COUNT: Final = "X-Stainless-Retry-Count"
 DEADLINE_MAX_S: Final = 86_400
 RETRIES_MAX: Final = 1_000
 _KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY_MAX_CHARS}}}")
-# How long was waited for the answer (RFC 7240, 3).
+# How long the server waited before answering (RFC 7240, 3).
 APPLIED: Final = "Preference-Applied"
 
 
 def _key(sent: str | None) -> str | None:
     if sent is None or _KEY.fullmatch(sent):
         return sent
-    raise unreadable(IDEMPOTENCY_KEY, f"is not 1 to {KEY_MAX_CHARS} visible ASCII characters")
+    message = f"must be 1 to {KEY_MAX_CHARS} visible ASCII characters"
+    raise malformed_header(IDEMPOTENCY_KEY, message)
 
 
 def _seconds(sent: Any) -> int | None:
@@ -31,17 +32,18 @@ def _seconds(sent: Any) -> int | None:
     seconds = int(sent) if re.fullmatch(r"[0-9]{1,9}", sent) else 0
     if 1 <= seconds <= DEADLINE_MAX_S:
         return seconds
-    raise unreadable(CANCEL_AFTER, f"is not a whole number of seconds, 1 to {DEADLINE_MAX_S}")
+    message = f"must be a whole number of seconds from 1 to {DEADLINE_MAX_S}"
+    raise malformed_header(CANCEL_AFTER, message)
 
 
-def unreadable(name: str, message: str) -> Refusal:
-    """The refusal of a header that can't be meant."""
+def malformed_header(name: str, message: str) -> Refusal:
+    """Return the refusal of a malformed header."""
     error = FieldError(field=name, code="invalid", message=message)
     return Refusal(Problem(400, "invalid_header", f"{name}: {message}.", (error,)))
 
 
 class CreateHeaders(BaseModel):
-    """What a POST that creates may carry."""
+    """Headers of a POST that creates something."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -52,34 +54,35 @@ class CreateHeaders(BaseModel):
             "pattern": f"^[!-~]{{1,{KEY_MAX_CHARS}}}$",
             "example": "8d6f3c1e-5c62-4d0e-9a57-0c2b1f4f7a10",
         },
-        description="Names this call for a day: sent again with the same body, in whatever "
-        "order, it gets the same answer and `Idempotent-Replayed: true`, and nothing is created; "
-        "with another body, 422. Copies that are sent at once wait for the first, 5 s at most, "
-        f"then 409. 1 to {KEY_MAX_CHARS} visible ASCII characters, such as a UUID.",
+        description="Makes the request safe to retry. For 24 hours, the same key with the same "
+        "body (its fields in any order) returns the first response with `Idempotent-Replayed: "
+        "true` and creates nothing; with another body, it is refused with 422. Concurrent copies "
+        "wait up to 5 seconds for the first, then get a 409. "
+        f"1 to {KEY_MAX_CHARS} visible ASCII characters, such as a UUID.",
     )
 
 
 def _retries(sent: Any) -> int:
-    """What a package counts for itself; anything else is none."""
+    """The count that OpenAI's packages send; anything malformed counts as 0."""
     return min(int(sent), RETRIES_MAX) if re.fullmatch(r"[0-9]{1,9}", sent or "") else 0
 
 
 class ResponseHeaders(CreateHeaders):
-    """What a POST of a response may carry."""
+    """Headers of a POST that creates a response."""
 
     retries: Annotated[int, BeforeValidator(_retries, json_schema_input_type=str | None)] = Field(
         0,
         alias=RETRY_COUNT,
         json_schema_extra={"example": "0"},
-        description="What OpenAI's packages send: how often they have sent this call before. From "
-        "1 on, the answer is that of the same user's earlier call with this body, if nobody has "
-        "had it, also where both are being answered at once.",
+        description="Sent by OpenAI's client libraries: how many times they have retried this "
+        "request. If it is 1 or more, the request gets the answer of your earlier request with the "
+        "same body, unless that answer was delivered, even while the earlier one is in progress.",
     )
 
 
 def _wait(sent: Any) -> int | None:
-    """The seconds of `wait=N` among the preferences. One that can't be understood is ignored, as
-    RFC 7240 wants it."""
+    """The seconds of `wait=N` among the preferences. A malformed one is ignored, as RFC 7240
+    requires."""
     found = re.search(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:[;,]|$)", sent or "", re.I)
     return int(found[1]) if found else None
 
@@ -91,15 +94,15 @@ Wait = Annotated[
         None,
         alias=PREFER,
         json_schema_extra={"example": "wait=10"},
-        description="`wait=N` (RFC 7240): answer when the job has ended, or after N seconds, at "
-        "most `WAIT_MAX_S`, as it is then. `Preference-Applied` says whether it was waited for. "
-        "Where too many wait already, the answer comes at once.",
+        description="`wait=N` (RFC 7240): wait up to N seconds, at most the server's `WAIT_MAX_S`, "
+        "for the end before responding. `Preference-Applied` confirms the wait. If too many "
+        "requests are waiting already, the response is immediate.",
     ),
 ]
 
 
 class ReadHeaders(BaseModel):
-    """What a GET of a job may carry."""
+    """Headers of a GET that may wait."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -107,17 +110,17 @@ class ReadHeaders(BaseModel):
 
 
 class WaitHeaders(CreateHeaders):
-    """What a POST that makes a job may carry."""
+    """Headers of a POST that creates a job and may wait for it."""
 
     wait: Wait
 
 
 class SubmitHeaders(WaitHeaders):
-    """What a POST of a job may carry that says how long it has."""
+    """Headers of a POST that creates a job with a deadline."""
 
     cancel_after: Annotated[int | None, BeforeValidator(_seconds)] = Field(
         None,
         alias=CANCEL_AFTER,
         json_schema_extra={"minimum": 1, "maximum": DEADLINE_MAX_S, "example": 600},
-        description="The same as the body's `deadline_s`; where both are sent, they must be equal.",
+        description="The same as the body's `deadline_s`. If both are sent, they must be equal.",
     )

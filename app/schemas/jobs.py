@@ -1,4 +1,4 @@
-"""Jobs as they are sent and as they are answered."""
+"""Request and response bodies of jobs."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -31,22 +31,22 @@ Metadata = Annotated[
     dict[MetadataName, MetadataValue],
     Field(
         max_length=METADATA_ENTRIES,
-        description=f"Yours to keep with it: at most {METADATA_ENTRIES} strings by name, names up "
-        f"to {METADATA_NAME_CHARS} characters, values up to {METADATA_VALUE_CHARS}.",
+        description=f"Your own key-value pairs: up to {METADATA_ENTRIES} strings, with keys of up "
+        f"to {METADATA_NAME_CHARS} characters and values of up to {METADATA_VALUE_CHARS}.",
     ),
 ]
 MindName = Annotated[str, Field(max_length=64)]
 Deadline = Annotated[
     Annotated[int, Field(ge=1, le=DEADLINE_MAX_S), WHOLE] | None,
     Field(
-        description="Seconds until a job is given up: unstarted it ends `expired`, started "
-        "`failed`. Without it, what `DEADLINE_S` says here."
+        description="Seconds until the job is abandoned: it ends as `expired` if it had not "
+        "started, and as `failed` if it had. Defaults to the server's `DEADLINE_S`."
     ),
 ]
 
 
 class NewJob(BaseModel):
-    """A message that wants an answer."""
+    """A message to be answered."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -56,11 +56,11 @@ class NewJob(BaseModel):
 
     message: MessageText
     conversation_id: IdText | None = Field(
-        None, description="The conversation it belongs to; without one, a new one begins."
+        None, description="The conversation to add the message to. Omit it to start a new one."
     )
     mind: MindName | None = Field(
         None,
-        description="Who shall answer; without one, the default mind.",
+        description="The mind that answers. Defaults to the server's default mind.",
         json_schema_extra={"example": "sage"},
     )
     metadata: Metadata = {}
@@ -68,63 +68,67 @@ class NewJob(BaseModel):
 
 
 def deadline_of(header: SubmitHeaders, deadline_s: int | None) -> int | None:
-    """The deadline that a body or a header asks for. Raises Refusal where they contradict."""
+    """Return the deadline that a body or a header asks for.
+
+    Raises:
+        Refusal: if they contradict each other.
+    """
     if deadline_s is None or header.cancel_after in (None, deadline_s):
         return deadline_s or header.cancel_after
-    raise invalid("deadline_s", "contradiction", f"is not what the header {CANCEL_AFTER} says")
+    raise invalid("deadline_s", "contradiction", f"must equal the header {CANCEL_AFTER}")
 
 
 class JobQuery(PageQuery):
-    """Which jobs."""
+    """Filters for listing jobs."""
 
-    status: JobStatus | None = Field(None, description="Only jobs of this status.")
-    conversation_id: IdText | None = Field(None, description="Only jobs of this conversation.")
+    status: JobStatus | None = Field(None, description="Only jobs with this status.")
+    conversation_id: IdText | None = Field(None, description="Only jobs in this conversation.")
 
 
 class StageBody(BaseModel):
-    """A stage's line of the receipt; what it decided stands beside these."""
+    """A stage's entry in the receipt. Additional fields show what the stage decided."""
 
     model_config = ConfigDict(extra="allow")
 
     name: Literal["intent", "compress", "generate", "persist"]
     status: StageStatus = Field(
-        description="Nothing runs in a job that has ended: the stage at which it failed is "
-        "`failed`; one that was not done, though it may have been running, is `pending`."
+        description="In a job that has ended, no stage is `running`: the stage at which the job "
+        "failed is `failed`, and any other stage that did not finish is `pending`."
     )
-    ms: int | None = Field(description="How long it took; null until it has ended.")
+    ms: int | None = Field(description="Duration in milliseconds; null until the stage has ended.")
 
 
 class RouteBody(BaseModel):
-    """Which model answers, and why."""
+    """The model that answers, and why it was selected."""
 
     model_config = ConfigDict(extra="allow")
 
-    model: str | None = Field(None, description="The model that answers, or answered.")
-    reason: str | None = Field(None, description="What decided it, such as `intent:coding`.")
-    fallbacks: list[str] = Field([], description="The other models of its route.")
+    model: str | None = Field(None, description="The model that answers or has answered.")
+    reason: str | None = Field(None, description="Why it was selected, such as `intent:coding`.")
+    fallbacks: list[str] = Field([], description="The other models of the route.")
 
 
 class JobErrorBody(BaseModel):
     """Why a job failed."""
 
-    code: str = Field(description="For programs; stable. See the table of codes.")
-    message: str = Field(description="For people.")
-    stage: str | None = Field(None, description="Where it failed; null where it was at none.")
-    attempts: int | None = Field(None, description="How often that stage was tried.")
+    code: str = Field(description="A stable code for programs. See the error codes.")
+    message: str = Field(description="An explanation for people.")
+    stage: str | None = Field(None, description="The stage at which the job failed, if any.")
+    attempts: int | None = Field(None, description="How many times that stage was attempted.")
 
 
 class UsageBody(BaseModel):
-    """What a job cost, with its calls that failed or were not wanted any more; or several jobs,
-    together."""
+    """The total usage of one or more jobs, including failed and abandoned calls to models."""
 
     input_tokens: int
     output_tokens: int
-    tokens_saved: int = Field(description="Input tokens that compression has spared.")
+    tokens_saved: int = Field(description="Input tokens saved by compression.")
     cost_usd: str = Field(
-        description="US dollars with 6 decimals.", json_schema_extra={"example": "0.000123"}
+        description="Cost in US dollars, with 6 decimals.",
+        json_schema_extra={"example": "0.000123"},
     )
     paid_duplicates: int = Field(
-        description="Calls of a model that were paid for, though another run's answer was kept."
+        description="Calls to a model that were paid for although another run's answer was kept."
     )
 
 
@@ -132,7 +136,7 @@ class UsageBody(BaseModel):
 ASK_AGAIN: Final[Any] = {
     "headers": {
         "Retry-After": {
-            "description": "Seconds until it is worth asking again; while unfinished.",
+            "description": "Seconds to wait before polling again. Sent until the end.",
             "schema": {"type": "integer"},
         }
     }
@@ -150,38 +154,41 @@ class JobBody(Identified):
     id: str
     object: Literal["job"] = "job"
     status: JobStatus = Field(
-        description="`queued` until a stage begins, `in_progress` until it ends: `completed`; "
-        "`failed`, with an `error`; `cancelled`; `expired`, where none had begun by `expires_at`."
+        description="`queued` until a stage starts, then `in_progress` until the job ends: as "
+        "`completed`; as `failed`, with an `error`; as `cancelled`; or as `expired`, if no stage "
+        "had started by `expires_at`."
     )
-    mind: str = Field(description="Who answers.")
-    conversation_id: str | None = Field(description="Null once the conversation was deleted.")
-    broadcast_id: str | None = Field(description="The broadcast that it is part of.")
+    mind: str = Field(description="The mind that answers.")
+    conversation_id: str | None = Field(
+        description="The conversation; null once it has been deleted."
+    )
+    broadcast_id: str | None = Field(description="The broadcast that the job is part of, if any.")
     created_at: str
-    started_at: str | None = Field(description="When its first stage began.")
-    completed_at: str | None = Field(description="When it ended, however it did.")
-    expires_at: str = Field(description="Its deadline.")
-    stages: list[StageBody] = Field(description="All four, in their order.")
-    route: RouteBody | None = Field(description="Null until it is decided.")
+    started_at: str | None = Field(description="When the first stage started.")
+    completed_at: str | None = Field(description="When the job ended, whatever its final status.")
+    expires_at: str = Field(description="The job's deadline.")
+    stages: list[StageBody] = Field(description="All four stages, in order of execution.")
+    route: RouteBody | None = Field(description="Null until it has been decided.")
     output: str | None = Field(
-        description="The answer, once the job is completed; of a cancelled one, what there is."
+        description="The answer of a completed job, or the partial answer of a cancelled one."
     )
     finish_reason: str | None = Field(
-        description="Why the model stopped: `stop`, `length` where the answer was cut (it may be "
-        "empty then), or `content_filter` where the provider declined."
+        description="Why the model stopped: `stop`, `length` if the answer was cut off (it may "
+        "then be empty), or `content_filter` if the provider declined to answer."
     )
-    error: JobErrorBody | None = Field(description="Of a job that failed or has expired.")
+    error: JobErrorBody | None = Field(description="Why the job failed or expired.")
     usage: UsageBody
-    metadata: dict[str, Any] = Field(description="As it was sent.")
+    metadata: dict[str, Any] = Field(description="The metadata that was submitted.")
 
 
 class JobPage(Page[JobBody]):
-    """Jobs, newest first."""
+    """A page of jobs, newest first."""
 
     model_config = ConfigDict(json_schema_extra={"example": page_of(JOB)})
 
 
 def job_body(job: Job) -> JobBody:
-    """A job as every call shows it."""
+    """Return a job's response body."""
     output = output_of(job)
     return JobBody(
         id=job.id,
@@ -204,8 +211,10 @@ def job_body(job: Job) -> JobBody:
 
 
 def output_of(job: Job) -> str | None:
-    """An answer that is only checkpointed may yet be dropped, so it is shown at the end alone; of a
-    cancelled job, as much of it as there is."""
+    """Return the answer of a completed job, or the partial answer of a cancelled one.
+
+    An answer that is only checkpointed may still be dropped, so it is not shown before the end.
+    """
     if job.status == "cancelled":
         return job.answer if job.answer is not None else job.partial
     return job.answer if job.status == "completed" else None
@@ -235,7 +244,7 @@ def _line_order(name: str) -> int:
 
 
 def usage_body(used: Job | Usage) -> UsageBody:
-    """What was used, by one job or by several."""
+    """Return the usage of one job or of several."""
     return UsageBody(
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,

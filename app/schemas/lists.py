@@ -1,4 +1,4 @@
-"""Lists, read a page at a time."""
+"""Paginated lists."""
 
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -12,18 +12,20 @@ IdText = Annotated[str, Field(max_length=ID_MAX_CHARS), CLEAN]
 
 
 class PageQuery(BaseModel):
-    """Which page of a list."""
+    """Pagination parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(20, ge=1, le=100, description="How many at most.")
+    limit: int = Field(20, ge=1, le=100, description="The maximum number of items to return.")
     after: IdText | None = Field(
-        None, description="The id after which the page begins. One that is not yours is a 422."
+        None,
+        description="Return the items after this id: the previous page's `last_id`. An id that is "
+        "not yours is refused with 422.",
     )
 
 
 class Identified(BaseModel):
-    """Anything that has an id."""
+    """A resource with an id."""
 
     id: str
 
@@ -32,17 +34,17 @@ Item = TypeVar("Item", bound=Identified)
 
 
 class Page(BaseModel, Generic[Item]):
-    """One page of a list."""
+    """A page of a list."""
 
     object: Literal["list"] = "list"
-    data: list[Item] = Field(description="At most `limit` of them.")
-    first_id: str | None = Field(description="The id of the first of `data`.")
-    last_id: str | None = Field(description="The next page's `after`.")
-    has_more: bool = Field(description="Whether there is a next page.")
+    data: list[Item] = Field(description="Up to `limit` items.")
+    first_id: str | None = Field(description="The id of the first item.")
+    last_id: str | None = Field(description="The id of the last item: the next page's `after`.")
+    has_more: bool = Field(description="Whether more items follow.")
 
     @classmethod
     def of(cls, found: list[Item], limit: int) -> "Page[Item]":
-        """A page from what was found when one more than its limit was asked for."""
+        """Make a page from a query for one item more than the limit."""
         data = found[:limit]
         return cls(
             data=data,

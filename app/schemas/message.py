@@ -1,4 +1,4 @@
-"""The message: the one field that every way in has, with the same rules."""
+"""The message: a field that every call for a job has, with the same rules."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ from config.settings import get_settings
 
 def _says_something(message: str) -> str:
     if not message.strip():
-        raise PydanticCustomError("blank", "is empty or only white space")
+        raise PydanticCustomError("blank", "must not be blank")
     limit = get_settings().max_message_chars
     if len(message) > limit:
-        raise PydanticCustomError("message_too_long", "is too long", {"limit": limit})
+        raise PydanticCustomError("message_too_long", "too long", {"limit": limit})
     return message
 
 
@@ -21,7 +21,8 @@ MessageText = Annotated[
     str,
     AfterValidator(_says_something),
     Field(
-        description="What the user says: not blank, at most MAX_MESSAGE_CHARS characters.",
+        description="The user's message. Must not be blank, nor longer than the server's "
+        "`MAX_MESSAGE_CHARS`.",
         json_schema_extra={"example": "What is the capital of France?", "pattern": r"\S"},
     ),
 ]

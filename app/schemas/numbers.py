@@ -1,4 +1,4 @@
-"""Whole numbers in a body. JSON has one kind of number, so that 20.0 is as good as 20."""
+"""Integers in a body. JSON has a single number type, so 20.0 is accepted as 20."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What stands in a path. Its form is checked by `app.http.url_converters`; this documents it."""
+"""Path parameters. They are documented here and checked by `app.http.url_converters`."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ ULID_PATTERN: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 
 
 def id_of(prefix: str, description: str) -> Any:
-    """An id of ours in a path."""
+    """Declare one of our ids in a path."""
     shape: dict[str, Any] = {
         "pattern": f"^{prefix}_{ULID_PATTERN}$",
         "example": f"{prefix}_{ULID}",
@@ -19,18 +19,18 @@ def id_of(prefix: str, description: str) -> Any:
 
 
 class JobPath(BaseModel):
-    """Which job."""
+    """The path of a job."""
 
-    job_id: str = id_of("job", "One of your jobs.")
+    job_id: str = id_of("job", "The job's id.")
 
 
 class BroadcastPath(BaseModel):
-    """Which broadcast."""
+    """The path of a broadcast."""
 
-    broadcast_id: str = id_of("bcast", "One of your broadcasts.")
+    broadcast_id: str = id_of("bcast", "The broadcast's id.")
 
 
 class ConversationPath(BaseModel):
-    """Which conversation."""
+    """The path of a conversation."""
 
-    conversation_id: str = id_of("conv", "One of your conversations.")
+    conversation_id: str = id_of("conv", "The conversation's id.")

@@ -26,9 +26,9 @@ END: Final = "-end"
 log = structlog.get_logger(__name__)
 
 BROADCAST_STREAM: Final[dict[str, Any]] = declared(
-    "The events of all its jobs as they come, each as in the job's own stream, with its `job_id` "
-    "and `mind`; and last `broadcast.completed`, `broadcast.partial`, `broadcast.failed` or "
-    "`broadcast.cancelled` with the `broadcast`. The `id` is the place in the whole stream."
+    "The events of all jobs as they happen, each as in the job's own stream, with its `job_id` and "
+    "`mind`; and finally `broadcast.completed`, `broadcast.partial`, `broadcast.failed` or "
+    "`broadcast.cancelled` with the `broadcast`. The `id` is the position in the whole stream."
 )
 
 

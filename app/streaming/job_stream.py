@@ -8,15 +8,13 @@ from app.streaming.follow import follow
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 
 STREAM: Final[dict[str, Any]] = declared(
-    "`job.queued`; `job.stage` at each change of a stage; `job.delta` with the next piece of "
+    "`job.queued`; `job.stage` whenever a stage changes; `job.delta` with the next piece of "
     "`text`; `job.snapshot` with the whole `text` so far, after a gap that can't be filled "
-    "otherwise; `job.restarted` where the text begins anew: drop what came; `job.usage`; and last "
-    "`job.completed`, `job.failed`, `job.cancelled` or `job.expired` with the `job`. A comment "
-    "every 15 s keeps the connection open: a line of the event that comes next."
+    "otherwise; `job.restarted` if the text starts over: discard what you have; `job.usage`; and "
+    "finally `job.completed`, `job.failed`, `job.cancelled` or `job.expired` with the `job`. A "
+    "comment every 15 s keeps the connection open; it is a line of the next event."
 )
-HAS_ALL: Final[dict[str, Any]] = {
-    "description": "The reader has the job's last event: there is nothing to come."
-}
+HAS_ALL: Final[dict[str, Any]] = {"description": "You have the last event: nothing more will come."}
 
 
 async def job_lines(user_id: str, job_id: str, after: int) -> Lines:

@@ -4,7 +4,7 @@ from typing import Final
 
 from app.http.problems import Refusal, invalid
 from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
-from app.schemas.headers import unreadable
+from app.schemas.headers import malformed_header
 from app.streaming.events import steps_of, text_of
 from models.jobs import UNFINISHED, Job
 from models.lifecycle.fence import SEQUENCE_GAP
@@ -39,7 +39,7 @@ def refuse_unsent(job: Job, number: int, source: str = QUERY) -> None:
 def nowhere(source: str, code: str, message: str) -> Refusal:
     """The refusal of a place that a stream does not have, by the name of what it came in."""
     if source == LAST_EVENT_ID:
-        return unreadable(LAST_EVENT_ID, message)
+        return malformed_header(LAST_EVENT_ID, message)
     return invalid(source, code, message)
 
 

@@ -1,4 +1,4 @@
-"""A job as an OpenAI client reads it. The names are those of OpenAI's `Response`."""
+"""A job as an OpenAI client reads it, with the names of OpenAI's `Response`."""
 
 from typing import Any, Final, Literal, cast
 
@@ -47,33 +47,33 @@ class MessageItem(BaseModel):
 
 
 class ResponseError(BaseModel):
-    """Why a response failed."""
+    """Why the response failed."""
 
     code: ErrorCode
-    message: str = Field(description="What happened; a job's own code stands at its end.")
+    message: str = Field(description="An explanation, followed by the job's error code.")
 
 
 class IncompleteDetails(BaseModel):
-    """Why an answer is cut short."""
+    """Why the answer is incomplete."""
 
     reason: Literal["max_output_tokens", "content_filter"]
 
 
 class InputTokensDetails(BaseModel):
-    """Nothing is counted of a provider's caches."""
+    """Always zero: providers' caches are not reported."""
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
 
 
 class OutputTokensDetails(BaseModel):
-    """Nothing is counted of what a model thinks."""
+    """Always zero: reasoning tokens are not reported."""
 
     reasoning_tokens: int = 0
 
 
 class ResponseUsage(BaseModel):
-    """The tokens that a response took."""
+    """The tokens that the response used."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails = InputTokensDetails()
@@ -83,7 +83,7 @@ class ResponseUsage(BaseModel):
 
 
 class ConversationRef(BaseModel):
-    """Where the message and its answer are kept."""
+    """The conversation of the message and its answer."""
 
     id: str
 
@@ -95,13 +95,13 @@ class TextFormat(BaseModel):
 
 
 class TextConfig(BaseModel):
-    """How text is written: plainly."""
+    """The text's format, which is always plain text."""
 
     format: TextFormat = TextFormat()
 
 
 class ResponseBody(Identified):
-    """A response: the job of the same ULID."""
+    """A response: the job with the same ULID."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": RESPONSE},
@@ -110,10 +110,9 @@ class ResponseBody(Identified):
                 "text/event-stream": {
                     "schema": {
                         "type": "string",
-                        "description": "With `stream`: OpenAI's events. Beyond them: "
-                        "`response.cancelled`, the last event of a cancelled response. The "
-                        "deltas, put together, are the answer, or the last event is an `error` "
-                        "that names the response.",
+                        "description": "With `stream`: OpenAI's events, and `response.cancelled` "
+                        "as the last event of a cancelled response. Unless the last event is an "
+                        "`error` that names the response, the concatenated deltas are the answer.",
                     },
                     "example": EVENT,
                 }
@@ -123,23 +122,33 @@ class ResponseBody(Identified):
 
     id: str
     object: Literal["response"] = "response"
-    created_at: int = Field(description="Seconds since 1970.")
-    completed_at: int | None = Field(description="Of one that is `completed`.")
-    status: Status = Field(description="A job that has `expired` is `failed` here.")
-    background: bool = Field(description="True of a job that came by another call.")
-    model: str = Field(description="Which model answers; before that is known, who was asked.")
-    conversation: ConversationRef | None = Field(description="Null once it was deleted.")
-    previous_response_id: str | None = Field(description="The one that this goes on from.")
-    instructions: str | None = Field(
-        description="With the `system` and `developer` messages of the input."
+    created_at: int = Field(description="Unix time in seconds.")
+    completed_at: int | None = Field(
+        description="Unix time in seconds; null unless the status is `completed`."
     )
-    output: list[MessageItem] = Field(description="Empty until there is an answer.")
-    error: ResponseError | None = Field(description="Of one that is `failed`.")
-    incomplete_details: IncompleteDetails | None = Field(description="Of one that is `incomplete`.")
-    usage: ResponseUsage | None = Field(description="Null until the end.")
-    metadata: dict[str, Any] = Field(description="As it was sent.")
+    status: Status = Field(description="An `expired` job is `failed` here.")
+    background: bool = Field(
+        description="Whether it was created in the background; true for jobs of other calls."
+    )
+    model: str = Field(
+        description="The model that answers; until that is decided, the requested model or mind."
+    )
+    conversation: ConversationRef | None = Field(description="Null once it has been deleted.")
+    previous_response_id: str | None = Field(
+        description="The response that this one continues, if any."
+    )
+    instructions: str | None = Field(
+        description="The instructions, including the input's `system` and `developer` messages."
+    )
+    output: list[MessageItem] = Field(description="The answer; empty until there is one.")
+    error: ResponseError | None = Field(description="Set if the status is `failed`.")
+    incomplete_details: IncompleteDetails | None = Field(
+        description="Set if the status is `incomplete`."
+    )
+    usage: ResponseUsage | None = Field(description="Null until the response has ended.")
+    metadata: dict[str, Any] = Field(description="The metadata that was submitted.")
     temperature: float
-    max_output_tokens: int | None = Field(description="As it was sent.")
+    max_output_tokens: int | None = Field(description="The limit that was submitted, if any.")
     top_p: float = 1.0
     tools: list[Any] = Field([])
     tool_choice: Literal["auto"] = "auto"
@@ -150,7 +159,7 @@ class ResponseBody(Identified):
     store: bool = True
 
     @computed_field(  # type: ignore[prop-decorator]
-        description="The text of `output`, which OpenAI's packages put together themselves."
+        description="The text of `output`, which OpenAI's client libraries also assemble."
     )
     @property
     def output_text(self) -> str:
@@ -158,7 +167,7 @@ class ResponseBody(Identified):
 
 
 def response_body(job: Job) -> ResponseBody:
-    """A job as every call of the facade shows it."""
+    """Return a job's response body."""
     options = Options.of(job.options)
     temperature = options.temperature
     return ResponseBody(
@@ -182,26 +191,26 @@ def response_body(job: Job) -> ResponseBody:
 
 
 def begun(body: ResponseBody, status: Status) -> ResponseBody:
-    """A response as it was before anything came of it."""
+    """Return a response as it was before it had any output."""
     nothing = {"completed_at": None, "error": None, "incomplete_details": None, "usage": None}
     return body.model_copy(update={**nothing, "status": status, "output": []})
 
 
 def status_of(job: Job) -> Status:
-    """OpenAI's word for where a job is."""
+    """Return OpenAI's status for a job."""
     if job.status == "completed":
         return "incomplete" if job.finish_reason in CUT_SHORT else "completed"
     return "failed" if job.status == "expired" else cast(Status, job.status)
 
 
 def item_of(job_id: str, text: str | None, status: ItemStatus) -> MessageItem:
-    """The answer as an output item; without a text, with no content yet."""
+    """Return an answer as an output item, whose content is empty if there is no text yet."""
     content = [] if text is None else [TextPart(text=text)]
     return MessageItem(id=item_id_of(job_id), status=status, content=content)
 
 
 def _output(job: Job) -> list[MessageItem]:
-    """The answer, once it is stored; of a cancelled job, as much of it as there is."""
+    """Return the answer of a completed job, or the partial answer of a cancelled one."""
     if job.status == "completed":
         cut = job.finish_reason in CUT_SHORT
         return [item_of(job.id, job.answer or "", "incomplete" if cut else "completed")]

@@ -1,7 +1,7 @@
-"""Parameters of OpenAI's that Trimind has not: accepted where they say what happens anyway.
+"""Parameters of OpenAI's that Trimind does not support: only their default values are accepted.
 
-A parameter that would change nothing may say so; any other value is refused by its name. So are
-`user`, `safety_identifier` and `prompt_cache_key`, which nothing here would read.
+Any other value is refused, naming the parameter. So are `user`, `safety_identifier` and
+`prompt_cache_key`, which nothing here would read.
 """
 
 import json
@@ -15,7 +15,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 
 
 def _exactly(value: Any) -> JsonSchemaValue:
-    """The schema of one JSON value, with its type: generators take no enum of several types."""
+    """The schema of one JSON value. It has a type: generators reject an enum of several types."""
     if isinstance(value, list):
         return {"type": "array", "items": {}, "maxItems": len(value)}
     if isinstance(value, dict):
@@ -28,30 +28,31 @@ def _exactly(value: Any) -> JsonSchemaValue:
 
 @dataclass(frozen=True)
 class Only:
-    """A parameter that may be left out, be null, or have one of these values."""
+    """A parameter that may be omitted, null, or one of these values."""
 
     values: tuple[Any, ...] = ()
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Check it after pydantic has."""
+        """Check the value after pydantic has."""
         return no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Its few values."""
+        """Return the schema of the accepted values."""
         names = [value for value in self.values if isinstance(value, str)]
         options = [{"type": "string", "enum": names}] if names else []
         others = [_exactly(value) for value in self.values if not isinstance(value, str)]
         options += [each for at, each in enumerate(others) if each not in others[:at]]  # 1 is 1.0
         options.append({"type": "null"})
         shape = {"anyOf": options} if len(options) > 1 else options[0]
-        return {**shape, "description": "Not supported beyond these values."}
+        known = "Only these values are supported." if self.values else "Not supported."
+        return {**shape, "description": known}
 
     def check(self, value: Any) -> Any:
-        """The value, if it changes nothing. Compared as JSON, where 1 is not true."""
+        """Return the value if it is accepted. It is compared as JSON, where 1 is not true."""
         sent = json.dumps(value, sort_keys=True)
         allowed = [json.dumps(each, sort_keys=True) for each in self.values]
         if value is None or sent in allowed:
@@ -61,8 +62,8 @@ class Only:
 
 
 class OnlyDefaults(BaseModel):
-    """What a call may carry without any effect. A long history is always cut, oldest turns first,
-    so `truncation` is `auto`."""
+    """Parameters that are accepted without effect. A long history is always truncated, oldest turns
+    first, so `truncation` is `auto`."""
 
     store: Annotated[Any, Only((True,))] = None
     tools: Annotated[Any, Only(([],))] = None

@@ -1,4 +1,4 @@
-"""`input`: one text, or the messages of a talk, the last of them the user's."""
+"""`input`: a text, or a list of messages that ends with one of the user's."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -15,7 +15,7 @@ OUR_ROLES: Final = ("system", "developer")
 
 
 class Part(BaseModel):
-    """A piece of text. What an answer's own part has beside it may come along."""
+    """A piece of text. The fields of an output item's own part are accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,8 +30,8 @@ def _as_parts(content: Any) -> Any:
 
 
 class InputMessage(BaseModel):
-    """What was said, and by whom. An item of an earlier answer's `output` is one as it is: its id
-    and status say nothing that a mind is told."""
+    """A message and its role. An item of an earlier response's `output` is accepted unchanged; its
+    `id` and `status` are ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class InputMessage(BaseModel):
         Field(
             min_length=1,
             max_length=MAX_PARTS,
-            description="A text, or pieces of one, which are read a line each.",
+            description="A text, or pieces of text, which are joined by line breaks.",
         ),
     ]
     id: Annotated[str, Field(strict=True, max_length=64)] | None = None
@@ -52,7 +52,7 @@ class InputMessage(BaseModel):
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The message's whole text."""
         return "\n".join(part.text for part in self.content)
 
 
@@ -69,9 +69,9 @@ Input = Annotated[
     Field(
         min_length=1,
         max_length=MAX_MESSAGES,
-        description="What the user says: a text, or messages of which the last is the user's. "
-        "`system` and `developer` messages join the instructions; the others are the history. "
-        "None is blank or longer than MAX_MESSAGE_CHARS characters.",
+        description="The user's message: a text, or a list of messages that ends with one of the "
+        "user's. `system` and `developer` messages are added to the instructions; the others are "
+        "the history. None may be blank or longer than the server's `MAX_MESSAGE_CHARS`.",
         json_schema_extra={"example": "What is the capital of France?"},
     ),
 ]
@@ -79,7 +79,7 @@ Input = Annotated[
 
 @dataclass(frozen=True)
 class Said:
-    """An input, sorted: the message to answer, what came before it, what the mind is told."""
+    """An input's parts: the message to answer, the history before it, and the instructions."""
 
     message: str
     history: tuple[tuple[str, str], ...]
@@ -87,15 +87,18 @@ class Said:
 
 
 def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
-    """Sort an input. Raises Refusal where a text is blank or too long, or the last one is not the
-    user's."""
+    """Split an input into its parts.
+
+    Raises:
+        Refusal: if a text is blank or too long, or the last message is not the user's.
+    """
     for message in messages:
         _check_text(message.text, "input")
     if instructions:
         _check_text(instructions, "instructions")
     *before, last = messages
     if last.role != "user":
-        raise refused("input", "invalid_value", "The last message of input is not the user's.")
+        raise refused("input", "invalid_value", "The last message of input must be the user's.")
     told = [message.text for message in before if message.role in OUR_ROLES]
     return Said(
         message=last.text,
@@ -106,8 +109,8 @@ def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
 
 def _check_text(text: str, param: str) -> None:
     if not text.strip():
-        raise refused(param, "invalid_value", f"A text of {param} is blank.")
+        raise refused(param, "invalid_value", f"A text of {param} must not be blank.")
     limit = get_settings().max_message_chars
     if len(text) > limit:
-        message = f"A text of {param} is longer than {limit} characters."
+        message = f"A text of {param} must have at most {limit} characters."
         raise refused(param, "string_above_max_length", message)

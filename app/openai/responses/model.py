@@ -30,7 +30,7 @@ def choose(name: str | None, minds: Minds, settings: Settings) -> Choice:
     found = [model for model in models if name in (model, model.split("/", 1)[1])]
     if len(found) != 1:
         known = ", ".join([AUTO, *minds.minds, *models])
-        raise refused("model", "model_not_found", f"There is no such model here; use {known}.")
+        raise refused("model", "model_not_found", f"No such model. Use one of: {known}.")
     return Choice(model=found[0])
 
 

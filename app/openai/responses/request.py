@@ -1,4 +1,4 @@
-"""A call that asks for a response, and the job that it means."""
+"""A request for a response, and the job that it stands for."""
 
 from typing import Annotated, Final
 
@@ -27,7 +27,7 @@ PREVIOUS: Final = "previous_response_id"
 
 
 class NewResponse(OnlyDefaults):
-    """What shall be answered, and how."""
+    """What to answer, and how."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -38,42 +38,44 @@ class NewResponse(OnlyDefaults):
     input: Input
     model: Annotated[str, Field(max_length=MODEL_MAX_CHARS)] | None = Field(
         None,
-        description="A mind; or a model of the routes such as `openai/gpt-5.4-mini`, or its name "
-        "alone, which is then asked instead of the mind's route; or `auto`: the default mind, "
-        "routed by intent, as where it is left out. After a previous response: its mind.",
+        description="A mind; or a model of the routes, such as `openai/gpt-5.4-mini` or its name "
+        "alone, to use instead of the mind's route; or `auto`, the default mind, routed by intent. "
+        "Defaults to the previous response's mind if there is one, else to `auto`.",
         json_schema_extra={"example": "auto"},
     )
     instructions: str | None = Field(
-        None, description="What the mind is told beside its own prompt, for this response alone."
+        None, description="Instructions in addition to the mind's prompt, for this response only."
     )
     previous_response_id: Annotated[str, Field(max_length=ID_MAX_CHARS)] | None = Field(
         None,
-        description="The completed response that this one goes on from, in the same conversation. "
-        "What led to that one is the history: 50 responses at most.",
+        description="The completed response that this one continues, in the same conversation. "
+        "The history is that response and those before it, up to 50.",
     )
     metadata: (
         Annotated[dict[MetadataName, MetadataValue], Field(max_length=METADATA_ENTRIES)] | None
-    ) = Field(None, description=f"Yours to keep: at most {METADATA_ENTRIES} strings by name.")
+    ) = Field(None, description=f"Your own key-value pairs: up to {METADATA_ENTRIES} strings.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
-        None, description="Without it, what `TEMPERATURE` says here."
+        None, description="The sampling temperature. Defaults to the server's `TEMPERATURE`."
     )
     max_output_tokens: Annotated[int, Field(ge=16, le=MAX_OUTPUT_TOKENS), WHOLE] | None = Field(
-        None, description="Where the answer is cut. Never more than half of what the model holds."
+        None,
+        description="The maximum length of the answer. Never more than half of the model's context "
+        "window.",
     )
     background: bool | None = Field(
-        None, description="Answer at once, `queued`, instead of when the response is there."
+        None, description="Return the `queued` response immediately instead of waiting for its end."
     )
-    stream: bool | None = Field(None, description="Answer with server-sent events.")
+    stream: bool | None = Field(None, description="Respond with server-sent events.")
 
 
 class ResponseQuery(BaseModel):
-    """How a response is read."""
+    """How to retrieve a response."""
 
     model_config = ConfigDict(extra="forbid")
 
-    stream: bool = Field(False, description="As server-sent events, those that were sent first.")
+    stream: bool = Field(False, description="Respond with the events that were sent originally.")
     starting_after: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="The `sequence_number` after which the stream begins; with `stream`."
+        None, description="With `stream`: only events after this `sequence_number`."
     )
     include_obfuscation: Annotated[str, Only(("false",))] | None = Field(
         None, description="Events are never padded."
@@ -81,14 +83,14 @@ class ResponseQuery(BaseModel):
 
     @property
     def after(self) -> int | None:
-        """After which number the stream begins. Raises Refusal where there is no stream."""
+        """The number after which the stream begins. Raises Refusal without a stream."""
         if self.starting_after is not None and not self.stream:
-            raise refused("starting_after", "invalid_value", "starting_after needs stream=true.")
+            raise refused("starting_after", "invalid_value", "starting_after requires stream=true.")
         return self.starting_after
 
 
 def submission_of(session: Session, user_id: str, body: NewResponse) -> Submission:
-    """The job that a call means. Raises Refusal, naming the parameter."""
+    """Return the job that a request stands for. Raises Refusal, naming the parameter."""
     choice = choose(body.model, get_minds(), get_settings())
     said = sort_input(body.input, body.instructions)
     previous = _previous(session, user_id, body.previous_response_id)
@@ -121,15 +123,15 @@ def _previous(session: Session, user_id: str, response_id: str | None) -> Job | 
     job_id = job_id_of(response_id)
     job = find_job(session, user_id, job_id) if job_id else None
     if job is None or job.conversation_id is None:
-        message = "There is no such previous response."
+        message = "No such previous response."
         raise refused(PREVIOUS, "previous_response_not_found", message)
     if job.status != "completed":
-        message = f"The previous response is not completed: it is {job.status}."
+        message = f"The previous response must be completed; it is {job.status}."
         raise refused(PREVIOUS, "previous_response_not_completed", message)
     return job
 
 
 class ResponsePath(BaseModel):
-    """Which response."""
+    """The path of a response."""
 
-    response_id: str = id_of("resp", "One of your responses.")
+    response_id: str = id_of("resp", "The response's id.")

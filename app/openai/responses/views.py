@@ -42,9 +42,9 @@ UNKNOWN: Final = "There is no such response."
 ENDED: Final = {"completed": "job_completed", "failed": "job_failed", "expired": "job_expired"}
 NOT_STREAMED: Final = described(200, "application/json", ResponseBody)
 DESCRIPTION: Final = """\
-OpenAI's Responses API over jobs, for the stock `openai` package: its `base_url` is `/v1` here, its
-key one of Trimind's. A response is the job of the same ULID. Parameters that would do nothing here
-are refused by name, and failures have OpenAI's shape."""
+OpenAI's Responses API on top of jobs, for the stock `openai` package: set its `base_url` to `/v1` \
+on this server and its key to a Trimind API key. A response is the job with the same ULID. \
+Unsupported parameters are refused by name, and errors have OpenAI's format."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,11 +63,14 @@ format_errors(api, answer_as_openai)
 
 @api.post("", responses={200: ResponseBody, **failures(404, 409, 413, 415, 504)})
 def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
-    """Create a response
-    Answers when it has ended: a call that takes longer than `WAIT_MAX_S` seconds is held, with
-    white space before its JSON, for `RESPONSE_HOLD_S` at most. If the response has not ended by
-    then, the answer has an `error` that names it, and no `output`. In the `background` it answers
-    at once; with `stream`, by events while the response is made."""
+    """Create a response.
+
+    Returns once the response has ended. If that takes longer than the server's `WAIT_MAX_S`, the
+    connection is kept open by white space before the JSON, up to `RESPONSE_HOLD_S`. If the response
+    has not ended by then, the body has an `error` that names it, and no `output`.
+
+    With `background`, it returns immediately; with `stream`, it sends events as they happen.
+    """
     if body.background and not body.stream:
         return _answer_at_once(header, body)
     take_slot()  # first: a client that is told to come again must not leave a job behind
@@ -79,9 +82,11 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
 
 @api.get("/<id:response_id>", responses={200: ResponseBody, **failures(404)})
 def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
-    """Read a response
-    With `stream` by its events, from the first one or from the one after `starting_after`: the same
-    events with the same numbers, wherever and however often it is read."""
+    """Retrieve a response.
+
+    With `stream`, sends its events, all of them or those after `starting_after`. The events and
+    their numbers are the same every time.
+    """
     after = query.after
     job = _find(job_id_of(path.response_id))
     note_read(job)
@@ -94,9 +99,11 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
 
 @api.post("/<id:response_id>/cancel", responses={200: NOT_STREAMED, **failures(404)})
 def cancel_response(path: ResponsePath) -> Response:
-    """Cancel a response
-    In the background or not. Cancelling it again is a 200 as well; one that has ended otherwise is
-    refused, with a message that says how."""
+    """Cancel a response.
+
+    It need not run in the background. Cancelling it again returns 200. If it has ended otherwise,
+    the status is 400, with a message that says how.
+    """
     job_id = job_id_of(path.response_id)
     if job_id is None:
         raise NotFound(UNKNOWN)

@@ -75,6 +75,6 @@ def test_a_body_and_a_header_that_contradict_each_other_are_refused(client):
     assert refused.json["errors"][0] == {
         "field": "deadline_s",
         "code": "contradiction",
-        "message": "is not what the header Cancel-After says",
+        "message": "must equal the header Cancel-After",
     }
     assert client.get("/v1/jobs").json["data"] == []

@@ -44,6 +44,15 @@ def test_every_call_and_every_parameter_is_described(calls):
             assert parameter["description"], (call["summary"], parameter["name"])
 
 
+def test_a_docstring_becomes_a_summary_and_paragraphs(document):
+    call = document["paths"]["/v1/responses"]["post"]
+
+    assert call["summary"] == "Create a response"
+    assert call["description"].startswith("Returns once the response has ended. If that takes")
+    assert "no `output`.\n\nWith `background`" in call["description"]
+    assert "<br/>" not in json.dumps(document)
+
+
 def test_every_field_is_described_where_its_name_does_not_say_all(document):
     for name, shape in document["components"]["schemas"].items():
         assert shape["description"], name
