@@ -1,15 +1,23 @@
-"""The tree of errors. `code` is stable and documented; the message is for people.
+"""Failures and their codes: one class is one stable code, and all that is known about it.
 
-Every class hands all its arguments to `Exception`, so that it keeps its type through pickle.
+The first paragraph of its docstring is the meaning, `advice` what a client can do: docs/errors.md
+and the OpenAPI document publish both. `status` is the HTTP status of a call that fails with it, if
+any can; `on_receipt` says that a job's `error` or receipt can show it. The codes that only HTTP
+knows are in `app/http/errors.py`.
+
+Every class passes all its arguments to `Exception`, so that it keeps its type through pickle.
 """
 
 from typing import ClassVar
 
 
 class TrimindError(Exception):
-    """The base of every failure that Trimind names."""
+    """The base of all failures with a code; its message is for people."""
 
     code: ClassVar[str] = "internal"
+    status: ClassVar[int | None] = None
+    advice: ClassVar[str] = ""
+    on_receipt: ClassVar[bool] = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -24,7 +32,7 @@ class PermanentError(TrimindError):
 
 
 class TransientError(TrimindError):
-    """Trying again may help; `retry_after` is in seconds, where the other side named it."""
+    """Trying again may help; `retry_after` is in seconds, if the other side named it."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         Exception.__init__(self, message, retry_after)
@@ -32,39 +40,205 @@ class TransientError(TrimindError):
         self.retry_after = retry_after
 
 
-# --- what the other side does
+class Conflict(PermanentError):
+    """The call can't be made in the present state of the resource."""
+
+    status = 409
 
 
-class CircuitOpen(TransientError):
-    """A breaker is open: the call was not made. `retry_after` says when it lets a probe through."""
-
-    code = "circuit_open"
+# --- the caller's
 
 
-class RateLimited(TransientError):
-    """A provider answered 429."""
+class InvalidRequest(PermanentError):
+    """One or more fields are invalid; `errors` lists each one and what is wrong with it.
 
-    code = "rate_limited"
+    `field` is a dotted path.
+    """
+
+    code = "invalid_request"
+    status = 422
+    advice = "Fix the fields."
+
+    def __init__(self, message: str, field: str) -> None:
+        Exception.__init__(self, message, field)
+        self.message = message
+        self.field = field
+
+
+class Unauthorized(PermanentError):
+    """The API key is missing, unknown or revoked."""
+
+    code = "unauthorized"
+    status = 401
+    advice = "Send `Authorization: Bearer` with a valid key."
+
+
+class NotFound(PermanentError):
+    """The resource does not exist, or belongs to another user."""
+
+    code = "not_found"
+    status = 404
+    advice = "Check the path and the id."
+
+
+class JobCompleted(Conflict):
+    """The job can't be cancelled or retried: it, or another job for its message, is completed."""
+
+    code = "job_completed"
+    advice = "Read the completed job."
+
+
+class JobInProgress(Conflict):
+    """The job can't be retried: it, or another job for its message, has not ended."""
+
+    code = "job_in_progress"
+    advice = "Wait for it to end, or cancel it first."
+
+
+class JobFailed(Conflict):
+    """The job has failed, so it can't be cancelled.
+
+    A worker raises it last, so that Flower shows the task as failed as well.
+    """
+
+    code = "job_failed"
+    advice = "Read the job's `error`."
+
+
+class JobExpired(Conflict):
+    """The job can't be cancelled: it was not started by its deadline."""
+
+    code = "job_expired"
+    advice = "Submit the message again."
+
+
+class ConversationGone(Conflict):
+    """The job can't be retried: its conversation was deleted, and its message with it."""
+
+    code = "conversation_gone"
+    advice = "Submit the message again."
+
+
+class ConversationBusy(Conflict):
+    """The conversation's `on_busy` is `reject`, and a job for the same mind has not ended."""
+
+    code = "conversation_busy"
+    advice = "Wait for the job to end, or cancel it first."
+
+
+class BroadcastEnded(Conflict):
+    """The broadcast can't be cancelled: all of its jobs have ended."""
+
+    code = "broadcast_ended"
+    advice = "Read its `jobs`."
+
+
+class BroadcastInProgress(Conflict):
+    """The broadcast's answers can't be merged yet: a mind is still working."""
+
+    code = "broadcast_in_progress"
+    advice = "Merge once `status` is `completed` or `partial`."
+
+
+class NothingToMerge(Conflict):
+    """The broadcast ended without an answer."""
+
+    code = "nothing_to_merge"
+    advice = "Send the message again."
+
+
+class MergeInProgress(Conflict):
+    """The broadcast's answers are already being merged."""
+
+    code = "merge_in_progress"
+    advice = "Wait for its `merge` to end, or cancel it."
+
+
+class SearchTimedOut(TransientError):
+    """The search (`q`) took longer than 2 seconds."""
+
+    code = "search_timeout"
+    status = 503
+    advice = "Search for something more frequent or more recent, or try again later."
+
+
+class ContextTooLong(PermanentError):
+    """The message exceeds the context of every model on the route; the error names the limit."""
+
+    code = "context_too_long"
+    on_receipt = True
+    advice = "Shorten the message."
+
+
+class DeadlineExceeded(PermanentError):
+    """The job did not end by its deadline. One that never started is `expired`, else `failed`."""
+
+    code = "deadline_exceeded"
+    on_receipt = True
+    advice = "Submit the message again with a later `deadline_s`."
+
+
+# --- the provider's
+
+
+class ProviderRejected(PermanentError):
+    """The provider rejected the request: its content or its form."""
+
+    code = "provider_rejected"
+    on_receipt = True
+    advice = "Read the error's message and change the request."
 
 
 class ProviderUnavailable(TransientError):
-    """A provider can't be reached, answers 5xx, or breaks off."""
+    """The provider was unreachable, answered 5xx or broke off, on every attempt."""
 
     code = "provider_unavailable"
+    on_receipt = True
+    advice = "Submit the message again later."
+
+
+class RateLimited(TransientError):
+    """The provider answered 429 on every attempt."""
+
+    code = "rate_limited"
+    on_receipt = True
+    advice = "Submit the message again later."
 
 
 class UnusableAnswer(TransientError):
-    """A provider answered, and nothing can be made of it."""
+    """The provider's answer can't be used: it has no text, or does not follow its protocol."""
 
     code = "unusable_answer"
+    on_receipt = True
+    advice = "Submit the message again; if it happens again, notify the operator."
+
+
+class CircuitOpen(TransientError):
+    """A circuit breaker was open, so the call was not made. Only in a receipt's `tried`: a job
+    waits for a breaker until its deadline.
+
+    `retry_after` says when the breaker lets a probe through.
+    """
+
+    code = "circuit_open"
+    on_receipt = True
+    advice = "Nothing: another model answered."
+
+
+# --- the operator's
 
 
 class ProviderMisconfigured(TransientError):
-    """A provider does not serve us as it is set up: a wrong key, no credit, an unknown model.
-    `variable` names what the operator has to look at; `no_credit`: nothing that waits will be
-    served until somebody pays."""
+    """The provider does not accept this installation's configuration: a wrong key, no credit, an
+    unknown model; the message says what to check. The job fails at once only if its caller chose a
+    model whose account has no credit.
+
+    `variable` names the setting to check. `no_credit`: every call fails until the account is paid.
+    """
 
     code = "provider_misconfigured"
+    on_receipt = True
+    advice = "Notify the operator."
 
     def __init__(
         self,
@@ -79,118 +253,48 @@ class ProviderMisconfigured(TransientError):
         self.no_credit = no_credit
 
 
-class DatabaseUnavailable(TransientError):
-    """PostgreSQL can't be reached."""
-
-    code = "database_unavailable"
-
-
-class SearchTimedOut(TransientError):
-    """A search through a user's messages took longer than it may."""
-
-    code = "search_timeout"
-
-
-class ProviderRejected(PermanentError):
-    """A provider refuses what was asked: its content, or its form."""
-
-    code = "provider_rejected"
-
-
-class ContextTooLong(PermanentError):
-    """The message does not fit any model of the route."""
-
-    code = "context_too_long"
-
-
 class NoModel(PermanentError):
-    """The route has no model that has a key here."""
+    """No model on the route has a provider key on this installation."""
 
     code = "no_model"
+    on_receipt = True
+    advice = "Notify the operator: a provider key is missing."
 
 
-# --- what a caller asks for
+class DatabaseUnavailable(TransientError):
+    """PostgreSQL is unreachable or has no free connection; for a job, on every attempt."""
+
+    code = "database_unavailable"
+    status = 503
+    on_receipt = True
+    advice = (
+        "Retry after `Retry-After` seconds with the same `Idempotency-Key`, since a connection may "
+        "break after the commit. Submit a failed job's message again later."
+    )
 
 
-class InvalidRequest(PermanentError):
-    """What was sent can't be accepted; `field` names where."""
-
-    code = "invalid_request"
-
-    def __init__(self, message: str, field: str) -> None:
-        Exception.__init__(self, message, field)
-        self.message = message
-        self.field = field
+# --- ours
 
 
-class Conflict(PermanentError):
-    """What is asked for can't be done as things are now."""
+class Internal(TrimindError):
+    """An unexpected error."""
+
+    code = "internal"
+    status = 500
+    on_receipt = True
+    advice = "Report the `request_id` or the job's id: the server log has the details."
 
 
-class BroadcastInProgress(Conflict):
-    """A sibling of the broadcast has not ended yet."""
+class Poison(PermanentError):
+    """The job's worker died or was given up for dead five times."""
 
-    code = "broadcast_in_progress"
-
-
-class NothingToMerge(Conflict):
-    """None of the broadcast's siblings has answered."""
-
-    code = "nothing_to_merge"
-
-
-class MergeInProgress(Conflict):
-    """The broadcast's answers are being merged already."""
-
-    code = "merge_in_progress"
-
-
-class NotFound(PermanentError):
-    """There is no such thing, or it is another user's."""
-
-    code = "not_found"
-
-
-class ConversationBusy(Conflict):
-    """A job of the track has not ended, and the conversation takes no other meanwhile."""
-
-    code = "conversation_busy"
-
-
-class ConversationGone(Conflict):
-    """The job's conversation or message was deleted."""
-
-    code = "conversation_gone"
-
-
-class JobCompleted(Conflict):
-    """The job is completed."""
-
-    code = "job_completed"
-
-
-class JobInProgress(Conflict):
-    """The job has not ended."""
-
-    code = "job_in_progress"
-
-
-class Unauthorized(PermanentError):
-    """No key, or a wrong one."""
-
-    code = "unauthorized"
-
-
-# --- what a worker meets
+    code = "poison"
+    on_receipt = True
+    advice = "Do not submit it again; report the job's id."
 
 
 class Superseded(PermanentError):
-    """Somebody else owns the stage or has ended the job: this run's work is dropped."""
+    """Another run owns the stage, or the job has ended: this run's work is dropped."""
 
     code = "superseded"
-
-
-class JobFailed(PermanentError):
-    """The job has ended as failed; raised last, so that the task shows as failed as well."""
-
-    code = "job_failed"
+    advice = "Nothing."

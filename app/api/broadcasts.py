@@ -18,7 +18,6 @@ from app.auth.bearer import require_user
 from app.http.answers import NOT_MODIFIED, answer, if_changed
 from app.http.db import db
 from app.http.idempotency import Created, create_once
-from app.http.problems import Problem, Refusal
 from app.schemas.broadcasts import (
     BroadcastBody,
     BroadcastPage,
@@ -37,6 +36,7 @@ from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import answer_after
 from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
+from models.errors import BroadcastEnded
 from tasks.jobs import broadcasts
 from tasks.jobs.pipeline import Submission, publish
 
@@ -159,7 +159,7 @@ def cancel_broadcast(path: BroadcastPath) -> Response:
     whole = broadcasts.cancel(db.session(), g.user_id, path.broadcast_id)
     if not any(job.status == "cancelled" for job in whole.jobs):
         detail = f"The broadcast can't be cancelled: it has ended as {whole.status}."
-        raise Refusal(Problem(409, "broadcast_ended", detail))
+        raise BroadcastEnded(detail)
     return broadcast_answer(whole)
 
 

@@ -1,6 +1,6 @@
 """/v1/jobs: submit, list, retrieve, follow, cancel and retry them."""
 
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,8 +11,8 @@ from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.answers import NOT_MODIFIED, answer, if_changed
 from app.http.db import db
+from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import Created, create_once
-from app.http.problems import Problem, Refusal
 from app.http.request_body import refuse_fields
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
@@ -25,12 +25,6 @@ from app.streaming.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
 from tasks.jobs.pipeline import Submission, accept, cancel, publish, retry
-
-ENDED: Final = {
-    "completed": "job_completed",
-    "failed": "job_failed",
-    "expired": "job_expired",
-}
 
 api = APIBlueprint(
     "jobs",
@@ -104,7 +98,7 @@ def cancel_job(path: JobPath) -> Response:
     job = cancel(db.session(), g.user_id, path.job_id)
     if job.status != "cancelled":
         detail = f"The job can't be cancelled: it has ended as {job.status}."
-        raise Refusal(Problem(409, ENDED[job.status], detail))
+        raise CANCELLED_TOO_LATE[job.status](detail)
     return job_answer(job)
 
 

@@ -10,20 +10,19 @@ from typing import Final
 
 from flask import g
 
+from app.http.errors import TooManySearches, TooManySearchesOfYours
 from app.http.problems import Problem
 from app.http.slots import Slots
 from config.settings import get_settings
 
 RETRY_AFTER: Final = {"Retry-After": "2"}
 ALL_TAKEN: Final = Problem(
-    503,
-    "too_many_searches",
+    TooManySearches,
     "Too many searches (q) are running. Try again.",
     headers=RETRY_AFTER,
 )
 SHARE_TAKEN: Final = Problem(
-    429,
-    "too_many_searches_of_yours",
+    TooManySearchesOfYours,
     "Your earlier searches (q) are still running. Wait for them to end.",
     headers=RETRY_AFTER,
 )

@@ -8,6 +8,7 @@ import structlog
 from flask import g, request
 
 from app.http.db import db
+from app.http.errors import InvalidUser
 from app.http.problems import FieldError, Problem, Refusal
 from config.settings import get_settings
 from models.api_keys import KEY_PREFIX, owner_of_key
@@ -76,4 +77,4 @@ def _user_of_service() -> str:
 
 def _unnamed(code: str, message: str) -> Refusal:
     error = FieldError(field=USER_HEADER, code=code, message=message)
-    return Refusal(Problem(400, "invalid_user", f"{USER_HEADER}: {message}.", (error,)))
+    return Refusal(Problem(InvalidUser, f"{USER_HEADER}: {message}.", (error,)))

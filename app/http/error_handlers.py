@@ -1,4 +1,4 @@
-"""One table: which failure is which answer."""
+"""Which failure is which problem. A code's status is on its class."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,22 +6,26 @@ from math import ceil
 from typing import Any, Final, NoReturn
 
 import structlog
+import werkzeug.exceptions
 from flask import Blueprint, Flask, Response
 from flask.sansio.app import App
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 
+from app.http.errors import BadRequest, BodyTooLarge, MethodNotAllowed, UnsupportedMediaType
 from app.http.problems import FieldError, Problem, Refusal
 from app.http.validation import field_errors
 from config.outages import outages
 from models.errors import (
-    Conflict,
+    DatabaseUnavailable,
+    Internal,
     InvalidRequest,
     NotFound,
     SearchTimedOut,
     TransientError,
+    TrimindError,
     Unauthorized,
 )
 from models.sqlstates import is_unavailable
@@ -84,29 +88,25 @@ def _invalid_input(failure: InvalidInput) -> Problem:
     errors = field_errors(failure.error)
     first = errors[0]
     detail = f"{first.field}: {first.message}" if first.field else first.message
-    return Problem(422, "invalid_request", detail, errors)
+    return Problem(InvalidRequest, detail, errors)
 
 
 def _invalid_request(error: InvalidRequest) -> Problem:
-    errors = (FieldError(field=error.field, code="invalid", message=error.message),)
-    return Problem(422, error.code, error.message, errors)
+    field = FieldError(field=error.field, code="invalid", message=error.message)
+    return replace(_named(error), errors=(field,))
 
 
-def _not_found(error: NotFound) -> Problem:
-    return Problem(404, error.code, error.message)
-
-
-def _conflict(error: Conflict) -> Problem:
-    return Problem(409, error.code, error.message)
+def _named(error: TrimindError) -> Problem:
+    return Problem(type(error), error.message) if error.status else _internal(error)
 
 
 def _unauthorized(error: Unauthorized) -> Problem:
-    return Problem(401, error.code, error.message, headers={"WWW-Authenticate": "Bearer"})
+    return replace(_named(error), headers={"WWW-Authenticate": "Bearer"})
 
 
 def _transient(error: TransientError) -> Problem:
     delay = {"Retry-After": str(ceil(error.retry_after or RETRY_AFTER_S))}
-    return Problem(503, error.code, error.message, headers=delay)
+    return replace(_named(error), headers=delay)
 
 
 def _search(error: SearchTimedOut) -> Problem:
@@ -115,52 +115,43 @@ def _search(error: SearchTimedOut) -> Problem:
 
 
 def _database(error: DBAPIError) -> Problem:
-    return _database_away(error) if is_unavailable(error) else _internal(error)
+    return _database_unavailable(error) if is_unavailable(error) else _internal(error)
 
 
-def _database_away(error: Exception) -> Problem:
+def _database_unavailable(error: Exception) -> Problem:
     outages.note("database", error)
-    return Problem(
-        503,
-        "database_unavailable",
-        "The database can't be reached. Try again.",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    return _transient(DatabaseUnavailable("The database is unavailable. Try again."))
 
 
-HTTP_CODES: Final = {
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    415: "unsupported_media_type",
+HTTP_ERRORS: Final[Mapping[int, type[TrimindError]]] = {
+    kind.status: kind for kind in (NotFound, MethodNotAllowed, BodyTooLarge, UnsupportedMediaType)
 }
 
 
 def _http(error: HTTPException) -> Problem:
     status = error.code or 500
-    code = HTTP_CODES.get(status) or ("bad_request" if status < 500 else "internal")
+    kind = HTTP_ERRORS.get(status) or (BadRequest if status < 500 else Internal)
     headers = {}
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+    if isinstance(error, werkzeug.exceptions.MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return Problem(status, code, error.description or "", headers=headers)
+    return Problem(kind, error.description or "", headers=headers, status_here=status)
 
 
 def _internal(error: Exception) -> Problem:
     log.error("unhandled failure", exc_info=error)
-    return Problem(500, "internal", "Something went wrong here; the log knows what.")
+    return Problem(Internal, "Internal error; see the server log.")
 
 
 TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     Refusal: lambda refusal: refusal.problem,
     InvalidInput: _invalid_input,
     InvalidRequest: _invalid_request,
-    NotFound: _not_found,
-    Conflict: _conflict,
     Unauthorized: _unauthorized,
     SearchTimedOut: _search,
     TransientError: _transient,
+    TrimindError: _named,
     DBAPIError: _database,
-    PoolTimeout: _database_away,
+    PoolTimeout: _database_unavailable,
     HTTPException: _http,
     Exception: _internal,
 }

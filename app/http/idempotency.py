@@ -17,11 +17,14 @@ from typing import Any, Final
 from flask import Response, current_app, g, request
 
 from app.http.db import db
-from app.http.problems import Problem, Refusal
+from app.http.errors import IdempotencyInProgress, IdempotencyKeyReused
 from models.idempotency import Kept, find_kept, keep, take_key
 from tasks.jobs.pipeline import run_after_commit
 
 REPLAYED: Final = "Idempotent-Replayed"
+IN_PROGRESS: Final = (
+    "The first request with this Idempotency-Key is still being processed. Try again."
+)
 KEPT_HEADERS: Final = ("Location", "Retry-After")
 PATIENCE_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.01
@@ -39,7 +42,9 @@ class Created:
 def create_once(key: str | None, create: Callable[[], Created]) -> Response:
     """The answer of `create`, which is committed here; or the one that its key got before.
 
-    Raises Refusal where the key came with another body, or stays in use for too long.
+    Raises:
+        IdempotencyKeyReused: the key came with another call or another body.
+        IdempotencyInProgress: the key stays in use for too long.
     """
     if key is None:
         return _commit(create())
@@ -69,7 +74,7 @@ def _own(key: str) -> Kept | None:
             return kept
         db.session.rollback()  # gives the connection back
         if time.monotonic() >= until:
-            raise _in_progress()
+            raise IdempotencyInProgress(IN_PROGRESS, retry_after=1)
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (jitter)
         pause = min(pause * 2, LONGEST_PAUSE_S)
 
@@ -78,7 +83,7 @@ def _replay(kept: Kept) -> Response:
     db.session.rollback()
     if kept.fingerprint != fingerprint():
         detail = "This Idempotency-Key was used for another call or another body."
-        raise Refusal(Problem(422, "idempotency_key_reused", detail))
+        raise IdempotencyKeyReused(detail)
     answer = kept.answer
     response = current_app.response_class(
         answer["body"], answer["status"], answer["headers"], mimetype="application/json"
@@ -99,8 +104,3 @@ def fingerprint() -> bytes:
     not count: a client that tries again may have less time left."""
     body = json.dumps(request.get_json(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).digest()
-
-
-def _in_progress() -> Refusal:
-    detail = "The first request with this Idempotency-Key is still being answered. Try again."
-    return Refusal(Problem(409, "idempotency_in_progress", detail, headers={"Retry-After": "1"}))

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from flask import Response, g, jsonify
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.errors import InvalidRequest, TrimindError
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -49,13 +51,24 @@ class ProblemBody(BaseModel):
 
 @dataclass(frozen=True)
 class Problem:
-    """A status, a stable code and a sentence, with the fields and headers that belong to it."""
+    """An error, whose class has the code and the status, a sentence, and the fields and headers
+    that belong to it. `status_here` replaces the status."""
 
-    status: int
-    code: str
+    kind: type[TrimindError]
     detail: str
     errors: tuple[FieldError, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    status_here: int | None = None
+
+    @property
+    def code(self) -> str:
+        """For programs; stable."""
+        return self.kind.code
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return self.status_here or self.kind.status or 500
 
     def response(self) -> Response:
         """The answer, with the id of this request."""
@@ -75,7 +88,7 @@ class Problem:
 
 
 class Refusal(Exception):
-    """A request is refused, for a reason that only HTTP knows."""
+    """A request is refused with a problem that is more than an error's message."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -88,8 +101,8 @@ def title_of(status: int) -> str:
     return renamed.get(status) or HTTPStatus(status).phrase
 
 
-def invalid(field: str, code: str, message: str, status: int = 422) -> Refusal:
+def invalid(field: str, code: str, message: str) -> Refusal:
     """The refusal of one field."""
     detail = f"{field}: {message}" if field else message
     error = FieldError(field=field, code=code, message=message)
-    return Refusal(Problem(status, "invalid_request", detail, (error,)))
+    return Refusal(Problem(InvalidRequest, detail, (error,)))

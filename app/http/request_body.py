@@ -11,7 +11,8 @@ from typing import Any, Final, NoReturn
 from flask import Request, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.http.problems import Problem, Refusal, invalid
+from app.http.errors import MalformedJson, UnsupportedMediaType
+from app.http.problems import invalid
 from app.http.storable_text import refused_character, unstorable
 from app.http.validation import UNKNOWN_FIELD, dotted
 from config.settings import Settings
@@ -30,8 +31,7 @@ class JsonRequest(Request):
     """A request whose JSON is an object of clean text."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """The body's object; an empty one where there is no body. Never silent: raises Refusal for
-        anything else.
+        """The body's object; an empty one if there is no body. Never silent: anything else raises.
 
         Args:
             force: ignored, as are the others; they are Flask's.
@@ -41,9 +41,7 @@ class JsonRequest(Request):
         if self._is_bare():
             return {}
         if not self.is_json:
-            raise Refusal(
-                Problem(415, "unsupported_media_type", "Send Content-Type: application/json.")
-            )
+            raise UnsupportedMediaType("Send Content-Type: application/json.")
         body = parse(self._whole())
         refuse_unclean(body)
         return body
@@ -67,23 +65,32 @@ def refuse_fields() -> None:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """A JSON object. Raises Refusal: 400 for what is no JSON, 422 for what is no object."""
+    """Parse a JSON object.
+
+    Raises:
+        MalformedJson: the body is not JSON, or is nested too deeply.
+        Refusal: the body is JSON, but not an object.
+    """
     try:
         body = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise _malformed("The body must be UTF-8.") from None
+        raise MalformedJson("The body must be UTF-8.") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
-        raise _malformed("The body is not valid JSON.") from None
+        raise MalformedJson("The body is not valid JSON.") from None
     if not isinstance(body, dict):
         raise invalid("", "not_an_object", "The body must be a JSON object.")
     return body
 
 
 def refuse_unclean(body: dict[str, Any]) -> None:
-    """Raises Refusal for text that PostgreSQL can't store, naming the field that holds it; and for
-    what is nested more than MAX_DEPTH deep."""
+    """Refuse what PostgreSQL can't store.
+
+    Raises:
+        Refusal: the text of a field has a null character or a lone surrogate.
+        MalformedJson: the body is nested more than MAX_DEPTH levels deep.
+    """
     if found := _unclean(body, 1):
         code, path = found
         raise invalid(dotted(path[::-1]), code, unstorable(code))
@@ -117,9 +124,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _too_deep() -> Refusal:
-    return _malformed(f"The body must not be nested more than {MAX_DEPTH} levels deep.")
-
-
-def _malformed(detail: str) -> Refusal:
-    return Refusal(Problem(400, "malformed_json", detail))
+def _too_deep() -> MalformedJson:
+    return MalformedJson(f"The body must not be nested more than {MAX_DEPTH} levels deep.")

@@ -8,6 +8,7 @@ from flask import Request, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.problems import FieldError, Problem, Refusal
+from models.errors import InvalidRequest, Unauthorized
 
 # The calls of OpenAI's own packages, those of earlier years among them. Conversations are ours as
 # well; their items are OpenAI's alone.
@@ -25,7 +26,6 @@ NO_SUCH_CALL: Final = (
     "There is no such call here. Of OpenAI's API, Trimind has POST /v1/responses, "
     "GET /v1/responses/{id} and POST /v1/responses/{id}/cancel."
 )
-INVALID: Final = "invalid_request"
 
 # Our code of a field -> OpenAI's. What is not here is an `invalid_value`.
 FIELD_CODES: Final = {
@@ -44,9 +44,12 @@ FIELD_CODES: Final = {
     "too_few": "array_below_min_length",
     "too_large": "number_above_max_value",
     "too_small": "number_below_min_value",
+    "model_not_found": "model_not_found",
+    "previous_response_not_found": "previous_response_not_found",
+    "previous_response_not_completed": "previous_response_not_completed",
 }
 # Our code of a failure -> OpenAI's, where it has one.
-CODES: Final = {"unauthorized": "invalid_api_key"}
+CODES: Final = {Unauthorized.code: "invalid_api_key"}
 
 
 class ErrorDetail(BaseModel):
@@ -99,17 +102,18 @@ def answer_as_openai(problem: Problem) -> Response | None:
 def openai_answer(problem: Problem) -> Response:
     """A problem as OpenAI would put it. It has no 422."""
     response = jsonify(openai_body(problem).model_dump())
-    response.status_code = _status(problem)
+    response.status_code = openai_status(problem)
     response.headers.update(problem.headers)
     return response
 
 
 def openai_body(problem: Problem) -> ErrorBody:
     """The body of that answer."""
-    return ErrorBody(error=_detail(problem, _status(problem)))
+    return ErrorBody(error=_detail(problem, openai_status(problem)))
 
 
-def _status(problem: Problem) -> int:
+def openai_status(problem: Problem) -> int:
+    """The status of that answer."""
     return 400 if problem.status == 422 else problem.status
 
 
@@ -132,15 +136,15 @@ def stream_error(response_id: str, number: int, code: str, what: str) -> dict[st
 
 
 def refused(param: str, code: str, message: str) -> Refusal:
-    """The refusal of one parameter, with a code of OpenAI's."""
+    """The refusal of one parameter."""
     error = FieldError(field=param, code=code, message=message)
-    return Refusal(Problem(400, code, message, (error,)))
+    return Refusal(Problem(InvalidRequest, message, (error,)))
 
 
 def _detail(problem: Problem, status: int) -> ErrorDetail:
     first = problem.errors[0] if problem.errors else None
     code = CODES.get(problem.code, problem.code)
-    if first is not None and problem.code == INVALID:
+    if first is not None and problem.kind is InvalidRequest:
         code = FIELD_CODES.get(first.code, "invalid_value")
     return ErrorDetail(
         message=problem.detail,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.http.errors import InvalidHeader
 from app.http.problems import FieldError, Problem, Refusal
 from models.idempotency import KEY_MAX_CHARS
 
@@ -39,7 +40,7 @@ def _seconds(sent: Any) -> int | None:
 def malformed_header(name: str, message: str) -> Refusal:
     """Return the refusal of a malformed header."""
     error = FieldError(field=name, code="invalid", message=message)
-    return Refusal(Problem(400, "invalid_header", f"{name}: {message}.", (error,)))
+    return Refusal(Problem(InvalidHeader, f"{name}: {message}.", (error,)))
 
 
 class CreateHeaders(BaseModel):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from app.http.errors import BodyTooLarge, RequestTimeout, TooManyBodies
 from app.http.problems import Problem
 
 # What all bodies that are on their way may hold in a process.
@@ -50,7 +51,7 @@ class Bodies:
                 return await self._read(receive, room)
         except TimeoutError:
             detail = f"The body did not come within {self._within_s:g} s."
-            raise BodyRefused(Problem(408, "request_timeout", detail)) from None
+            raise BodyRefused(Problem(RequestTimeout, detail)) from None
 
     @contextmanager
     def room(self) -> Iterator["Room"]:
@@ -65,7 +66,7 @@ class Bodies:
         if size > 0 and self._held + size > BODIES_BYTES:
             detail = "Too many bodies are on their way. Try again."
             headers = {"Retry-After": str(RETRY_AFTER_S)}
-            raise BodyRefused(Problem(503, "too_many_bodies", detail, headers=headers))
+            raise BodyRefused(Problem(TooManyBodies, detail, headers=headers))
         self._held += size
 
     async def _read(self, receive: Receive, room: "Room") -> tuple[bytes, int]:
@@ -80,7 +81,7 @@ class Bodies:
                 room.add(len(part))
                 body += part
             elif length > READ_PAST_BYTES:
-                raise BodyRefused(Problem(413, "body_too_large", "The body is too large."))
+                raise BodyRefused(Problem(BodyTooLarge, "The body is too large."))
             if not message.get("more_body"):
                 return (bytes(body), length) if length <= self._limit else (b"", length)
 

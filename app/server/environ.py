@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from app.http.errors import InvalidHeader
 from app.http.problems import FieldError, Problem
 from app.http.refused import REFUSAL
 
@@ -77,4 +78,4 @@ def _add_headers(environ: dict[str, Any], headers: Headers) -> None:
 
 def _sent_twice(name: str) -> Problem:
     error = FieldError(field=name, code="sent_twice", message="was sent more than once")
-    return Problem(400, "invalid_header", f"{name}: was sent more than once.", (error,))
+    return Problem(InvalidHeader, f"{name}: was sent more than once.", (error,))

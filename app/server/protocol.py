@@ -9,10 +9,12 @@ from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.deferred import GONE
+from app.http.errors import BadRequest, HeadersTooLarge, RequestTimeout, UriTooLong
 from app.http.problems import MEDIA_TYPE, title_of
 from app.http.security_headers import SECURITY_HEADERS
 from app.server.bridge import ABORT
 from config.settings import get_settings
+from models.errors import TrimindError
 from models.ids import new_id
 
 URL_MAX_BYTES: Final = 8190
@@ -31,7 +33,7 @@ class Protocol(HttpToolsProtocol):
     _late: TimerHandle | None = None
     _closing: TimerHandle | None = None
     _in_head = True
-    _refused: tuple[int, str, str] | None = None
+    _refused: tuple[type[TrimindError], str] | None = None
     _head_bytes = 0
     _received = 0
     _bodied = 0
@@ -53,14 +55,14 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         too_long = self._in_head and self._head_bytes > HEAD_MAX_BYTES
         if too_long and self._refused is None and not self.transport.is_closing():
-            self._refuse(431, "headers_too_large", "The headers are too long.")
+            self._refuse(HeadersTooLarge, "The headers are too long.")
             self.send_400_response("")
         elif self._for_nothing() and not self.transport.is_closing():
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request, as a problem, and end the connection."""
-        self._refused = self._refused or (400, "bad_request", "This is no HTTP request.")
+        self._refused = self._refused or (BadRequest, "This is not a valid HTTP request.")
         if self.cycle is not None and self.cycle.response_started and not self._between():
             self.transport.abort()  # in the middle of another answer
             return
@@ -79,13 +81,13 @@ class Protocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > URL_MAX_BYTES:
-            self._refuse(414, "uri_too_long", "The address is too long.")
+            self._refuse(UriTooLong, "The address is too long.")
             raise HttpParserError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         if len(name) + len(value) > FIELD_MAX_BYTES or len(self.headers) > FIELDS_MAX:
-            self._refuse(431, "headers_too_large", "A header is too long, or there are too many.")
+            self._refuse(HeadersTooLarge, "A header is too long, or there are too many.")
             raise HttpParserError
 
     def on_headers_complete(self) -> None:
@@ -139,14 +141,15 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._head_bytes:
             detail = f"The headers did not come within {get_settings().headers_timeout_s:g} s."
-            self._tell(408, "request_timeout", detail)
+            self._tell(RequestTimeout, detail)
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, code: str, detail: str) -> None:
-        self._refused = (status, code, detail)
+    def _refuse(self, kind: type[TrimindError], detail: str) -> None:
+        self._refused = (kind, detail)
 
-    def _tell(self, status: int, code: str, detail: str) -> None:
+    def _tell(self, kind: type[TrimindError], detail: str) -> None:
+        status, code = kind.status or 400, kind.code
         request_id = new_id("req")
         log.info("request refused", status=status, code=code, request_id=request_id)
         problem: dict[str, Any] = {"type": "about:blank", "title": title_of(status)}

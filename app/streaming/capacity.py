@@ -7,21 +7,20 @@ from typing import Final
 from flask import g
 
 from app.http.deferred import until_sent
+from app.http.errors import TooManyStreams, TooManyStreamsOfYours
 from app.http.problems import Problem
 from app.http.slots import Slots
 from config.settings import get_settings
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
 ALL_TAKEN: Final = Problem(
-    503,
-    "too_many_streams",
+    TooManyStreams,
     "Too many open streams. Try again, or poll the job.",
     headers=RETRY_AFTER,
 )
 SHARE_TAKEN: Final = Problem(
-    429,
-    "too_many_streams_of_yours",
-    "You have as many streams open here as one user may have. End one, or poll the job.",
+    TooManyStreamsOfYours,
+    "You have too many open streams. Close one, or poll the job.",
     headers=RETRY_AFTER,
 )
 

@@ -27,6 +27,7 @@ from config.minds import MANAGER
 from models.broadcasts import keep_answer
 from models.conversations import Conversation, Message
 from models.counters import count
+from models.errors import DeadlineExceeded
 from models.ids import new_id
 from models.jobs import Job
 from models.lifecycle.after_commit import aftermath
@@ -209,7 +210,7 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
     one whose answer only has to be stored. The caller holds them.
     """
     error = func.jsonb_build_object(
-        "code", "deadline_exceeded",
+        "code", DeadlineExceeded.code,
         "message", "The job did not finish by its deadline.",
         "stage", Job.stage,
         "attempts", Job.attempts,

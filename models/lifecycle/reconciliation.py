@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.conversations import Message
+from models.errors import Poison
 from models.jobs import Job
 from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import (
@@ -129,7 +130,7 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
     if not locked:
         return 0
     error = func.jsonb_build_object(
-        "code", "poison",
+        "code", Poison.code,
         "message", f"The job's stage was given up for dead {MAX_CRASHES} times.",
         "stage", Job.stage,
         "attempts", Job.attempts,

@@ -25,6 +25,7 @@ from config.settings import get_settings
 from models.errors import (
     CircuitOpen,
     DatabaseUnavailable,
+    Internal,
     JobFailed,
     ProviderMisconfigured,
     Superseded,
@@ -187,7 +188,7 @@ def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
 
 def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     delay = timedelta(seconds=again.delay_s)
-    code = getattr(error, "code", "internal")
+    code = getattr(error, "code", Internal.code)
     line = work.line("pending", reason=code, **({"text": True} if work.draft.text else {}))
 
     def give_back(session: Session) -> bool:
@@ -212,7 +213,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
     if not _write(work, end_job):
         _drop_late(task, work, "superseded while it failed")
         return
-    log.error("job failed", code=end.code, exc_info=error if end.code == "internal" else None)
+    log.error("job failed", code=end.code, exc_info=error if end.code == Internal.code else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from models.errors import (
     CircuitOpen,
+    Internal,
     ProviderMisconfigured,
     TransientError,
     TrimindError,
@@ -52,7 +53,7 @@ def decide(
     error that Trimind has no name for ends the job as `internal`, without its text.
     """
     if not isinstance(error, TrimindError):
-        return GiveUp("internal", "An unexpected error ended the job; the log has its details.")
+        return GiveUp(Internal.code, "An unexpected error ended the job; see the server log.")
     if not isinstance(error, TransientError):
         return GiveUp(error.code, error.message)
     asked = error.retry_after or 0.0

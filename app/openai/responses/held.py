@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from app.http.errors import ResponseUnfinished
 from app.http.problems import Problem
 from app.openai.errors import openai_body
 from app.openai.ids import response_id_of
@@ -98,7 +99,7 @@ def unfinished(job: Job) -> Problem:
     name = response_id_of(job.id)
     detail = f"{name} has not ended yet, and goes on. Read it: GET /v1/responses/{name}."
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return Problem(504, "response_unfinished", detail, headers=headers)
+    return Problem(ResponseUnfinished, detail, headers=headers)
 
 
 def _find(user_id: str, job_id: str) -> Job:

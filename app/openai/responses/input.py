@@ -98,7 +98,7 @@ def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
         _check_text(instructions, "instructions")
     *before, last = messages
     if last.role != "user":
-        raise refused("input", "invalid_value", "The last message of input must be the user's.")
+        raise refused("input", "invalid", "The last message of input must be the user's.")
     told = [message.text for message in before if message.role in OUR_ROLES]
     return Said(
         message=last.text,
@@ -109,8 +109,8 @@ def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
 
 def _check_text(text: str, param: str) -> None:
     if not text.strip():
-        raise refused(param, "invalid_value", f"A text of {param} must not be blank.")
+        raise refused(param, "blank", f"A text of {param} must not be blank.")
     limit = get_settings().max_message_chars
     if len(text) > limit:
         message = f"A text of {param} must have at most {limit} characters."
-        raise refused(param, "string_above_max_length", message)
+        raise refused(param, "too_long", message)

@@ -85,7 +85,7 @@ class ResponseQuery(BaseModel):
     def after(self) -> int | None:
         """The number after which the stream begins. Raises Refusal without a stream."""
         if self.starting_after is not None and not self.stream:
-            raise refused("starting_after", "invalid_value", "starting_after requires stream=true.")
+            raise refused("starting_after", "invalid", "starting_after requires stream=true.")
         return self.starting_after
 
 

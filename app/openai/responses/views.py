@@ -17,6 +17,7 @@ from app.http.connection import caller_watch
 from app.http.db import db
 from app.http.deferred import at_end, defer, resumption
 from app.http.error_handlers import format_errors
+from app.http.errors import CANCELLED_TOO_LATE, RequestTimeout
 from app.http.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.http.problems import Problem, Refusal
 from app.openai.declarations import failures
@@ -38,8 +39,6 @@ from models.open_calls import abandon_call, lock_call, open_call, take_over
 from tasks.jobs.pipeline import accept, cancel, publish, run_after_commit
 
 UNKNOWN: Final = "There is no such response."
-# The codes of a cancel that comes too late, by how the job ended.
-ENDED: Final = {"completed": "job_completed", "failed": "job_failed", "expired": "job_expired"}
 NOT_STREAMED: Final = described(200, "application/json", ResponseBody)
 DESCRIPTION: Final = """\
 OpenAI's Responses API on top of jobs, for the stock `openai` package: set its `base_url` to `/v1` \
@@ -111,7 +110,7 @@ def cancel_response(path: ResponsePath) -> Response:
     body = response_body(job)
     if job.status != "cancelled":
         detail = f"Cannot cancel a response that is {body.status}."
-        raise Refusal(Problem(400, ENDED[job.status], detail))
+        raise Refusal(Problem(CANCELLED_TOO_LATE[job.status], detail, status_here=400))
     return answer(body)
 
 
@@ -171,7 +170,7 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
         return call
     if not body.background and caller_watch()():
         detail = "The caller had gone before the response was made."
-        raise Refusal(Problem(408, "request_timeout", detail))
+        raise RequestTimeout(detail)
     submission = submission_of(session, g.user_id, body)
     job = accept(session, submission)
     kept = remembered_for()

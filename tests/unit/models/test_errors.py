@@ -5,13 +5,15 @@ import pickle
 
 import pytest
 
+from app.http import errors as http_errors
 from models import errors
-from models.errors import Conflict, PermanentError, TransientError, TrimindError
+from models.errors import Conflict, Internal, PermanentError, TransientError, TrimindError
 
 ALL = [
-    thing
-    for _, thing in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(thing, TrimindError)
+    kind
+    for module in (errors, http_errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, TrimindError) and kind.__module__ == module.__name__
 ]
 
 
@@ -54,6 +56,6 @@ def test_a_code_belongs_to_one_error_alone() -> None:
 
 
 def test_an_error_is_permanent_or_transient_and_never_both() -> None:
-    for kind in set(ALL) - {TrimindError, PermanentError, TransientError, Conflict}:
+    for kind in set(ALL) - {TrimindError, Internal, PermanentError, TransientError, Conflict}:
         assert issubclass(kind, PermanentError) != issubclass(kind, TransientError), kind
         assert kind.code != "internal", kind

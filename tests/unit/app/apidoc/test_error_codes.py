@@ -2,21 +2,22 @@
 
 import ast
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from werkzeug.exceptions import HTTPException
 
-from app.api.jobs import ENDED
-from app.apidoc.error_codes import OF_A_JOB, PROBLEMS, UNSEEN, page
+from app.apidoc.error_codes import CODES, OF_CALLS, OF_JOBS, meaning, page
 from app.apidoc.field_codes import FIELDS, RESPONSES
-from app.http.error_handlers import HTTP_CODES, problem_of
+from app.http.error_handlers import HTTP_ERRORS, problem_of
+from app.http.errors import BadRequest
 from app.http.validation import WORDS
-from models.errors import TrimindError
+from app.openai.errors import FIELD_CODES
+from models.errors import NotFound, Poison, TrimindError
 
 ROOT = Path(__file__).parents[4]
-DOCUMENTED = {error.code for error in (*PROBLEMS, *OF_A_JOB, *UNSEEN)}
-BY_STATUS = {(error.status, error.code) for error in PROBLEMS}
+HTTP_STATUSES = set(HTTPStatus)
 
 
 def calls(*folders: str) -> Iterator[ast.Call]:
@@ -45,39 +46,41 @@ def subclasses(kind: type) -> Iterator[type]:
         yield from subclasses(each)
 
 
-def written_problems() -> set[tuple[object, ...]]:
-    found = [constants(call) for call in calls("app") if named(call, "Problem")]
-    return {tuple(values[:2]) for values in found if len(values) > 1 and isinstance(values[0], int)}
+def test_every_error_that_can_be_raised_is_documented():
+    concrete = {kind for kind in subclasses(TrimindError) if not kind.__subclasses__()}
+
+    assert {BadRequest, NotFound, Poison} <= concrete
+    assert concrete == set(CODES)
 
 
-def test_every_problem_that_the_source_writes_is_documented_with_its_status():
-    written = written_problems()
-
-    assert (422, "idempotency_key_reused") in written
-    assert {(status, code) for status, code in written if isinstance(code, str)} <= BY_STATUS
-
-
-def test_every_end_of_a_job_and_every_failure_of_http_is_documented_with_its_status():
-    assert {(409, code) for code in ENDED.values()} <= BY_STATUS
-    assert set(HTTP_CODES.items()) <= BY_STATUS
+@pytest.mark.parametrize("kind", CODES)
+def test_a_code_stands_whole_on_its_class(kind):
+    assert {"code", "advice", "__doc__"} <= set(vars(kind))
+    assert meaning(kind).endswith(".")
+    assert kind.advice.endswith(".")
+    assert kind.status is None or kind.status in HTTP_STATUSES
 
 
-def test_every_error_that_has_a_name_is_documented():
-    codes = {kind.code for kind in subclasses(TrimindError)}
-
-    assert codes <= DOCUMENTED
+def test_no_two_classes_have_the_same_code():
+    assert len({kind.code for kind in CODES}) == len(CODES)
 
 
-def test_every_code_that_the_database_writes_into_a_job_is_documented():
-    written = set()
-    for call in calls("models", "tasks"):
-        if named(call, "jsonb_build_object") and constants(call)[:1] == ["code"]:
-            written.add(constants(call)[1])
-        if named(call, "GiveUp"):
-            written.update(constants(call)[:1])
+def test_no_code_is_written_outside_its_class():
+    """What is raised, answered or written into a job names the class."""
+    strings = {
+        constant
+        for call in calls("app", "models", "tasks")
+        if named(call, "Problem") or named(call, "GiveUp") or named(call, "jsonb_build_object")
+        for constant in constants(call)
+    }
 
-    assert {"poison", "deadline_exceeded", "internal"} <= written
-    assert written <= {error.code for error in OF_A_JOB}
+    assert "The job did not finish by its deadline." in strings
+    assert not strings & {kind.code for kind in CODES}
+
+
+def test_a_failure_of_http_has_the_code_of_its_status():
+    assert {404, 405, 413, 415} == set(HTTP_ERRORS)
+    assert all(kind.status == status for status, kind in HTTP_ERRORS.items())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_whatever_http_refuses_ends_as_a_documented_code(status):
     problem = problem_of(_http_exception(status))
 
     assert problem.status == status
-    assert problem.code in {error.code for error in PROBLEMS}
+    assert problem.kind in OF_CALLS
 
 
 def test_every_code_of_a_field_is_documented():
@@ -117,12 +120,9 @@ def test_every_code_that_the_facade_writes_is_documented():
     }
 
     assert "model_not_found" in written
-    assert written <= set(RESPONSES)
-
-
-def test_nothing_is_documented_twice():
-    for table in (PROBLEMS, OF_A_JOB, UNSEEN):
-        assert len({(error.status, error.code) for error in table}) == len(table)
+    assert written <= set(FIELDS) | set(RESPONSES)
+    assert set(FIELD_CODES.values()) <= set(RESPONSES)
+    assert set(FIELD_CODES) <= set(FIELDS) | set(RESPONSES)
 
 
 def test_the_page_is_what_the_table_says():
@@ -134,7 +134,7 @@ def test_the_page_is_what_the_table_says():
 def test_the_openapi_document_shows_every_code(client):
     described = client.get("/openapi.json").json["info"]["description"]
 
-    for code in {error.code for error in (*PROBLEMS, *OF_A_JOB)} | set(FIELDS):
+    for code in {kind.code for kind in (*OF_CALLS, *OF_JOBS)} | set(FIELDS):
         assert f"| `{code}` |" in described
 
 

@@ -9,14 +9,15 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.http.error_handlers import format_errors, problem_of, register_errors
+from app.http.errors import TooManyStreamsOfYours
 from app.http.problems import Problem
 from app.http.validation import MAX_ERRORS, field_errors
 from app.schemas.jobs import NewJob
 from models.errors import (
-    CircuitOpen,
     DatabaseUnavailable,
     InvalidRequest,
     NotFound,
+    ProviderRejected,
     TrimindError,
     Unauthorized,
 )
@@ -37,6 +38,8 @@ KEYS = ["type", "title", "status", "detail", "code", "request_id", "errors"]
         (PoolTimeout("QueuePool limit"), 503, "database_unavailable"),
         (DataError("SELECT 1", {}, Exception("bad text")), 500, "internal"),
         (TrimindError("x"), 500, "internal"),
+        (ProviderRejected("x"), 500, "internal"),
+        (TooManyStreamsOfYours("x"), 429, "too_many_streams_of_yours"),
         (KeyError("x"), 500, "internal"),
     ],
 )
@@ -48,7 +51,7 @@ def test_every_failure_has_a_status_and_a_code(error, status, code):
 
 @pytest.mark.parametrize(("delay", "header"), [(None, "5"), (0.2, "1"), (7.5, "8")])
 def test_a_failure_that_may_pass_says_when_to_try_again(delay, header):
-    assert problem_of(CircuitOpen("x", delay)).headers["Retry-After"] == header
+    assert problem_of(DatabaseUnavailable("x", delay)).headers["Retry-After"] == header
 
 
 def test_an_answer_names_no_more_than_twenty_of_a_bodys_mistakes():

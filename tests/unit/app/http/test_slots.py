@@ -4,11 +4,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from app.http.errors import TooManyStreams, TooManyStreamsOfYours
 from app.http.problems import Problem, Refusal
 from app.http.slots import Slots
 
-ALL_TAKEN = Problem(503, "all", "All are taken.")
-SHARE_TAKEN = Problem(429, "yours", "You have half.")
+ALL_TAKEN = Problem(TooManyStreams, "All are taken.")
+SHARE_TAKEN = Problem(TooManyStreamsOfYours, "You have half.")
 
 
 def slots_of(count: int) -> Slots:

@@ -3,6 +3,7 @@
 import pytest
 
 from app.http.problems import Refusal
+from app.openai.errors import openai_body, openai_status
 from app.openai.responses.model import Choice, choose
 from config.minds import EMBEDDED_MODEL, get_minds
 from config.settings import get_settings
@@ -54,8 +55,9 @@ def test_a_model_that_is_not_there_or_has_no_key_is_refused(chosen, name):
         chosen(name, **KEYS)
 
     problem = refused.value.problem
-    assert (problem.status, problem.code) == (400, "model_not_found")
-    assert problem.errors[0].field == "model"
+    assert openai_status(problem) == 400
+    error = openai_body(problem).error
+    assert (error.param, error.code) == ("model", "model_not_found")
     assert "muse" in problem.detail
     assert "openai/gpt-5.4-mini" in problem.detail
 

@@ -1,0 +1,156 @@
+"""The failures that only HTTP knows: see `models/errors.py`."""
+
+from typing import Final
+
+from models.errors import JobCompleted, JobExpired, JobFailed, PermanentError, TransientError
+
+# Why a job can't be cancelled, by its status.
+CANCELLED_TOO_LATE: Final = {"completed": JobCompleted, "failed": JobFailed, "expired": JobExpired}
+
+
+class BadRequest(PermanentError):
+    """The HTTP request is malformed."""
+
+    code = "bad_request"
+    status = 400
+    advice = "Fix the request."
+
+
+class MalformedJson(PermanentError):
+    """The body is not valid JSON in UTF-8."""
+
+    code = "malformed_json"
+    status = 400
+    advice = "Fix the body."
+
+
+class InvalidHeader(PermanentError):
+    """A header is malformed; `errors[0].field` names it."""
+
+    code = "invalid_header"
+    status = 400
+    advice = "Fix the header or omit it."
+
+
+class InvalidUser(PermanentError):
+    """The service named no user, or not by 1 to 255 visible ASCII characters."""
+
+    code = "invalid_user"
+    status = 400
+    advice = "Send a valid `X-Trimind-User`."
+
+
+class MethodNotAllowed(PermanentError):
+    """The path exists, but does not support this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    advice = "Use a method that the header `Allow` lists."
+
+
+class RequestTimeout(PermanentError):
+    """The request or its body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+    advice = "Send it again, without pauses."
+
+
+class IdempotencyInProgress(TransientError):
+    """The first request with this `Idempotency-Key` is still being processed."""
+
+    code = "idempotency_in_progress"
+    status = 409
+    advice = "Send the same request again after `Retry-After` seconds."
+
+
+class BodyTooLarge(PermanentError):
+    """The body is larger than the longest message allowed."""
+
+    code = "body_too_large"
+    status = 413
+    advice = "Shorten it."
+
+
+class UriTooLong(PermanentError):
+    """The URL is longer than 8,190 bytes."""
+
+    code = "uri_too_long"
+    status = 414
+    advice = "Shorten it."
+
+
+class UnsupportedMediaType(PermanentError):
+    """The body is not declared as JSON."""
+
+    code = "unsupported_media_type"
+    status = 415
+    advice = "Send `Content-Type: application/json`."
+
+
+class IdempotencyKeyReused(PermanentError):
+    """The `Idempotency-Key` was used before, for another call or another body."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    advice = "Use a new key for a new request."
+
+
+class TooManyStreamsOfYours(TransientError):
+    """The user already has half of the streams that this process allows, which is the most one user
+    can have."""
+
+    code = "too_many_streams_of_yours"
+    status = 429
+    advice = "Close a stream, then connect after `Retry-After` seconds; or poll the job."
+
+
+class TooManySearchesOfYours(TransientError):
+    """The user's earlier searches (`q`) are still running."""
+
+    code = "too_many_searches_of_yours"
+    status = 429
+    advice = "Search again after `Retry-After` seconds."
+
+
+class HeadersTooLarge(PermanentError):
+    """A header is longer than 8,190 bytes, there are more than 100, or together they exceed
+    64 KiB."""
+
+    code = "headers_too_large"
+    status = 431
+    advice = "Send fewer or shorter headers."
+
+
+class TooManyBodies(TransientError):
+    """This process is receiving too many request bodies."""
+
+    code = "too_many_bodies"
+    status = 503
+    advice = "Send the same request again after `Retry-After` seconds."
+
+
+class TooManyStreams(TransientError):
+    """This process has as many open streams as it allows."""
+
+    code = "too_many_streams"
+    status = 503
+    advice = "Connect again after `Retry-After` seconds, or poll the job."
+
+
+class TooManySearches(TransientError):
+    """This process is running as many searches (`q`) as it allows."""
+
+    code = "too_many_searches"
+    status = 503
+    advice = "Search again after `Retry-After` seconds."
+
+
+class ResponseUnfinished(TransientError):
+    """The response did not end within `RESPONSE_HOLD_S`, or this process is shutting down; the
+    response continues. If white space was sent before, the status is 200, and the body's `error`
+    has this code."""
+
+    code = "response_unfinished"
+    status = 504
+    advice = "Read the response that the message names, or send the same request again."
