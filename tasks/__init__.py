@@ -1,4 +1,4 @@
-"""The workers' side of the program, and how a job comes to it."""
+"""The workers' side: how a job is submitted, dispatched and executed."""
 
 from tasks.worker.program import begin_program
 

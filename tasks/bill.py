@@ -1,4 +1,4 @@
-"""What the calls of a run have cost, and which of them failed."""
+"""What a run's calls cost, and which of them failed."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -8,9 +8,10 @@ from models.spent import COLUMNS, NOTHING, Spent
 
 
 class Bill:
-    """The bill of one run of a stage; `earlier` are the failed calls of its earlier runs.
+    """The bill of one run of a stage. Only the run's own thread reads and writes it.
 
-    Written and read by the thread of the run alone.
+    Args:
+        earlier: the failed calls of the stage's earlier runs.
     """
 
     def __init__(self, earlier: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -18,11 +19,11 @@ class Bill:
         self._tried = {(row["model"], row["code"]): dict(row) for row in earlier}
 
     def add(self, spent: Spent) -> None:
-        """A call was answered."""
+        """Record a call that was answered."""
         self.spent += spent
 
     def failed(self, model: str, code: str, spent: Spent | None) -> None:
-        """A call failed, and has cost so much, or nothing."""
+        """Record a call that failed, with its cost if it had any."""
         row = self._row(model, code)
         row["calls"] += 1
         if spent is None:
@@ -33,17 +34,17 @@ class Bill:
         row["cost_usd"] = f"{Decimal(row.get('cost_usd', 0)) + spent.cost_usd:.6f}"
 
     def skipped(self, model: str, code: str) -> None:
-        """A model was not asked, or its failed calls are here already."""
+        """Record a model that was not called, or whose failed calls are recorded already."""
         self._row(model, code)
 
     def most_calls(self, code: str) -> int:
-        """How many calls of one model have failed with this code, at most, in all runs."""
+        """The highest number of failed calls with this code of any one model, over all runs."""
         return max((row["calls"] for row in self._tried.values() if row["code"] == code), default=0)
 
     @property
     def tried(self) -> list[dict[str, Any]]:
-        """The models that failed, for the receipt: by model and code the number of calls that were
-        made, and what they have cost where they have."""
+        """The receipt's failed calls: for each model and code, how many there were and their cost,
+        if they had any."""
         return list(self._tried.values())
 
     def _row(self, model: str, code: str) -> dict[str, Any]:

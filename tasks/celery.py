@@ -1,4 +1,4 @@
-"""The Celery application: what `celery --app tasks.celery` finds. Importing it imports no stage."""
+"""The Celery application of `celery --app tasks.celery`. Importing it imports no stage."""
 
 import os
 from importlib import import_module
@@ -23,15 +23,15 @@ app.config_from_object("config.celery")
 
 @celeryd_init.connect
 def _prepare_worker(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Name the process (the Procfile's `worker` is the node `llm@…`), and say how large its pool
-    is, unless its command line does."""
+    """Name the process (the Procfile's `worker` is the node `llm@…`), and set the size of its pool
+    unless its command line does."""
     node = sender.partition("@")[0]
     name_process("worker" if node == "llm" else node)
     settings = get_settings()
     threads = get_implementation(options.get("pool") or conf.worker_pool) is ThreadPool
     conf.worker_concurrency = settings.worker_threads if threads else settings.cpu_workers
     if settings.log_format == "json":
-        # Else it writes its goodbye past all logging.
+        # Celery would otherwise write its shutdown message to the terminal, bypassing the log.
         vars(import_module("celery.apps.worker"))["safe_say"] = _say
 
 

@@ -1,4 +1,4 @@
-"""How hard each stage tries, and when it stops: the only place to tune it. All times in seconds."""
+"""Each stage's retries, limits and breaker, all tuned here. All times are in seconds."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,13 +10,17 @@ from models.errors import DatabaseUnavailable, ProviderUnavailable, RateLimited
 class BreakerPolicy:
     """When a circuit opens, and for how long.
 
-    It opens when the last `failures` failures lie within `window_s`, with no more successes between
-    them than failures: a busy provider that fails now and then stays closed. Were they all
-    one user's, it opens for him alone. `window_s` holds as many calls as that, even if each takes
-    its whole limit. `reset_s` later one call, the probe, may
-    try again; whoever makes it has to show a sign of life within `lease_s`, or another may.
-    `counts`: the errors that are failures (a PermanentError never is one). `shared`: whether the
-    whole fleet has one circuit, in Redis, or each process its own.
+    It opens when the last `failures` failures lie within `window_s` with no more successes than
+    failures between them, so that a busy provider with occasional failures stays closed. If one
+    user made all of those calls, it opens for that user only.
+
+    Args:
+        failures: how many failures open the circuit.
+        window_s: long enough for `failures` calls that each take their whole limit.
+        reset_s: how long it stays open before one call, the probe, may try again.
+        lease_s: how often the prober must renew its lease; if it lapses, another call may probe.
+        counts: the errors that count as failures. A PermanentError never does.
+        shared: whether the whole fleet shares one circuit, in Redis, or each process has its own.
     """
 
     failures: int
@@ -35,12 +39,16 @@ class BreakerPolicy:
 class Policy:
     """One stage's policy.
 
-    `quick_tries`: calls made at once, in the process, before a failure counts. `attempts`: failures
-    that are written down, with a wait between `first_wait_s` and `max_wait_s` after each, before
-    the job fails. `call_limit_s` bounds one call to the other side, `idle_limit_s` its silence;
-    for generate both count from the first text on, and `FIRST_BYTE_LIMIT_S` comes before.
-    `run_limit_s` bounds a whole run, all its calls together: its lease is not extended beyond.
-    `soft_limit_s` interrupts the stage's own computing; only a prefork pool can do so.
+    Args:
+        attempts: recorded failures before the job fails.
+        first_wait_s: the shortest wait after a recorded failure.
+        max_wait_s: the longest wait after a recorded failure.
+        quick_tries: calls made in immediate succession before a failure is recorded.
+        call_limit_s: the limit of one outgoing call. For generate it starts with the first text;
+            until then `FIRST_BYTE_LIMIT_S` applies.
+        idle_limit_s: the limit of a call's silence; for generate as above.
+        run_limit_s: the limit of a run with all its calls: its lease is not extended beyond it.
+        soft_limit_s: interrupts the stage's own computing, which only a prefork pool can do.
     """
 
     stage: str
@@ -55,7 +63,7 @@ class Policy:
     soft_limit_s: float | None = None
 
 
-# What says that a provider is in trouble, and not one user's request.
+# The errors that point to the provider rather than to one user's request.
 OUTAGES: Final = (ProviderUnavailable, RateLimited)
 
 INTENT: Final = Policy(
@@ -89,7 +97,7 @@ GENERATE: Final = Policy(
     quick_tries=2,
     call_limit_s=300,
     idle_limit_s=30,
-    run_limit_s=7200,  # two calls that think as long as a setting allows
+    run_limit_s=7200,  # two calls that reason for as long as the settings allow
     breaker=BreakerPolicy(failures=5, window_s=300, reset_s=30, counts=OUTAGES),
 )
 PERSIST: Final = Policy(
@@ -101,15 +109,15 @@ PERSIST: Final = Policy(
     call_limit_s=30,
     idle_limit_s=30,
     run_limit_s=120,
-    # PostgreSQL away and Redis away are two things; and this one stands before every transition.
+    # Not shared: it guards every transition and must work while Redis is unavailable.
     breaker=BreakerPolicy(
         failures=5, window_s=60, reset_s=5, counts=(DatabaseUnavailable,), shared=False
     ),
 )
-# How long a stage tries to load its job while PostgreSQL is away, before it leaves it to the
-# reconciler; and the longest pause between two tries.
+# How long a stage tries to load its job while PostgreSQL is unavailable before leaving it to the
+# reconciler, and the longest pause between two tries.
 LOAD_PATIENCE_S: Final = 30.0
 DATABASE_PAUSE_S: Final = 5.0
-# The first answer of the embedded model may have to wait for a free slot of it: it has no more than
-# the machine's cores can feed.
+# The embedded model has only as many slots as the machine's cores can serve, so an answer may have
+# to wait for a free one.
 EMBEDDED_IDLE_LIMIT_S: Final = 300.0

@@ -21,7 +21,7 @@ from tasks.llm.gateway import Completion
 from tasks.llm.models import Target, target
 from tasks.policies import Policy
 from tasks.resilience.breaker import circuit_breaker
-from tasks.resilience.misconfigured import noting
+from tasks.resilience.misconfigured import reporting_misconfigured
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ def complete_with_fallback(
     failed: list[tuple[str, TrimindError]] = []
     for name in models:
         try:
-            with noting(name):
+            with reporting_misconfigured(name):
                 completion = _ask(target(name), ask, policy, user_id)
         except (TransientError, ProviderRejected, ContextTooLong) as error:
             log.warning("model failed", model=name, code=error.code, error=str(error))

@@ -1,4 +1,4 @@
-"""Circuit breakers: one for each thing that can be away, named after it."""
+"""Circuit breakers, one for each service that can fail, named after it."""
 
 import threading
 from collections.abc import Iterator
@@ -24,25 +24,29 @@ _lock = threading.Lock()
 
 @contextmanager
 def circuit_breaker(name: str, policy: BreakerPolicy, user_id: str = "") -> Iterator[None]:
-    """Run a call under a breaker, without a lock for its length.
+    """Guard a call with a breaker. No lock is held during the call.
 
-    `user_id`: whose call it is. The failures of one user alone keep only his own calls back.
-    Raises CircuitOpen, with the seconds until the next probe, where the call must not be made.
+    Args:
+        name: the breaker's name.
+        policy: when it opens, and for how long.
+        user_id: the user who makes the call. If one user makes all failing calls, the breaker opens
+            for that user only.
+
+    Raises:
+        CircuitOpen: if the call must not be made, with the seconds until the next probe.
     """
     call = CallStorage(name, _circuit(name, policy), policy, user_id)
     try:
         with call.guard().calling():
             yield
     except pybreaker.CircuitBreakerError as error:
-        raise CircuitOpen(
-            f"{name} is failing; it is left alone for a while.", call.wait_s
-        ) from error
+        raise CircuitOpen(f"{name} keeps failing, so it was not called.", call.wait_s) from error
     finally:
         call.end()
 
 
 def reset_all() -> None:
-    """Close every breaker that this process knows: for the fleet too, unless Redis is away."""
+    """Close every breaker of this process, and of the fleet unless Redis is unavailable."""
     for name in list(_circuits):
         try:
             reset(name)
@@ -51,10 +55,12 @@ def reset_all() -> None:
 
 
 def reset(name: str | None = None) -> int:
-    """Close a breaker, or all, for the fleet; how many Redis knew. Others see it within a second.
+    """Close one breaker or all for the fleet, and return how many Redis had.
 
-    Raises redis.RedisError where Redis is away; those of this process are closed even so. Breakers
-    that are not shared stay as they are in other processes.
+    Other processes notice within a second; their breakers that are not shared stay as they are.
+
+    Raises:
+        redis.RedisError: if Redis is unavailable. The breakers of this process are closed anyway.
     """
     try:
         return store.clear(name)

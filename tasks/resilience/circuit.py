@@ -1,4 +1,4 @@
-"""What a circuit is: its state as one call sees it, and what can happen to it."""
+"""The interface of a circuit, and its state as seen by one call."""
 
 import time
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from typing import Final, Literal, Protocol
 
 State = Literal["closed", "open", "half-open"]
 
-# During a probe the others are told to come back after this many seconds.
+# During a probe, other calls are to retry after this many seconds.
 PROBE_RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A circuit as it was seen; `until` (on `time.monotonic()`) is when it is worth a next try."""
+    """A circuit's state at one moment; `until`, on `time.monotonic()`, is when to try again."""
 
     state: State
     until: float = 0.0
 
     @property
     def wait_s(self) -> float:
-        """Seconds until then; 0 where it has passed."""
+        """Seconds until then; 0 if it has passed."""
         return max(0.0, self.until - time.monotonic())
 
 
@@ -27,30 +27,31 @@ CLOSED: Final = Snapshot("closed")
 
 
 class Circuit(Protocol):
-    """One circuit, in this process (`local.py`) or in the whole fleet (`fleet.py`).
+    """A circuit of this process (`local.py`) or of the whole fleet (`fleet.py`).
 
-    `user_id` is whose call it is, empty where it is nobody's. What one user's calls alone have
-    shown counts for him alone: the circuit is open for him, and closed for all others.
+    `user_id` is the user who makes a call; it is empty if there is none. If one user makes all
+    failing calls, the circuit is open for that user and closed for all others.
     """
 
-    def look(self, user_id: str = "") -> Snapshot:
-        """Its state now, for this user."""
+    def snapshot(self, user_id: str = "") -> Snapshot:
+        """Return the circuit's state for this user."""
 
     def succeeded(self) -> None:
-        """An ordinary call went well."""
+        """Record that an ordinary call succeeded."""
 
     def failed(self, user_id: str = "") -> bool:
-        """An ordinary call failed; whether the circuit is open for this user now."""
+        """Record that an ordinary call failed. Return whether the circuit is now open for this
+        user."""
 
     def begin_probe(self, token: str, user_id: str = "") -> bool:
-        """Whether this caller, and nobody else, may try an open circuit."""
+        """Return whether this call, and no other, may probe an open circuit."""
 
     def end_probe(self, token: str, *, good: bool | None, user_id: str = "") -> None:
-        """Close it (True), open it anew (False), or let another one try at once (None).
+        """Close the circuit (True), reopen it (False), or let another call probe at once (None).
 
-        Where it is open for all, it is opened anew by the probes of two users, one after the other.
-        Nothing happens where the probe was given up for dead and is another one's by now.
+        A circuit that is open for all is reopened for all only by failed probes of two users in a
+        row. Nothing happens if the probe's lease lapsed and another call has taken it over.
         """
 
     def reset(self) -> None:
-        """Close it and forget its failures."""
+        """Close the circuit and discard its failures."""

@@ -1,7 +1,7 @@
-"""A circuit that all processes share through Redis, and each has alone while Redis is away.
+"""A circuit that all processes share through Redis; each has its own while Redis is unavailable.
 
-What was seen is good for a second at most, so an ordinary call costs no round trip. A circuit that
-Redis knew to be open is closed while Redis is away; the failures of this process may open it.
+The state is cached for up to a second, so an ordinary call costs no round trip. A circuit that is
+open in Redis counts as closed while Redis is unavailable; this process's failures may open it.
 """
 
 import threading
@@ -14,7 +14,7 @@ from tasks.daemon_loop import DaemonLoop
 from tasks.policies import BreakerPolicy
 from tasks.resilience.circuit import CLOSED, PROBE_RETRY_S, Snapshot, State
 from tasks.resilience.local import LocalCircuit, stricter
-from tasks.resilience.store import Reply, board
+from tasks.resilience.store import Reply, breaker_store
 
 FRESH_S: Final = 1.0
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class FleetCircuit:
-    """The fleet's circuit of this name, seen from this process."""
+    """The fleet's circuit of this name, as seen by this process."""
 
     def __init__(self, name: str, policy: BreakerPolicy) -> None:
         self.name = name
@@ -30,16 +30,16 @@ class FleetCircuit:
         self._alone = LocalCircuit(name, policy)
         self._is_alone = False
         self._seen = CLOSED
-        self._held: dict[str, Snapshot] = {}  # by user for whom alone it is open
+        self._held: dict[str, Snapshot] = {}  # by user, if it is open for that user only
         self._seen_at = float("-inf")
-        # Shorter where the circuit soon has another state: nobody may act on one long gone.
+        # Shorter for a circuit that soon changes, so that no call acts on a stale state.
         self._fresh_s = min(FRESH_S, policy.reset_s / 4)
         self._looking = threading.Lock()
         self._leases: dict[str, DaemonLoop] = {}
 
-    def look(self, user_id: str = "") -> Snapshot:
+    def snapshot(self, user_id: str = "") -> Snapshot:
         age = time.monotonic() - self._seen_at
-        # One thread asks. The others go on with what was seen, unless that is too old for it.
+        # One thread asks. The others use the cached state, unless it is too old.
         if age >= self._fresh_s and self._looking.acquire(blocking=age >= 2 * self._fresh_s):
             try:
                 if time.monotonic() - self._seen_at >= self._fresh_s:
@@ -47,7 +47,7 @@ class FleetCircuit:
             finally:
                 self._looking.release()
         if self._is_alone:
-            return self._alone.look(user_id)
+            return self._alone.snapshot(user_id)
         own = self._held.get(user_id)
         return self._seen if own is None else stricter(self._seen, own)
 
@@ -58,7 +58,7 @@ class FleetCircuit:
         successes = self._alone.take_successes()
         reply = self._ask("fail", successes=successes, user_id=user_id)
         if reply is None:
-            return self._alone.failed(user_id, successes)  # taken already, and not lost
+            return self._alone.failed(user_id, successes)  # they were taken from it above
         return reply.state != "closed" or user_id in reply.held
 
     def begin_probe(self, token: str, user_id: str = "") -> bool:
@@ -67,13 +67,13 @@ class FleetCircuit:
             return self._alone.begin_probe(token, user_id)
         if reply.event != "probing":
             return False
-        log.info("breaker probes", breaker=self.name)
-        self._keep(token, user_id)
+        log.info("breaker probe started", breaker=self.name)
+        self._extend_lease(token, user_id)
         return True
 
     def end_probe(self, token: str, *, good: bool | None, user_id: str = "") -> None:
         kept = self._leases.pop(token, None)
-        if kept is None:  # begun while Redis was away
+        if kept is None:  # it began while Redis was unavailable
             self._alone.end_probe(token, good=good, user_id=user_id)
             return
         kept.stop()
@@ -84,12 +84,12 @@ class FleetCircuit:
         self._alone.reset()
         self._seen_at = float("-inf")
 
-    def _keep(self, token: str, user_id: str) -> None:
-        """Extend the probe's lease while its call lasts, however long a model thinks; one whose
-        process dies is another's in no time."""
+    def _extend_lease(self, token: str, user_id: str) -> None:
+        """Extend the probe's lease while its call lasts, however long a model reasons. If the
+        process dies, the lease lapses and another call may probe."""
 
         def extend() -> None:
-            board.ask("renew", self.name, self._policy, token=token, user_id=user_id)
+            breaker_store.ask("renew", self.name, self._policy, token=token, user_id=user_id)
 
         loop = DaemonLoop(f"probe {self.name}", extend, lambda: self._policy.lease_s / 3)
         self._leases[token] = loop
@@ -98,7 +98,7 @@ class FleetCircuit:
     def _ask(
         self, verb: str, *, token: str = "", successes: int = 0, user_id: str = ""
     ) -> Reply | None:
-        reply = board.ask(
+        reply = breaker_store.ask(
             verb, self.name, self._policy, token=token, successes=successes, user_id=user_id
         )
         if reply is None:
@@ -107,13 +107,13 @@ class FleetCircuit:
             if self._is_alone:
                 self._is_alone = False
                 self._alone.reset()
-            self._held = {who: _sight(*of) for who, of in reply.held.items()}
-            self._seen = _sight(reply.state, reply.rest_s)
-            self._tell(reply.event, user_id)
+            self._held = {who: _snapshot(*of) for who, of in reply.held.items()}
+            self._seen = _snapshot(reply.state, reply.rest_s)
+            self._log_event(reply.event, user_id)
         self._seen_at = time.monotonic()
         return reply
 
-    def _tell(self, event: str, user_id: str) -> None:
+    def _log_event(self, event: str, user_id: str) -> None:
         if event in ("opened", "closed"):
             log.warning(f"breaker {event}", breaker=self.name)
         elif event in ("held", "released"):
@@ -121,7 +121,7 @@ class FleetCircuit:
             log.warning(f"breaker {done} for one user", breaker=self.name, user_id=user_id)
 
 
-def _sight(state: str, rest_s: float) -> Snapshot:
+def _snapshot(state: str, rest_s: float) -> Snapshot:
     if state == "closed":
         return CLOSED
     rest_s = min(PROBE_RETRY_S, rest_s) if state == "half-open" else rest_s

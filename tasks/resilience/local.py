@@ -1,4 +1,4 @@
-"""A circuit in the memory of one process: no input or output, a few microseconds."""
+"""A circuit in the memory of one process: no I/O, a few microseconds per call."""
 
 import threading
 import time
@@ -13,13 +13,13 @@ log = structlog.get_logger(__name__)
 
 
 class _Gate:
-    """Closed without `due`; from then on somebody may probe, and `probe` does."""
+    """Closed without `due`; from `due` on it may be probed, and `probe` is the probe's token."""
 
     def __init__(self, due: float | None = None) -> None:
         self.due = due
         self.probe: str | None = None
 
-    def sight(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         due = self.due
         if due is None:
             return CLOSED
@@ -35,9 +35,9 @@ class _Gate:
 
 
 class LocalCircuit:
-    """The failures of this process alone. Its lock is never held through a call.
+    """A circuit that counts only this process's failures. Its lock is never held during a call.
 
-    A probe has no lease: its end always comes, unless the process ends, and the circuit with it.
+    A probe needs no lease: it always ends, at the latest with the process and the circuit.
     """
 
     def __init__(self, name: str, policy: BreakerPolicy) -> None:
@@ -45,21 +45,21 @@ class LocalCircuit:
         self._policy = policy
         self._lock = threading.Lock()
         self._failures: deque[tuple[float, int, str]] = deque(maxlen=policy.failures)
-        self._successes = 0  # since the last failure; a few lost between threads do not matter
+        self._successes = 0  # since the last failure; losing a few between threads is harmless
         self._all = _Gate()
-        self._own: dict[str, _Gate] = {}  # of those for whom alone it is open
-        self._suspect: str | None = None  # who made the last probe for all, which failed
+        self._own: dict[str, _Gate] = {}  # by user, if it is open for that user only
+        self._suspect: str | None = None  # the user whose probe for all failed last
 
-    def look(self, user_id: str = "") -> Snapshot:
-        sight = self._all.sight()
+    def snapshot(self, user_id: str = "") -> Snapshot:
+        of_all = self._all.snapshot()
         own = self._own.get(user_id)
-        return sight if own is None else stricter(sight, own.sight())
+        return of_all if own is None else stricter(of_all, own.snapshot())
 
     def succeeded(self) -> None:
         self._successes += 1
 
     def failed(self, user_id: str = "", successes: int | None = None) -> bool:
-        """Count a failure, after so many successes; by default those that were noted here."""
+        """Count a failure after so many successes, by default those counted here."""
         with self._lock:
             if self._all.due is None:
                 before = self.take_successes() if successes is None else successes
@@ -67,7 +67,7 @@ class LocalCircuit:
             return self._all.due is not None or user_id in self._own
 
     def take_successes(self) -> int:
-        """Ordinary calls that went well since this was asked last."""
+        """Return the number of successful ordinary calls since the last time, and reset it."""
         taken, self._successes = self._successes, 0
         return taken
 
@@ -147,7 +147,7 @@ class LocalCircuit:
         log.warning("breaker opened for one user", breaker=self.name, user_id=user_id)
 
     def _is_over(self, gate: _Gate, now: float) -> bool:
-        """Whether its user has not come back in a long time."""
+        """Whether its user has made no call for a long time."""
         return gate.probe is None and (gate.due or 0) + self._policy.window_s < now
 
     def _forget(self) -> None:
@@ -157,7 +157,7 @@ class LocalCircuit:
 
 
 def stricter(one: Snapshot, other: Snapshot) -> Snapshot:
-    """Which of two sights keeps a call waiting longer."""
+    """Return the snapshot that makes a call wait longer."""
     if one.state == "closed":
         return other
     return one if other.state == "closed" or one.until >= other.until else other

@@ -1,7 +1,7 @@
-"""Providers that do not serve us as they are set up, for the operator: one hash in Redis.
+"""Misconfigured providers, reported to the operator through one hash in Redis.
 
-Whoever meets one says so, whoever is served by it takes that back. What nobody meets any more is
-forgotten after a while.
+A call that fails for this reason adds an entry, and one that succeeds removes it. An entry expires
+if no more calls are made.
 """
 
 import json
@@ -20,9 +20,9 @@ from config.redis import redis_client
 from models.errors import ProviderMisconfigured
 
 KEY: Final = "trimind:misconfigured"
-# Longer than a job waits at most before it asks again (`decision.py`).
+# Longer than the longest wait before a job tries again (`retry_decision.py`).
 REMEMBERED_S: Final = 900
-# This stands behind calls: it must not hold one up, and with Redis away it pauses.
+# It must not delay calls: after a failure of Redis it pauses.
 PAUSE_S: Final = 10.0
 UNKNOWN: Final = "the provider's settings"
 
@@ -31,16 +31,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Misconfigured:
-    """What does not serve us: a provider, or a model that it does not know; which variable the
-    operator has to look at, and what happened."""
+    """A provider, or a model that it does not know; the variable to check, and what happened."""
 
     name: str
     variable: str
     message: str
 
 
-class Notes:
-    """What this process has told the others."""
+class Reporter:
+    """Reports to the fleet what this process's calls have found, each change once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,8 +47,8 @@ class Notes:
         self._wrong: set[str] = set()
         self._again_at = 0.0
 
-    def met(self, model: str, error: ProviderMisconfigured) -> None:
-        """A call of this model has failed so."""
+    def failed(self, model: str, error: ProviderMisconfigured) -> None:
+        """Report that a call to this model failed with this error."""
         name, variable = _name(model, error), error.variable or UNKNOWN
         with self._lock:
             first = name not in self._wrong
@@ -67,8 +66,8 @@ class Notes:
 
         self._try(write)
 
-    def served(self, model: str) -> None:
-        """A call of this model went well: only the first of many has something to say."""
+    def succeeded(self, model: str) -> None:
+        """Report that a call to this model succeeded; only the first success has an effect."""
         if model in self._well:
             return
         names = (model, model.split("/")[0])
@@ -89,22 +88,22 @@ class Notes:
         return True
 
 
-_notes: Final = Notes()
+_reporter: Final = Reporter()
 
 
 @contextmanager
-def noting(model: str) -> Iterator[None]:
-    """Make a call of a model; whether it serves us is told to the fleet."""
+def reporting_misconfigured(model: str) -> Iterator[None]:
+    """Report to the fleet whether the call in this block finds the model misconfigured."""
     try:
         yield
     except ProviderMisconfigured as error:
-        _notes.met(model, error)
+        _reporter.failed(model, error)
         raise
-    _notes.served(model)
+    _reporter.succeeded(model)
 
 
 def misconfigured(client: redis.Redis | None = None) -> list[Misconfigured]:
-    """What does not serve the fleet, by name. Raises redis.RedisError."""
+    """List the misconfigured providers and models by name. Raises redis.RedisError."""
     return list(_read(client or redis_client()))
 
 
@@ -117,10 +116,10 @@ def _read(client: redis.Redis) -> Iterator[Misconfigured]:
             if entry["until"] > time.time():
                 yield found
         except (ValueError, TypeError, KeyError) as error:
-            log.error("unreadable entry passed over", key=KEY, name=name, error=repr(error))
+            log.error("unreadable entry skipped", key=KEY, name=name, error=repr(error))
 
 
 def _name(model: str, error: ProviderMisconfigured) -> str:
-    """An unknown model says nothing about its provider's others."""
+    """The model's name if only this model is unknown, else the provider's."""
     of_model = (error.variable or "").startswith("MINDS_FILE")
     return model if of_model else model.split("/")[0]

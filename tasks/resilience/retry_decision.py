@@ -1,4 +1,4 @@
-"""Whether to try again: a pure function. Doing it is the stage's business."""
+"""Decide whether to retry, as a pure function. The stage carries the decision out."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,16 +13,16 @@ from models.errors import (
 )
 from tasks.policies import Policy
 
-# Seconds, at least, until a provider that is set up wrongly is asked again: they double up to the
-# longest, and are spread by as much again.
-MENDED_S: Final = 15.0
-MENDED_MOST_S: Final = 150.0
+# The wait before a misconfigured provider is called again doubles from the first to the longest;
+# jitter adds up to as much again.
+MISCONFIGURED_WAIT_S: Final = 15.0
+MISCONFIGURED_MAX_WAIT_S: Final = 150.0
 UNUSABLE_TRIES: Final = 2
 
 
 @dataclass(frozen=True)
 class Again:
-    """Wait `delay_s`, then run the stage again. `counts`: whether an attempt is used up."""
+    """Wait `delay_s`, then run the stage again. `counts`: whether this uses up an attempt."""
 
     delay_s: float
     counts: bool
@@ -30,7 +30,7 @@ class Again:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The job has failed, with this code and this message."""
+    """Fail the job with this code and message."""
 
     code: str
     message: str
@@ -45,12 +45,16 @@ def decide(
     *,
     pinned: bool = False,
 ) -> Again | GiveUp:
-    """What follows a failed run of a stage after `attempts` earlier ones.
+    """Decide what follows a failed run of a stage.
 
-    `misconfigured`: how often a model did not serve us as it is set up, this time included.
-    `pinned`: the caller chose the model himself.
-    `jitter` in [0, 1) spreads the waits (full jitter). A named `retry_after` is a lower bound. An
-    error that Trimind has no name for ends the job as `internal`, without its text.
+    Args:
+        error: its `retry_after` is a lower bound of the wait. One that is not a TrimindError fails
+            the job as `internal`, without its text.
+        policy: the stage's policy.
+        attempts: the number of earlier attempts.
+        jitter: in [0, 1), spreads the waits (full jitter).
+        misconfigured: how often a model was found misconfigured, including this time.
+        pinned: whether the caller chose the model.
     """
     if not isinstance(error, TrimindError):
         return GiveUp(Internal.code, "An unexpected error ended the job; see the server log.")
@@ -60,20 +64,22 @@ def decide(
     if isinstance(error, CircuitOpen):
         return Again(max(asked, policy.first_wait_s), counts=False)
     if isinstance(error, ProviderMisconfigured) and error.no_credit and pinned:
-        return GiveUp(error.code, error.message)  # he can choose another; waiting mends nothing
+        return GiveUp(error.code, error.message)  # waiting won't help; the caller can choose again
     if isinstance(error, ProviderMisconfigured):
-        # The operator's fault and not the job's: it waits for him, to its deadline.
-        wait_s = min(MENDED_MOST_S, MENDED_S * 2.0 ** min(max(0, misconfigured - 1), 32))
+        # Only the operator can fix this: the job waits until its deadline.
+        doublings = min(max(0, misconfigured - 1), 32)
+        wait_s = min(MISCONFIGURED_MAX_WAIT_S, MISCONFIGURED_WAIT_S * 2.0**doublings)
         return Again(max(asked, wait_s * (1 + jitter)), counts=False)
     if isinstance(error, UnusableAnswer) and attempts >= UNUSABLE_TRIES - 1:
-        return GiveUp(error.code, error.message)  # each is paid for
+        return GiveUp(error.code, error.message)  # every attempt costs money
     if attempts + 1 >= policy.attempts:
         return GiveUp(error.code, error.message)
     return Again(max(asked, backoff(policy, attempts, jitter)), counts=True)
 
 
 def backoff(policy: Policy, attempts: int, jitter: float) -> float:
-    """Full jitter between `first_wait_s` and its double for each attempt, `max_wait_s` at most.
+    """Return a wait with full jitter: from `first_wait_s` up to its double per attempt, at most
+    `max_wait_s`.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """

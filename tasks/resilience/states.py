@@ -1,4 +1,4 @@
-"""The breakers of the whole fleet, for people and for metrics."""
+"""The fleet's breakers, for people and metrics."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,11 +10,13 @@ from tasks.resilience.store import BreakerRecord
 
 @dataclass(frozen=True)
 class BreakerState:
-    """A breaker as Redis has it.
+    """A breaker's state in Redis.
 
-    `failures` are those within its window; `opens` counts the times it opened since Redis was
-    empty. `opens_until`: from then on a probe may be made; None where it is closed. `held`: by user
-    for whom alone it is open, since all those failures were his; when he may probe.
+    Attributes:
+        failures: the failures within its window.
+        opens_until: when it may be probed; None if it is closed.
+        opens: how often it has opened since Redis was empty.
+        held: the users for whom alone it is open, and when each may probe.
     """
 
     name: str
@@ -26,9 +28,9 @@ class BreakerState:
 
 
 def breaker_states() -> list[BreakerState]:
-    """Every shared breaker that ever failed, by name. Raises redis.RedisError.
+    """List every shared breaker that has recorded a failure, by name. Raises redis.RedisError.
 
-    The database's is not among them: each process has its own, so that it does not lean on Redis.
+    The database's is not included: each process has its own, independent of Redis.
     """
     return [_state(kept) for kept in store.read()]
 
@@ -36,7 +38,7 @@ def breaker_states() -> list[BreakerState]:
 def _state(kept: BreakerRecord) -> BreakerState:
     return BreakerState(
         name=kept.name,
-        state=_word(kept),
+        state=_state_name(kept),
         failures=kept.failures,
         opens_until=None if kept.due_s is None else datetime.fromtimestamp(kept.due_s, UTC),
         opens=kept.opens,
@@ -44,7 +46,7 @@ def _state(kept: BreakerRecord) -> BreakerState:
     )
 
 
-def _word(kept: BreakerRecord) -> State:
+def _state_name(kept: BreakerRecord) -> State:
     if kept.due_s is None:
         return "closed"
     return "half-open" if kept.lease_s is not None and kept.lease_s > kept.now_s else "open"

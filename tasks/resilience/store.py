@@ -1,7 +1,7 @@
-"""The fleet's breakers: one hash in Redis, a field for each, changed by one script.
+"""The fleet's breakers: one hash in Redis with a field for each, changed by one script.
 
-The script runs alone and on Redis's clock, so that of all processes only one opens a circuit or
-makes its probe. Redis may forget everything: then every breaker is closed.
+The script is atomic and uses Redis's clock, so only one process opens a circuit or makes its probe.
+If Redis loses its data, every breaker is closed.
 """
 
 import json
@@ -20,16 +20,16 @@ from config.redis import redis_client
 from tasks.policies import BreakerPolicy
 
 KEY: Final = "trimind:breakers"
-# With Redis away it is asked again after a pause only.
+# The pause after a failure of Redis.
 PAUSE_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
 # A field: {failed: [[time, successes before it, user], ...], window, opens, due, token, lease,
-# suspect, users: {user: {due, token, lease}}}, times in milliseconds. Without `due` it is closed;
-# from `due` on a probe may be made, and `token` makes it until `lease`. `users` are those for whom
-# alone it is open. `suspect` made the last probe, which failed: another user's has to fail as well
-# before all have to wait again.
+# suspect, users: {user: {due, token, lease}}}, times in milliseconds. Without `due` the breaker is
+# closed; from `due` on it may be probed, and `token` holds the probe until `lease`. `users` are
+# those for whom alone it is open. `suspect` is the user whose probe failed last: a probe of another
+# user must fail too before it is reopened for all.
 SCRIPT: Final = """
 local all, name, verb, token, user = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[9]
 local failures, window, reset = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -143,8 +143,14 @@ return {'open', math.max(0, it.due - now), event, held}
 
 @dataclass(frozen=True)
 class Reply:
-    """A circuit's state, the seconds until that ends, what the question changed, and by user the
-    same of those for whom alone it is not closed."""
+    """The script's result.
+
+    Attributes:
+        state: the circuit's state for all users.
+        rest_s: the seconds until that ends.
+        event: what the call changed; empty if nothing.
+        held: state and seconds for each user for whom alone it is not closed.
+    """
 
     state: str
     rest_s: float
@@ -153,7 +159,7 @@ class Reply:
 
 
 class BreakerStore:
-    """Asks Redis, unless it was away a moment ago: then each process has its own breakers."""
+    """The script's client, which pauses after a failure of Redis."""
 
     def __init__(self) -> None:
         self._again_at = 0.0
@@ -168,7 +174,7 @@ class BreakerStore:
         successes: int = 0,
         user_id: str = "",
     ) -> Reply | None:
-        """One round trip; None where Redis is away."""
+        """Run the script, in one round trip. Return None if Redis is unavailable."""
         if time.monotonic() < self._again_at:
             return None
         numbers = (policy.failures, *map(_ms, (policy.window_s, policy.reset_s, policy.lease_s)))
@@ -183,13 +189,15 @@ class BreakerStore:
         return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
 
 
-board: Final = BreakerStore()
+breaker_store: Final = BreakerStore()
 
 
 @dataclass(frozen=True)
 class BreakerRecord:
-    """A field of the hash, as of `now_s` (Unix time of Redis's clock, as the others are). `held`:
-    by user for whom alone it is open, when he may probe."""
+    """A field of the hash as of `now_s`. All times are Unix times by Redis's clock.
+
+    `held`: the users for whom alone it is open, and when each may probe.
+    """
 
     name: str
     failures: int
@@ -201,8 +209,10 @@ class BreakerRecord:
 
 
 def read() -> Iterator[BreakerRecord]:
-    """Every breaker that ever failed, by name; what can't be read is passed over, and written anew
-    by its next failure. Raises redis.RedisError."""
+    """Yield every breaker that has recorded a failure, by name. Raises redis.RedisError.
+
+    An unreadable one is skipped; its next failure overwrites it.
+    """
     pipeline = client().pipeline(transaction=False)
     pipeline.time()
     pipeline.hgetall(KEY)
@@ -212,11 +222,11 @@ def read() -> Iterator[BreakerRecord]:
         try:
             yield _kept(name, json.loads(text), now_s)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.error("unreadable breaker passed over", key=KEY, name=name, error=repr(error))
+            log.error("unreadable breaker skipped", key=KEY, name=name, error=repr(error))
 
 
 def clear(name: str | None) -> int:
-    """Forget a breaker, or all; how many there were. Raises redis.RedisError."""
+    """Delete one breaker or all, and return how many there were. Raises redis.RedisError."""
     if name is not None:
         return int(client().hdel(KEY, name))
     count = int(client().hlen(KEY))
@@ -225,7 +235,7 @@ def clear(name: str | None) -> int:
 
 
 def client() -> redis.Redis:
-    """The connections of this process to Redis, made at first use."""
+    """Return this process's Redis client, created on first use."""
     return redis_client()
 
 

@@ -1,4 +1,4 @@
-"""Work on the database that outlasts its absence."""
+"""Transactions that are retried while the database is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -19,12 +19,15 @@ T = TypeVar("T")
 
 
 def run_transaction_with_retry(work: Callable[[Session], T], until: float) -> T:
-    """Do `work` in one transaction, and again while PostgreSQL is away.
+    """Run `work` in a transaction, and retry while PostgreSQL is unavailable.
 
-    `until` is on `time.monotonic()`; the shutdown ends the waiting as well. `work` must bear being
-    done twice: a commit may have gone through though its reply was lost. What has to follow the
-    commit follows.
-    Raises DatabaseUnavailable or CircuitOpen when it is over.
+    Args:
+        work: must be idempotent: a commit may have succeeded although its reply was lost.
+        until: when to stop retrying, on `time.monotonic()`. A shutdown also stops it.
+
+    Raises:
+        DatabaseUnavailable: if it still fails at the end.
+        CircuitOpen: if the breaker is still open at the end.
     """
 
     def over(_: RetryCallState) -> bool:
@@ -51,7 +54,7 @@ def _once(work: Callable[[Session], T]) -> T:
 
 def _note(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, DatabaseUnavailable):  # an open breaker follows from such errors
+    if isinstance(error, DatabaseUnavailable):  # a CircuitOpen is only a consequence of these
         outages.note("database", error)
 
 

@@ -15,7 +15,7 @@ from tasks.nlu import cache, llm_classifier, local
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
 from tasks.resilience.breaker import circuit_breaker
-from tasks.resilience.misconfigured import noting
+from tasks.resilience.misconfigured import reporting_misconfigured
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,8 @@ def _classifier() -> str | None:
 
 
 def _ask(work: Work, model: str) -> Classification:
-    with noting(model), circuit_breaker(f"classifier:{model}", INTENT.breaker, work.user_id):
+    breaker = circuit_breaker(f"classifier:{model}", INTENT.breaker, work.user_id)
+    with reporting_misconfigured(model), breaker:
         return llm_classifier.classify(
             work.message, get_minds().intents, target(model), INTENT.call_limit_s, work.bill
         )

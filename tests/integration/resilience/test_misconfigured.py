@@ -14,7 +14,7 @@ from app.ops.readiness import show_misconfigured
 from config.redis import redis_client
 from deploy.embedded.supervisor import Supervisor
 from models.errors import ProviderMisconfigured
-from tasks.resilience.misconfigured import KEY, REMEMBERED_S, Notes, misconfigured
+from tasks.resilience.misconfigured import KEY, REMEMBERED_S, Reporter, misconfigured
 
 MODEL, SIBLING, OTHER = "openai/gpt", "openai/gpt-mini", "anthropic/claude"
 WRONG_KEY = ProviderMisconfigured("openai/gpt refuses us.", variable="OPENAI_API_KEY")
@@ -44,7 +44,7 @@ def found_by_doctor() -> dict[str, Any]:
 
 
 def test_a_wrong_key_is_told_of_the_provider_and_its_variable_everywhere() -> None:
-    Notes().met(MODEL, WRONG_KEY)
+    Reporter().failed(MODEL, WRONG_KEY)
 
     assert show_misconfigured() == {"openai": "OPENAI_API_KEY"}
     [sample] = wrongly_set_up(misconfigured()).samples
@@ -58,51 +58,51 @@ def test_a_wrong_key_is_told_of_the_provider_and_its_variable_everywhere() -> No
 
 
 def test_a_model_that_is_not_known_says_nothing_of_its_siblings() -> None:
-    notes = Notes()
-    notes.met(MODEL, NO_MODEL)
-    notes.served(SIBLING)
+    reporter = Reporter()
+    reporter.failed(MODEL, NO_MODEL)
+    reporter.succeeded(SIBLING)
 
     assert names() == [MODEL]
 
 
 @pytest.mark.parametrize("error", [WRONG_KEY, NO_MODEL])
 def test_whoever_is_served_takes_it_back(error: ProviderMisconfigured) -> None:
-    Notes().met(MODEL, error)
-    Notes().served(OTHER)
+    Reporter().failed(MODEL, error)
+    Reporter().succeeded(OTHER)
     assert len(names()) == 1
-    Notes().served(MODEL)  # by another process, such as a worker that was started anew
+    Reporter().succeeded(MODEL)  # by another process, such as a worker that was started anew
 
     assert names() == []
 
 
 def test_a_process_that_is_served_takes_it_back_after_it_met_it_again() -> None:
-    notes = Notes()
+    reporter = Reporter()
     for _ in range(2):
-        notes.met(MODEL, WRONG_KEY)
+        reporter.failed(MODEL, WRONG_KEY)
         assert names() == ["openai"]
-        notes.served(MODEL)
+        reporter.succeeded(MODEL)
         assert names() == []
 
 
 def test_of_many_calls_that_go_well_only_the_first_asks_redis() -> None:
-    notes = Notes()
-    notes.served(MODEL)
+    reporter = Reporter()
+    reporter.succeeded(MODEL)
     client = redis_client()
     before = client.info("commandstats")["cmdstat_hdel"]["calls"]
     for _ in range(100):
-        notes.served(MODEL)
+        reporter.succeeded(MODEL)
 
     assert client.info("commandstats")["cmdstat_hdel"]["calls"] == before
 
 
 def test_what_nobody_meets_any_more_is_forgotten() -> None:
-    Notes().met(MODEL, WRONG_KEY)
+    Reporter().failed(MODEL, WRONG_KEY)
 
     assert 0 < redis_client().ttl(KEY) <= REMEMBERED_S
 
 
 def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
-    Notes().met(MODEL, WRONG_KEY)
+    Reporter().failed(MODEL, WRONG_KEY)
     for name, entry in (("a", "{"), ("b", "{}"), ("c", "[]"), ("d", "null")):
         redis_client().hset(KEY, name, entry)
 
@@ -110,10 +110,10 @@ def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
 
 
 def test_with_redis_away_calls_go_on_and_nothing_is_shown(supervisor: Supervisor) -> None:
-    notes = Notes()
+    reporter = Reporter()
     supervisor.kill("redis")
-    notes.met(MODEL, WRONG_KEY)
-    notes.served(OTHER)
+    reporter.failed(MODEL, WRONG_KEY)
+    reporter.succeeded(OTHER)
 
     assert show_misconfigured() == {}
     with pytest.raises(redis.ConnectionError):

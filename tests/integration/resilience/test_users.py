@@ -12,7 +12,7 @@ from models.errors import CircuitOpen, ProviderUnavailable, Superseded
 from tasks.policies import PERSIST, BreakerPolicy
 from tasks.resilience.breaker import circuit_breaker, reset
 from tasks.resilience.states import BreakerState, breaker_states
-from tasks.resilience.store import board
+from tasks.resilience.store import breaker_store
 
 ONE, OTHER, THIRD = "usr_1", "usr_2", "usr_3"
 
@@ -56,7 +56,7 @@ class Users:
 @pytest.fixture(autouse=True)
 def redis_is_there(environment: object, until: Until) -> None:
     """This process may have found it away under another test, and asks it again after a while."""
-    until(lambda: board.ask("look", "any", PERSIST.breaker))
+    until(lambda: breaker_store.ask("look", "any", PERSIST.breaker))
 
 
 @pytest.fixture(params=[True, False], ids=["fleet", "process"])

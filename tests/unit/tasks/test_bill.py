@@ -1,4 +1,4 @@
-"""What the calls of a run have cost, and which of them failed."""
+"""What a run's calls cost, and which of them failed."""
 
 from decimal import Decimal
 

@@ -222,4 +222,4 @@ def test_a_shared_breaker_counts_successes_while_redis_is_away_too(
         assert not circuit.failed()
     get_settings.cache_clear()
 
-    assert circuit.look().state == "closed"
+    assert circuit.snapshot().state == "closed"
