@@ -23,7 +23,6 @@ from config.flower_headers import secured
 from config.logging import configure_logging
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
-from config.process import name_process
 from config.settings import Settings, SettingsError, refuse_start, settings_or_exit
 
 
@@ -96,7 +95,6 @@ def _check_minds() -> None:
 
 
 _settings = settings_or_exit()
-name_process("flower")
 configure_logging(_settings.log_level, _settings.log_format)
 warn_of_misspelled(os.environ)
 # It warns four times whenever no worker answers within a second, as at every start.

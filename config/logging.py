@@ -11,6 +11,7 @@ import structlog
 
 from config.environ import said
 from config.json_log import LineHandler, capture_everything
+from config.process import process_kind
 
 # Every line of theirs says whose work it belongs to, or that it is nobody's.
 WORKERS: Final = frozenset({"worker", "cpu"})
@@ -32,8 +33,6 @@ SECRET: Final = re.compile(
 
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-_process: str | None = None
 
 
 def mask(text: str) -> str:
@@ -61,24 +60,19 @@ def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
 
 
 def _name_process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["process"], event["pid"] = _process, os.getpid()
-    if _process in WORKERS:
+    event["process"], event["pid"] = process_kind(), os.getpid()
+    if process_kind() in WORKERS:
         event.setdefault("request_id", None)
         event.setdefault("user_id", None)
     return event
 
 
-def begin_logging(process: str) -> None:
+def begin_logging() -> None:
     """Log in this process as the environment says, before it does (and imports) anything else.
 
     Where LOG_FORMAT is `json`, all that the process writes from now on is JSON. A value that is
     wrong is told of by the settings, once they are read.
-
-    Args:
-        process: the Procfile's name of it, which each line of JSON has.
     """
-    global _process
-    _process = process
     level = (said("LOG_LEVEL") or "INFO").strip()
     if (said("LOG_FORMAT") or "").strip() == "json":
         configure_logging(level if level in LEVELS else "INFO", "json")

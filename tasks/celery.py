@@ -13,7 +13,6 @@ from celery.signals import celeryd_init, setup_logging
 from config import broker_transport
 from config.logging import configure_logging
 from config.misspelled import warn_of_misspelled
-from config.process import name_process
 from config.settings import get_settings
 
 broker_transport.use_for_redis()
@@ -22,11 +21,8 @@ app.config_from_object("config.celery")
 
 
 @celeryd_init.connect
-def _prepare_worker(sender: str, conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Name the process (the Procfile's `worker` is the node `llm@…`), and set the size of its pool
-    unless its command line does."""
-    node = sender.partition("@")[0]
-    name_process("worker" if node == "llm" else node)
+def _prepare_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Set the size of the pool, unless the command line does."""
     settings = get_settings()
     threads = get_implementation(options.get("pool") or conf.worker_pool) is ThreadPool
     conf.worker_concurrency = settings.worker_threads if threads else settings.cpu_workers

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from config.logging import begin_logging, configure_logging
+from config.process import name_process
 
 COMMANDS: Final = {
     "up": "app.cli.local.up:up",
@@ -48,7 +49,8 @@ class LazyGroup(click.Group):
         if cmd_name not in PROCESSES:
             configure_logging("WARNING")  # to stderr: what a command prints may be parsed
         elif not {"-h", "--help"}.intersection(sys.argv):
-            begin_logging(PROCESSES[cmd_name])
+            name_process(PROCESSES[cmd_name])
+            begin_logging()
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

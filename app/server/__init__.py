@@ -2,5 +2,7 @@
 nor to one that does not take its answer."""
 
 from config.logging import begin_logging
+from config.process import name_process
 
-begin_logging("web")  # in each of WEB_CONCURRENCY's processes, before it imports the rest
+name_process("web")  # in each of WEB_CONCURRENCY's processes, before it imports the rest
+begin_logging()

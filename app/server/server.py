@@ -14,7 +14,6 @@ from config.environ import variable
 from config.logging import configure_logging
 from config.minds import minds_or_exit
 from config.misspelled import warn_of_misspelled
-from config.process import name_process
 from config.settings import Settings, settings_or_exit
 
 UNIX: Final = "unix:"
@@ -26,7 +25,6 @@ BACKLOG: Final = 2048
 def serve() -> None:
     """Serve until SIGTERM. Ends with status 78, naming the variable, where a setting is wrong."""
     settings = settings_or_exit()
-    name_process("web")
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
     warn_of_misspelled(os.environ)

@@ -12,7 +12,6 @@ import structlog
 from uvicorn import Config
 
 from app.server.loop import Loop
-from config.process import name_process
 
 LOOK_EVERY_S: Final = 0.5
 END_WITHIN_S: Final = 25.0
@@ -54,5 +53,4 @@ class Supervisor:
 
 
 def _serve(config: Config, listening: socket.socket, supervisor: int) -> None:
-    name_process("web")
     Loop(config, supervisor).run([listening])

@@ -15,7 +15,6 @@ from celery.worker.consumer import consumer
 from config.home import data_home
 from config.minds import minds_or_exit
 from config.outages import RepeatFilter
-from config.process import name_process
 from config.settings import get_settings
 from config.shutdown import begin_shutdown, on_shutdown
 from tasks.compression.compressor import explain, warm
@@ -64,7 +63,6 @@ def _drain(**_: Any) -> None:
 def _warm_compressor(**_: Any) -> None:
     """Only the prefork pool of the cpu worker sends this signal, in each of its children."""
     settings = get_settings()
-    name_process("cpu")
     try:
         found = explain(data_home(os.environ), settings.llmlingua_model)
         wanted = settings.llmlingua_model is not None and not found.startswith(LLMLINGUA)

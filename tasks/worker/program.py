@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from config.logging import begin_logging
+from config.process import name_process
 from config.settings import settings_or_exit
 
 # `celery` sets these from BROKER_URL and RESULT_BACKEND, unread: they would win over our settings.
@@ -23,7 +24,8 @@ def begin_program() -> None:
     process = _process()
     if process is None:
         return
-    begin_logging(process)
+    name_process(process)
+    begin_logging()
     for name in _BY_CELERY:
         os.environ.pop(name, None)
     settings_or_exit()

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-BEGIN = "from config.logging import begin_logging; begin_logging('worker')\n"
+BEGIN = """
+from config.logging import begin_logging
+from config.process import name_process
+name_process('worker')
+begin_logging()
+"""
 
 
 def lines_of(script: str, **environ: str) -> list[dict[str, Any]]:
@@ -82,9 +87,9 @@ def test_no_password_is_in_a_traceback() -> None:
 
 def test_the_format_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("log_format=' json '\n")
-    script = f"import os; os.chdir({str(tmp_path)!r}); begin_logging('web'); print('one')"
+    script = f"import os; os.chdir({str(tmp_path)!r}); begin_logging(); print('one')"
     [line] = lines_of(script, LOG_FORMAT=" ")
-    assert (line["process"], line["event"]) == ("web", "one")
+    assert (line["process"], line["event"]) == ("worker", "one")
 
 
 def test_a_log_that_can_not_be_written_ends_nothing(tmp_path: Path) -> None:
