@@ -22,6 +22,7 @@ from app.ops import health_views as health
 from app.ops import metrics_views as metrics
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
+from tasks.celery import app as celery
 
 RESOURCES: Final = (
     jobs.api,
@@ -50,6 +51,8 @@ def create_app() -> Trimind:
     """The application of this process. Ends it, naming the variable, where a setting is wrong."""
     settings = settings_or_exit()
     minds_or_exit()
+    # It publishes and does nothing else by the broker, so that one connection may do.
+    celery.conf.broker_pool_limit = settings.redis_pool // 2
     app = Trimind("app", static_folder=None, **openapi_arguments())
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)

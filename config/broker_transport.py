@@ -12,6 +12,7 @@ import structlog
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils.json import loads
+from redis import BlockingConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import DataError, InvalidResponse, RedisError, ResponseError
 from redis.retry import Retry
@@ -27,6 +28,11 @@ UNREADABLE_BYTES: Final = 4096
 # Never there: deleting it changes nothing, and is refused by a Redis that takes no writes.
 PROBE_KEY: Final = "trimind:writable"
 WATCHER: Final = "transport"
+# A connection is in use for one command; a command fails after `socket_timeout`, which is 10 s.
+WAIT_FOR_CONNECTION_S: Final = 20
+
+# By which this process publishes and acknowledges; by broker. A thread that finds none free waits.
+_command_pools: Final[dict[str, BlockingConnectionPool]] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +79,29 @@ class Channel(kombu_redis.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # kombu has looked whether Redis answers, on the connection that a consumer waits on: who
-        # only publishes needs none, and plans count them.
-        self.async_pool.disconnect(inuse_connections=False)
+        del self.client  # made again where there is something to consume
+
+    def _get_pool(self, asynchronous: bool = False) -> Any:
+        # A consumer waits on connections of its own. For its commands each channel would have a
+        # pool as well, and a worker has five channels.
+        if asynchronous:
+            return super()._get_pool(asynchronous=True)
+        broker = self.connection.client.as_uri(include_password=True)
+        if broker not in _command_pools:
+            made = BlockingConnectionPool(timeout=WAIT_FOR_CONNECTION_S, **self._connparams())
+            _command_pools.setdefault(broker, made)
+        pool = _command_pools[broker]
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=pool.connection_kwargs["db"])
+        return pool
+
+    def _disconnect_pools(self) -> None:
+        self._pool = None  # the process's
+        super()._disconnect_pools()
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        client = super()._create_client(asynchronous=asynchronous)
+        # kombu asks at first whether Redis answers, on the connection that a consumer waits on: a
+        # channel that only publishes needs none, and small plans count them.
+        client = super()._create_client(asynchronous=asynchronous and self._registered)
         client.set_response_callback("BRPOP", self._readable_pair)
         client.set_response_callback("RPOP", self._readable)
         return client

@@ -16,8 +16,9 @@ settings = settings_or_exit()
 broker_url = settings.broker
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# Connections at most, made when needed; the other half is for `config/redis.py`.
-broker_pool_limit = settings.redis_pool // 2
+# How many threads publish at once: a worker does so while it answers a control command, so two at
+# least. Their connections are counted below.
+broker_pool_limit = max(2, settings.redis_pool // 2)
 # A submit must not wait for a broker that is away: PostgreSQL has the job already.
 task_publish_retry = False
 
@@ -49,7 +50,9 @@ if broker_url.startswith("redis"):
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        "max_connections": 2 * broker_pool_limit,
+        # Made when needed; the other half is for config/redis.py. Two at least: a message is put
+        # back by one of them, while another reads the name of its queue.
+        "max_connections": max(2, settings.redis_pool // 2),
         "socket_timeout": 10,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,

@@ -106,7 +106,7 @@ Flower.find_handler = lambda flower, request, **kwargs: _gate.find_handler(
 )
 # It asks workers ten things at once, each by two of the broker's connections, which it has to have:
 # with fewer all would wait for one another.
-Flower.max_workers = max(1, _settings.redis_pool // 4)
+Flower.max_workers = current_app.conf.broker_pool_limit // 2
 # Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the tasks' names,
 # which come with their events.
 current_app.conf.imports = ()

@@ -16,9 +16,16 @@ def redis_client() -> redis.Redis:
     """The process's client of `REDIS_URL`, safe across threads. A call waits for half a second at
     most, or twice that where all connections are in use, and is tried once; redis-py by default
     tries eleven times."""
-    settings = get_settings()
-    url = settings.redis_url.get_secret_value()
-    return bounded_client(url, TIMEOUT_S, settings.redis_pool // 2)
+    return _client(get_settings().redis_url.get_secret_value())
+
+
+def broker_client() -> redis.Redis:
+    """The same for `BROKER_URL`, which has to be Redis; often it is the same Redis, and client."""
+    return _client(get_settings().broker)
+
+
+def _client(url: str) -> redis.Redis:
+    return bounded_client(url, TIMEOUT_S, get_settings().redis_pool // 2)
 
 
 @lru_cache(maxsize=16)

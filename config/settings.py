@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     worker_threads: Annotated[int, Field(ge=1, le=200)] = 32
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
     database_pool: Annotated[int, Field(ge=1)] = 10
-    redis_pool: Annotated[int, Field(ge=4)] = 128
+    redis_pool: Annotated[int, Field(ge=3)] = 128
     # Tests alone: where a worker dies, once (tasks/execution/failpoints.py)
     crash_at: str | None = None
     crash_once: Path | None = None

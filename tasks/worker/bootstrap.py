@@ -45,10 +45,12 @@ def _start_threads(sender: Any, **_: Any) -> None:
     gc.collect()
     gc.freeze()
     log.info("worker started", pool_size=sender.pool.limit)
-    for loop in (reconciler, cancel_listener):
+    threads = isinstance(sender.pool, ThreadPool)
+    # The runs of a prefork pool are its children's: here would be none to cancel.
+    for loop in (reconciler, cancel_listener) if threads else (reconciler,):
         loop.start()
         on_shutdown(loop.stop)
-    if isinstance(sender.pool, ThreadPool):
+    if threads:
         # Pieces of an answer pass through several threads: none should wait long for the others.
         sys.setswitchinterval(SWITCH_S)
         worker_shutting_down.connect(_drain, weak=False)

@@ -3,7 +3,7 @@
 from typing import Final
 from uuid import uuid4
 
-from config.redis import TIMEOUT_S, bounded_client
+from config.redis import broker_client
 from config.settings import get_settings
 
 KEY: Final = "trimind:marker"
@@ -17,7 +17,7 @@ def seen_marker() -> str | None:
     """
     if not get_settings().broker.startswith("redis"):
         return None
-    client = bounded_client(get_settings().broker, TIMEOUT_S)
+    client = broker_client()
     # First set, then read: with the other order a second flush between the two would stay hidden.
     client.set(KEY, uuid4().hex, nx=True)
     run_id = client.info("server").get("run_id")  # some managed ones say little of themselves

@@ -26,10 +26,10 @@ from models.session import get_engine
 Until = Callable[..., None]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
-# With DATABASE_POOL=4 and REDIS_POOL=4. `/readyz` takes one connection beside the web's pool, and
+# With DATABASE_POOL=4 and REDIS_POOL=3. `/readyz` takes one connection beside the web's pool, and
 # of cpu each of two processes has a pool.
 POSTGRES = {"trimind-web": 5, "trimind-worker": 4, "trimind-cpu": 8}
-REDIS = {"trimind-web": 7, "trimind-worker": 13, "trimind-cpu": 13, "trimind-flower": 7}
+REDIS = {"trimind-web": 3, "trimind-worker": 6, "trimind-cpu": 7, "trimind-flower": 4}
 FLOWER = ("operator", "a-password-of-ours")
 STOP_WITHIN_S = 30
 
@@ -64,7 +64,7 @@ def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[s
         "MAX_TOKENS": "20",
         "WORKER_THREADS": "8",
         "DATABASE_POOL": "4",
-        "REDIS_POOL": "4",
+        "REDIS_POOL": "3",
     }
 
 
@@ -129,6 +129,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
     assert connections.postgres.keys() == {"trimind-web", "trimind-worker", "trimind-cpu"}
     assert all(most <= POSTGRES[name] for name, most in connections.postgres.items())
     assert sum(POSTGRES.values()) <= 20
+    assert sum(REDIS.values()) <= 20
     assert connections.redis.keys() == REDIS.keys()
     assert all(most <= REDIS[name] for name, most in connections.redis.items()), connections.redis
 
