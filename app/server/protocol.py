@@ -2,11 +2,16 @@
 
 import json
 from asyncio import TimerHandle, Transport
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from httptools import HttpParserError
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from app.http.deferred import GONE
 from app.http.errors import BadRequest, HeadersTooLarge, RequestTimeout, UriTooLong
@@ -120,6 +125,11 @@ class Protocol(HttpToolsProtocol):
 
     # ---
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            cycle.send = partial(_send_without_chunks, cycle, cycle.send)  # type: ignore[method-assign]
+        super()._start_asgi_task(cycle, app)
+
     def _between(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -174,6 +184,17 @@ class Protocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._late = self._closing = None
+
+
+async def _send_without_chunks(cycle: RequestResponseCycle, send: Any, message: Any) -> None:
+    """Send what has no length as it comes, up to the end of the connection: HTTP/1.0 has no chunks
+    (RFC 9112, 6.1)."""
+    if message["type"] == "http.response.start":
+        if not any(name == b"content-length" for name, _ in message["headers"]):
+            cycle.chunked_encoding = False
+    elif cycle.expected_content_length == 0:
+        cycle.expected_content_length = len(message["body"])
+    await send(message)
 
 
 def _has_body(scope: Any) -> bool:

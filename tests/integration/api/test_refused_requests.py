@@ -97,6 +97,22 @@ def whom(client: httpx.Client) -> str:
     return "".join(f"{name}: {client.headers[name]}\r\n" for name in named)
 
 
+def test_a_client_of_http_1_0_gets_a_stream_without_chunks(serve, connect):
+    client = serve()
+    job = client.post("/v1/jobs", json={"message": "hello"}).json()["id"]
+    client.post(f"/v1/jobs/{job}/cancel").raise_for_status()
+    caller = connect()
+
+    caller.sendall(f"GET /v1/jobs/{job}/events HTTP/1.0\r\n{whom(client)}\r\n".encode())
+    head, events = answer_of(caller)
+
+    assert head.startswith("HTTP/1.1 200 ")
+    assert "transfer-encoding" not in head.lower()
+    assert events.startswith("retry: ")
+    assert events.endswith("\n\n")
+    assert "cancelled" in events
+
+
 def answer_of(caller: socket.socket) -> tuple[str, str]:
     """All that comes until the connection ends: the first answer's head, and the rest."""
     received = b""
