@@ -1,4 +1,4 @@
-"""`trimind`, the command. A subcommand is imported when it is asked for, so that help is quick."""
+"""The `trimind` command. Subcommands are imported on demand, which keeps help fast."""
 
 import sys
 from importlib import import_module
@@ -20,23 +20,23 @@ COMMANDS: Final = {
     "models": "app.cli.admin.models:models",
     "doctor": "app.cli.doctor:doctor",
 }
-# Those that run for an operator's log rather than for a person, by the name that they have there.
+# Commands that write an operator's log, by their process name in it.
 PROCESSES: Final = {"up": "trimind", "db": "release"}
 SUMMARIES: Final = {
-    "up": "Start everything that nobody has set, answer a first message, keep serving.",
+    "up": "Start everything, answer a first message, keep serving.",
     "status": "Show what runs, where, and where the demo key is.",
-    "ask": "Ask something and watch it being answered.",
-    "job": "Look at a job.",
-    "breakers": "Show the fleet's circuit breakers, or close them.",
-    "key": "Make, list and revoke API keys.",
-    "db": "Look after the database's schema.",
-    "models": "Fetch the weights of LLMLingua-2.",
-    "doctor": "Check every dependency and say what to do.",
+    "ask": "Ask something; print the answer and its receipt.",
+    "job": "Show a job.",
+    "breakers": "Show the fleet's circuit breakers, or reset them.",
+    "key": "Create, list and revoke API keys.",
+    "db": "Manage the database's schema.",
+    "models": "Install LLMLingua-2 and its weights.",
+    "doctor": "Check every dependency and say how to fix it.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported on demand: some of them bring Celery and SQLAlchemy."""
+    """A group whose commands are imported on demand: some of them import Celery and SQLAlchemy."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in PROCESSES:
-            configure_logging("WARNING")  # to stderr: what a command prints may be parsed
+            configure_logging("WARNING")  # to stderr: a command's output may be parsed
         elif not {"-h", "--help"}.intersection(sys.argv):
             name_process(PROCESSES[cmd_name])
             begin_logging()

@@ -1,5 +1,5 @@
-"""The environment's proxies, for commands that call out: HTTP clients end in a traceback at one
-that they can't read, with a part of its password in it."""
+"""Checks the environment's proxies for commands that use the network: an invalid one makes HTTP
+clients raise a traceback, which may contain part of its password."""
 
 import os
 
@@ -11,7 +11,11 @@ VARIABLES = tuple(f"{scheme}_proxy" for scheme in ("http", "https", "all"))
 
 
 def check_proxies() -> None:
-    """Raises ClickException, naming the variable, where a proxy can't be used."""
+    """Check the proxy variables.
+
+    Raises:
+        ClickException: a proxy can't be used; names the variable.
+    """
     for name, value in os.environ.items():
         if name.lower() in VARIABLES and value.strip() and usable(value.strip()) is None:
             raise click.ClickException(f"{name} can't be used: it {WRONG}. Fix it, or unset it")

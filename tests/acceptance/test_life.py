@@ -27,10 +27,10 @@ def assert_it_ends_with_how_to_ask(stack: Stack, key: str) -> None:
     *_, title, flower, web, demo_key, ask = stack.output.split("\ntrimind    | stopping")[0].split(
         "\n"
     )
-    assert title == "trimind    | serving, until Ctrl-C:"
+    assert title == "trimind    | serving; press Ctrl-C to stop:"
     assert "  flower  " in flower
     assert f"  web        {stack.url} " in web
-    assert demo_key.endswith(f"  demo key   in the file {stack.home / 'demo-key'}")
+    assert demo_key.endswith(f"  demo key   in {stack.home / 'demo-key'}")
     assert ask.endswith('ask "What is the capital of France?"')
     assert key not in stack.output
 

@@ -144,8 +144,8 @@ def test_up_on_a_taken_port_says_what_to_write(
         port = taken.getsockname()[1]
         ended = trimind("up", PORT=str(port), TRIMIND_HOME=str(new_stack().home))
     assert ended.returncode == 1
-    assert f"PORT={port} is taken" in ended.stderr
-    assert "write PORT=" in ended.stderr
+    assert f"PORT={port} is in use" in ended.stderr
+    assert "put PORT=" in ended.stderr
 
 
 def test_up_on_a_data_folder_in_use_says_by_whom(stack: Stack) -> None:

@@ -14,10 +14,10 @@ from tasks.resilience.states import BreakerState, breaker_states
 @click.group(invoke_without_command=True)
 @click.pass_context
 def breakers(ctx: click.Context) -> None:
-    """Show the breakers that the whole fleet shares, or close them.
+    """Show the circuit breakers that the fleet shares, or reset them.
 
-    A breaker is listed once a call under it has failed. The database's is not among them: each
-    process has its own.
+    A breaker is listed after its first failed call. The database's is not listed: each process
+    has its own.
     """
     if ctx.invoked_subcommand is None:
         for line in _lines(_states()):
@@ -27,10 +27,10 @@ def breakers(ctx: click.Context) -> None:
 @breakers.command()
 @click.argument("name", required=False)
 def reset(name: str | None) -> None:
-    """Close a breaker, or all of them. Every process sees it within a second."""
+    """Close a breaker, or all of them. Takes effect in every process within a second."""
     known = [state.name for state in _states()]
     if name is not None and name not in known:
-        raise click.ClickException(f"no breaker is named {name}; known: {', '.join(known) or '-'}")
+        raise click.ClickException(f"there is no breaker {name}; known: {', '.join(known) or '-'}")
     with _redis_or_fail():
         count = close(name)
     click.echo(f"{count} reset")
@@ -44,7 +44,7 @@ def _states() -> list[BreakerState]:
 
 def _lines(states: list[BreakerState]) -> list[str]:
     if not states:
-        return ["No call under a breaker has failed."]
+        return ["No breaker has recorded a failed call."]
     width = max(len("breaker"), *(len(state.name) for state in states))
     head = f"{'breaker':<{width}}  state      failures  opened  next probe"
     return [head, *(line for state in states for line in (_line(state, width), *_held(state)))]
@@ -52,7 +52,7 @@ def _lines(states: list[BreakerState]) -> list[str]:
 
 def _held(state: BreakerState) -> Iterator[str]:
     for user_id, until in sorted(state.held.items()):
-        yield f"  open for {user_id} alone; next probe {until:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"  open for {user_id} only; next probe {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _line(state: BreakerState, width: int) -> str:

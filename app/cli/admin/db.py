@@ -1,4 +1,4 @@
-"""`trimind db`: the schema."""
+"""`trimind db`: the database's schema."""
 
 import os
 
@@ -15,17 +15,17 @@ from models.schema import SchemaOutdated, newest_version, upgrade
 
 @click.group()
 def db() -> None:
-    """Look after the database's schema."""
+    """Manage the database's schema."""
 
 
 @db.command("upgrade")
 def upgrade_command() -> None:
-    """Bring the schema to this version's; the release step of a deployment."""
+    """Migrate the schema to the newest version; the release step of a deployment."""
     settings = settings_or_exit()
     configure_logging(settings.log_level, settings.log_format)
     warn_of_misspelled(os.environ)
     try:
-        get_minds()  # better refused here than in each process of the new release
+        get_minds()  # fail here rather than in each process of the new release
         upgrade()
     except (SettingsError, SchemaOutdated) as error:
         raise click.ClickException(str(error)) from None

@@ -22,26 +22,26 @@ NAME_MAX_CHARS = 100
 
 def _external_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is not None and not re.fullmatch(EXTERNAL_ID, value):
-        raise click.BadParameter(f"write 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
+        raise click.BadParameter(f"must be 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
     return value
 
 
 def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if len(value) > NAME_MAX_CHARS:
-        raise click.BadParameter(f"write at most {NAME_MAX_CHARS} characters")
+        raise click.BadParameter(f"must be at most {NAME_MAX_CHARS} characters")
     return value
 
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke API keys."""
+    """Create, list and revoke API keys."""
 
 
 @key.command()
-@click.option("--user", required=True, callback=_external_id, help="Your own name for the user.")
-@click.option("--name", default="", callback=_name, help="To tell the user's keys apart.")
+@click.option("--user", required=True, callback=_external_id, help="Your own id of the user.")
+@click.option("--name", default="", callback=_name, help="A label for the key.")
 def create(user: str, name: str) -> None:
-    """Make a key for a user, created on first sight, and print it. It cannot be shown again."""
+    """Create a key and print it; it can't be shown again. Creates the user if necessary."""
     with _database() as session:
         user_id = get_or_create_user(session, user)
         made = create_key(session, user_id, name, get_settings().pepper)
@@ -49,9 +49,9 @@ def create(user: str, name: str) -> None:
 
 
 @key.command("list")
-@click.option("--user", callback=_external_id, help="Only this user's.")
+@click.option("--user", callback=_external_id, help="Only list this user's keys.")
 def list_(user: str | None) -> None:
-    """List keys, the oldest first: id, beginning, user, when it was made, whether it is revoked."""
+    """List keys, oldest first: id, first characters, creation time, state, user, name."""
     with _database() as session:
         found = list_keys(session, user)
     for each in found:
@@ -61,7 +61,7 @@ def list_(user: str | None) -> None:
 @key.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """Revoke the key of this id (`trimind key list` shows it). It opens nothing from now on."""
+    """Revoke the key with this id (see `trimind key list`), effective immediately."""
     with _database() as session:
         if not revoke_key(session, key_id):
             raise click.ClickException(f"there is no key {line(key_id)}; see `trimind key list`")
@@ -76,7 +76,7 @@ def _shown(each: KeyLine) -> str:
 
 @contextmanager
 def _database() -> Iterator[Session]:
-    """The installation's database, in one transaction; raises ClickException where it is not."""
+    """A transaction on the installation's database; ClickException if it is unavailable."""
     join_installation_or_fail()
     try:
         with unit_of_work() as session:
@@ -84,4 +84,4 @@ def _database() -> Iterator[Session]:
     except TrimindError as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
     except ProgrammingError:  # there are no tables
-        raise click.ClickException("the schema is missing: run `trimind db upgrade`") from None
+        raise click.ClickException("the database has no schema: run `trimind db upgrade`") from None

@@ -23,17 +23,17 @@ def models() -> None:
     "--from",
     "source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A local folder to copy; else they are downloaded (700 MB).",
+    help="Copy a local folder instead of downloading (700 MB).",
 )
 def pull_command(source: Path | None) -> None:
-    """Install what LLMLingua-2 needs (PyTorch: 900 MB) and put its weights into the data folder.
+    """Install LLMLingua-2's packages (PyTorch: 900 MB) and its weights.
 
-    The next start of the cpu worker finds them.
+    Restart the cpu worker to use them.
     """
     home = data_home(read_environment())
     try:
         if source is not None:
-            check_contents(source)  # before anything is downloaded for it
+            check_contents(source)  # before downloading packages for it
         check_proxies()
         install("compress")
         pull(home, source, click.echo)

@@ -1,4 +1,4 @@
-"""Which installation a command talks to over HTTP, and as whom."""
+"""Which installation a command calls, and with which key."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,17 +14,18 @@ from trimind import ApiError, Client, TrimindClientError
 
 @contextmanager
 def connected() -> Iterator[Client]:
-    """A client of the installation that TRIMIND_URL names, else of the one that runs here.
+    """A client of the installation at TRIMIND_URL, else of the one that runs here.
 
-    Raises ClickException, with what to do, whatever the API or the network refuses.
+    Raises:
+        ClickException: the API or the network refused; says what to do.
     """
     environ = read_environment()
     running = Running.of(environ)
     url = environ.get("TRIMIND_URL") or running.url
     if url is None:
         raise click.ClickException(
-            f"nothing serves on TRIMIND_HOME={running.home}: start it with `trimind up`,"
-            " or write TRIMIND_URL=https://…"
+            f"nothing runs on TRIMIND_HOME={running.home}: start it with `trimind up`,"
+            " or set TRIMIND_URL=https://…"
         )
     if url != running.url:
         check_proxies()
@@ -32,7 +33,7 @@ def connected() -> Iterator[Client]:
         with Client(url, _key(environ, running, url)) as client:
             yield client
     except ApiError as error:
-        advice = "; is TRIMIND_API_KEY this installation's?" if error.status == 401 else ""
+        advice = "; is TRIMIND_API_KEY a key of this installation?" if error.status == 401 else ""
         raise click.ClickException(line(f"{error}{advice}")) from None
     except TrimindClientError as error:
         raise click.ClickException(line(error)) from None
@@ -41,9 +42,9 @@ def connected() -> Iterator[Client]:
 def _key(environ: Mapping[str, str], running: Running, url: str) -> str:
     if given := environ.get("TRIMIND_API_KEY"):
         return given
-    # The demo key is this machine's own business: it is sent to no other address.
+    # The demo key is never sent to another address.
     if url.rstrip("/") == running.url and running.demo_key_file.exists():
         return running.demo_key_file.read_text().strip()
     raise click.ClickException(
-        f"no key for {url}: write TRIMIND_API_KEY=tm_… (`trimind key create` makes one)"
+        f"no key for {url}: set TRIMIND_API_KEY=tm_… (`trimind key create` makes one)"
     )

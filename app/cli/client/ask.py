@@ -1,4 +1,4 @@
-"""`trimind ask`: a message, watched until it is answered."""
+"""`trimind ask`: submits a message and follows its job to the end."""
 
 import json
 import sys
@@ -13,14 +13,14 @@ from trimind import Client, Job
 
 @click.command()
 @click.argument("message")
-@click.option("--mind", help="Who shall answer; else the default mind.")
-@click.option("--conversation", help="The conversation to go on with; else a new one begins.")
-@click.option("--json", "as_json", is_flag=True, help="The finished job as JSON, and nothing else.")
+@click.option("--mind", help="The mind that answers; the default mind if omitted.")
+@click.option("--conversation", help="The conversation to continue; a new one if omitted.")
+@click.option("--json", "as_json", is_flag=True, help="Print only the finished job, as JSON.")
 def ask(message: str, mind: str | None, conversation: str | None, as_json: bool) -> None:
-    """Ask something: its progress stage by stage, then the answer and the receipt.
+    """Ask something; print each stage, then the answer and the receipt.
 
-    The key is TRIMIND_API_KEY, else the demo key; the address is TRIMIND_URL, else what runs here.
-    Exit code 1 where there is no answer.
+    Uses TRIMIND_API_KEY, else the demo key, and TRIMIND_URL, else the installation that runs here.
+    Exits with 1 if there is no answer.
     """
     with connected() as client:
         job = client.submit(message, mind=mind, conversation_id=conversation)
@@ -35,7 +35,7 @@ def _silently(client: Client, job: Job) -> Job:
 
 
 def _aloud(client: Client, job: Job) -> Job:
-    # First of all, so that the job can be found again whatever happens to this process.
+    # Printed first, so that the job can be found if this process is interrupted.
     echo(f"{job['id']} accepted, {job['conversation_id']}")
     progress = Progress()
     for seen in client.watch(job["id"]):

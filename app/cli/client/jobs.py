@@ -1,4 +1,4 @@
-"""`trimind job`: jobs, looked at from outside."""
+"""`trimind job`: shows jobs."""
 
 import json
 
@@ -11,14 +11,14 @@ from app.cli.client.terminal import echo
 
 @click.group()
 def job() -> None:
-    """Look at a job."""
+    """Show a job."""
 
 
 @job.command()
 @click.argument("job_id")
-@click.option("--json", "as_json", is_flag=True, help="The job as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(job_id: str, as_json: bool) -> None:
-    """Show a job's stages, its answer and its receipt as they are now."""
+    """Show a job's current stages, answer and receipt."""
     with connected() as client:
         found = client.job(job_id)
     if as_json:

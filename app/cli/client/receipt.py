@@ -1,4 +1,4 @@
-"""A job for people: its stages as they happen, then the answer and the receipt."""
+"""A job as text: its stages as they happen, then the answer and the receipt."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,25 +10,25 @@ _UNTOLD = ("name", "status", "ms")
 
 
 class Progress:
-    """Tells each change of a job's stages once."""
+    """Formats each change of a job's stages once."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
     def lines(self, job: Job) -> list[str]:
-        """What is new since the last time."""
-        return [told for stage in job["stages"] if (told := self._line(stage))]
+        """The changes since the last call."""
+        return [line for stage in job["stages"] if (line := self._line(stage))]
 
     def _line(self, stage: dict[str, Any]) -> str | None:
         name, status = stage["name"], stage["status"]
-        if status == "pending" or self._told.get(name) == status:
+        if status == "pending" or self._shown.get(name) == status:
             return None
-        self._told[name] = status
+        self._shown[name] = status
         return stage_line(stage)
 
 
 def stage_line(stage: dict[str, Any]) -> str:
-    """One stage: what it is at, how long it took, and what it decided."""
+    """One stage: its status, its duration and its decision."""
     took = "" if stage["ms"] is None else f"{stage['ms']} ms"
     decided = ", ".join(_decisions(stage))
     return line(f"  {stage['name']:<9} {stage['status']:<10} {took:>9}  {decided}".rstrip())
@@ -48,7 +48,7 @@ def _decisions(stage: dict[str, Any]) -> Iterator[str]:
 
 
 def ending(job: Job) -> list[str]:
-    """A finished job's answer, or why there is none; and its receipt."""
+    """A finished job's answer, or why it has none, and its receipt."""
     return [*_outcome(job), *_receipt(job)]
 
 

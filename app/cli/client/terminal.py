@@ -1,22 +1,22 @@
-"""Text that others wrote, on its way to a terminal: it is shown, and commands nothing."""
+"""Escapes untrusted text, so that it can't control the terminal."""
 
 import unicodedata
 from typing import Any, Final
 
 import click
 
-# Controls (Cc: C0, DEL, C1), the marks that reorder what is read or hide in it (Cf), and halves of
-# surrogate pairs (Cs), which no terminal's encoding has.
+# Control characters (Cc: C0, DEL, C1), invisible and reordering marks (Cf), and lone surrogates
+# (Cs), which no terminal's encoding has.
 COMMANDING: Final = frozenset({"Cc", "Cf", "Cs"})
-# A joiner is part of how Persian, Indic scripts and emoji are written, and reorders nothing.
+# Persian, Indic scripts and emoji need joiners, which reorder nothing.
 JOINERS: Final = "\u200c\u200d"
 KEPT: Final = frozenset("\t\n" + JOINERS)
 
 
 def shown(text: str) -> str:
-    """The text with every character that could command the terminal written as an escape: `\\x1b`.
+    """Escape every character that could control the terminal, as `\\x1b`.
 
-    Line feeds, tabs, and the joiners of scripts stay. `\\r\\n` counts as a line feed.
+    Line feeds, tabs and joiners are kept. `\\r\\n` counts as a line feed.
     """
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():
@@ -25,12 +25,12 @@ def shown(text: str) -> str:
 
 
 def line(text: object) -> str:
-    """The same for what belongs on one line: line feeds and tabs are escaped too."""
+    """Like `shown`, but on one line: line feeds and tabs are escaped too."""
     return shown(str(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def echo(text: Any, err: bool = False) -> None:
-    """Print a text that may hold what others wrote."""
+    """Print untrusted text."""
     click.echo(shown(str(text)), err=err)
 
 

@@ -1,4 +1,4 @@
-"""`trimind doctor`: every dependency, and what to do about it."""
+"""`trimind doctor`: checks every dependency and says how to fix it."""
 
 import json
 import sys
@@ -34,11 +34,11 @@ CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON: ok, checks.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: ok, checks.")
 def doctor(as_json: bool) -> None:
-    """Check every dependency and say what to do. Exit code 1 where something needed is missing.
+    """Check every dependency and say how to fix it. Exits with 1 if a required one is missing.
 
-    Looks at what the environment names, else at what `trimind up` runs on the data folder.
+    Checks the installation named by the environment, else the one that `trimind up` runs.
     """
     case = Case.here()
     found = [check(case) for check in CHECKS]
@@ -48,5 +48,5 @@ def doctor(as_json: bool) -> None:
     else:
         for one in found:
             click.echo(one.line())
-        click.echo("All that is needed is there." if well else "Something needed is missing.")
+        click.echo("Everything required is there." if well else "Something required is missing.")
     sys.exit(0 if well else 1)

@@ -1,4 +1,4 @@
-"""What the doctor looks at: the settings, as far as they are good."""
+"""What the doctor checks: the settings, as far as they are valid."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from app.cli.local.running import Running, join_installation
 from config.settings import Settings, SettingsError, read_settings
 from deploy.embedded.home import data_home
 
-# In the place of what is not set, so that the rest can be read; nobody connects to it.
+# Replace invalid values, so that the other settings can be read; nothing connects to them.
 _STAND_INS: Final = {
     "database_url": "postgresql://unset@localhost/unset",
     "redis_url": "redis://unset",
@@ -19,7 +19,7 @@ _STAND_INS: Final = {
 
 @dataclass(frozen=True)
 class Case:
-    """Settings with stand-ins for what is wrong, and what is wrong, by variable."""
+    """Settings with stand-ins for invalid values, and the problems by variable."""
 
     settings: Settings
     wrong: dict[str, str]
@@ -28,7 +28,7 @@ class Case:
 
     @classmethod
     def here(cls) -> "Case":
-        """What the environment says, else what runs on the data folder."""
+        """The environment's installation, else the one that runs on the data folder."""
         running = Running.of(read_environment())
         join_installation()
         wrong = _wrong()
@@ -36,7 +36,7 @@ class Case:
         return cls(settings, wrong, data_home(read_environment()), running)
 
     def problem(self, *variables: str) -> str | None:
-        """What is wrong with one of these variables."""
+        """The problem with one of these variables, if there is one."""
         return next((self.wrong[name] for name in variables if name in self.wrong), None)
 
 

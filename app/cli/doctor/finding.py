@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,9 +10,9 @@ State = Literal["ok", "optional", "missing"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One dependency: what was found, and what to do about it.
+    """One dependency: what was found, and how to fix it.
 
-    `optional`: not there, and Trimind works without it. `missing`: Trimind needs it.
+    `optional`: missing, but Trimind works without it. `missing`: Trimind needs it.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Finding:
 
 
 def ok(name: str, found: str, to_do: str | None = None) -> Finding:
-    """It is there."""
+    """A dependency that is there."""
     return Finding(name, "ok", found, to_do)
 
 
 def optional(name: str, found: str, to_do: str | None = None) -> Finding:
-    """It is not there, and need not be."""
+    """A missing dependency that Trimind works without."""
     return Finding(name, "optional", found, to_do)
 
 
 def missing(name: str, found: str, to_do: str) -> Finding:
-    """It is not there, and has to be."""
+    """A missing dependency that Trimind needs."""
     return Finding(name, "missing", found, to_do)

@@ -25,17 +25,17 @@ def check_python(_: Case) -> Finding:
 
 
 def check_packages(_: Case) -> Finding:
-    """What Trimind does not start without."""
+    """The packages that Trimind requires."""
     return _packages("packages", None, missing, "pip install --editable .")
 
 
 def check_compress(_: Case) -> Finding:
-    """What LLMLingua-2 needs."""
+    """The packages that LLMLingua-2 needs."""
     return _packages("compress", "compress", optional, "run `trimind models pull`")
 
 
 def check_embedded(_: Case) -> Finding:
-    """What `trimind up` starts where no server and no key is set."""
+    """What `trimind up` starts if no server and no provider's key is set."""
     absent = [name for name, look in _EMBEDDED.items() if not look()]
     if not absent:
         return ok("embedded", ", ".join(_EMBEDDED))

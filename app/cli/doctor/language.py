@@ -1,4 +1,4 @@
-"""Who answers, and who compresses."""
+"""The models, the minds and the compressor."""
 
 import http.client
 from http import HTTPStatus
@@ -18,7 +18,7 @@ KEYS: Final = ", ".join(PROVIDER_KEYS.values())
 
 
 def check_models(case: Case) -> Finding:
-    """A provider's key is set, or the embedded model answers."""
+    """A provider's key is set, or the embedded model is up."""
     found = [name for name, key in PROVIDER_KEYS.items() if case.settings.provider_key(name)]
     if found:
         return ok("models", f"a key is set for {', '.join(found)}")
@@ -32,11 +32,11 @@ def check_models(case: Case) -> Finding:
 
 
 def check_minds(case: Case) -> Finding:
-    """The minds file is whole, and each route ends at a model that has a key."""
+    """The minds file is valid, and each route has a model with a key."""
     try:
         minds = read_minds(case.settings.minds_file or BUILT_IN)
     except SettingsError as error:
-        return missing("minds", str(error), "mend the file")
+        return missing("minds", str(error), "fix the file")
     empty = [name for name, models in minds.routes.items() if not with_keys(models, case.settings)]
     if empty:
         return missing("minds", f"no model with a key in: {', '.join(empty)}", f"set one of {KEYS}")
@@ -44,11 +44,11 @@ def check_minds(case: Case) -> Finding:
 
 
 def check_compressor(case: Case) -> Finding:
-    """LLMLingua-2's weights; without them the extractive compressor serves."""
+    """LLMLingua-2's weights; without them the extractive compressor is used."""
     try:
         found = explain(case.home, case.settings.llmlingua_model)
     except WeightsUnusable as error:
-        return missing("compressor", str(error), "mend LLMLINGUA_MODEL, or unset it")
+        return missing("compressor", str(error), "fix LLMLINGUA_MODEL, or unset it")
     return ok("compressor", found) if found.startswith(LLMLINGUA) else optional("compressor", found)
 
 

@@ -15,12 +15,12 @@ QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
 
 
 def check_secret(case: Case) -> Finding:
-    """The secret of the services, under which keys are stored too."""
+    """The services' secret, and settings that no other check covers."""
     if problem := case.problem("SHARED_SECRET"):
-        return missing("secret", problem, "set SHARED_SECRET; `trimind up` makes one of its own")
+        return missing("secret", problem, "set SHARED_SECRET; `trimind up` generates its own")
     others = {name: line for name, line in case.wrong.items() if name not in _CHECKED_ELSEWHERE}
     if others:
-        return missing("settings", "; ".join(others.values()), f"mend {', '.join(others)}")
+        return missing("settings", "; ".join(others.values()), f"fix {', '.join(others)}")
     return ok("secret", "SHARED_SECRET is set")
 
 
@@ -28,16 +28,16 @@ _CHECKED_ELSEWHERE: Final = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "FLOWER_
 
 
 def check_workers(case: Case) -> Finding:
-    """Somebody takes from each of the two queues."""
+    """Each of the two queues has a worker."""
     if case.wrong:
-        return missing("workers", "not asked: the settings are wrong", "mend the settings first")
+        return missing("workers", "not checked: settings are invalid", "fix the settings first")
     served = _served()
     idle = [process for queue, process in QUEUES.items() if queue not in served]
     found = ", ".join(f"{queue}: {' '.join(nodes)}" for queue, nodes in sorted(served.items()))
     if idle:
         lines = " and ".join(f"`{process}`" for process in idle)
-        to_do = f"start the Procfile's {lines}; or `trimind up`, which starts all"
-        return missing("workers", found or "none answers", to_do)
+        to_do = f"start the Procfile's {lines}; or `trimind up`, which starts everything"
+        return missing("workers", found or "no worker answers", to_do)
     return ok("workers", found)
 
 
@@ -56,12 +56,12 @@ def _served() -> dict[str, list[str]]:
 
 
 def check_flower(case: Case) -> Finding:
-    """It answers who knows its password."""
+    """Flower answers requests that have its password."""
     if problem := case.problem("FLOWER_BASIC_AUTH"):
-        return missing("flower", problem, "write FLOWER_BASIC_AUTH=<user>:<password>")
+        return missing("flower", problem, "set FLOWER_BASIC_AUTH=<user>:<password>")
     secret = case.settings.flower_basic_auth
     if secret is None:
-        to_do = "write FLOWER_BASIC_AUTH=<user>:<password>; Flower does not start without it"
+        to_do = "set FLOWER_BASIC_AUTH=<user>:<password>; Flower does not start without it"
         return optional("flower", "FLOWER_BASIC_AUTH is not set", to_do)
     service = case.running.service(FLOWER)
     url = (service and service.url) or f"http://127.0.0.1:{case.settings.flower_port}"

@@ -1,4 +1,4 @@
-"""The providers: whether they serve us as they are set up."""
+"""The providers: whether they accept how they are configured."""
 
 from typing import Final
 
@@ -13,16 +13,16 @@ TIMEOUT_S: Final = 3
 
 
 def check_providers(case: Case) -> Finding:
-    """What the workers have met of late: a wrong key, no credit, a model that is not known."""
+    """Recent refusals: a wrong key, an account without credit, an unknown model."""
     url = case.settings.redis_url.get_secret_value()
     if case.problem("REDIS_URL"):
-        return optional("providers", "not known without Redis", "mend REDIS_URL first")
+        return optional("providers", "unknown without Redis", "fix REDIS_URL first")
     try:
         found = misconfigured(bounded_client(url, TIMEOUT_S))
-    except (RedisError, ValueError):  # ValueError: a port that is no number
-        return optional("providers", "not known while Redis is away", "start it first")
+    except (RedisError, ValueError):  # ValueError: the port is not a number
+        return optional("providers", "unknown while Redis is unavailable", "start Redis first")
     if not found:
-        return ok("providers", "none has refused a worker of late")
+        return ok("providers", "none has refused a worker recently")
     variables = "; ".join(sorted({each.variable for each in found}))
-    to_do = f"mend {variables}; the workers read it at their start"
+    to_do = f"fix {variables} and restart the workers"
     return missing("providers", " ".join(each.message for each in found), to_do)

@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and the broker: set, reachable, and as they have to be."""
+"""PostgreSQL, Redis and the broker: set, reachable and configured correctly."""
 
 from typing import Any, Final, cast
 
@@ -28,10 +28,10 @@ def check_postgres(case: Case) -> Finding:
         return _schema(
             open_engine(url, parameters={"connect_timeout": TIMEOUT_S}, poolclass=NullPool)
         )
-    except (SQLAlchemyError, ValueError) as error:  # ValueError: a port that is no number
+    except (SQLAlchemyError, ValueError) as error:  # ValueError: the port is not a number
         reason = " ".join(str(getattr(error, "orig", error)).split())
         found = f"{place_of(url)}: {mask(reason)}"
-        return missing("postgresql", found, f"start it, or mend DATABASE_URL{OR_UP}")
+        return missing("postgresql", found, f"start it, or fix DATABASE_URL{OR_UP}")
 
 
 def _schema(engine: Engine) -> Finding:
@@ -41,36 +41,36 @@ def _schema(engine: Engine) -> Finding:
         read_only = connection.scalar(text("SHOW transaction_read_only")) == "on"
     found = f"{server}, reachable, schema {schema}"
     if read_only:
-        return missing("postgresql", f"{found}, but read-only", "name the primary in DATABASE_URL")
+        return missing("postgresql", f"{found}, but read-only", "set DATABASE_URL to the primary")
     if schema == newest_version():
         return ok("postgresql", found)
     return missing("postgresql", f"{found}, needed {newest_version()}", "run `trimind db upgrade`")
 
 
 def check_redis(case: Case) -> Finding:
-    """Reachable, and it does not evict keys."""
+    """Reachable, and configured not to evict keys."""
     if problem := case.problem("REDIS_URL"):
         return missing("redis", problem, f"set REDIS_URL{OR_UP}")
     return _redis("redis", case.settings.redis_url.get_secret_value(), "REDIS_URL")
 
 
 def check_broker(case: Case) -> Finding:
-    """Where Celery's messages go."""
+    """Celery's broker."""
     if problem := case.problem("BROKER_URL", "REDIS_URL"):
-        return missing("broker", problem, "set BROKER_URL, or REDIS_URL which serves as the broker")
+        return missing("broker", problem, "set BROKER_URL, or REDIS_URL to use Redis as the broker")
     if case.settings.broker_url is None:
-        return ok("broker", "REDIS_URL serves")
+        return ok("broker", "REDIS_URL is used")
     url = case.settings.broker
     return _redis("broker", url, "BROKER_URL") if url.startswith("redis") else _amqp(url)
 
 
 def _redis(name: str, url: str, variable: str) -> Finding:
-    patience = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
+    timeouts = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
     try:
-        with Redis.from_url(url, retry=None, **patience) as client:
+        with Redis.from_url(url, retry=None, **timeouts) as client:
             about: dict[str, Any] = client.info()
-    except (RedisError, ValueError) as error:  # ValueError: a port that is no number
-        return missing(name, f"{mask(url)}: {error}", f"start it, or mend {variable}{OR_UP}")
+    except (RedisError, ValueError) as error:  # ValueError: the port is not a number
+        return missing(name, f"{mask(url)}: {error}", f"start it, or fix {variable}{OR_UP}")
     kind = about.get("server_name", "redis")
     found = f"{kind} {about.get(f'{kind}_version') or about.get('redis_version')}, reachable"
     if about.get("maxmemory_policy", "noeviction") == "noeviction":
@@ -84,7 +84,7 @@ def _amqp(url: str) -> Finding:
     try:
         broker.connect()
     except (*broker.connection_errors, *broker.channel_errors) as error:
-        return missing("broker", f"{mask(url)}: {error}", "start it, or mend BROKER_URL")
+        return missing("broker", f"{mask(url)}: {error}", "start it, or fix BROKER_URL")
     finally:
         broker.release()
     return ok("broker", f"{broker.as_uri()}, reachable")

@@ -21,7 +21,7 @@ NAME: Final = "trimind"
 
 
 def demo_key(file: Path) -> str:
-    """The demo user's key: the one in the file while it is good, else a new one."""
+    """The demo user's key: the one in the file if it is still valid, else a new one."""
     pepper = get_settings().pepper
     kept = file.read_text().strip() if file.exists() else ""
     with unit_of_work() as session:
@@ -33,16 +33,17 @@ def demo_key(file: Path) -> str:
 
 
 def earlier_jobs() -> str:
-    """How many jobs the database holds already, in words."""
+    """How many jobs the database holds already, as text."""
     with unit_of_work() as session:
         found = session.scalar(select(func.count()).select_from(Job)) or 0
     return f"{found} job{'' if found == 1 else 's'} from earlier" if found else "no jobs yet"
 
 
 def show_first_message(client: Client, log: Log) -> None:
-    """Send a real message and show how it is answered, stage by stage.
+    """Submit a real message and log each stage, its answer and its receipt.
 
-    Raises TrimindClientError where the web refuses or is away.
+    Raises:
+        TrimindClientError: the web process refuses or is unavailable.
     """
     log(NAME, f'a first message: "{MESSAGE}"')
     progress = Progress()

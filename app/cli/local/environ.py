@@ -1,4 +1,4 @@
-"""What the environment says, `.env` files included, as `config.settings` would read it."""
+"""The environment, `.env` files included, as `config.settings` reads it."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ KNOWN: Final = {field.upper() for field in Settings.model_fields}
 
 
 def read_environment() -> dict[str, str]:
-    """The variables that are set; a blank one counts as unset, and the case of ours does not."""
+    """The variables that are set; blank ones don't count, and our own may have any case."""
     merged: dict[str, str] = {}
     for file in FILES:
         merged |= _set_ones(dotenv_values(file, encoding="utf-8"))

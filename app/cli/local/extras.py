@@ -1,4 +1,4 @@
-"""What an extra of this package needs: what of it is there, and how the rest is installed."""
+"""The packages of this distribution's extras: which are installed, and how to install the rest."""
 
 import importlib
 import re
@@ -18,9 +18,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def required(extra: str | None) -> Iterator[str]:
-    """The packages that an extra names; of None those that Trimind does not start without.
+    """The packages of an extra; for None, those that Trimind always requires.
 
-    Raises PackageNotFoundError where Trimind itself is not installed.
+    Raises:
+        PackageNotFoundError: Trimind itself is not installed.
     """
     for line in requires("trimind") or ():
         condition = _EXTRA.search(line)
@@ -29,7 +30,7 @@ def required(extra: str | None) -> Iterator[str]:
 
 
 def installed(package: str) -> str | None:
-    """The version of a package that is there."""
+    """The installed version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -37,14 +38,15 @@ def installed(package: str) -> str | None:
 
 
 def install(extra: str) -> None:
-    """Install what an extra lacks, in the versions of constraints.txt; pip shows its progress.
+    """Install an extra's missing packages, at the versions of constraints.txt.
 
-    Raises ClickException, with what to do, where there is no pip or it fails.
+    Raises:
+        ClickException: pip is missing or fails; says what to do.
     """
     absent = [package for package in required(extra) if installed(package) is None]
     if not absent:
         return
-    by_hand = f"install the extra `{extra}` of the checkout yourself, then run this again"
+    by_hand = f"install the checkout's extra `{extra}` yourself, then run this command again"
     if not CONSTRAINTS.is_file():
         raise click.ClickException(f"this installation has no {CONSTRAINTS.name}: {by_hand}")
     if find_spec("pip") is None:
@@ -55,8 +57,8 @@ def install(extra: str) -> None:
     code = subprocess.call([*_PIP, "--constraint", str(CONSTRAINTS), *absent])
     if code != 0:
         raise click.ClickException(
-            f"pip could not install {', '.join(absent)}: its last lines say why. Check the network,"
-            f" the index and the free space and run this again, or {by_hand}"
+            f"pip could not install {', '.join(absent)}; its last lines say why. Check the network,"
+            f" the index and the free space and run this command again, or {by_hand}"
         )
     importlib.invalidate_caches()
 

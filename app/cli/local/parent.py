@@ -1,4 +1,4 @@
-"""Ends this process when the one that started it dies, however that one dies (Linux only)."""
+"""Stops this process when its parent dies, for whatever reason (Linux only)."""
 
 import ctypes
 import os
@@ -10,16 +10,16 @@ _INIT: Final = 1
 
 
 def end_with_parent() -> None:
-    """Have the kernel send us SIGTERM when our parent is dead; end now if it is already.
+    """Have the kernel send SIGTERM when the parent dies; exit now if it is already dead.
 
-    For `make run`: a `make` that is killed passes no signal on.
+    For `make run`: a killed `make` forwards no signal.
     """
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent or _adopted(parent):
-        raise SystemExit("The process that started this one is gone.")
+        raise SystemExit("The parent process is gone.")
 
 
 def _adopted(parent: int) -> bool:
-    # In a container `make` itself may be process 1; then we are in its process group.
+    # In a container `make` itself may be process 1; then this process is in its group.
     return parent == _INIT and os.getpgid(_INIT) != os.getpgrp()

@@ -1,4 +1,4 @@
-"""Where the web and Flower are to listen, found out before anything is started."""
+"""Chooses where the web process and Flower listen, before anything is started."""
 
 import re
 import socket
@@ -14,13 +14,14 @@ from deploy.embedded.ports import free_port
 
 PORT_MAX: Final = 65_535
 _BIND: Final = re.compile(r".+:(\d{1,5})")
-_taken: Final[list[socket.socket]] = []  # held as long as this process lives
+_taken: Final[list[socket.socket]] = []  # kept open for the lifetime of this process
 
 
 def addresses(environ: Mapping[str, str], settings: Settings) -> Addresses:
-    """By BIND, PORT and FLOWER_PORT; loopback unless BIND says otherwise.
+    """The addresses set by BIND, PORT and FLOWER_PORT; on loopback unless BIND says otherwise.
 
-    Raises ClickException where a port is taken, naming the variable and what to write.
+    Raises:
+        ClickException: a port is taken; names the variable and a free port.
     """
     bind = variable("BIND", environ)
     if bind is None:
@@ -35,7 +36,7 @@ def addresses(environ: Mapping[str, str], settings: Settings) -> Addresses:
 def _port_of(bind: str) -> int:
     named = _BIND.fullmatch(bind)
     if named is None or not 0 < int(named[1]) <= PORT_MAX:
-        raise click.ClickException(f"BIND={bind}: write BIND=host:port, such as 0.0.0.0:8000")
+        raise click.ClickException(f"BIND={bind}: set BIND=host:port, such as 0.0.0.0:8000")
     return int(named[1])
 
 
@@ -51,15 +52,15 @@ def _take_or_fail(port: int, variable: str, value: object) -> None:
     if not _take(port):
         other = str(value).replace(str(port), str(free_port()))
         raise click.ClickException(
-            f"{variable}={value} is taken by another program:"
-            f" write {variable}={other} (or another free port) in front of the command"
+            f"{variable}={value} is in use by another program:"
+            f" put {variable}={other} (or another free port) in front of the command"
         )
 
 
 def _take(port: int) -> bool:
-    """Whether the port is free, and no other `trimind up` is about to listen on it."""
+    """Reserve the port; False if it is in use, or another `trimind up` is about to listen on it."""
     with socket.socket() as probe:
-        # As servers do: a port whose last connections are only fading away is free.
+        # As servers do: connections in TIME_WAIT don't count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -67,7 +68,7 @@ def _take(port: int) -> bool:
             return False
     mark = socket.socket(socket.AF_UNIX)
     try:
-        mark.bind(f"\0trimind-port-{port}")  # a name that the kernel forgets with this process
+        mark.bind(f"\0trimind-port-{port}")  # the kernel removes this name with the process
     except OSError:
         mark.close()
         return False

@@ -1,4 +1,4 @@
-"""Whether a process of the Procfile can do its work: asked by the supervisor, so never for long."""
+"""Readiness checks of the Procfile's processes; quick, since the supervisor's loop calls them."""
 
 import http.client
 import re
@@ -20,25 +20,25 @@ _HOSTNAME: Final = re.compile(r"--hostname[= ](\S+)")
 
 
 def web_ready(url: str) -> Callable[[], bool]:
-    """The process answers, and so does everything that it leans on."""
+    """Whether the web process and everything it depends on answer."""
     return lambda: _answers(f"{url}/healthz") and _answers(f"{url}/readyz")
 
 
 def flower_ready(url: str, basic_auth: str) -> Callable[[], bool]:
-    """Flower answers who knows its password."""
+    """Whether Flower answers requests that have its password."""
     credentials = f"Basic {b64encode(basic_auth.encode()).decode()}"
     return partial(_answers, f"{url}/healthcheck", {"Authorization": credentials})
 
 
 def worker_ready(command: str) -> Callable[[], bool]:
-    """The worker that this Procfile command starts answers a ping, so it consumes its queue."""
+    """Whether the worker started by this Procfile command answers a ping, so consumes its queue."""
     named = _HOSTNAME.search(command)
     node = host_format(default_nodename(named[1] if named else None))
     return partial(_pongs, node)
 
 
 def _answers(url: str, headers: dict[str, str] | None = None) -> bool:
-    # Not through a proxy, whatever the environment says.
+    # http.client ignores the environment's proxies.
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(
         parts.hostname or "127.0.0.1", parts.port, timeout=_HTTP_S

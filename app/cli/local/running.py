@@ -20,67 +20,71 @@ FLOWER: Final = "flower"
 
 @dataclass(frozen=True)
 class Running:
-    """A data folder and what runs on it."""
+    """A data folder and the services that run on it."""
 
     home: Path
     services: tuple[ServiceStatus, ...]
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Running":
-        """What runs on the data folder that the environment names."""
+        """The services on the environment's data folder."""
         home = data_home(environ)
         try:
             return cls(home, tuple(read_services(home)))
         except PermissionError:
             raise click.ClickException(
-                f"TRIMIND_HOME={home} belongs to another user: run this as that user"
+                f"TRIMIND_HOME={home} belongs to another user: run this command as that user"
             ) from None
 
     @property
     def url(self) -> str | None:
-        """Where the web answers, None where it does not run."""
+        """The web process's URL; None while it does not run."""
         web = self.service(WEB)
         return web.url if web else None
 
     @property
     def demo_key_file(self) -> Path:
-        """Where the demo key lies once the first start was ready."""
+        """The file that holds the demo key after the first start."""
         return self.home / DEMO_KEY
 
     def service(self, name: str) -> ServiceStatus | None:
-        """A service that has a living process."""
+        """A service whose process is alive."""
         return next((s for s in self.services if s.name == name and s.state == "healthy"), None)
 
     def environment(self) -> dict[str, str]:
-        """The settings of the web's process; empty where none runs.
+        """The web process's settings; empty while it does not run.
 
-        Read from the process itself, so that no secret is written down for it.
+        Read from the process itself, so that no secret has to be stored.
         """
         web = self.service(WEB)
         if web is None:
             return {}
         try:
             text = Path(f"/proc/{web.pid}/environ").read_bytes()
-        except OSError:  # it has just ended, or is another user's
+        except OSError:  # the process has just ended, or belongs to another user
             return {}
         pairs = (os.fsdecode(pair).partition("=") for pair in text.split(b"\0"))
         return {name: value for name, _, value in pairs if name in KNOWN and value}
 
 
 def join_installation() -> None:
-    """Take over the settings of what runs here, unless the environment names another database."""
+    """Use the settings of the installation that runs here, unless DATABASE_URL is set."""
     environ = read_environment()
     if "DATABASE_URL" not in environ:
         os.environ.update(Running.of(environ).environment())
 
 
 def join_installation_or_fail() -> None:
-    """The same; raises ClickException, naming what to set, where there is no installation."""
+    """Like `join_installation`, but require an installation.
+
+    Raises:
+        ClickException: there is none; names the variables to set.
+    """
     join_installation()
     try:
         read_settings()
     except SettingsError as error:
         raise click.ClickException(
-            f"nothing runs on TRIMIND_HOME={data_home(read_environment())} (`trimind up` starts"
-            f" it), and the environment names no other installation:\n{error}"
+            f"nothing runs on TRIMIND_HOME={data_home(read_environment())}: start it with"
+            f" `trimind up`, or set the variables of another installation:\n{error}"
         ) from None

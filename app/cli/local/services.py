@@ -1,4 +1,4 @@
-"""The processes of the Procfile as services: what each needs, and when it is ready."""
+"""The Procfile's processes as services: what each needs, and when it is ready."""
 
 import os
 import sys
@@ -18,8 +18,8 @@ RELEASE: Final = "release"
 LOOPBACK: Final = "127.0.0.1"
 # An import of LiteLLM takes 5 s alone; on a busy machine with slow disks much more.
 READY_WITHIN_S: Final = 120
-# What each process has to find well, and so what is stopped after it. Of the backends, only those
-# that are started here count.
+# What must be healthy before each process starts, and is stopped after it. Backends that are not
+# started here don't count.
 NEEDS: Final = {
     RELEASE: ("postgres",),
     WEB: (RELEASE, "postgres", "redis"),
@@ -27,13 +27,13 @@ NEEDS: Final = {
     "cpu": (RELEASE, "postgres", "redis"),
     FLOWER: ("redis",),
 }
-# In six lines, because of pickle, which ours do not accept.
+# Six lines about pickle, which our workers refuse.
 ROOT_WARNING: Final = "ignore:You're running the worker with superuser privileges"
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the web and Flower are to listen."""
+    """Where the web process and Flower listen."""
 
     bind: str
     port: int
@@ -41,7 +41,7 @@ class Addresses:
 
     @property
     def web_url(self) -> str:
-        """The web's address, from this machine."""
+        """The web process's address, from this machine."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
@@ -53,12 +53,12 @@ class Addresses:
 def application(
     environ: Mapping[str, str], addresses: Addresses, backends: tuple[str, ...]
 ) -> list[Service]:
-    """The Procfile's processes, started with the very commands that stand there.
+    """The Procfile's processes, started with the Procfile's own commands.
 
     Args:
-        environ: with everything that the processes have to know.
+        environ: all variables that the processes need.
         addresses: where they listen.
-        backends: names of the services started beside them.
+        backends: names of the services started with them.
     """
     ready = _ready(environ, addresses)
     urls = {WEB: addresses.web_url, FLOWER: addresses.flower_url}
@@ -87,10 +87,10 @@ def _ready(
 
 
 def _environ(name: str, environ: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """Every process listens where it is told by PORT, as on a PaaS."""
+    """Every process listens on PORT, as on a PaaS."""
     port = addresses.flower_port if name == FLOWER else addresses.port
     return module_environ(environ) | {
-        # The interpreter's neighbours: python, celery and trimind of this virtual environment.
+        # The python, celery and trimind of this virtual environment.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": ",".join(filter(None, (environ.get("PYTHONWARNINGS"), ROOT_WARNING))),

@@ -1,4 +1,4 @@
-"""`trimind status`: what `trimind up` runs on the data folder."""
+"""`trimind status`: shows what `trimind up` runs on the data folder."""
 
 import json
 import sys
@@ -13,10 +13,10 @@ from deploy.embedded.status import ServiceStatus
 
 @click.command()
 @click.option(
-    "--json", "as_json", is_flag=True, help="As JSON: url, services, demo_key_file, home."
+    "--json", "as_json", is_flag=True, help="Print JSON: url, services, demo_key_file, home."
 )
 def status(as_json: bool) -> None:
-    """Show what runs, where, and where the demo key is. Exit code 1 where nothing serves."""
+    """Show what runs, where, and where the demo key is. Exits with 1 if nothing runs."""
     running = Running.of(read_environment())
     if as_json:
         click.echo(json.dumps(_shown(running), indent=2))
@@ -40,7 +40,7 @@ def _shown(running: Running) -> dict[str, Any]:
 
 def _lines(running: Running) -> list[str]:
     if running.url is None:
-        nothing = f"Nothing serves on TRIMIND_HOME={running.home}: start it with `trimind up`."
+        nothing = f"Nothing runs on TRIMIND_HOME={running.home}: start it with `trimind up`."
         return [*map(_line, running.services), nothing]
     return [
         *map(_line, running.services),

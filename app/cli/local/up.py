@@ -1,4 +1,4 @@
-"""`trimind up`: everything that it takes, on one machine, until a signal."""
+"""`trimind up`: runs everything on one machine until a signal."""
 
 import os
 import shlex
@@ -30,11 +30,11 @@ from trimind import Client, TrimindClientError
 @click.command()
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the parent process dies.")
 def up(with_parent: bool) -> None:
-    """Start everything that nobody has set, answer a first message, keep serving.
+    """Start everything, answer a first message, keep serving.
 
-    PostgreSQL, Redis and a model are started where DATABASE_URL, REDIS_URL and the providers' keys
-    are not set; then the processes of the Procfile. PORT is the web's port (8000), TRIMIND_HOME the
-    data folder. Ctrl-C ends all of it.
+    Starts PostgreSQL, Redis and a model unless DATABASE_URL, REDIS_URL or a provider's key is set,
+    then the Procfile's processes. PORT is the web process's port (8000), TRIMIND_HOME the data
+    folder. Ctrl-C stops everything.
     """
     if with_parent:
         end_with_parent()
@@ -46,7 +46,7 @@ def up(with_parent: bool) -> None:
         with Supervisor(home, log) as supervisor:
             supervisor.handle_signals()
             _serve(supervisor, environ, log)
-    except StopRequestedError:  # while services were still starting: all of them have ended
+    except StopRequestedError:  # while services were starting: all of them have been stopped
         return
     except (EmbeddedError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
@@ -60,15 +60,15 @@ def _serve(supervisor: Supervisor, environ: Mapping[str, str], log: Console) -> 
     began = time.monotonic()
     log(NAME, f"data folder {supervisor.home}")
     backends = Backends(supervisor.home, environ)
-    told = {**environ, **backends.environment()}
-    os.environ.update(told)  # the demo key and the pings are the application's own code
+    full = {**environ, **backends.environment()}
+    os.environ.update(full)  # the demo key and the pings use the application's own code
     settings = get_settings()
     minds_or_exit()
     where = addresses(environ, settings)
-    processes = application(told, where, backends.names())
+    processes = application(full, where, backends.names())
     supervisor.start([*backends.services(), *processes])
     log(NAME, f"ready in {time.monotonic() - began:.1f} s")
-    # Beside the supervisor, which has to look after the services meanwhile.
+    # In a thread, since the supervisor has to watch the services meanwhile.
     threading.Thread(target=_welcome, args=(supervisor, where, log), daemon=True).start()
     supervisor.run()
 
@@ -82,23 +82,23 @@ def _welcome(supervisor: Supervisor, where: Addresses, log: Console) -> None:
     except (TrimindError, TrimindClientError, OSError) as error:
         log(NAME, f"no first answer: {error}")
         return
-    log.wait_for_quiet()  # the workers have something to say of the first message too
+    log.wait_for_quiet()  # the workers log lines about the first message too
     for line in _addresses(supervisor.home, where):
         log(NAME, line)
 
 
 def _addresses(home: Path, where: Addresses) -> list[str]:
     return [
-        "serving, until Ctrl-C:",
+        "serving; press Ctrl-C to stop:",
         f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or in"
         f" {home / 'secrets.json'})",
-        f"  web        {where.web_url} (its calls: {where.web_url}/docs)",
-        f"  demo key   in the file {home / DEMO_KEY}",
+        f"  web        {where.web_url} (API reference: {where.web_url}/docs)",
+        f"  demo key   in {home / DEMO_KEY}",
         f'  ask        {_how_to_call(home)} ask "What is the capital of France?"',
     ]
 
 
 def _how_to_call(home: Path) -> str:
-    """The command as it was called here; from another terminal it has to find this data folder."""
+    """The command as it was called here, with the data folder unless it is the default."""
     chosen = "" if home == data_home({}) else f"TRIMIND_HOME={shlex.quote(str(home))} "
     return chosen + shlex.quote(sys.argv[0])

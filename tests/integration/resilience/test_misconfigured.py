@@ -53,7 +53,7 @@ def test_a_wrong_key_is_told_of_the_provider_and_its_variable_everywhere() -> No
         "name": "providers",
         "state": "missing",
         "found": WRONG_KEY.message,
-        "to_do": "mend OPENAI_API_KEY; the workers read it at their start",
+        "to_do": "fix OPENAI_API_KEY and restart the workers",
     }
 
 

@@ -41,7 +41,7 @@ def test_a_breaker_is_reset_by_name_from_the_command_line(
 def test_all_breakers_are_reset_at_once(processes: Start, breaker: Breaker) -> None:
     breaker.open(processes(1)[0])
     assert trimind("reset").exit_code == 0
-    assert trimind().output == "No call under a breaker has failed.\n"
+    assert trimind().output == "No breaker has recorded a failed call.\n"
 
 
 def test_a_breaker_that_nobody_knows_is_an_error_that_names_the_known_ones(

@@ -176,7 +176,7 @@ def test_people_see_for_whom_alone_it_is_open_and_the_world_sees_no_user(shared:
     shared.fail(ONE, 3)
 
     assert (shared.kept().state, list(shared.kept().held)) == ("closed", [ONE])
-    assert f"open for {ONE} alone; next probe" in CliRunner().invoke(main, ["breakers"]).output
+    assert f"open for {ONE} only; next probe" in CliRunner().invoke(main, ["breakers"]).output
     assert ONE not in str(show_breakers())
 
 

@@ -45,18 +45,18 @@ def test_bind_wins_over_port() -> None:
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "unix:/run/web.sock", "h:0", "h:99999"])
 def test_a_bind_without_a_good_port_is_refused_by_its_name(bind: str) -> None:
-    with pytest.raises(click.ClickException, match=r"BIND=.*write BIND=host:port"):
+    with pytest.raises(click.ClickException, match=r"BIND=.*set BIND=host:port"):
         addresses({"BIND": bind}, settings(free_port(), free_port()))
 
 
 def test_a_taken_port_is_named_with_what_to_write(taken: int) -> None:
-    with pytest.raises(click.ClickException, match=rf"^PORT={taken} is taken.*write PORT=\d+"):
+    with pytest.raises(click.ClickException, match=rf"^PORT={taken} is in use.*put PORT=\d+"):
         addresses({}, settings(taken, free_port()))
 
 
 def test_flower_steps_aside_unless_its_port_was_chosen(taken: int) -> None:
     assert addresses({}, settings(free_port(), taken)).flower_port != taken
-    with pytest.raises(click.ClickException, match=f"^FLOWER_PORT={taken} is taken"):
+    with pytest.raises(click.ClickException, match=f"^FLOWER_PORT={taken} is in use"):
         addresses({"FLOWER_PORT": str(taken)}, settings(free_port(), taken))
 
 
@@ -64,5 +64,5 @@ def test_two_that_start_at_once_do_not_choose_the_same_port() -> None:
     port, flower_port = free_port(), free_port()
     addresses({}, settings(port, flower_port))  # nobody listens yet
     assert addresses({}, settings(free_port(), flower_port)).flower_port != flower_port
-    with pytest.raises(click.ClickException, match="is taken"):
+    with pytest.raises(click.ClickException, match="is in use"):
         addresses({}, settings(port, flower_port))
