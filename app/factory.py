@@ -23,6 +23,7 @@ from app.ops import metrics_views as metrics
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
 from tasks.celery import app as celery
+from tasks.jobs import after_commit
 
 RESOURCES: Final = (
     jobs.api,
@@ -57,6 +58,7 @@ def create_app() -> Trimind:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
     connect_database(app, settings)
+    after_commit.register()
     register_request_log(app)
     register_security_headers(app)
     register_refusals(app)

@@ -21,7 +21,7 @@ from models.lifecycle.transitions import begin, checkpoint
 from models.schema import upgrade
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 
 JOBS = 500
 LINE = {"status": "completed", "ms": 3, "intent": "coding", "confidence": 0.93, "cached": False}

@@ -38,7 +38,8 @@ from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from models.errors import BroadcastEnded
 from tasks.jobs import broadcasts
-from tasks.jobs.pipeline import Submission, publish
+from tasks.jobs.dispatch import publish
+from tasks.jobs.submission import Submission
 
 api = APIBlueprint(
     "broadcasts",

@@ -35,7 +35,7 @@ from models.conversations import (
 )
 from models.errors import NotFound
 from models.jobs import jobs_of_messages
-from tasks.jobs.pipeline import forget
+from tasks.jobs import commands
 
 api = APIBlueprint(
     "conversations",
@@ -105,7 +105,7 @@ def delete_conversation(path: ConversationPath) -> Response:
     Deletes its messages and cancels its unfinished jobs. The jobs can still be retrieved, without
     their texts.
     """
-    forget(db.session(), g.user_id, path.conversation_id)
+    commands.delete_conversation(db.session(), g.user_id, path.conversation_id)
     return Response(status=204)
 
 

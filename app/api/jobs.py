@@ -24,7 +24,9 @@ from app.streaming.resume import has_all, resume_after
 from app.streaming.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
-from tasks.jobs.pipeline import Submission, accept, cancel, publish, retry
+from tasks.jobs.commands import cancel, retry
+from tasks.jobs.dispatch import publish
+from tasks.jobs.submission import Submission, accept
 
 api = APIBlueprint(
     "jobs",

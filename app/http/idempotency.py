@@ -19,7 +19,6 @@ from flask import Response, current_app, g, request
 from app.http.db import db
 from app.http.errors import IdempotencyInProgress, IdempotencyKeyReused
 from models.idempotency import Kept, find_kept, keep, take_key
-from tasks.jobs.pipeline import run_after_commit
 
 REPLAYED: Final = "Idempotent-Replayed"
 IN_PROGRESS: Final = (
@@ -58,7 +57,6 @@ def create_once(key: str | None, create: Callable[[], Created]) -> Response:
 
 def _commit(created: Created) -> Response:
     db.session.commit()
-    run_after_commit(db.session())
     created.then()
     return created.answer
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from models.conversations import get_or_create_session
 from models.ids import derived_id
 from models.jobs import Job, find_job_of_message
-from tasks.jobs.pipeline import Submission, accept, title_of
+from tasks.jobs.submission import Submission, accept, title_of
 
 
 def accept_in_session(

@@ -24,7 +24,7 @@ from app.legacy.submission import accept_in_session, accept_once
 from app.schemas.headers import CreateHeaders
 from models.conversations import find_session, latest_messages
 from models.users import external_id_of
-from tasks.jobs.pipeline import publish
+from tasks.jobs.dispatch import publish
 
 SHOWN_MESSAGES = 1000
 

@@ -1,11 +1,21 @@
-"""What has to follow a transaction once it is committed; it stays with its session until then."""
+"""Work that follows a commit: noted with the session, done once the transaction has ended.
 
+Every commit does it, wherever it is made, and a rollback discards it. It runs after the connection
+was returned to the pool, so that waiting for the broker keeps no connection busy.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy.orm import Session
+import structlog
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
 
-KEY: Final = "aftermath"
+NOTED: Final = "trimind.after_commit"
+COMMITTED: Final = "trimind.committed"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -19,22 +29,52 @@ class PendingDispatch:
 
 
 @dataclass(frozen=True)
-class Aftermath:
-    """The jobs that have ended, those of them that were cancelled, and the jobs behind them that
-    were released. Whoever rolls back to a savepoint must have noted nothing since."""
+class AfterCommit:
+    """The jobs that have ended, those of them that were cancelled, and the jobs that were released
+    because one ahead of them ended. A savepoint that may be rolled back must note nothing."""
 
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     released: list[PendingDispatch] = field(default_factory=list)
 
 
-def aftermath(session: Session) -> Aftermath:
-    """What this transaction has noted so far, to be added to."""
-    noted: Aftermath = session.info.setdefault(KEY, Aftermath())
+Handler = Callable[[AfterCommit], object]
+
+_handlers: list[Handler] = []
+
+
+def after_commit(session: Session) -> AfterCommit:
+    """What the current transaction has noted so far, to be added to."""
+    noted: AfterCommit = session.info.setdefault(NOTED, AfterCommit())
     return noted
 
 
-def take_aftermath(session: Session) -> Aftermath:
-    """What the transaction that was just committed has noted; handed out once."""
-    noted: Aftermath = session.info.pop(KEY, Aftermath())
-    return noted
+def register_after_commit(*handlers: Handler) -> list[Handler]:
+    """Call these, in this order, after every commit of this process that has noted work.
+
+    An error of one is logged and the next is called, since the commit stands. Returns the handlers
+    that they replace.
+    """
+    replaced, _handlers[:] = list(_handlers), handlers
+    return replaced
+
+
+@event.listens_for(Session, "after_commit")
+def _keep_committed(session: Session) -> None:
+    if NOTED in session.info and not session.in_nested_transaction():
+        session.info[COMMITTED] = session.info.pop(NOTED)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _run_handlers(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:  # a savepoint, or a flush
+        return
+    session.info.pop(NOTED, None)  # rolled back
+    committed = session.info.pop(COMMITTED, None)
+    if committed is None:
+        return
+    for handler in _handlers:
+        try:
+            handler(committed)
+        except Exception:  # a boundary: what is committed must not look as if it were not
+            log.exception("after-commit work failed", handler=repr(handler))

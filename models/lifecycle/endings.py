@@ -30,7 +30,7 @@ from models.counters import count
 from models.errors import DeadlineExceeded
 from models.ids import new_id
 from models.jobs import Job
-from models.lifecycle.after_commit import aftermath
+from models.lifecycle.after_commit import after_commit
 from models.lifecycle.fence import (
     Fence,
     after_unknown_events,
@@ -232,7 +232,7 @@ def conclude(session: Session, ended: Sequence[Any]) -> int:
     """
     if not ended:
         return 0
-    noted = aftermath(session)
+    noted = after_commit(session)
     noted.ended.extend(job.id for job in ended)
     noted.cancelled.extend(job.id for job in ended if job.status == "cancelled")
     count(session, "paid_duplicates", sum(job.paid_duplicates for job in ended))

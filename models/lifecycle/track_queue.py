@@ -16,7 +16,7 @@ from sqlalchemy.types import String
 
 from models.conversations import Conversation, Message
 from models.jobs import Job
-from models.lifecycle.after_commit import PendingDispatch, aftermath
+from models.lifecycle.after_commit import PendingDispatch, after_commit
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
 
@@ -46,11 +46,11 @@ def lock_free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[t
 def release(session: Session, conversation_ids: Collection[str]) -> int:
     """Queue the oldest job of each track of these conversations that nobody is on; how many.
 
-    The caller holds the conversations, and dispatches after the commit: see `Aftermath`.
+    The caller holds the conversations; they are dispatched after the commit.
     """
     rows = session.execute(_release_statement(), {"conversation_ids": list(conversation_ids)})
     released = [PendingDispatch(*row) for row in rows]
-    aftermath(session).released.extend(released)
+    after_commit(session).released.extend(released)
     return len(released)
 
 

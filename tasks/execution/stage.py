@@ -41,7 +41,7 @@ from tasks.execution import failpoints
 from tasks.execution.heartbeat import beating
 from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_line
 from tasks.execution.work import Outcome, Work, load
-from tasks.jobs.pipeline import dispatch, is_long
+from tasks.jobs.dispatch import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.retry_decision import Again, GiveUp, decide
 from tasks.resilience.transaction import run_transaction_with_retry

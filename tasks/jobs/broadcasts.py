@@ -21,8 +21,8 @@ from models.job_options import Options
 from models.jobs import Job
 from models.lifecycle import endings
 from models.lifecycle.track_queue import lock_conversations
-from tasks.jobs import pipeline
-from tasks.jobs.pipeline import Submission, add_job, add_message, known_mind, run_after_commit
+from tasks.jobs import dispatch
+from tasks.jobs.submission import Submission, add_job, add_message, known_mind
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
 def publish(jobs: Sequence[Job], message: str) -> None:
     """Publish the chains of jobs that were accepted just now, as long as the broker is there."""
     for job in jobs:
-        if not pipeline.publish(job, message):
+        if not dispatch.publish(job, message):
             break
 
 
@@ -66,7 +66,6 @@ def cancel(session: Session, user_id: str, broadcast_id: str) -> BroadcastJobs:
     session.expire_all()  # whoever lost a race reads what the winner wrote
     whole = read(session, user_id, broadcast_id)
     session.commit()
-    run_after_commit(session)
     if cancelled:
         log.info("broadcast cancelled", broadcast_id=broadcast_id, job_ids=cancelled)
     return whole

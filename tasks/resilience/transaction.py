@@ -11,7 +11,6 @@ from config.outages import outages
 from config.shutdown import shutting_down
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
-from tasks.jobs.pipeline import run_after_commit
 from tasks.policies import DATABASE_PAUSE_S, PERSIST
 from tasks.resilience.breaker import circuit_breaker
 
@@ -47,9 +46,7 @@ def run_transaction_with_retry(work: Callable[[Session], T], until: float) -> T:
 
 def _once(work: Callable[[Session], T]) -> T:
     with circuit_breaker("database", PERSIST.breaker), unit_of_work() as session:
-        done = work(session)
-    run_after_commit(session)
-    return done
+        return work(session)
 
 
 def _note(state: RetryCallState) -> None:

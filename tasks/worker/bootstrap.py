@@ -20,6 +20,7 @@ from config.shutdown import begin_shutdown, on_shutdown
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
+from tasks.jobs import after_commit
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
@@ -36,6 +37,7 @@ logging.getLogger(consumer.__name__).addFilter(
 
 # A worker whose minds name no model that has a key would fail every job: it ends here instead.
 minds_or_exit()
+after_commit.register()
 
 
 @worker_ready.connect

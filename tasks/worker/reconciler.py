@@ -29,7 +29,7 @@ from models.lifecycle.track_queue import release_forgotten
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.daemon_loop import DaemonLoop
-from tasks.jobs.pipeline import dispatch, is_long, run_after_commit
+from tasks.jobs.dispatch import dispatch, is_long
 from tasks.worker.broker_marker import seen_marker
 
 NAME: Final = "reconciler"
@@ -78,7 +78,6 @@ def reconcile_ends(*, bury: bool) -> None:
         }
         for label, number in found.items():
             count(session, "reconciled", number, label)
-    run_after_commit(session)
     if any(found.values()):
         log.warning("reconciled", **found)
 

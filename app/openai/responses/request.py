@@ -17,7 +17,7 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.job_options import Options
 from models.jobs import Job, find_job
-from tasks.jobs.pipeline import Submission
+from tasks.jobs.submission import Submission
 
 ID_MAX_CHARS: Final = 64
 MODEL_MAX_CHARS: Final = 128

@@ -36,7 +36,9 @@ from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
-from tasks.jobs.pipeline import accept, cancel, publish, run_after_commit
+from tasks.jobs.commands import cancel
+from tasks.jobs.dispatch import publish
+from tasks.jobs.submission import accept
 
 UNKNOWN: Final = "There is no such response."
 NOT_STREAMED: Final = described(200, "application/json", ResponseBody)
@@ -176,7 +178,6 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     kept = remembered_for()
     caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
     session.commit()
-    run_after_commit(session)
     publish(job, submission.message)
     return Call(job.id, caller)
 

@@ -19,7 +19,7 @@ from models.lifecycle.transitions import begin, checkpoint
 from models.schema import upgrade
 from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 from tests.integration.pooler import pooled
 
 DONE: Final = {"status": "completed"}

@@ -18,7 +18,7 @@ from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 from tests.conftest import wait_until
 from tests.integration.refusing_redis import FULL, RefusingRedis, refusing
 

@@ -9,7 +9,7 @@ from config.settings import get_settings
 from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 from tasks.stages import compress, intent
 
 

@@ -12,7 +12,7 @@ from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 
 MakeJob = Callable[..., str]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from models.broker_marker import adopt_marker
 from models.conversations import Message
 from models.jobs import Job, after
-from models.lifecycle.after_commit import take_aftermath
+from models.lifecycle.after_commit import after_commit
 from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.ownership import adopt, extend_leases, hand_back
@@ -70,8 +70,9 @@ class World:
     def transaction(self) -> Iterator[Session]:
         """One transaction; what it released is published, unless its process dies before."""
         with unit_of_work() as session:
+            noted = after_commit(session)
             yield session
-        for due in take_aftermath(session).released:
+        for due in noted.released:
             if self.rng.random() < 0.8:
                 self.broker.append((due.job_id, due.epoch, due.stage))
 

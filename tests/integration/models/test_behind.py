@@ -11,7 +11,7 @@ from sqlalchemy import delete, event, update
 from models.conversations import Conversation, Message
 from models.counters import counters
 from models.jobs import Job
-from models.lifecycle.after_commit import Aftermath, PendingDispatch, take_aftermath
+from models.lifecycle.after_commit import AfterCommit, PendingDispatch, after_commit
 from models.lifecycle.deletion import delete_conversation
 from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
@@ -38,64 +38,65 @@ def change(job_id: str, **columns: object) -> None:
         session.execute(update(Job).where(Job.id == job_id).values(**columns))
 
 
-def followed(work: Callable[[Any], object]) -> Aftermath:
+def followed(work: Callable[[Any], object]) -> AfterCommit:
     """What follows a transaction."""
     with unit_of_work() as session:
+        noted = after_commit(session)
         work(session)
-    return take_aftermath(session)
+    return noted
 
 
-def overdue_at_begin(job_id: str) -> Aftermath:
+def overdue_at_begin(job_id: str) -> AfterCommit:
     change(job_id, expires_at=now())
     return followed(lambda session: begin(session, Fence(job_id, 1, "intent", uuid4())))
 
 
-def overdue_in_the_reconciler(job_id: str) -> Aftermath:
+def overdue_in_the_reconciler(job_id: str) -> AfterCommit:
     change(job_id, expires_at=now())
     return followed(lambda session: end_all_overdue(session, MANY))
 
 
-def completed(job_id: str) -> Aftermath:
+def completed(job_id: str) -> AfterCommit:
     advance(job_id, "persist")
     fence = own(job_id, "persist")
     return followed(lambda session: complete(session, fence, DONE))
 
 
-def failed(job_id: str) -> Aftermath:
+def failed(job_id: str) -> AfterCommit:
     fence = own(job_id, "intent")
     return followed(lambda session: fail(session, fence, "internal", "It broke.", DONE))
 
 
-def poisoned(job_id: str) -> Aftermath:
+def poisoned(job_id: str) -> AfterCommit:
     own(job_id, "intent")
     change(job_id, deaths=MAX_CRASHES - 1, lease_until=now())
     return followed(lambda session: reap_expired_leases(session, MANY, AT_ONCE))
 
 
-def orphaned_at_begin(job_id: str) -> Aftermath:
+def orphaned_at_begin(job_id: str) -> AfterCommit:
     lose_message(job_id)
     return followed(lambda session: begin(session, Fence(job_id, 1, "intent", uuid4())))
 
 
-def orphaned_in_the_reconciler(job_id: str) -> Aftermath:
+def orphaned_in_the_reconciler(job_id: str) -> AfterCommit:
     lose_message(job_id)
     return followed(lambda session: end_all_orphans(session, MANY))
 
 
-def orphaned_when_it_completes(job_id: str) -> Aftermath:
+def orphaned_when_it_completes(job_id: str) -> AfterCommit:
     advance(job_id, "persist")
     fence = own(job_id, "persist")
     lose_message(job_id)
     return followed(lambda session: complete(session, fence, DONE))
 
 
-def orphaned_when_it_fails(job_id: str) -> Aftermath:
+def orphaned_when_it_fails(job_id: str) -> AfterCommit:
     fence = own(job_id, "intent")
     lose_message(job_id)
     return followed(lambda session: fail(session, fence, "internal", "It broke.", DONE))
 
 
-ENDS: dict[Callable[[str], Aftermath], str] = {
+ENDS: dict[Callable[[str], AfterCommit], str] = {
     completed: "completed",
     failed: "failed",
     lambda job_id: followed(lambda session: cancel(session, job_id)): "cancelled",
@@ -135,7 +136,7 @@ def paid_duplicates() -> int:
 
 @pytest.mark.parametrize(("end", "status"), ENDS.items())
 def test_every_end_releases_the_oldest_behind_it_in_the_same_transaction(
-    line: list[str], end: Callable[[str], Aftermath], status: str
+    line: list[str], end: Callable[[str], AfterCommit], status: str
 ) -> None:
     first, second, third = line
     assert [read(job).slot for job in line] == ["queued", "behind", "behind"]

@@ -15,7 +15,7 @@ from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs.broadcasts import accept, accept_merge
 from tasks.jobs.broadcasts import read as read_broadcast
-from tasks.jobs.pipeline import Submission
+from tasks.jobs.submission import Submission
 
 from .conftest import MakeJob, advance, own
 

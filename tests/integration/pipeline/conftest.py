@@ -21,8 +21,9 @@ from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.celery import app
-from tasks.jobs import pipeline
-from tasks.jobs.pipeline import Submission
+from tasks.jobs import submission
+from tasks.jobs.dispatch import publish
+from tasks.jobs.submission import Submission
 
 ROOT = Path(__file__).parents[3]
 # A mind that fails every job: what it is told is more than the embedded model holds.
@@ -129,7 +130,9 @@ def submit(backends: Mapping[str, str], external_id: str) -> Submit:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
         with unit_of_work() as session:
-            return pipeline.submit(session, Submission(user, message, **more)).id
+            job = submission.accept(session, Submission(user, message, **more))
+        publish(job, message)
+        return job.id
 
     return do
 
@@ -141,7 +144,7 @@ def accept(backends: Mapping[str, str], external_id: str) -> Submit:
     def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
-            return pipeline.accept(session, Submission(user, message, **more)).id
+            return submission.accept(session, Submission(user, message, **more)).id
 
     return do
 

@@ -12,8 +12,9 @@ from models.history import Turn, track
 from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs import broadcasts, pipeline
-from tasks.jobs.pipeline import Submission
+from tasks.jobs import broadcasts
+from tasks.jobs.dispatch import publish
+from tasks.jobs.submission import Submission
 from tasks.stages import compress, generate, intent, persist
 
 from .conftest import SetVariables, finished, read
@@ -47,7 +48,7 @@ class Asker:
     def merge(self, whole: BroadcastJobs) -> Job:
         """The merge of its answers, once it has ended."""
         job, message = self.accept_merge(whole)
-        pipeline.publish(job, message)
+        publish(job, message)
         self.until(lambda: finished(job.id), 120)
         return read(job.id)
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from models.conversations import Conversation, Message
 from models.jobs import STAGES
 from models.session import unit_of_work
-from tasks.jobs.pipeline import chain_of
+from tasks.jobs.dispatch import chain_of
 
 from .conftest import Submit, finished, read
 

@@ -16,8 +16,7 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.procfile import read_procfile, shell_command
 from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs import pipeline
-from tasks.jobs.pipeline import Submission
+from tasks.jobs.submission import Submission, accept
 from tests.chaos.stack import KEY, MINDS
 from tests.conftest import wait_until
 from tests.integration.pooler import pooled
@@ -109,7 +108,7 @@ def submit(external_id: str) -> Callable[[], tuple[str, str]]:
         mark = secrets.token_hex(8)
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
-            job = pipeline.accept(session, Submission(user, f"Hello [#{mark}]"))
+            job = accept(session, Submission(user, f"Hello [#{mark}]"))
             job.queue_lease_until = job.created_at
             return job.id, mark
 

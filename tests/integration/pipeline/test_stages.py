@@ -9,8 +9,8 @@ from models.jobs import STAGES
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs import pipeline
-from tasks.jobs.pipeline import Submission
+from tasks.jobs import submission
+from tasks.jobs.submission import Submission
 from tasks.policies import GENERATE
 from tasks.resilience import breaker
 from tasks.stages import compress, generate, intent, persist
@@ -73,7 +73,7 @@ def test_what_another_user_has_asked_does_not_show_on_a_receipt(
     first = accept(f"We buy {external_id}")
     with unit_of_work() as session:
         other = get_or_create_user(session, f"other-{external_id}")
-        second = pipeline.accept(session, Submission(other, f"We buy {external_id}")).id
+        second = submission.accept(session, Submission(other, f"We buy {external_id}")).id
     run("intent", first)
     run("intent", second)
     assert [read(job).stages["intent"]["cached"] for job in (first, second)] == [False, False]

@@ -9,12 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from models.errors import Superseded
+from models.errors import DatabaseUnavailable, Superseded
+from models.lifecycle.after_commit import register_after_commit
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
+from tasks.jobs import after_commit
 from tasks.jobs.cancel_channel import CHANNEL
-from tasks.jobs.pipeline import Submission, accept
+from tasks.jobs.submission import Submission, accept
 from tasks.policies import PERSIST
 from tasks.resilience.breaker import reset_all
 from tasks.resilience.transaction import run_transaction_with_retry
@@ -49,17 +51,28 @@ def test_an_error_of_the_application_does_not_open_it(
     assert do(lambda session: session.scalar(text("SELECT 1"))) == 1
 
 
-def test_what_follows_the_commit_is_done_once_it_is_through(
+def test_what_follows_the_commit_is_done_once_however_often_the_work_is_tried(
     backends: Mapping[str, str], external_id: str
 ) -> None:
     with unit_of_work() as session:
         user = get_or_create_user(session, external_id)
         job_id = accept(session, Submission(user, "Hello there")).id
+    tries = iter([DatabaseUnavailable("lost"), None])
+
+    def cancel_at_the_second_try(session: Session) -> bool:
+        cancelled = cancel(session, job_id)
+        if error := next(tries):
+            raise error
+        return cancelled
+
+    replaced = register_after_commit()
+    after_commit.register()
     with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
         stops = redis.pubsub(ignore_subscribe_messages=True)
         stops.subscribe(CHANNEL)
         stops.get_message(timeout=5)  # the subscription is confirmed
-        assert do(lambda session: cancel(session, job_id))
-        told = stops.get_message(timeout=5)
-    assert told is not None
-    assert told["data"] == job_id
+        assert do(cancel_at_the_second_try)
+        register_after_commit(*replaced)
+        redis.publish(CHANNEL, "the next message")
+        announced = [stops.get_message(timeout=5) for _ in range(2)]
+    assert [message and message["data"] for message in announced] == [job_id, "the next message"]

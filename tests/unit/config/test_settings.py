@@ -121,7 +121,7 @@ def test_importing_the_whole_program_overrides_no_real_key() -> None:
     keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
     program = (
         "import os; before = dict(os.environ)\n"
-        "import app.factory, tasks.jobs.pipeline, tasks.worker.bootstrap, tasks.stages.generate\n"
+        "import app.factory, tasks.jobs.commands, tasks.worker.bootstrap, tasks.stages.generate\n"
         f"assert all(os.environ[k] == 'a-real-key' for k in {list(keys)!r})\n"
         "from config.settings import get_settings\n"
         "assert get_settings().provider_key('openai') == 'a-real-key'\n"

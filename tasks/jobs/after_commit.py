@@ -1,0 +1,32 @@
+"""What this process does after a commit that ended jobs. Best effort: readers poll the rows, fences
+stop the workers, and the reconciler dispatches jobs whose queue lease ran out."""
+
+import structlog
+
+from models.lifecycle.after_commit import AfterCommit, register_after_commit
+from tasks.events.publisher import publish_end
+from tasks.jobs.cancel_channel import announce
+from tasks.jobs.dispatch import dispatch, is_long
+
+log = structlog.get_logger(__name__)
+
+
+def register() -> None:
+    """Make it follow every commit of this process; each process that changes jobs calls it once."""
+    register_after_commit(_announce_cancelled, _publish_ends, _dispatch_released)
+
+
+def _announce_cancelled(after: AfterCommit) -> None:
+    announce(*after.cancelled)
+
+
+def _publish_ends(after: AfterCommit) -> None:
+    for job_id in after.ended:
+        publish_end(job_id)
+
+
+def _dispatch_released(after: AfterCommit) -> None:
+    for due in after.released:
+        log.info("job released", job_id=due.job_id)
+        if not dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message)):
+            return

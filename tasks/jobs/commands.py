@@ -1,0 +1,75 @@
+"""What a user may do with jobs that were accepted: cancel, retry, delete their conversation."""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from config.minds import MANAGER
+from models.conversations import Message, hold_conversation
+from models.errors import ConversationGone, NotFound
+from models.jobs import Job, find_job
+from models.lifecycle import deletion, endings
+from models.lifecycle.admission import place, refuse_retry
+from tasks.jobs.submission import insert_job
+
+log = structlog.get_logger(__name__)
+
+
+def cancel(session: Session, user_id: str, job_id: str) -> Job:
+    """The user's job, cancelled if it had not ended; commits. The workers are told, best effort.
+
+    What comes back may have ended otherwise, before or meanwhile. Raises NotFound.
+    """
+    _owned_job(session, user_id, job_id)
+    cancelled = endings.cancel(session, job_id)
+    session.expire_all()  # whoever lost a race reads what the winner wrote
+    job = _owned_job(session, user_id, job_id)
+    session.commit()
+    if cancelled:
+        log.info("job cancelled", job_id=job_id, stage=job.stage)
+    return job
+
+
+def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
+    """Add a new job for the message of one that ended without an answer, with as much time as that
+    one had; and the message's text. The caller commits, then publishes.
+
+    It is no sibling of a broadcast's jobs; but who merges their answers does so again. Raises
+    NotFound, and a Conflict that says why not.
+    """
+    job = _owned_job(session, user_id, job_id)
+    held = hold_conversation(session, user_id, job.conversation_id or "")
+    session.expire(job)  # it may have ended, or lost its message, until now
+    job = _owned_job(session, user_id, job_id)
+    refuse_retry(session, job)
+    message = session.get(Message, job.message_id or "")
+    if held is None or message is None:
+        raise ConversationGone("The job's conversation or message was deleted.")
+    again = insert_job(
+        session,
+        place(session, held.id, job.mind),
+        job.expires_at - job.created_at,
+        user_id=user_id,
+        conversation_id=held.id,
+        message_id=message.id,
+        broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
+        mind=job.mind,
+        meta=job.meta,
+        options=job.options,
+        previous_id=job.previous_id,
+    )
+    return again, message.content
+
+
+def delete_conversation(session: Session, user_id: str, conversation_id: str) -> None:
+    """Delete a user's conversation, its unfinished jobs cancelled; commits. Raises NotFound."""
+    if not deletion.delete_conversation(session, user_id, conversation_id):
+        raise NotFound("There is no such conversation.")
+    session.commit()
+    log.info("conversation deleted", conversation_id=conversation_id)
+
+
+def _owned_job(session: Session, user_id: str, job_id: str) -> Job:
+    job = find_job(session, user_id, job_id)
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job

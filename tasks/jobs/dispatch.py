@@ -1,0 +1,58 @@
+"""Publish the chain of a job's stages, best effort; stages are named, none is imported."""
+
+from typing import Any
+
+import structlog
+from celery import chain, signature
+from celery.canvas import Signature
+from kombu.exceptions import OperationalError
+
+from config.outages import outages
+from config.settings import get_settings
+from models.jobs import STAGES, Job
+from tasks.celery import app
+
+log = structlog.get_logger(__name__)
+
+
+def publish(job: Job, message: str) -> bool:
+    """Publish the chain of a job that was accepted just now; its transaction is committed. False:
+    the broker is away. One that is behind another is published when that one has ended."""
+    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message), slot=job.slot)
+    if job.slot != "queued":
+        return True
+    return dispatch(job.id, job.epoch, job.stage, long=is_long(message))
+
+
+def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
+    """Publish the chain of a job from `stage` on. False: the broker is away, which is logged."""
+    try:
+        chain_of(job_id, epoch, stage, long=long).apply_async()
+    except OperationalError as error:
+        outages.note("broker", error)
+        log.debug("job kept until the broker is back", job_id=job_id, stage=stage)
+        return False
+    outages.clear("broker", "publisher")
+    return True
+
+
+def chain_of(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
+    """The chain of the stages from `stage` on; its messages carry ids only."""
+    rest = STAGES[STAGES.index(stage) :]
+    return chain(*(_signature(job_id, epoch, name, long=long) for name in rest), app=app)
+
+
+def is_long(message: str) -> bool:
+    """Whether a message is compressed, which is the cpu worker's business."""
+    return len(message) > get_settings().compress_over_chars
+
+
+def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
+    return signature(
+        stage,
+        args=(job_id, epoch),
+        immutable=True,
+        app=app,
+        queue="cpu" if stage == "compress" and long else "llm",
+        task_id=f"{job_id}.{epoch}.{stage}",
+    )
