@@ -1,6 +1,7 @@
 """Upgrade the schema, and say which version it has."""
 
 from functools import lru_cache
+from logging import getLogger
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +11,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from models.session import get_engine
+
+# It names its own parts at each look at the version, and /readyz looks every few seconds.
+getLogger(MigrationContext.__module__).addFilter(lambda record: "Running" in str(record.msg))
 
 
 class SchemaOutdated(Exception):

@@ -3,7 +3,7 @@
 import os
 from importlib import import_module
 from logging import getLogger
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 from celery.concurrency import get_implementation
@@ -14,6 +14,18 @@ from config import broker_transport
 from config.logging import configure_logging
 from config.misspelled import warn_of_misspelled
 from config.settings import get_settings
+
+# Celery reads these itself, and each would win over our settings: the web would publish to a broker
+# that no worker listens to. Its command sets some of them, from BROKER_URL and others.
+OVERRIDES: Final = (
+    "CELERY_BROKER_URL",
+    "CELERY_BROKER_READ_URL",
+    "CELERY_BROKER_WRITE_URL",
+    "CELERY_RESULT_BACKEND",
+    "CELERY_LOADER",
+)
+for name in OVERRIDES:
+    os.environ.pop(name, None)
 
 broker_transport.use_for_redis()
 app = Celery("trimind")

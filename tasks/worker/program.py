@@ -4,7 +4,6 @@ The command has read variables of its own by then, and Flower will: what is set 
 process here, by its name.
 """
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -14,8 +13,6 @@ from config.logging import begin_logging
 from config.process import name_process
 from config.settings import settings_or_exit
 
-# `celery` sets these from BROKER_URL and RESULT_BACKEND, unread: they would win over our settings.
-_BY_CELERY: Final = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 _OF_QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
 
 
@@ -26,8 +23,6 @@ def begin_program() -> None:
         return
     name_process(process)
     begin_logging()
-    for name in _BY_CELERY:
-        os.environ.pop(name, None)
     settings_or_exit()
     if process == "flower":
         import_module("config.flower_environ").check_flower_environ()
