@@ -1,4 +1,4 @@
-"""Who is asking: a user by an API key, or a service, by the shared secret, for a user it names."""
+"""Bearer tokens: a user's API key, or the shared secret of a service that acts for a user."""
 
 import hmac
 import re
@@ -21,9 +21,13 @@ _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
 
 
 def require_user() -> None:
-    """Let a user in, by `g.user_id`. Raises Unauthorized, or Refusal where a service names nobody.
+    """Authenticate the user and set `g.user_id`.
 
-    The transaction ends here: no connection is held while the body arrives.
+    The transaction ends here, so that the request occupies no connection while its body arrives.
+
+    Raises:
+        Unauthorized: if the token is missing or invalid.
+        Refusal: if a service doesn't name the user it acts for.
     """
     token = _bearer()
     g.user_id = _user_of_service() if is_shared_secret(token) else _user_of_key(token)
@@ -32,20 +36,20 @@ def require_user() -> None:
 
 
 def require_service() -> None:
-    """Let a service in, and nobody else. Raises Unauthorized."""
+    """Authenticate a service. Raises Unauthorized for any other caller."""
     if not is_shared_secret(_bearer()):
-        raise Unauthorized("This call takes the shared secret.")
+        raise Unauthorized("This call requires the shared secret.")
 
 
 def provision_user(external_id: str) -> str:
-    """The id of the user whom a service names, created on first sight."""
+    """Return the id of the user that a service acts for, creating the user on first use."""
     user_id = get_or_create_user(db.session(), external_id)
     db.session.commit()
     return user_id
 
 
 def is_shared_secret(token: str) -> bool:
-    """Whether a bearer token is the services' secret; how long this takes says nothing of it."""
+    """Whether a token is the shared secret, compared in constant time."""
     secret = get_settings().shared_secret.get_secret_value()
     return hmac.compare_digest(token.encode(), secret.encode())
 
@@ -53,7 +57,7 @@ def is_shared_secret(token: str) -> bool:
 def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("Send Authorization: Bearer and an API key.")
+        raise Unauthorized("Send an API key: Authorization: Bearer <key>.")
     return token.strip()
 
 
@@ -62,16 +66,16 @@ def _user_of_key(token: str) -> str:
         db.session(), token, get_settings().pepper
     )
     if not known:
-        raise Unauthorized("This key is not known, or no longer valid.")
+        raise Unauthorized("The API key is unknown or revoked.")
     return known
 
 
 def _user_of_service() -> str:
     external_id = request.headers.get(USER_HEADER)
     if not external_id:
-        raise _unnamed("missing", "is missing: a service says whom it asks for")
+        raise _unnamed("missing", "is required: name the user that the service acts for")
     if not _EXTERNAL_ID.fullmatch(external_id):
-        raise _unnamed("invalid", f"is not 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
+        raise _unnamed("invalid", f"must be 1 to {EXTERNAL_ID_MAX_CHARS} visible ASCII characters")
     return provision_user(external_id)
 
 

@@ -1,1 +1,1 @@
-"""OpenAI's API over jobs."""
+"""OpenAI's API on top of jobs."""

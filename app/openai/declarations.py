@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the OpenAI facade's answers."""
+"""Declarations of the OpenAI facade's responses for the OpenAPI document."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from app.openai.errors import ErrorBody
 
 
 def failures(*statuses: int) -> dict[str | int, Any]:
-    """The declaration of the failures that a call of the OpenAI facade may answer."""
+    """Declare the errors with which a call of the OpenAI facade may respond."""
     return {
         **{status: described(status, "application/json", ErrorBody) for status in statuses},
-        500: ErrorBody,  # as a model, which puts its shape into the document
+        500: ErrorBody,  # as a model, which adds its schema to the document
     }

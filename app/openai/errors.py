@@ -1,4 +1,4 @@
-"""Failures as an OpenAI client reads them: the same problems, in the shape of OpenAI's errors."""
+"""Problems in the format of OpenAI's errors, as an OpenAI client reads them."""
 
 import re
 from dataclasses import replace
@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.http.problems import FieldError, Problem, Refusal
 from models.errors import InvalidRequest, Unauthorized
 
-# The calls of OpenAI's own packages, those of earlier years among them. Conversations are ours as
-# well; their items are OpenAI's alone.
+# Every call of OpenAI's packages, including older ones. Our own API has conversations too, but no
+# items of theirs.
 OF_OPENAI: Final = re.compile(
     r"/v1/(answers|assistants|audio|batches|chat|chatkit|classifications|completions|containers"
     r"|content_provenance_checks|conversations/[^/]+/items|edits|embeddings|engines|evals|files"
@@ -19,7 +19,7 @@ OF_OPENAI: Final = re.compile(
     r"|search|skills|threads|uploads|vector_stores|videos)(/.*)?",
     re.DOTALL,
 )
-# Theirs and ours: who makes the call says by this header whether it is one of OpenAI's packages.
+# Calls of theirs and of ours: OpenAI's packages send this header.
 SHARED: Final = re.compile(r"/v1/conversations(/[^/]+)?")
 PACKAGE: Final = "X-Stainless-Lang"
 NO_SUCH_CALL: Final = (
@@ -27,7 +27,7 @@ NO_SUCH_CALL: Final = (
     "GET /v1/responses/{id} and POST /v1/responses/{id}/cancel."
 )
 
-# Our code of a field -> OpenAI's. What is not here is an `invalid_value`.
+# Our code of a field -> OpenAI's. Any other is an `invalid_value`.
 FIELD_CODES: Final = {
     "missing": "missing_required_parameter",
     "unknown_field": "unknown_parameter",
@@ -48,7 +48,7 @@ FIELD_CODES: Final = {
     "previous_response_not_found": "previous_response_not_found",
     "previous_response_not_completed": "previous_response_not_completed",
 }
-# Our code of a failure -> OpenAI's, where it has one.
+# Our code of a problem -> OpenAI's, if it has one.
 CODES: Final = {Unauthorized.code: "invalid_api_key"}
 
 
@@ -81,26 +81,26 @@ class ErrorBody(BaseModel):
 
 
 def speaks_openai(path: str) -> bool:
-    """Whether every caller of this path expects OpenAI's errors: those of the calls that its
-    packages make, also where there is no such call here."""
+    """Whether every client of this path expects OpenAI's errors. True for every call that OpenAI's
+    packages make, whether or not it exists here."""
     return OF_OPENAI.fullmatch(path) is not None
 
 
 def expects_openai(request: Request) -> bool:
-    """Whether this caller does: one of OpenAI's packages, at one of our own calls too."""
+    """Whether this client does; it may be one of OpenAI's packages at a call of ours."""
     shared = PACKAGE in request.headers and SHARED.fullmatch(request.path) is not None
     return shared or speaks_openai(request.path)
 
 
 def answer_as_openai(problem: Problem) -> Response | None:
-    """The answer to a failed request, if an OpenAI client made it."""
+    """Answer a failed request in OpenAI's format, if an OpenAI client sent it."""
     if not expects_openai(request):
         return None
     return openai_answer(problem if request.url_rule else no_such_call(problem))
 
 
 def openai_answer(problem: Problem) -> Response:
-    """A problem as OpenAI would put it. It has no 422."""
+    """Return a problem in OpenAI's format, which has no 422."""
     response = jsonify(openai_body(problem).model_dump())
     response.status_code = openai_status(problem)
     response.headers.update(problem.headers)
@@ -108,35 +108,37 @@ def openai_answer(problem: Problem) -> Response:
 
 
 def openai_body(problem: Problem) -> ErrorBody:
-    """The body of that answer."""
+    """Return the body of that response."""
     return ErrorBody(error=_detail(problem, openai_status(problem)))
 
 
 def openai_status(problem: Problem) -> int:
-    """The status of that answer."""
+    """Return the status of that response."""
     return 400 if problem.status == 422 else problem.status
 
 
 def no_such_call(problem: Problem) -> Problem:
-    """A problem of a path, or of a method, which says what calls there are."""
+    """Return the problem of an unknown path or method, with the calls that exist."""
     return replace(problem, detail=NO_SUCH_CALL)
 
 
 def stream_error(response_id: str, number: int, code: str, what: str) -> dict[str, Any]:
-    """The event that ends a stream before its response has ended; `number` is that of the event
-    before it, so that a reader goes on from either.
+    """Return the event that ends a stream before its response has ended.
 
-    OpenAI's reference has the error's parts at the top; its servers send them in `error`, which is
-    where its packages look for one to raise. Here they are in both places.
+    OpenAI's reference has the error's fields at the top level; its servers send them in `error`,
+    where its packages look for an error to raise. Here they are in both.
+
+    Args:
+        number: the number of the event before it, so that a reader can resume after either.
     """
-    message = f"{what}. Read the response: GET /v1/responses/{response_id}."
+    message = f"{what}. Retrieve the response: GET /v1/responses/{response_id}."
     error = {"code": code, "message": message, "param": None}
     nested = {"type": "server_error", **error}
     return {"type": "error", "sequence_number": number, **error, "error": nested}
 
 
 def refused(param: str, code: str, message: str) -> Refusal:
-    """The refusal of one parameter."""
+    """Return the refusal of one parameter."""
     error = FieldError(field=param, code=code, message=message)
     return Refusal(Problem(InvalidRequest, message, (error,)))
 
@@ -155,5 +157,5 @@ def _detail(problem: Problem, status: int) -> ErrorDetail:
 
 
 def _bracketed(field: str) -> str:
-    """`input.0.content` as OpenAI writes it: `input[0].content`."""
+    """Write `input.0.content` as OpenAI does: `input[0].content`."""
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", field)

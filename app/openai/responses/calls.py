@@ -1,7 +1,7 @@
-"""Which job a call gets its answer from, and that no other call gets it too.
+"""Assigns a job's answer to one call, and to no other.
 
-OpenAI's packages send a call again after a time-out or a lost connection, without a key, but with
-a count of its retries. What was made for it the first time is what it gets, if nobody has had it.
+OpenAI's packages retry a call after a timeout or a lost connection, without a key, but with a count
+of the retries. A retry gets the job of the first attempt, unless its answer was delivered.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from models.jobs import UNFINISHED, Job
 from models.open_calls import Caller, abandon_call, close_call, forget_call
 from models.session import unit_of_work
 
-# A package's own limit for a call may be a little longer than ours, and it pauses before a retry.
+# A package may wait a little longer than we do, and pauses before a retry.
 GRACE: Final = timedelta(minutes=5)
 
 log = structlog.get_logger(__name__)
@@ -26,9 +26,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """A call and the job that answers it. `caller` is None where the answer is not this call's
-    alone: an Idempotency-Key says who may have it, or the caller's own retry gets it too.
-    `replayed`: it was made by an earlier call with that key. `watch` is kept while it is held."""
+    """A call and the job that answers it.
+
+    Attributes:
+        caller: None if the answer isn't this call's alone: the call has an Idempotency-Key, or the
+            client's own retry gets the answer too.
+        replayed: whether an earlier call with the same key created the job.
+        watch: kept while the call is held.
+    """
 
     job_id: str
     caller: Caller | None = None
@@ -37,12 +42,12 @@ class Call:
 
 
 def remembered_for() -> timedelta:
-    """How long an answer that nobody has had is kept for who asks again."""
+    """How long an undelivered answer is kept for a retry."""
     return timedelta(seconds=get_settings().response_hold_s) + GRACE
 
 
 def is_answered(call: Call) -> bool:
-    """Give the answer to this call. False: another one has taken it over. Raises
+    """Assign the answer to this call. Returns False if another call has taken the job over. Raises
     DatabaseUnavailable."""
     if call.caller is None:
         return True
@@ -51,25 +56,26 @@ def is_answered(call: Call) -> bool:
 
 
 def note_read(job: Job) -> None:
-    """Note that whoever may have gone without an answer reads it after all, so that the same call
-    sent later is another one. Raises DatabaseUnavailable."""
+    """Record that a response was retrieved, so that the same call sent later gets a new job. Raises
+    DatabaseUnavailable."""
     if job.status not in UNFINISHED and Options.of(job.options).background is False:
         with unit_of_work() as session:
             forget_call(session, job.id)
 
 
 def note_streamed(job_id: str) -> None:
-    """The same at the end of a stream, where it is too late to refuse anything: best effort."""
+    """Record that a response was streamed to its end. Best effort: the stream can't fail any
+    more."""
     try:
         with unit_of_work() as session:
             forget_call(session, job_id)
     except DatabaseUnavailable as error:
-        log.warning("reading not noted", job_id=job_id, error=str(error))
+        log.warning("retrieval not recorded", job_id=job_id, error=str(error))
 
 
 def settle(call: Call, *, answered: bool) -> None:
-    """Note at the end of a call whether it was answered. Best effort: else who asks again and says
-    so gets what was made, and who does not say so something new."""
+    """Record at the end of a call whether it was answered. Best effort: otherwise a retry that is
+    counted as one gets the same job, and any other call a new one."""
     if call.caller is None:
         return
     try:
@@ -79,4 +85,4 @@ def settle(call: Call, *, answered: bool) -> None:
             else:
                 abandon_call(session, call.caller, remembered_for())
     except DatabaseUnavailable as error:
-        log.warning("call not settled", job_id=call.job_id, error=str(error))
+        log.warning("call outcome not recorded", job_id=call.job_id, error=str(error))

@@ -1,7 +1,7 @@
 """A call that is held until its response has ended.
 
-For as long as a router waits for a first byte, nothing is sent, so that the status can still say
-what has happened. Then white space keeps the routers awake, which JSON allows before its value.
+As long as a router waits for the first byte, nothing is sent, so that the status can still tell the
+outcome. After that, white space, which JSON allows before a value, keeps the connection open.
 """
 
 import asyncio
@@ -35,13 +35,17 @@ log = structlog.get_logger(__name__)
 
 
 async def wait_for_answer(user_id: str, call: Call, again: Callable[[Call], Call]) -> Waiting:
-    """Wait until the job of a call has ended, `RESPONSE_HOLD_S` at most. Gives None after
-    `WAIT_MAX_S`, and then each time that a sign of life is due; the job at last, whose answer is
-    this call's alone; unfinished where the time is over, or this process ends.
+    """Wait until a call's job has ended, for up to `RESPONSE_HOLD_S`.
 
-    `again` gives another job, in a thread, where a later call has taken this one's answer. Raises
-    DatabaseUnavailable before it has given anything; after that it waits until the database is
-    back.
+    Yields None after `WAIT_MAX_S` and then whenever a heartbeat is due, and last the job, whose
+    answer is then this call's alone. The job is unfinished if the time is over or this process
+    shuts down.
+
+    Args:
+        again: finds another job, in a thread, if a later call has taken this one's over.
+
+    Raises:
+        DatabaseUnavailable: before the first item. After that, it waits for the database.
     """
     now = asyncio.get_running_loop().time
     until = now() + get_settings().response_hold_s
@@ -77,9 +81,11 @@ async def wait_for_answer(user_id: str, call: Call, again: Callable[[Call], Call
 
 
 async def padded(waiting: Waiting) -> Lines:
-    """A response's body, with white space before it until it is there. The status is sent by then:
-    of an unfinished response comes an object that is an error and has no `output`, so that no
-    client takes it for an empty answer."""
+    """A response's body, after white space for as long as it takes.
+
+    The status has been sent by then. If the response is unfinished, the body is an object with an
+    `error` and no `output`, so that no client takes it for an empty answer.
+    """
     async with aclosing(waiting):
         yield PAD
         async for job in waiting:
@@ -95,9 +101,9 @@ def _body_of(job: Job) -> str:
 
 
 def unfinished(job: Job) -> Problem:
-    """The failure of a call that is held no longer."""
+    """Return the problem of a call whose response has not ended in time."""
     name = response_id_of(job.id)
-    detail = f"{name} has not ended yet, and goes on. Read it: GET /v1/responses/{name}."
+    detail = f"{name} has not ended yet and continues. Retrieve it: GET /v1/responses/{name}."
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     return Problem(ResponseUnfinished, detail, headers=headers)
 
@@ -106,5 +112,5 @@ def _find(user_id: str, job_id: str) -> Job:
     with unit_of_work() as session:
         job = find_job(session, user_id, job_id)
     if job is None:
-        raise NotFound("The job is gone, and its user with it.")
+        raise NotFound("The job was deleted with its user.")
     return job

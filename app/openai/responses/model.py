@@ -1,4 +1,4 @@
-"""`model`: who shall answer. A mind, a model of the routes, or `auto`."""
+"""`model`: a mind, a model of the routes, or `auto`."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,14 +12,14 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True)
 class Choice:
-    """A mind (None: whoever it was before, else the default one) and, if pinned, its model."""
+    """A mind (None: the previous response's, or the default) and, if pinned, its model."""
 
     mind: str | None = None
     model: str | None = None
 
 
 def choose(name: str | None, minds: Minds, settings: Settings) -> Choice:
-    """What a name means. Raises Refusal for one that means nothing here, or has no key here."""
+    """Resolve a name. Raises Refusal if it is unknown, or this server has no key for the model."""
     if name is None:
         return Choice()
     if name == AUTO:
@@ -35,7 +35,7 @@ def choose(name: str | None, minds: Minds, settings: Settings) -> Choice:
 
 
 def usable_models(minds: Minds, settings: Settings) -> tuple[str, ...]:
-    """Every model of the routes that has a key here, and the embedded one where it runs."""
+    """The models of the routes for which this server has a key, and the embedded one if it runs."""
     of_routes = dict.fromkeys(model for route in minds.routes.values() for model in route)
     models = dict.fromkeys(with_keys(tuple(of_routes), settings))
     if settings.embedded_model_url:

@@ -21,7 +21,7 @@ from tasks.jobs.submission import Submission
 
 ID_MAX_CHARS: Final = 64
 MODEL_MAX_CHARS: Final = 128
-# The most that every model of the routes can write at once.
+# Every model of the routes can write this much in one answer.
 MAX_OUTPUT_TOKENS: Final = 16_384
 PREVIOUS: Final = "previous_response_id"
 
@@ -113,7 +113,7 @@ def submission_of(session: Session, user_id: str, body: NewResponse) -> Submissi
 
 
 def _mind_of(previous: Job | None) -> str | None:
-    """Who goes on. The manager, who merges answers, does not: the default mind does."""
+    """The mind of the previous response. After a merge by the manager, the default mind answers."""
     return previous.mind if previous and previous.mind in get_minds().minds else None
 
 

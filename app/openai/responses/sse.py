@@ -1,4 +1,4 @@
-"""A response's events as lines of a stream."""
+"""A response's events as server-sent events."""
 
 import asyncio
 from contextlib import aclosing
@@ -18,19 +18,22 @@ ANSWERING: Final = ("response.output_text.delta", *(f"response.{end}" for end in
 
 
 async def response_lines(job: Job, after: int | None, call: Call | None = None) -> Lines:
-    """The lines of a response's stream: all of them, or those after a number.
+    """The lines of a response's stream.
 
-    All of the job's events are read, whatever the number: they come from its row at once. `call`
-    is answered once its caller has had some of the text or the end, and no error after that; in the
-    background as soon as he knows which response it is. Who reads the response to its end without a
-    call has had the answer as well.
+    All of the job's events are read, whatever `after` is: its row has them at once. A read to the
+    end of the response, without a call, counts as a delivered answer too.
+
+    Args:
+        after: only events after this number; None for all.
+        call: answered once some text or the end was sent, and no error after that; in the
+            background, once the response's id was sent.
     """
 
     def read() -> Job:
         with unit_of_work() as session:
             now = find_job(session, job.user_id, job.id)
         if now is None:
-            raise NotFound("The job is gone, and its user with it.")
+            raise NotFound("The job was deleted with its user.")
         return now
 
     background = Options.of(job.options).background is not False
