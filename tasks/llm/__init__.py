@@ -1,1 +1,1 @@
-"""Model access: the only room that knows LiteLLM."""
+"""Calls to models: the only package that imports LiteLLM."""

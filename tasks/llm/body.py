@@ -1,4 +1,4 @@
-"""The bytes of an answer: unpacked in small steps, and never more than there may be of them."""
+"""The bytes of an answer, decompressed in small steps and limited in size."""
 
 import zlib
 from collections.abc import Iterator
@@ -9,16 +9,18 @@ import httpx
 from models.errors import UnusableAnswer
 from tasks.llm.watch import Watch
 
-# Of an error no more is read than a provider would write.
+# More than any provider writes in an error.
 ERROR_BYTES: Final = 256 * 1024
 STEP: Final = 64 * 1024
-# zlib's word for: gzip or deflate, whichever it is.
+# Tells zlib to detect gzip or deflate.
 _ANY_FORMAT: Final = zlib.MAX_WBITS | 32
 
 
 class Body(httpx.SyncByteStream):
-    """Stands for the stream of a response. What packs itself to a thousandth is unpacked as it is
-    read, and an answer that is too large ends as UnusableAnswer; an error is cut."""
+    """A response's stream, decompressed as it is read, so that a decompression bomb is harmless.
+
+    An answer that exceeds the limit ends as UnusableAnswer; an error's body is truncated.
+    """
 
     def __init__(
         self, response: httpx.Response, stream: httpx.SyncByteStream, watch: Watch
@@ -26,17 +28,17 @@ class Body(httpx.SyncByteStream):
         self._stream = stream
         self._watch = watch
         self._good = response.is_success
-        self._most = watch.most_bytes if self._good else ERROR_BYTES
+        self._most = watch.max_bytes if self._good else ERROR_BYTES
         self._coding = response.headers.get("content-encoding", "").strip().lower()
         if self._coding:
             del response.headers["content-encoding"]
 
     def __iter__(self) -> Iterator[bytes]:
         left = self._most
-        for part in self._unpacked():
+        for part in self._decoded():
             if len(part) > left:
                 if self._good:
-                    self._refuse("sends more than an answer can be")
+                    self._refuse("exceeded the size limit of an answer")
                     raise httpx.ReadError("The answer is too large.")
                 yield part[:left]
                 return
@@ -49,14 +51,14 @@ class Body(httpx.SyncByteStream):
     def _refuse(self, what: str) -> None:
         self._watch.failure = UnusableAnswer(f"{self._watch.name} {what}.")
 
-    def _unpacked(self) -> Iterator[bytes]:
+    def _decoded(self) -> Iterator[bytes]:
         if self._coding in ("", "identity"):
             yield from self._stream
         elif self._coding in ("gzip", "x-gzip", "deflate"):
             yield from self._inflated()
         elif self._good:
-            self._refuse("packs its answer in a way not asked for")
-            raise httpx.DecodingError("An unknown content coding.")
+            self._refuse("used an unsupported content coding")
+            raise httpx.DecodingError("Unsupported content coding.")
 
     def _inflated(self) -> Iterator[bytes]:
         inflate = zlib.decompressobj(_ANY_FORMAT)
@@ -67,5 +69,5 @@ class Body(httpx.SyncByteStream):
                     part = inflate.unconsumed_tail
         except zlib.error as error:
             if self._good:
-                self._refuse("packs its answer wrongly")
-                raise httpx.DecodingError("Can't be unpacked.") from error
+                self._refuse("sent a corrupt compressed answer")
+                raise httpx.DecodingError("Can't be decompressed.") from error

@@ -1,4 +1,4 @@
-"""Fit a conversation into a model: the system prompt and the message whole, history as it fits."""
+"""Fit a conversation into a model's context: the system prompt and message, then history."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -10,18 +10,18 @@ from tasks.compression.tokens import count
 
 # Tokens that a chat template adds to each message.
 PER_MESSAGE: Final = 8
-# We count with OpenAI's vocabulary; other vocabularies are smaller and need more tokens. Where even
-# that was too few, the provider's refusal is understood (failures.py).
+# We count with OpenAI's vocabulary; others are smaller and need more tokens. If the margin is still
+# too small, the provider's refusal is recognized (failures.py).
 MARGIN: Final = 1.2
 
-# What belongs together, as a question and its answer do: kept whole or not at all.
+# Messages that belong together, such as a question and its answer: kept entirely or not at all.
 Exchange = tuple[Spoken, ...]
 
 
 def exchanges(said: Sequence[Spoken]) -> list[Exchange]:
-    """What was said, oldest first, cut before each of the user's messages.
+    """Split a history, oldest first, before each of the user's messages.
 
-    A question whose answer is empty is left out: providers refuse an empty message.
+    A question with an empty answer is omitted: providers refuse empty messages.
     """
     found: list[list[Spoken]] = []
     for role, text in said:
@@ -34,16 +34,23 @@ def exchanges(said: Sequence[Spoken]) -> list[Exchange]:
 def fit(
     system: str, past: Sequence[Exchange], prompt: str, *, input_tokens: int, history_tokens: int
 ) -> list[dict[str, str]]:
-    """The messages to send, within `input_tokens`, of which history takes `history_tokens` at most.
+    """Build the messages to send, keeping the newest exchanges.
 
-    The newest exchanges are kept. Raises ContextTooLong, naming the limit, if the message alone is
-    too long.
+    Args:
+        system: the system prompt.
+        past: the history, oldest first.
+        prompt: the message.
+        input_tokens: the limit for everything.
+        history_tokens: the limit for history.
+
+    Raises:
+        ContextTooLong: if the message alone is too long; it names the limit.
     """
     left = input_tokens - tokens(system) - tokens(prompt)
     if left < 0:
         raise ContextTooLong(
-            f"The message is too long for the model: about {tokens(prompt)} tokens, where "
-            f"{max(0, input_tokens - tokens(system))} fit."
+            f"The message is too long for the model: it has about {tokens(prompt)} tokens, and the "
+            f"limit is {max(0, input_tokens - tokens(system))}."
         )
     kept = _newest(past, min(left, history_tokens))
     said = [("system", system), *chain.from_iterable(kept), ("user", prompt)]
@@ -51,7 +58,7 @@ def fit(
 
 
 def tokens(text: str) -> int:
-    """About how many tokens a message of this text takes, rather too many than too few."""
+    """Estimate how many tokens a message with this text takes, rather too many than too few."""
     return PER_MESSAGE + int(count(text) * MARGIN)
 
 

@@ -11,8 +11,10 @@ log = structlog.get_logger(__name__)
 
 
 def cost_usd(target: Target, input_tokens: int, output_tokens: int) -> Decimal:
-    """US dollars, to six places. The embedded model costs nothing; so does, with a warning in the
-    log, a model without a price."""
+    """Return the cost in US dollars, to six decimals.
+
+    The embedded model costs nothing. Neither does a model without a price, which logs a warning.
+    """
     if target.provider == "embedded":
         return Decimal(0)
     name = target.litellm_model

@@ -1,4 +1,4 @@
-"""What LiteLLM raises -> what Trimind calls it: whose failure it is."""
+"""Translate the errors of LiteLLM to Trimind's, by whose failure they are."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,27 +17,27 @@ from models.errors import (
     RateLimited,
     TransientError,
 )
-from tasks.llm.complaint import Complaint, complaint
 from tasks.llm.library import ContextWindowExceededError, MidStreamFallbackError
 from tasks.llm.models import ADDRESS_VARIABLES
+from tasks.llm.provider_error import ProviderError, parse_error
 from tasks.llm.retry_after import retry_after
 
 LIBRARY_ERRORS: Final = (openai.OpenAIError, httpx.HTTPError, httpx.StreamError)
 
-# The operator's: a key that is wrong or not allowed to, no credit, a model or an address unknown,
-# a proxy that wants a password.
+# The operator's: a wrong or unauthorized key, no credit, an unknown model or URL, a proxy that
+# requires a password.
 OPERATORS: Final = frozenset({401, 402, 403, 404, 405, 407})
-# Refusals that may be none a moment later; any other 4xx stays one.
+# The 4xx statuses that are worth retrying.
 TRY_AGAIN: Final = frozenset({408, 409, 425})
 
 SAYS: Final = {
     ContextTooLong: "The message is too long for {model}.",
     RateLimited: "{model} is rate limited.",
     ProviderMisconfigured: (
-        "{model} does not serve us as it is set up ({why}){word}: check {variable}."
+        "{model} refuses service as configured ({why}){word}: check {variable}."
     ),
-    ProviderRejected: "{model} refuses the {what} ({why}).",
-    ProviderUnavailable: "{model} can't be reached or broke off ({why}).",
+    ProviderRejected: "{model} rejected the {what} ({why}).",
+    ProviderUnavailable: "{model} is unreachable or broke off ({why}).",
 }
 
 
@@ -45,32 +45,33 @@ def translate_error(
     error: Exception,
     model: str,
     headers: Mapping[str, str] | None = None,
-    said: Complaint | None = None,
+    said: ProviderError | None = None,
 ) -> PermanentError | TransientError:
-    """Trimind's name for an error of LiteLLM, of OpenAI's package or of httpx.
+    """Translate an error of LiteLLM, of OpenAI's package or of httpx to Trimind's.
 
-    Of the provider's own text only the kind of error is kept: it may repeat the key or the prompt.
+    Nothing of the provider's text is kept except the kind of error: it may repeat the key or the
+    prompt.
 
     Args:
-        error: what was raised.
-        model: the name of the model that was asked.
-        headers: those of the provider's answer, which LiteLLM hides in most errors.
-        said: the provider's answer, where it is an error; without it, the error's own status and
-            body. LiteLLM's classes are not to be relied on: a 403 of OpenAI comes as APIError, and
-            a 400 that repeats a prompt about rate limits as RateLimitError.
+        error: the error that was raised.
+        model: the name of the model that was called.
+        headers: the response's headers, which LiteLLM hides in most errors.
+        said: the response, if it is an error; by default, the error's own status and body.
+            LiteLLM's classes are unreliable: OpenAI's 403 comes as APIError, and a 400 that repeats
+            a prompt about rate limits as RateLimitError.
     """
     if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
-        return translate_error(
-            error.original_exception, model, headers, said
-        )  # it wraps what a stream raises
+        # It wraps the error that a stream raised.
+        return translate_error(error.original_exception, model, headers, said)
     if said is None:
         status = getattr(error, "status_code", None)
-        said = complaint(status if isinstance(status, int) else None, getattr(error, "body", None))
+        body = getattr(error, "body", None)
+        said = parse_error(status if isinstance(status, int) else None, body)
     kind = _kind(error, said)
     message = SAYS[kind].format(
         model=model,
         why=type(error).__name__,
-        word=f", {said.word}" if said.word else "",  # one that we know: it repeats no prompt
+        word=f", {said.word}" if said.word else "",  # a known word, so not part of the prompt
         variable=_variable(said, model),
         what="content" if said.refuses_content else "request",
     )
@@ -82,7 +83,7 @@ def translate_error(
     return kind(message)
 
 
-def _kind(error: Exception, said: Complaint) -> type[PermanentError | TransientError]:
+def _kind(error: Exception, said: ProviderError) -> type[PermanentError | TransientError]:
     status = said.status
     if status is None or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and not said.in_band):
         return ProviderUnavailable
@@ -100,14 +101,14 @@ def _kind(error: Exception, said: Complaint) -> type[PermanentError | TransientE
     return ProviderRejected if refused else ProviderUnavailable
 
 
-def _is_operators(said: Complaint) -> bool:
+def _is_operators(said: ProviderError) -> bool:
     if said.status in OPERATORS or said.no_credit_or_key:
         return True
     return said.unknown_model and said.status != HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _variable(said: Complaint, model: str) -> str:
-    """What the operator has to look at."""
+def _variable(said: ProviderError, model: str) -> str:
+    """The variable for the operator to check."""
     if said.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return "HTTPS_PROXY"
     provider = model.split("/")[0]

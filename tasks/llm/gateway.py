@@ -1,7 +1,7 @@
-"""Ask a model: streamed for answers, whole for small decisions.
+"""Call a model: streaming for answers, in one piece for small decisions.
 
-LiteLLM writes the request in the provider's protocol and opens it; the answer's bytes are read
-here, since what providers and their imitators really send has more shapes than its parsers know.
+LiteLLM builds and sends the request in the provider's protocol. The response's bytes are read here,
+since providers and compatible servers send more variants than LiteLLM's parsers know.
 """
 
 from collections.abc import Iterator
@@ -21,24 +21,24 @@ from models.errors import (
 )
 from tasks.bill import Bill
 from tasks.execution.work import Work
-from tasks.llm.complaint import complaint
 from tasks.llm.failures import LIBRARY_ERRORS, translate_error
 from tasks.llm.library import exception_type, litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import ErrorEvent
-from tasks.llm.reading import EMPTY, Completion, Messages, Reading, whole
-from tasks.llm.sse import CutOff, Misshapen, values
+from tasks.llm.provider_error import parse_error
+from tasks.llm.reading import EMPTY, Completion, Messages, Reading, read_whole
+from tasks.llm.sse import CutOff, MalformedAnswer, values
 from tasks.llm.watch import Watch, current
 
-# An answer's bytes for each character that it may have: JSON escapes one by 6 or 12, and in a
-# stream a token of a few characters comes in an event of some hundred bytes.
+# The bytes allowed per character of an answer: JSON escapes one with 6 or 12 bytes, and in a stream
+# a token of a few characters comes in an event of some hundred bytes.
 VALUE_BYTES: Final = 12
 STREAM_BYTES: Final = 250
 SPARE_BYTES: Final = 1024 * 1024
-# A small JSON object is no larger, with all that stands around it.
+# More than a small JSON object and its envelope take.
 DECISION_BYTES: Final = 1024 * 1024
-# What may still come once the end was told: the count of tokens. And then only the end of the
-# body, which lets the connection be used again.
+# After the finish reason, the token count may still follow; after that, only the end of the body,
+# which makes the connection reusable.
 AFTER_END_S: Final = 10.0
 DRAIN_S: Final = 0.2
 
@@ -50,17 +50,18 @@ __all__ = ["Completion", "Messages", "ask_json", "stream"]
 def stream(
     target: Target, messages: Messages, work: Work, *, limit_s: float, **parameters: Any
 ) -> Completion:
-    """Stream an answer to its end.
+    """Stream an answer to its end, and add its cost to the work's bill however it ends.
 
-    It is over after `limit_s`, after the target's limits of silence, which differ before and after
-    its first text, and within a second once the work is not wanted any more (Superseded).
+    The call ends after `limit_s`, or after the target's limit of silence, which differs before and
+    after the first text. If the work is stopped, it ends within a second (Superseded).
 
-    What it costs goes on the work's bill, however it ends. Raises ContextTooLong, RateLimited,
-    ProviderUnavailable, ProviderRejected, ProviderMisconfigured or UnusableAnswer.
+    Raises:
+        ContextTooLong, RateLimited, ProviderUnavailable, ProviderRejected, ProviderMisconfigured,
+        UnusableAnswer: as the provider fails.
     """
-    most_bytes = target.most_chars * STREAM_BYTES + SPARE_BYTES
+    max_bytes = target.max_chars * STREAM_BYTES + SPARE_BYTES
     watch = Watch(
-        target.name, limit_s, min(target.first_byte_limit_s, limit_s), most_bytes, work.stop
+        target.name, limit_s, min(target.first_byte_limit_s, limit_s), max_bytes, work.stop
     )
     work.draft.restart()
     reading = Reading(target, messages, work.draft)
@@ -75,7 +76,7 @@ def stream(
                 **parameters,
             )
             _open(target, opened)
-            _read(target, watch, reading, target.most_chars * VALUE_BYTES + SPARE_BYTES)
+            _read(target, watch, reading, target.max_chars * VALUE_BYTES + SPARE_BYTES)
         made = reading.completion()
     except TrimindError as error:
         billed = reading.came or watch.abandoned
@@ -86,12 +87,12 @@ def stream(
 
 
 def _open(target: Target, opened: Any) -> None:
-    """Make the request, where LiteLLM leaves that to the first chunk (Gemini's)."""
+    """Send the request if LiteLLM defers that to the first chunk, as for Gemini."""
     try:
         opened.fetch_sync_stream()
     except LIBRARY_ERRORS:
         raise
-    except Exception as error:  # noqa: BLE001 (the seam: LiteLLM names it as its others)
+    except Exception as error:  # noqa: BLE001 (the boundary: LiteLLM translates it to its own)
         exception_type(
             model=target.litellm_model,
             original_exception=error,
@@ -113,20 +114,20 @@ def _read(target: Target, watch: Watch, reading: Reading, value_bytes: int) -> N
             _pace(target, watch, reading)
         else:
             return
-        watch.hurry(DRAIN_S)
+        watch.end_within(DRAIN_S)
         for _ in came:
-            return  # it goes on: the connection is closed rather than read to its end
-    except (*LIBRARY_ERRORS, ErrorEvent, CutOff, Misshapen) as error:
+            return  # there is more: the connection is closed rather than read to its end
+    except (*LIBRARY_ERRORS, ErrorEvent, CutOff, MalformedAnswer) as error:
         if watch.stopped or not reading.ended:
             raise
-        # The answer is whole, whatever has become of the formalities.
-        log.debug("answer without its formalities", model=target.name, error=repr(error))
+        # The answer is complete; what follows its finish reason is dispensable.
+        log.debug("answer ended irregularly", model=target.name, error=repr(error))
         watch.failure = None
 
 
 def _pace(target: Target, watch: Watch, reading: Reading) -> None:
-    """Before the first text a model may think, once its end is told nothing is to be waited for."""
-    watch.hurry(AFTER_END_S if reading.ended and not reading.grew else None)
+    """Adjust the limits: a model may reason before its first text, but not after its end."""
+    watch.end_within(AFTER_END_S if reading.ended and not reading.grew else None)
     if reading.first_token_ms:
         watch.silence_s = target.idle_limit_s
 
@@ -140,10 +141,10 @@ def ask_json(
     max_tokens: int,
     bill: Bill | None = None,
 ) -> str:
-    """Ask for one small JSON object of this schema; its text, unparsed.
+    """Request a small JSON object of this schema, and return its text.
 
-    Whether the provider keeps to the schema is not checked here. What it costs goes on the bill.
-    Raises what `stream` does.
+    The text is neither parsed nor checked against the schema. Its cost goes on the bill. Raises the
+    same errors as `stream`.
     """
     bill = bill or Bill()
     watch = Watch(target.name, limit_s, limit_s, DECISION_BYTES)
@@ -152,9 +153,9 @@ def ask_json(
         with _watched(target, watch):
             _ask_whole(target, watch, messages, schema, timeout=limit_s, max_tokens=max_tokens)
             body = watch.response.content if watch.response is not None else b""
-            answer = whole(target, values([body], DECISION_BYTES))
+            answer = read_whole(target, values([body], DECISION_BYTES))
         if not answer.text.strip():
-            raise UnusableAnswer(f"{target.name} answered nothing ({answer.finish}).")
+            raise UnusableAnswer(f"{target.name} returned an empty answer ({answer.finish}).")
     except TrimindError as error:
         billed = answer != EMPTY or watch.abandoned
         spent = answer.spent(target, messages) if billed else None
@@ -181,29 +182,29 @@ def _ask_whole(
     except Exception as error:
         if watch.failure is not None or not watch.answered:
             raise
-        # A shape that LiteLLM does not know: it is read from its bytes, as all are.
-        log.debug("whole answer not understood", model=target.name, error=type(error).__name__)
+        # A variant that LiteLLM can't parse. It is read from its bytes, like every answer.
+        log.debug("answer not parsed by LiteLLM", model=target.name, error=type(error).__name__)
 
 
 def _call(target: Target, **arguments: Any) -> Any:
     answer = litellm.completion(**target.call(), **arguments)
     watch = current()
     if answer is None and watch is not None and watch.response is not None:
-        # What LiteLLM makes of a 422 that it could not mend.
+        # LiteLLM returns None for a 422 that it could not handle.
         raise openai.UnprocessableEntityError("", response=watch.response, body=None)
     return answer
 
 
 @contextmanager
 def _watched(target: Target, watch: Watch) -> Iterator[None]:
-    """Make a call under a watch; name what goes wrong."""
+    """Make a call under a watch, and translate its errors."""
     try:
         if watch.stopped:
-            watch.look(0)
+            watch.check(0)
         with watch:
             yield
-    except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, Misshapen) as error:
-        failure = watch.failure or _named(error, target, watch)
+    except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, MalformedAnswer) as error:
+        failure = watch.failure or _translate(error, target, watch)
         if watch.failure is not None and isinstance(failure, ProviderMisconfigured):
             failure = _redirected(failure, target)
         raise failure from error
@@ -216,23 +217,23 @@ def _redirected(failure: ProviderMisconfigured, target: Target) -> ProviderMisco
     )
 
 
-def _named(error: Exception, target: Target, watch: Watch) -> TrimindError:
-    if isinstance(error, Misshapen):
-        return UnusableAnswer(f"{target.name} sent what is no answer ({error}).")
+def _translate(error: Exception, target: Target, watch: Watch) -> TrimindError:
+    if isinstance(error, MalformedAnswer):
+        return UnusableAnswer(f"{target.name} sent a malformed answer ({error}).")
     if isinstance(error, CutOff):
         return ProviderUnavailable(f"{target.name} broke off.")
     if isinstance(error, ErrorEvent):
-        said = complaint(error.status_code, error.body, in_band=True)
+        said = parse_error(error.status_code, error.body, in_band=True)
         return translate_error(error, target.name, None, said)
     response = watch.response
     if response is None or response.is_success:
         return translate_error(error, target.name)
-    said = complaint(response.status_code, _body(response))
+    said = parse_error(response.status_code, _body(response))
     return translate_error(error, target.name, response.headers, said)
 
 
 def _body(response: httpx.Response) -> bytes:
-    """An error's body, which LiteLLM has read."""
+    """An error's body, if LiteLLM has read it."""
     try:
         return response.content
     except httpx.ResponseNotRead:

@@ -1,4 +1,4 @@
-"""What the manager is asked: the user's message, and the answers that he is to make one."""
+"""The manager's prompt: the user's message, and the answers to merge into one."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from models.errors import ContextTooLong
 from tasks.compression.tokens import count, first
 from tasks.llm.context import tokens
 
-# Of an answer that is shorter than this nothing is to be learned.
+# An answer cut shorter than this is useless.
 LEAST_TOKENS: Final = 50
 CUT: Final = " [cut here]"
 TASK: Final = (
@@ -22,18 +22,20 @@ TASK: Final = (
 
 @dataclass(frozen=True)
 class Merge:
-    """A prompt, and the minds whose answers it holds cut."""
+    """A prompt, and the minds whose answers are truncated in it."""
 
     prompt: str
     cut: list[str]
 
 
 def merge(minds: Minds, message: str, answers: Sequence[Answer], room: int) -> Merge:
-    """The prompt of a merge, `room` tokens at most.
+    """Build the prompt of a merge, of at most `room` tokens.
 
-    The message is whole, and so are the answers where they fit; else those that are longer than
-    their share are cut, all at the same length. Raises ContextTooLong where next to nothing of them
-    would be left.
+    The message is never truncated. If the answers don't fit, the longer ones are all truncated to
+    the same length.
+
+    Raises:
+        ContextTooLong: if almost nothing of the answers would be left.
     """
     answers = [answer for answer in answers if answer.text.strip()] or answers
     sizes = [count(answer.text) for answer in answers]
@@ -47,8 +49,8 @@ def merge(minds: Minds, message: str, answers: Sequence[Answer], room: int) -> M
         share = bisect_left(range(longest), True, key=too_long) - 1
     if share < min(LEAST_TOKENS, longest):
         raise ContextTooLong(
-            f"The message leaves no room in the model for {len(answers)} answers to merge: about "
-            f"{tokens(message)} tokens, where {max(0, room)} hold all."
+            f"The message leaves no room in the model for the {len(answers)} answers to merge: it "
+            f"has about {tokens(message)} tokens, and the limit for all is {max(0, room)}."
         )
     cut = [answer.mind for answer, size in zip(answers, sizes, strict=True) if size > share]
     return Merge(_prompt(minds, message, answers, share), cut)
@@ -65,5 +67,5 @@ def _cut(text: str, share: int) -> str:
 
 
 def _title(minds: Minds, name: str) -> str:
-    """A mind that the file no longer has goes by its name."""
+    """A mind's title, or its name if the configuration no longer has it."""
     return minds.minds[name].title if name in minds.minds else name

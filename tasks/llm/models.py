@@ -1,4 +1,4 @@
-"""From a route's model name to what LiteLLM is told: model, address, key and limits."""
+"""Map a route's model name to a call's target: LiteLLM's model, URL, key and limits."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +9,7 @@ from config.settings import PROVIDER_KEYS, get_settings
 from tasks.llm.library import HTTP, litellm
 from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
 
-# A model that LiteLLM's table does not know is taken to hold this many tokens.
+# The assumed context window of a model that LiteLLM's table does not list.
 UNKNOWN_CONTEXT_TOKENS: Final = 8192
 ADDRESS_VARIABLES: Final = {
     "openai": "OPENAI_API_BASE",
@@ -20,10 +20,14 @@ ADDRESS_VARIABLES: Final = {
 
 @dataclass(frozen=True)
 class Target:
-    """Where a call goes. `provider` names its breaker; `context_tokens` holds prompt and answer.
+    """The target of a call.
 
-    A call may be silent for `first_byte_limit_s` before its first text, and for `idle_limit_s`
-    after it. An answer is cut at `most_chars`.
+    Attributes:
+        provider: also the name of its breaker.
+        context_tokens: the context window, for prompt and answer together.
+        idle_limit_s: how long a call may be silent after its first text.
+        first_byte_limit_s: how long a call may be silent before its first text.
+        max_chars: where an answer is cut off.
     """
 
     name: str
@@ -34,25 +38,25 @@ class Target:
     context_tokens: int
     idle_limit_s: float
     first_byte_limit_s: float = 600
-    most_chars: int = 400_000
+    max_chars: int = 400_000
 
     @property
     def protocol(self) -> str:
-        """How its provider is spoken to: `openai`, `anthropic` or `gemini`."""
+        """The provider's protocol: `openai`, `anthropic` or `gemini`."""
         return self.litellm_model.split("/", 1)[0]
 
     @property
     def address_variable(self) -> str | None:
-        """The variable that says where its provider is."""
+        """The variable that holds the provider's URL."""
         return ADDRESS_VARIABLES.get(self.provider)
 
     @property
     def key_variable(self) -> str | None:
-        """The variable that holds its provider's key."""
+        """The variable that holds the provider's key."""
         return PROVIDER_KEYS.get(self.provider)
 
     def call(self) -> dict[str, Any]:
-        """The arguments of `litellm.completion` that say where it goes, its own retries off."""
+        """The arguments of `litellm.completion` for this target, with LiteLLM's retries off."""
         arguments: dict[str, Any] = {
             "model": self.litellm_model,
             "api_base": self.api_base,
@@ -60,13 +64,13 @@ class Target:
             "num_retries": 0,
             "max_retries": 0,
         }
-        if not self.litellm_model.startswith("openai/"):  # that one has its client from library.py
+        if not self.litellm_model.startswith("openai/"):  # its client is set in library.py
             arguments["client"] = HTTP
         return arguments
 
 
 def target(name: str) -> Target:
-    """The target of a model of the routes, such as `openai/gpt-5.4-mini`."""
+    """Return the target of a route's model, such as `openai/gpt-5.4-mini`."""
     settings = get_settings()
     provider = name.split("/", 1)[0]
     if name == EMBEDDED_MODEL:
@@ -79,7 +83,7 @@ def target(name: str) -> Target:
             context_tokens=settings.embedded_model_context,
             idle_limit_s=EMBEDDED_IDLE_LIMIT_S,
             first_byte_limit_s=settings.first_byte_limit_s,
-            most_chars=settings.max_answer_chars,
+            max_chars=settings.max_answer_chars,
         )
     bases = {"openai": settings.openai_api_base, "anthropic": settings.anthropic_api_base}
     return Target(
@@ -91,7 +95,7 @@ def target(name: str) -> Target:
         context_tokens=_context_tokens(name),
         idle_limit_s=GENERATE.idle_limit_s,
         first_byte_limit_s=settings.first_byte_limit_s,
-        most_chars=settings.max_answer_chars,
+        max_chars=settings.max_answer_chars,
     )
 
 

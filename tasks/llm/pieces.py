@@ -1,13 +1,13 @@
-"""One step of an answer, and what the protocols have in common in saying it.
+"""A piece of an answer, and what the protocols' parsers have in common.
 
-Nothing here trusts a shape: what is missing, null or of another type is read as not said.
+Nothing here trusts a type: a value that is missing, null or of another type counts as absent.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-# Larger numbers are no token counts.
+# Larger numbers are not token counts.
 MOST_TOKENS: Final = 10**9
 
 STOP, LENGTH, DECLINED, FAILED = "stop", "length", "content_filter", "error"
@@ -52,10 +52,14 @@ _STATUS_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one JSON value of a provider says: text, thoughts (not shown), the end, the tokens.
+    """The content of one JSON value from a provider.
 
-    `finish` is one of `stop`, `length`, `content_filter` and `error`. `closing`: this comes at the
-    end alone, which need not be said then; `whole`: nothing follows.
+    Attributes:
+        text: the next text of the answer.
+        thought: the next reasoning text, which is not shown.
+        finish: the finish reason: `stop`, `length`, `content_filter` or `error`.
+        closing: whether such a value only comes at the end, even without a finish reason.
+        whole: whether nothing follows.
     """
 
     text: str = ""
@@ -71,10 +75,10 @@ NOTHING: Final = Piece()
 
 
 class ErrorEvent(Exception):
-    """A provider reports an error with a status of 200, mostly in the middle of an answer.
+    """An error that a provider sends with status 200, usually in the middle of an answer.
 
-    `status_code` is the status that it would have had, 500 where nothing tells; `body` is the
-    provider's error object.
+    `status_code` is the corresponding HTTP status, 500 if unknown; `body` is the provider's error
+    object.
     """
 
     def __init__(self, status_code: int, body: dict[str, Any]) -> None:
@@ -84,7 +88,7 @@ class ErrorEvent(Exception):
 
 
 def reason(said: Any) -> str | None:
-    """A finish reason of any provider; None where none is said yet. Unknown ones are ends."""
+    """Normalize a provider's finish reason. None if there is none yet; unknown ones are `stop`."""
     if not isinstance(said, str) or not said.strip():
         return None
     word = said.strip().lower()
@@ -94,7 +98,7 @@ def reason(said: Any) -> str | None:
 
 
 def number(said: Any) -> int | None:
-    """A count of tokens, however it is written; None for what is none."""
+    """Parse a token count, which may be a string. None for anything else."""
     if isinstance(said, str):
         try:
             said = float(said)
@@ -106,19 +110,19 @@ def number(said: Any) -> int | None:
 
 
 def fields(said: Any) -> dict[str, Any]:
-    """An object; an empty one for anything else."""
+    """Return an object, or an empty one for anything else."""
     return said if isinstance(said, dict) else {}
 
 
 def items(said: Any) -> list[Any]:
-    """A list; one of what stands alone, and an empty one for null."""
+    """Return a list: a single value becomes a list of one, null an empty list."""
     if isinstance(said, list):
         return said
     return [] if said is None else [said]
 
 
 def text_of(said: Any) -> str:
-    """The text of a message's content: a string, a part, or a list of them; thoughts left out."""
+    """Return the text of a message's content (a string, a part or a list), without reasoning."""
     if isinstance(said, str):
         return said
     if isinstance(said, dict):
@@ -132,7 +136,8 @@ def text_of(said: Any) -> str:
 
 
 def check(said: dict[str, Any]) -> Piece | None:
-    """The refusal that an error object is, if there is one. Raises ErrorEvent for any other."""
+    """Return a refusal if the value is an error that means one. Raises ErrorEvent for any other
+    error."""
     error = said.get("error")
     if not error:
         if said.get("object") != "error" and said.get("type") != "error":

@@ -1,7 +1,7 @@
-"""Which proxy a request takes, by the variables that curl and most HTTP libraries read.
+"""Select the proxy of a request by the variables that curl and most HTTP libraries read.
 
-httpx reads them as well, but ends in a traceback at a form that it does not know, and takes the
-embedded model's calls through them.
+httpx reads them too, but raises on a form that it does not know, and uses them for calls to the
+embedded model.
 """
 
 import ipaddress
@@ -17,8 +17,8 @@ import structlog
 SCHEMES: Final = ("http", "https", "all")
 KINDS: Final = ("http", "https", "socks5", "socks5h")
 WRONG: Final = (
-    "is not http://, https:// or socks5:// with a host, and with what is odd in its password "
-    "percent-encoded (@ is %40, / is %2F)"
+    "must be http://, https:// or socks5:// with a host, and special characters in its password "
+    "must be percent-encoded (@ as %40, / as %2F)"
 )
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Proxies:
-    """The proxy of each scheme, and who is reached without one: `names` and their subdomains, and
-    `networks`; loopback always."""
+    """The proxy of each scheme, and the hosts that need none: `names` and their subdomains,
+    `networks`, and always loopback."""
 
     by_scheme: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class Proxies:
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str] | None = None) -> "Proxies":
-        """As the variables say. One that can't be honoured is named in the log, without its value
-        (which may hold a password), and does without."""
+        """Read the variables. An invalid one is ignored and logged by name only, since its value
+        may hold a password."""
         found = getproxies() if environ is None else _lower(environ)
         names, networks = _exceptions(found.get("no", ""))
         proxies = {scheme: found[scheme] for scheme in SCHEMES if found.get(scheme)}
@@ -47,11 +47,11 @@ class Proxies:
 
     @property
     def urls(self) -> set[str]:
-        """The proxies there are."""
+        """All proxies."""
         return set(self.by_scheme.values())
 
     def of(self, scheme: str, host: str) -> str | None:
-        """The proxy for a host; None: it is reached directly."""
+        """Return the proxy for a host, or None to connect directly."""
         proxy = self.by_scheme.get(scheme) or self.by_scheme.get("all")
         return None if proxy is None or self._is_excepted(host.lower()) else proxy
 
@@ -59,10 +59,8 @@ class Proxies:
         try:
             address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
         except ValueError:
-            translate_error = ("localhost", *self.names)
-            return "*" in translate_error or any(
-                host == n or host.endswith(f".{n}") for n in translate_error
-            )
+            names = ("localhost", *self.names)
+            return "*" in names or any(host == n or host.endswith(f".{n}") for n in names)
         return address.is_loopback or "*" in self.names or any(address in n for n in self.networks)
 
 
@@ -80,14 +78,14 @@ def _exceptions(said: str) -> tuple[list[str], list[Network]]:
             networks.append(ipaddress.ip_network(host, strict=False))
         except ValueError:
             if "/" in host or ":" in host:
-                log.warning("NO_PROXY has an entry that is neither a name nor an address")
+                log.warning("NO_PROXY: ignored an entry that is neither a name nor an address")
             else:
                 names.append(host.removeprefix("*.").strip("."))
     return names, networks
 
 
 def _host_of(entry: str) -> str:
-    """Without a scheme, brackets and a port."""
+    """Return an entry's host, without scheme, brackets and port."""
     host = entry.split("://", 1)[-1]
     if host.startswith("["):
         inner, _, rest = host[1:].partition("]")
@@ -97,7 +95,8 @@ def _host_of(entry: str) -> str:
 
 
 def usable(url: str) -> str | None:
-    """The proxy's URL, whole; None where it is none, or its password is not percent-encoded."""
+    """Return a proxy's complete URL. None if it is invalid or its password is not
+    percent-encoded."""
     url = url if "://" in url else f"http://{url}"
     url = url.replace("socks://", "socks5://", 1)
     try:
@@ -113,5 +112,5 @@ def usable(url: str) -> str | None:
 def _checked(scheme: str, url: str) -> str | None:
     found = usable(url)
     if found is None:
-        log.warning(f"{scheme.upper()}_PROXY can't be used: it {WRONG}; calls go without it")
+        log.warning(f"{scheme.upper()}_PROXY ignored: it {WRONG}")
     return found

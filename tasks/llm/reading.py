@@ -1,4 +1,4 @@
-"""Put the pieces of an answer together, and tell an answer from what is none."""
+"""Assemble the pieces of an answer, and reject what is not a usable one."""
 
 import time
 from collections.abc import Iterable
@@ -20,16 +20,18 @@ from tasks.storable_text import Joiner
 Messages = list[dict[str, str]]
 T = TypeVar("T")
 
-# Of thoughts that are counted nowhere: about as many characters as a token has.
+# The approximate characters per token, for reasoning that the provider does not count.
 TOKEN_CHARS: Final = 4
 
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer and what it took; `first_token_ms` is the wait for its first text.
+    """An answer and its usage.
 
-    `finish_reason` is `stop`, `length` (cut: by the token limit or by our own size) or
-    `content_filter` (declined). Only a stopped answer always has text.
+    Attributes:
+        finish_reason: `stop`, `length` (cut off by the token limit or our size limit) or
+            `content_filter` (declined). Only with `stop` is there always text.
+        first_token_ms: the time until the first text.
     """
 
     text: str
@@ -41,18 +43,18 @@ class Completion:
 
     @property
     def spent(self) -> Spent:
-        """What it has cost."""
+        """The cost."""
         return Spent(self.input_tokens, self.output_tokens, self.cost_usd)
 
 
 class Reading:
-    """What has come of an answer so far; its text goes to the draft as it comes."""
+    """An answer received so far. Its text goes to the draft as it arrives."""
 
     def __init__(self, target: Target, messages: Messages, draft: OutputBuffer) -> None:
         self._target = target
         self._messages = messages
         self._draft = draft
-        self._left = target.most_chars
+        self._left = target.max_chars
         self._read = READ[target.protocol]
         self._joiner = Joiner()
         self._began = time.monotonic()
@@ -65,12 +67,12 @@ class Reading:
 
     @property
     def ended(self) -> bool:
-        """Whether the provider has said how its answer ends. A stop before any text is none: some
-        gateways send one with each thought."""
+        """Whether the provider has sent a finish reason. `stop` before any text does not count:
+        some gateways send it with every piece of reasoning."""
         return self.finish is not None and (self.finish != STOP or self.first_token_ms > 0)
 
     def take(self, value: Any) -> bool:
-        """Take one value of the provider's; whether more is wanted. Raises ErrorEvent."""
+        """Take a value from the provider. Return whether to read on. Raises ErrorEvent."""
         if value is OVER:
             self.finish = self.finish or STOP
             return False
@@ -102,15 +104,19 @@ class Reading:
         self._draft.add(text)
 
     def completion(self) -> Completion:
-        """The answer. Raises ProviderUnavailable where it broke off, UnusableAnswer where it says
-        nothing."""
+        """Return the complete answer.
+
+        Raises:
+            ProviderUnavailable: if it broke off.
+            UnusableAnswer: if it is empty.
+        """
         self._say(self._joiner.end())
         text = self._draft.text
         name = self._target.name
         if self.finish is None or self.finish == FAILED:
             raise ProviderUnavailable(f"{name} broke off.")
         if self.finish == STOP and not text.strip():
-            raise UnusableAnswer(f"{name} answered nothing.")
+            raise UnusableAnswer(f"{name} returned an empty answer.")
         spent = self.spent()
         return Completion(
             text=text,
@@ -123,12 +129,12 @@ class Reading:
 
     @property
     def came(self) -> bool:
-        """Whether anything has come that a provider bills."""
+        """Whether anything was received that a provider bills."""
         counted = self._thoughts or self._input_tokens or self._output_tokens
         return bool(self._draft.text or counted or self.ended)
 
     def spent(self) -> Spent:
-        """What the call has cost: said by the provider, or counted here."""
+        """Return the call's cost, by the provider's token counts or else by our own."""
         made = self._output_tokens
         if made is None:
             text = self._draft.text
@@ -147,14 +153,14 @@ def _counted(target: Target, **what: Any) -> int:
 def priced(
     target: Target, messages: Messages, input_tokens: int | None, output_tokens: int
 ) -> Spent:
-    """What so many tokens cost; those of the messages are counted here where nobody has said."""
+    """Return the cost of these tokens. Input tokens that are unknown are counted here."""
     given = input_tokens or _counted(target, messages=messages)
     return Spent(given, output_tokens, cost_usd(target, given, output_tokens))
 
 
 @dataclass(frozen=True)
-class Whole:
-    """An answer that came at once: its text, how it ended, and its tokens where it says them."""
+class WholeAnswer:
+    """An answer that was not streamed: its text, finish reason and, if reported, token counts."""
 
     text: str
     finish: str | None
@@ -162,22 +168,22 @@ class Whole:
     output_tokens: int | None
 
     def spent(self, target: Target, messages: Messages) -> Spent:
-        """What it has cost."""
+        """Return its cost."""
         made = self.output_tokens
         if made is None:
             made = _counted(target, text=self.text) if self.text else 0
         return priced(target, messages, self.input_tokens, made)
 
 
-EMPTY: Final = Whole("", None, None, None)
+EMPTY: Final = WholeAnswer("", None, None, None)
 
 
-def whole(target: Target, values: Iterable[Any]) -> Whole:
-    """Read an answer that came at once. Raises ErrorEvent."""
+def read_whole(target: Target, values: Iterable[Any]) -> WholeAnswer:
+    """Read an answer that was not streamed. Raises ErrorEvent."""
     read = READ[target.protocol]
     pieces = [read(value) for value in values if isinstance(value, dict)]
     joiner = Joiner()
-    return Whole(
+    return WholeAnswer(
         "".join(joiner.add(piece.text) for piece in pieces) + joiner.end(),
         _last(piece.finish for piece in pieces),
         _last(piece.input_tokens for piece in pieces),

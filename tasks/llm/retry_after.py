@@ -1,4 +1,4 @@
-"""For how long a provider asks to be left alone, in all the ways in which they say it."""
+"""How long a provider asks us to wait, in all the forms in which providers say it."""
 
 import math
 import re
@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-# No provider is left alone for longer, whatever it asks for.
+# The longest wait, whatever a provider asks for.
 LONGEST_S: Final = 3600.0
-# Larger numbers are no seconds to wait, but a time: in seconds, or in milliseconds, since 1970.
+# Larger numbers are not a wait but a Unix time, in seconds or in milliseconds.
 _EPOCH_S: Final = 1e9
 _EPOCH_MS: Final = 1e12
 
 _RETRY_DELAY: Final = re.compile(r"retryDelay['\"]{1,2}\s*:\s*['\"]{1,2}(\d{1,9}(?:\.\d{1,9})?)s")
 # `x-ratelimit-reset-tokens` (OpenAI), `anthropic-ratelimit-tokens-reset`, `ratelimit-reset`.
 _RESET: Final = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:[\w-]+-)?reset(?:-[\w-]+)?")
-# As Go writes durations: 1s, 6m0s, 1h2m3.5s, 120ms.
+# Go's format of durations: 1s, 6m0s, 1h2m3.5s, 120ms.
 _DURATION: Final = re.compile(r"(?=\d)(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+")
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
 _UNIT_S: Final = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -26,13 +26,17 @@ _UNIT_S: Final = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-
 def retry_after(
     error: Exception, headers: Mapping[str, str] | None = None, *, limited: bool = False
 ) -> float | None:
-    """The seconds that the provider asks to be left alone for, an hour at most; None: it does not.
+    """Return the seconds to wait that the provider asks for, at most an hour, or None.
 
-    By `Retry-After-Ms`, `Retry-After` (RFC 9110, 10.2.3), the reset of the limit that is used up
-    (`limited`: or of any, since one is), or Gemini's `retryDelay` in the body. What can't be read,
-    or is negative, hides none of the others.
+    Reads `Retry-After-Ms`, `Retry-After` (RFC 9110, 10.2.3), the reset of an exhausted limit, and
+    Gemini's `retryDelay` in the body. An invalid or negative value does not hide the others.
+
+    Args:
+        error: the error that was raised.
+        headers: the response's headers.
+        limited: whether some limit is exhausted, so that any reset counts if it is unclear which.
     """
-    # LiteLLM makes a response of its own for most errors, without the provider's headers.
+    # For most errors LiteLLM makes its own response, without the provider's headers.
     found: Any = getattr(error, "litellm_response_headers", None)
     found = found or getattr(getattr(error, "response", None), "headers", None) or {}
     asked = [seconds for each in (headers or {}, found) for seconds in _asked(each, limited)]
@@ -46,9 +50,9 @@ def retry_after(
 
 
 def _asked(headers: Mapping[str, str], limited: bool) -> Iterator[float]:
-    """The seconds that the headers name, the most exact first; negative ones for the past."""
+    """Yield the seconds that the headers name, most precise first; negative ones are past."""
     ms, after = headers.get("retry-after-ms"), headers.get("retry-after")
-    # A negative number of milliseconds is none; one of seconds is a time that has passed.
+    # Negative milliseconds are invalid; negative seconds are a time that has passed.
     found = (_number(ms, 1e-3) if ms and not ms.strip().startswith("-") else None, _seconds(after))
     yield from (seconds for seconds in found if seconds is not None)
     resets = {name: value for name, value in headers.items() if _RESET.fullmatch(name.lower())}
@@ -64,7 +68,7 @@ def _is_used_up(headers: Mapping[str, str], reset: str) -> bool:
 
 
 def _seconds(value: str | None) -> float | None:
-    """A number of seconds, a duration, or a time: a date or ISO 8601."""
+    """Parse a number of seconds, a duration, or a time as an HTTP date or in ISO 8601."""
     text = (value or "").strip()
     number = _number(text)
     if number is not None:
@@ -75,7 +79,7 @@ def _seconds(value: str | None) -> float | None:
 
 
 def _until_reset(value: str) -> float | None:
-    """The same; or the time since 1970, in seconds or in milliseconds."""
+    """Parse the same forms, or a Unix time in seconds or in milliseconds."""
     seconds = _seconds(value)
     if seconds is None or seconds < _EPOCH_S:
         return seconds
@@ -94,7 +98,9 @@ def _until(text: str) -> float | None:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             at = read(text)
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)  # asctime's form names no zone: GMT
+            at = (
+                at if at.tzinfo else at.replace(tzinfo=UTC)
+            )  # asctime's format has no time zone: GMT
             return max(0.0, (at - datetime.now(UTC)).total_seconds())
         except (TypeError, ValueError, OverflowError):
             continue

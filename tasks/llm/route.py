@@ -1,4 +1,4 @@
-"""Walk a route: the first model that answers serves; each under its provider's breaker."""
+"""Try the models of a route in order, each under its provider's breaker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ Ask = Callable[[Target], Completion]
 
 @dataclass(frozen=True)
 class Answered:
-    """Who answered, and the models that failed before, with the code of each failure."""
+    """The model that answered, and those that failed before it, each with its error code."""
 
     model: str
     completion: Completion
@@ -44,10 +44,17 @@ def complete_with_fallback(
     user_id: str = "",
     bill: Bill | None = None,
 ) -> Answered:
-    """Ask the models of a route in order until one answers, for this user and on this bill.
+    """Call the models of a route in order until one answers.
 
-    Raises the error that gives the best hope: the transient one to come back soonest (an open
+    If none does, raises the most promising error: the transient one with the shortest wait (an open
     breaker only if nothing else failed), else ContextTooLong, else ProviderRejected.
+
+    Args:
+        models: the names of the models.
+        ask: makes the call.
+        policy: the stage's policy.
+        user_id: the user who makes the call.
+        bill: takes the models that failed.
     """
     failed: list[tuple[str, TrimindError]] = []
     for name in models:
@@ -77,7 +84,7 @@ def _ask(to: Target, ask: Ask, policy: Policy, user_id: str) -> Completion:
 
 
 def _is_worth_a_quick_try(error: BaseException) -> bool:
-    """A provider that says when to come again is not asked before."""
+    """Whether to retry immediately, which is pointless if the provider has named a wait."""
     return isinstance(error, ProviderUnavailable) and not error.retry_after
 
 
@@ -88,5 +95,5 @@ def _most_hopeful(errors: list[TrimindError]) -> TrimindError:
     if transient:
         return min(failed or waiting or transient, key=lambda e: e.retry_after or 0.0)
     if not errors:
-        return NoModel("No model of this route has a key here.")
+        return NoModel("This server has no API key for any model of the route.")
     return next((e for e in errors if isinstance(e, ContextTooLong)), errors[-1])

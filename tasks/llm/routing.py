@@ -1,4 +1,4 @@
-"""Which models shall answer a job, and why: what its caller chose, else its mind's route."""
+"""Select the models that may answer a job: the caller's choice, or else the mind's route."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,13 +18,13 @@ class Route:
     reason: str
 
     def column(self, model: str | None, reason: str | None = None) -> dict[str, Any]:
-        """As the job's row keeps it: which model answers, why, and who else might."""
+        """The job's `route` column: the model that answers, why, and the other models."""
         others = [other for other in self.models if other != model]
         return {"model": model, "reason": reason or self.reason, "fallbacks": others}
 
 
 def route_of(work: Work, intent: str | None) -> Route:
-    """The route of a job whose message has this intent."""
+    """Return the route of a job whose message has this intent."""
     if work.options.model is not None:
         return Route((work.options.model,), PINNED)
     name = intent or FALLBACK_INTENT

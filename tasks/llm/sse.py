@@ -1,9 +1,8 @@
-"""An answer's bytes -> the JSON values in it, whether they come as an event stream or not.
+"""Parse the JSON values in an answer's bytes, whether it is an event stream or not.
 
-Lines end with CR, LF or CRLF and with nothing else (WHATWG HTML 9.2.6): U+2028, U+2029 and U+0085
-are text. Beyond the standard, a value is taken as soon as its line has come, so that servers which
-send no blank lines are understood, and a body that is no event stream (one JSON value, or one a
-line) is read as well.
+Lines end with CR, LF or CRLF only (WHATWG HTML 9.2.6): U+2028, U+2029 and U+0085 are text. Beyond
+the standard, a value is taken as soon as its line is complete, for servers that send no blank
+lines, and a body that is not an event stream (one JSON value, or one per line) is read too.
 """
 
 import json
@@ -15,18 +14,20 @@ OVER: Final = object()
 _FIELDS: Final = frozenset({b"event", b"id", b"retry"})
 
 
-class Misshapen(Exception):
-    """What came is neither an event stream nor JSON, or larger than anything that makes sense."""
+class MalformedAnswer(Exception):
+    """The body is neither an event stream nor JSON, or exceeds the size limit."""
 
 
 class CutOff(Exception):
-    """The stream ended within an event."""
+    """The stream ended in the middle of an event."""
 
 
 def values(chunks: Iterable[bytes], limit: int) -> Iterator[Any]:
-    """The JSON values of an answer, in order; `OVER` for `[DONE]`. Lists are taken apart.
+    """Yield the JSON values of an answer in order, and `OVER` for `[DONE]`. Lists are flattened.
 
-    One value is at most `limit` bytes. Raises Misshapen, and CutOff where the end is half a value.
+    Raises:
+        MalformedAnswer: if it can't be parsed, or a value exceeds `limit` bytes.
+        CutOff: if it ends in the middle of a value.
     """
     reader = _Reader(limit)
     for line in lines(chunks, limit):
@@ -35,7 +36,11 @@ def values(chunks: Iterable[bytes], limit: int) -> Iterator[Any]:
 
 
 def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    """The lines of a stream, without their ends. Raises Misshapen where one exceeds `limit`."""
+    """Yield the lines of a stream without their ends.
+
+    Raises:
+        MalformedAnswer: if a line exceeds `limit` bytes.
+    """
     parts: list[bytes] = []
     size, after_cr, first = 0, False, True
     for chunk in chunks:
@@ -47,7 +52,7 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
         for line in chunk.splitlines(keepends=True):
             size += len(line)
             if size > limit:
-                raise Misshapen("a line without an end")
+                raise MalformedAnswer("a line exceeds the size limit")
             parts.append(line)
             if line.endswith((b"\n", b"\r")):
                 whole = b"".join(parts) if len(parts) > 1 else line
@@ -61,8 +66,8 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
 class _Reader:
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: list[bytes] = []  # data lines that are no JSON by themselves
-        self._bare: list[bytes] = []  # lines that are of no event stream
+        self._held: list[bytes] = []  # data lines that are not complete JSON
+        self._bare: list[bytes] = []  # lines that don't belong to an event stream
         self._size = 0
 
     def take(self, line: bytes) -> Iterator[Any]:
@@ -77,15 +82,15 @@ class _Reader:
             self._keep(self._bare, line)
 
     def end(self) -> Iterator[Any]:
-        """What is left: an event without its blank line, or a body that is no event stream."""
+        """Yield what is left: an event without its blank line, or a body that is not a stream."""
         try:
             yield from self._event()
-        except Misshapen as error:
+        except MalformedAnswer as error:
             raise CutOff(str(error)) from error
         if self._bare:
             found, is_one = _all(self._bare)
             yield from found
-            if is_one:  # not cut, so that nothing is missing
+            if is_one:  # a complete value, so nothing was cut off
                 yield OVER
 
     def _data(self, value: bytes) -> Iterator[Any]:
@@ -98,7 +103,7 @@ class _Reader:
             except ValueError:
                 pass
             else:
-                yield from _apart(found)
+                yield from _as_list(found)
                 return
         self._keep(self._held, value)
 
@@ -112,29 +117,29 @@ class _Reader:
     def _keep(self, where: list[bytes], line: bytes) -> None:
         self._size += len(line) + 1
         if self._size > self._limit:
-            raise Misshapen("an event without an end")
+            raise MalformedAnswer("an event exceeds the size limit")
         where.append(line)
 
 
 def parse(data: bytes) -> Any:
-    """JSON, with U+FFFD for bytes that are no UTF-8. Raises ValueError."""
+    """Parse JSON, with U+FFFD for invalid UTF-8. Raises ValueError."""
     try:
         return json.loads(data.decode("utf-8", "replace"), strict=False)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _all(held: list[bytes]) -> tuple[list[Any], bool]:
-    """The values of several lines, and whether it is one over all of them, not one in each."""
+    """Parse several lines, and return whether they form one value rather than one each."""
     try:
-        return _apart(parse(b"\n".join(held))), True
+        return _as_list(parse(b"\n".join(held))), True
     except ValueError:
         pass
     try:
-        return [value for line in held if line.strip() for value in _apart(parse(line))], False
+        return [value for line in held if line.strip() for value in _as_list(parse(line))], False
     except ValueError as error:
-        raise Misshapen("not JSON") from error
+        raise MalformedAnswer("not JSON") from error
 
 
-def _apart(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

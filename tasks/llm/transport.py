@@ -1,8 +1,8 @@
-"""The HTTP underneath every call: one pool of connections, watched, for the whole process.
+"""The HTTP transport of every call: one watched connection pool for the whole process.
 
-Libraries give a call one time limit and look at nothing else while it waits. Here a waiting read
-wakes twice a second, so that a call that nobody wants is left at once even while its provider is
-silent, and the limits of silence differ before and after the first text.
+Libraries give a call one time limit and check nothing else while it waits. Here a blocked read
+wakes twice a second, so that an unwanted call ends promptly even while its provider is silent, and
+the limits of silence can differ before and after the first text.
 """
 
 import ssl
@@ -19,15 +19,15 @@ from tasks.llm.body import Body
 from tasks.llm.proxies import Proxies
 from tasks.llm.watch import current
 
-# Connections kept open after a call; while calls run there may be any number of them.
+# How many idle connections are kept open; active ones are not limited.
 IDLE_CONNECTIONS: Final = 64
-LOOK_S: Final = 0.5
+POLL_S: Final = 0.5
 CONNECT_LIMIT_S: Final = 10.0
 WRITE_LIMIT_S: Final = 30.0
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose reads look at the watch of the call that makes them."""
+    """A connection whose reads check the watch of the current call."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -39,9 +39,9 @@ class _Stream(httpcore.NetworkStream):
         watch.asked = True
         since = time.monotonic()
         while True:
-            watch.look(since)
+            watch.check(since)
             try:
-                return self._stream.read(max_bytes, min(LOOK_S, watch.silence_s))
+                return self._stream.read(max_bytes, min(POLL_S, watch.silence_s))
             except httpcore.ReadTimeout:
                 continue
 
@@ -81,8 +81,8 @@ def _least(timeout: float | None, limit: float) -> float:
     return limit if timeout is None else min(timeout, limit)
 
 
-class _Roads(httpx.BaseTransport):
-    """Requests by the proxies of the environment, or directly."""
+class _ProxyTransport(httpx.BaseTransport):
+    """Sends requests through the proxies of the environment, or directly."""
 
     def __init__(self, certificates: ssl.SSLContext | bool | str, proxies: Proxies) -> None:
         self._proxies = proxies
@@ -101,10 +101,10 @@ class _Roads(httpx.BaseTransport):
 def _transport(
     certificates: ssl.SSLContext | bool | str, proxy: str | None = None
 ) -> httpx.HTTPTransport:
-    # httpx allows 100 connections by default: fewer than a worker may have threads.
+    # httpx allows 100 connections by default, and a worker may have more threads.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS)
     transport = httpx.HTTPTransport(verify=certificates, limits=limits, proxy=proxy)
-    # httpx has no public way to say what its pool connects by.
+    # httpx has no public way to set the network backend of its pool.
     transport._pool._network_backend = _Backend()
     return transport
 
@@ -115,9 +115,9 @@ def _begin(response: httpx.Response) -> None:
         return
     watch.response = response
     if 300 <= response.status_code < 400:
-        # Followed, it would carry the prompt and the key to wherever it says.
-        watch.failure = ProviderMisconfigured(f"{watch.name} redirects to another address.")
-        raise httpx.RemoteProtocolError("A redirect is not followed.", request=response.request)
+        # Following it would send the prompt and the key to an unknown host.
+        watch.failure = ProviderMisconfigured(f"{watch.name} redirects to another URL.")
+        raise httpx.RemoteProtocolError("Redirects are not followed.", request=response.request)
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = Body(response, response.stream, watch)
 
@@ -125,10 +125,13 @@ def _begin(response: httpx.Response) -> None:
 def pool(
     certificates: ssl.SSLContext | bool | str, environ: Mapping[str, str] | None = None
 ) -> httpx.Client:
-    """The client of a whole process, safe across threads. It keeps no cookies, follows no redirect
-    and asks for nothing packed, since a packed stream waits until there is enough to pack."""
+    """Return a thread-safe client for the whole process.
+
+    It keeps no cookies, follows no redirects, and requests no compression, which would delay a
+    stream until there is enough to compress.
+    """
     return httpx.Client(
-        transport=_Roads(certificates, Proxies.of_environment(environ)),
+        transport=_ProxyTransport(certificates, Proxies.of_environment(environ)),
         headers={"accept-encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,

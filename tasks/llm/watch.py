@@ -1,6 +1,6 @@
 """A watch over one call: how long it may take and be silent, and whether it is still wanted.
 
-It is looked at by the connection that the call reads from (`wire.py`), in the thread of the call.
+The call's connection (`transport.py`) checks it, in the thread of the call.
 """
 
 import threading
@@ -17,19 +17,19 @@ _current: ContextVar["Watch | None"] = ContextVar("watch", default=None)
 
 
 def current() -> "Watch | None":
-    """The watch of the call that this thread makes."""
+    """Return the watch of this thread's call, if any."""
     return _current.get()
 
 
 class Watch:
-    """Watches the one call that is made inside it, and closes its connection at the end.
+    """Watches the call made in its block, and closes the response at the end.
 
     Args:
-        name: the model's, for messages.
-        limit_s: seconds that the whole call may take.
-        silence_s: seconds without a byte after which it is over; the caller may change it.
-        most_bytes: how large an answer with a status of 200 may be, unpacked.
-        stop: set when nobody wants the answer any more.
+        name: the model's name, for messages.
+        limit_s: the time limit of the whole call.
+        silence_s: the limit of silence; the caller may change it.
+        max_bytes: the size limit of a successful response, decompressed.
+        stop: set when the answer is no longer wanted.
     """
 
     def __init__(
@@ -37,54 +37,58 @@ class Watch:
         name: str,
         limit_s: float,
         silence_s: float,
-        most_bytes: int,
+        max_bytes: int,
         stop: threading.Event | None = None,
     ) -> None:
         self.name = name
         self.silence_s = silence_s
-        self.most_bytes = most_bytes
+        self.max_bytes = max_bytes
         self.response: httpx.Response | None = None
         self.failure: TrimindError | None = None
         self.asked = False  # whether the request was sent
         self._limit_s = limit_s
         self._ends = time.monotonic() + limit_s
-        self._hurried: float | None = None
+        self._ends_early: float | None = None
         self._stop = stop
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody wants the answer any more."""
+        """Whether the answer is no longer wanted."""
         return self._stop is not None and self._stop.is_set()
 
     @property
     def answered(self) -> bool:
-        """Whether the provider has begun an answer that is no error."""
+        """Whether the provider has responded with success."""
         return self.response is not None and self.response.is_success
 
     @property
     def abandoned(self) -> bool:
-        """Whether the call was given up while the provider worked on it, which it bills."""
+        """Whether the call was abandoned while the provider worked on it, which it bills."""
         return self.asked and isinstance(self.failure, ProviderUnavailable | Superseded)
 
-    def look(self, since: float) -> None:
-        """End a call that has to end; `since` is when it began to wait for bytes.
+    def check(self, since: float) -> None:
+        """End the call if it is stopped or has exceeded a limit.
 
-        Raises httpcore.ReadTimeout, which all libraries know; why is in `failure`.
+        Args:
+            since: when the call began to wait for bytes.
+
+        Raises:
+            httpcore.ReadTimeout: which all libraries know; the reason is in `failure`.
         """
         now = time.monotonic()
         if self.stopped:
-            self.end(Superseded("The stage belongs to another run now."))
-        if now > (self._hurried or self._ends):
+            self.end(Superseded("The stage now belongs to another run."))
+        if now > (self._ends_early or self._ends):
             self.end(ProviderUnavailable(f"{self.name} took longer than {self._limit_s:.0f} s."))
         if now - since > self.silence_s:
             self.end(ProviderUnavailable(f"{self.name} was silent for {self.silence_s:.0f} s."))
 
-    def hurry(self, seconds: float | None) -> None:
-        """Let the call go on for so long at most; None: as long as it might at first."""
-        self._hurried = None if seconds is None else min(self._ends, time.monotonic() + seconds)
+    def end_within(self, seconds: float | None) -> None:
+        """Shorten what is left of the call's time limit, or restore it with None."""
+        self._ends_early = None if seconds is None else min(self._ends, time.monotonic() + seconds)
 
     def end(self, failure: TrimindError) -> None:
-        """End the call for this reason. Raises httpcore.ReadTimeout."""
+        """End the call with this failure. Raises httpcore.ReadTimeout."""
         self.failure = failure
         raise httpcore.ReadTimeout(str(failure))
 

@@ -1,4 +1,4 @@
-"""Three protocols, one kind of piece."""
+"""The providers' protocols: each module parses a value into a Piece."""
 
 from collections.abc import Callable
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Anthropic's messages, streamed or whole."""
+"""Anthropic's messages, streamed or not."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ _INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_token
 
 
 def read(said: dict[str, Any]) -> Piece:
-    """What an event or a whole message says. Raises ErrorEvent."""
+    """Parse an event or a whole message. Raises ErrorEvent."""
     declined = check(said)
     if declined is not None:
         return declined
@@ -35,7 +35,7 @@ def _shown(part: dict[str, Any]) -> Any:
 
 
 def _content(message: dict[str, Any]) -> str:
-    """The text of a whole message, else what it hands to a tool: JSON that was asked for as one."""
+    """Return a whole message's text, or else its tool input: the form in which it returns JSON."""
     content = message.get("content")
     text = text_of(content)
     used = [fields(part).get("input") for part in items(content)]

@@ -1,4 +1,4 @@
-"""Gemini's `generateContent`, streamed or whole."""
+"""Gemini's `generateContent`, streamed or not."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tasks.llm.pieces import DECLINED, Piece, check, fields, items, number, reas
 
 
 def read(said: dict[str, Any]) -> Piece:
-    """What a response or a part of a stream says. Raises ErrorEvent."""
+    """Parse a response or a part of a stream. Raises ErrorEvent."""
     declined = check(said)
     if declined is not None:
         return declined
@@ -25,7 +25,7 @@ def read(said: dict[str, Any]) -> Piece:
 
 
 def _finish(candidate: dict[str, Any], feedback: dict[str, Any]) -> str | None:
-    """A blocked prompt has no candidate, and says why beside it."""
+    """Return the finish reason. A blocked prompt has no candidate, only feedback."""
     blocked = feedback.get("blockReason")
     if blocked and blocked != "BLOCK_REASON_UNSPECIFIED":
         return DECLINED

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, streamed or whole, and those of the servers that take after them."""
+"""OpenAI's chat completions, streamed or not, and those of compatible servers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tasks.llm.pieces import DECLINED, Piece, check, fields, items, number, reas
 
 
 def read(said: dict[str, Any]) -> Piece:
-    """What a chunk or a whole completion says. Raises ErrorEvent."""
+    """Parse a chunk or a whole completion. Raises ErrorEvent."""
     choice = _choice(said)
     declined = check(said) or check(choice)
     if declined is not None:
@@ -23,20 +23,20 @@ def read(said: dict[str, Any]) -> Piece:
         finish=DECLINED if refusal else finish,
         input_tokens=number(usage.get("prompt_tokens", usage.get("input_tokens"))),
         output_tokens=number(usage.get("completion_tokens", usage.get("output_tokens"))),
-        # The count of tokens has a chunk of its own, the last; some gateways send no other end.
+        # The token count comes in its own, last chunk; some gateways send no other end.
         closing=said.get("choices") == [] and number(usage.get("completion_tokens")) is not None,
         whole=said.get("object") == "chat.completion" and "message" in choice,
     )
 
 
 def _choice(said: dict[str, Any]) -> dict[str, Any]:
-    """The first choice. Some servers give only the message of it, or put `choices` in no list."""
+    """Return the first choice. Some servers send only its message, or `choices` not as a list."""
     found = [choice for choice in items(said.get("choices")) if isinstance(choice, dict)]
     found = [choice for choice in found if choice.get("index") in (None, 0, "0")] or found
     return found[0] if found else {}
 
 
 def _called(choice: dict[str, Any]) -> str:
-    """The arguments of a function that a whole message calls: JSON that was asked for as one."""
+    """Return the arguments of a whole message's function call: a form in which it returns JSON."""
     calls = items(fields(choice.get("message")).get("tool_calls"))
     return text_of(fields(fields(calls[0]).get("function")).get("arguments")) if calls else ""

@@ -59,7 +59,7 @@ def test_a_message_that_is_too_long_by_itself_is_refused_with_the_limit() -> Non
     limit = 100
     left = limit - tokens("Be brief.")
 
-    with pytest.raises(ContextTooLong, match=f"where {left} fit"):
+    with pytest.raises(ContextTooLong, match=f"the limit is {left}"):
         fit("Be brief.", TURNS, "word " * 200, input_tokens=limit, history_tokens=4000)
 
 

@@ -130,7 +130,7 @@ def test_an_answer_ends_at_its_largest_size(serve: Serve, target_at: At, work: W
         except OSError:
             left.set()
 
-    target = replace(target_at(serve(endless)), most_chars=1005)
+    target = replace(target_at(serve(endless)), max_chars=1005)
     made = stream(target, HELLO, work, limit_s=20)
 
     assert (len(made.text), made.finish_reason) == (1005, "length")
@@ -157,7 +157,7 @@ def test_a_provider_that_never_ends_is_bounded_in_memory(
         while True:
             handler.wfile.write(ENDLESS[what])
 
-    target = replace(target_at(serve(endless)), most_chars=1000)
+    target = replace(target_at(serve(endless)), max_chars=1000)
     tracemalloc.start()
     with pytest.raises(TransientError):
         stream(target, HELLO, work, limit_s=20)

@@ -59,7 +59,9 @@ def test_eight_full_answers_fit_the_embedded_model() -> None:
 def test_a_message_that_leaves_no_room_for_answers_is_refused_with_the_limit() -> None:
     answers = [Answer("sage", "river " * 500), Answer("muse", "meadow " * 500)]
 
-    with pytest.raises(ContextTooLong, match=f"no room .* for 2 answers .* where {EMBEDDED_ROOM}"):
+    with pytest.raises(
+        ContextTooLong, match=f"no room .* for the 2 answers .* limit for all is {EMBEDDED_ROOM}"
+    ):
         merge(MINDS, "word " * 2500, answers, EMBEDDED_ROOM)
 
 

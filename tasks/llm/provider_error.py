@@ -1,4 +1,4 @@
-"""What a provider's error says of itself: its own fields, since the rest may repeat the prompt."""
+"""Parse a provider's error: its structured fields only, since the rest may repeat the prompt."""
 
 import json
 import re
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from tasks.llm.pieces import fields, items
 
-# What is called a code, a type or a reason by somebody, and is neither a sentence nor a prompt.
+# The form of a code, type or reason, which is neither a sentence nor a prompt.
 _WORD: Final = re.compile(r"[\w.:/-]{1,64}")
 _WORDS_AT: Final = ("code", "type", "status", "reason")
-# The beginnings of messages of those who have no word for it.
+# How messages begin at providers that have no code for it.
 _NO_CREDIT_OR_KEY: Final = re.compile(
     r"your credit balance is too low"
     r"|your (?:team|account|organization)\b.{0,80}\b(?:all available credits|spending limit)"
@@ -28,7 +28,7 @@ _TOO_LONG: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_MODEL: Final = re.compile(
-    r"(?:/\S+: )?(?:"  # LiteLLM's proxy begins with the path
+    r"(?:/\S+: )?(?:"  # LiteLLM's proxy prepends the path
     r"(?:invalid|unknown|unrecognized|unsupported|no such) model\b"
     r"|model (?:not found|not exist|does not exist)"
     r"|models?/\S{1,200} is not (?:found|supported)"
@@ -75,11 +75,14 @@ _OPERATOR: Final = _CREDIT | _set(
 
 
 @dataclass(frozen=True)
-class Complaint:
-    """An error of a provider: its status, its words (codes, types and reasons, in lower case), its
-    message and the parameter that it is about.
+class ProviderError:
+    """A provider's error.
 
-    `in_band`: it came with a status of 200, so that its status is only what its words suggest.
+    Attributes:
+        status: the HTTP status, if known.
+        words: the codes, types and reasons, in lower case.
+        parameter: the parameter that the error is about.
+        in_band: whether it came with status 200; `status` is then derived from `words`.
     """
 
     status: int | None
@@ -90,24 +93,24 @@ class Complaint:
 
     @property
     def refuses_content(self) -> bool:
-        """Whether the provider refuses what the prompt is about."""
+        """Whether the provider refuses the prompt's content."""
         return bool(self.words & _CONTENT)
 
     @property
     def too_long(self) -> bool:
-        """Whether the request holds more than the model does."""
+        """Whether the request exceeds the model's context window."""
         return bool(self.words & _CONTEXT or _TOO_LONG.match(self.message))
 
     @property
     def unknown_model(self) -> bool:
-        """Whether the model, or the whole address, is not known there."""
+        """Whether the provider does not know the model, or the URL."""
         if self.status in (404, 405) or self.words & _MODEL or self.parameter == "model":
             return True
         return bool(_NO_MODEL.match(self.message))
 
     @property
     def no_credit_or_key(self) -> bool:
-        """Whether the account is not allowed to ask, or can't pay."""
+        """Whether the account is not authorized or can't pay."""
         return bool(self.words & _OPERATOR or _NO_CREDIT_OR_KEY.match(self.message))
 
     @property
@@ -117,19 +120,19 @@ class Complaint:
 
     @property
     def word(self) -> str | None:
-        """The known word that says most, for people."""
+        """The most telling known word, for people."""
         return next(iter(sorted(self.words & (_MODEL | _OPERATOR | _CONTENT))), None)
 
 
-def complaint(status: int | None, body: Any, *, in_band: bool = False) -> Complaint:
-    """Read an error's body: JSON as it came, or already parsed. Of anything else only the status
-    is known."""
+def parse_error(status: int | None, body: Any, *, in_band: bool = False) -> ProviderError:
+    """Parse an error's body, which is JSON, raw or parsed. Of any other body, only the status is
+    used."""
     said = _parsed(body)
     error = said.get("error")
     inner = error if isinstance(error, dict) else fields(said.get("detail")) or said
     message = error if isinstance(error, str) else inner.get("message") or said.get("message")
     parameter = inner.get("param")
-    return Complaint(
+    return ProviderError(
         status,
         frozenset(_words(inner) if inner is said else [*_words(said), *_words(inner)]),
         message.strip() if isinstance(message, str) else "",
@@ -144,7 +147,7 @@ def _parsed(body: Any) -> dict[str, Any]:
             body = json.loads(body)
         except (ValueError, RecursionError):
             return {}
-    if isinstance(body, list):  # Gemini's, where no event stream was asked for
+    if isinstance(body, list):  # Gemini's, if no event stream was requested
         body = next((each for each in body if isinstance(each, dict)), {})
     return fields(body)
 

@@ -15,9 +15,9 @@ from models.errors import (
     TrimindError,
 )
 from tasks.execution.work import Work
-from tasks.llm.complaint import complaint
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
+from tasks.llm.provider_error import parse_error
 from tests.unit.tasks.llm.odd import HELLO, Answer, chunk, claude, event, gemini, sends
 
 At = Callable[..., Target]
@@ -198,7 +198,7 @@ def test_why_is_said_in_the_providers_word_for_it(serve: Serve, target_at: At, w
 def test_a_refusal_says_that_it_is_of_the_content(serve: Serve, target_at: At, work: Work) -> None:
     sent = json.dumps(openais("content_filter")).encode()
 
-    with pytest.raises(ProviderRejected, match="refuses the content"):
+    with pytest.raises(ProviderRejected, match="rejected the content"):
         stream(
             target_at(serve(sends(sent, kind="application/json", status=400))),
             HELLO,
@@ -240,6 +240,6 @@ def test_an_error_in_a_stream_is_sorted_as_one_with_a_status(
 
 
 def test_no_credit_is_told_from_a_wrong_key():
-    said = [complaint(status, body) for status, body in NO_CREDIT]
+    said = [parse_error(status, body) for status, body in NO_CREDIT]
 
     assert [each.no_credit for each in said] == [True, True, False]
