@@ -1,4 +1,4 @@
-"""Text as it may be stored and sent on: whole characters alone, though it comes in pieces."""
+"""Make text storable: only complete, valid characters, even if it arrives in pieces."""
 
 import re
 from typing import Final
@@ -7,7 +7,8 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def repaired(text: str) -> str:
-    """Join surrogate pairs, replace halves by U+FFFD, drop U+0000: PostgreSQL takes neither."""
+    """Join surrogate pairs, replace lone surrogates by U+FFFD, and remove U+0000, since PostgreSQL
+    accepts neither."""
     if "\0" in text:
         text = text.replace("\0", "")
     if text.isascii() or _SURROGATE.search(text) is None:
@@ -16,13 +17,13 @@ def repaired(text: str) -> str:
 
 
 class Joiner:
-    """Repairs a text that comes in pieces: a pair may be cut between its halves."""
+    """Repairs a text that arrives in pieces, which may split a surrogate pair."""
 
     def __init__(self) -> None:
         self._half = ""
 
     def add(self, piece: str) -> str:
-        """The next of the text that is sure."""
+        """Add a piece. Return the text that is complete so far."""
         if self._half:
             piece, self._half = self._half + piece, ""
         if piece and "\ud800" <= piece[-1] <= "\udbff":
@@ -30,6 +31,6 @@ class Joiner:
         return repaired(piece)
 
     def end(self) -> str:
-        """What is left at the end: U+FFFD for a half without its other, mostly nothing."""
+        """Return what is left at the end: U+FFFD for a lone surrogate, otherwise nothing."""
         half, self._half = self._half, ""
         return repaired(half)

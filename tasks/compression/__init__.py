@@ -1,5 +1,5 @@
-"""Makes a long prompt shorter before it is sent to a model, and never loses what matters in it.
+"""Compression of long prompts before they are sent to a model, without losing what matters.
 
-`compressor.choose` is the door: LLMLingua-2 where its weights are on the machine, the extractive
-compressor where they are not. Nothing heavy is imported before a text is really compressed.
+The entry point is `compressor.choose`: LLMLingua-2 if its weights are on the machine, otherwise the
+extractive compressor. Nothing heavy is imported before a text is actually compressed.
 """

@@ -1,4 +1,4 @@
-"""Chooses the compressor of this machine."""
+"""Select this machine's compressor."""
 
 import importlib.util
 from pathlib import Path
@@ -9,28 +9,28 @@ from tasks.compression.result import Compressed
 
 
 class Compressor(Protocol):
-    """Something that makes a prompt shorter."""
+    """Shortens prompts."""
 
     @property
     def name(self) -> str:
-        """As it stands in receipts; also the name of its breaker."""
+        """The name in receipts, and of its breaker."""
 
     def compress(self, text: str, rate: float) -> Compressed:
-        """Shorten the prose of `text` to about `rate` (above 0) of what it was.
+        """Shorten the prose of `text` to about `rate` (above 0) of its length.
 
         Raises:
-            CompressionFailed: it cannot; use the original.
-            ValueError: `rate` is 0 or less.
+            CompressionFailed: if it can't be compressed; use the original.
+            ValueError: if `rate` is 0 or less.
         """
 
 
 def choose(home: Path, configured: Path | None) -> Compressor:
-    """LLMLingua-2 where its weights and its package are, the extractive compressor elsewhere.
+    """Return LLMLingua-2 if its weights and package are installed, else the extractive compressor.
 
-    Loads nothing yet: `warm` does, or the first prompt. Looks at the disk: choose once a process.
+    Loads nothing: `warm` or the first prompt does. Reads the disk, so call it once per process.
 
     Raises:
-        WeightsUnusable: `configured` (LLMLINGUA_MODEL) is given and will not do.
+        WeightsUnusable: if `configured` (LLMLINGUA_MODEL) is given and unusable.
     """
     folder = weights.find_weights(home, configured)
     if folder is not None and _installed():
@@ -39,10 +39,10 @@ def choose(home: Path, configured: Path | None) -> Compressor:
 
 
 def warm(compressor: Compressor) -> None:
-    """Do at the start of a worker what the first prompt would wait for.
+    """Load a worker's compressor when it starts, so that the first prompt need not wait.
 
     Raises:
-        CompressionFailed: LLMLingua-2 cannot be loaded.
+        CompressionFailed: if LLMLingua-2 can't be loaded.
     """
     if isinstance(compressor, llmlingua2.LLMLingua2):
         llmlingua2.warm(compressor.folder)
@@ -51,10 +51,10 @@ def warm(compressor: Compressor) -> None:
 
 
 def explain(home: Path, configured: Path | None) -> str:
-    """One line for people: which compressor serves here, and why.
+    """Return one line that says which compressor is used and why.
 
     Raises:
-        WeightsUnusable: as `choose`.
+        WeightsUnusable: as for `choose`.
     """
     folder = weights.find_weights(home, configured)
     if folder is None:

@@ -1,16 +1,15 @@
-"""What can go wrong while a prompt is compressed.
+"""Errors of compression. On `CompressionFailed`, use the original prompt.
 
-Both take one message, so that they keep their type when they are pickled on their way between
-processes. The caller of a compressor answers `CompressionFailed` with the original prompt.
+Both take a single message, so that they keep their type when they are pickled between processes.
 """
 
 
 class CompressionFailed(Exception):
-    """The prompt could not be compressed; the original is still good."""
+    """The prompt could not be compressed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
 
 class WeightsUnusable(CompressionFailed):
-    """A folder or a download does not hold weights that LLMLingua-2 can use."""
+    """A folder or download does not contain weights that LLMLingua-2 can use."""

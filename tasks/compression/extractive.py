@@ -1,10 +1,10 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
-"""The extractive compressor: keeps the words that tell most, needs no model.
+# ruff: noqa: RUF001 - punctuation of other scripts is intended
+"""The extractive compressor: keeps the most informative words, without a model.
 
-A word's score is its self-information, -log2 of its frequency, with two estimates of that
-frequency: how often the text has said it up to here (what is repeated tells less each time), and
-its length (frequent words are short: Zipf's law of abbreviation). It stands in where LLMLingua-2
-has no weights. Deterministic, linear but for one sort: about a millisecond for 1,000 characters.
+A word's score is its self-information, -log2 of its frequency, estimated in two ways: by how often
+it has occurred in the text so far (a repeated word is less informative each time), and by its
+length (frequent words are short: Zipf's law of abbreviation). It replaces LLMLingua-2 if there are
+no weights. Deterministic, and linear except for one sort: about 1 ms per 1,000 characters.
 """
 
 import math
@@ -17,15 +17,15 @@ from tasks.compression.result import Compressed
 from tasks.compression.stopwords import STOP_WORDS
 
 NAME: Final = "extractive"
-# With fewer droppable units there is nothing to choose from: the original is better.
+# With fewer droppable units there is too little choice; the original is better.
 _FEWEST_UNITS: Final = 8
-# A longer unit (a page of Thai, a base64 blob) is all or nothing, so it stays.
+# A longer unit (a page of Thai, a base64 blob) is all or nothing, so it is kept.
 _LONGEST_UNIT: Final = 200
 _BITS_PER_LETTER: Final = 0.8
-_REPEATED: Final = 2.0  # a word said before is mostly known from its context as well
+_REPEATED: Final = 2.0  # a repeated word is mostly predictable from its context too
 _LONGEST_WORD: Final = 12
 _CAPITAL_BITS: Final = 2.0
-_SENTENCE_END_BITS: Final = 1.5  # where a full stop goes, two sentences run into one
+_SENTENCE_END_BITS: Final = 1.5  # dropping a full stop joins two sentences
 _MARKS: Final = "\"'“”‘’«».,;:!?()*-–—… \t#+>•"
 
 
@@ -37,12 +37,12 @@ class Extractive:
     def compress(self, text: str, rate: float) -> Compressed:
         """Shorten the prose of `text` to about `rate` of its tokens.
 
-        Protected spans (see `protect`) stay and are not counted. Text that offers no choice (a few
-        words, one long clause) comes back as it is.
+        Protected spans (see `protect`) are kept and not counted. Text that offers no choice (a few
+        words, one long clause) is returned unchanged, as is any text if `rate` is 1 or more.
 
         Raises:
-            ValueError: `rate` is not above 0; 1 or more gives the original.
-            CompressionFailed: tokens cannot be counted (LiteLLM's files are missing).
+            ValueError: if `rate` is 0 or less.
+            CompressionFailed: if tokens can't be counted (LiteLLM's files are missing).
         """
         if rate <= 0:
             raise ValueError(f"the rate must be above 0, not {rate}")
@@ -55,7 +55,7 @@ class Extractive:
 
 
 def scores(text: str, units: list[Span]) -> list[float]:
-    """The information of each unit in bits; stop words get next to none."""
+    """Return the information of each unit in bits; stop words have almost none."""
     log_total = math.log2(len(units) + 1)
     seen: Counter[str] = Counter()
     found: list[float] = []
@@ -67,7 +67,7 @@ def scores(text: str, units: list[Span]) -> list[float]:
 
 
 def _word_bits(said: str, seen: Counter[str]) -> float:
-    """Bits beyond those of any word of the text: negative for one that was said before."""
+    """Bits relative to an average word of the text: negative for a repeated word."""
     bare = said.strip(_MARKS)
     word = bare.casefold().replace("’", "'")
     seen[word] += 1
@@ -80,19 +80,19 @@ def _word_bits(said: str, seen: Counter[str]) -> float:
 
 
 def _clause_bits(said: str, seen: Counter[str]) -> float:
-    """The mean over the clause's pairs of characters: there are no words to count."""
+    """The mean over the clause's pairs of characters, since there are no words to count."""
     pairs = [said[i : i + 2] for i in range(max(1, len(said) - 1))]
     seen.update(pairs)
     return -sum(math.log2(seen[pair]) for pair in pairs) / len(pairs)
 
 
 def _cost(text: str, unit: Span) -> int:
-    """About how many tokens a unit has: cl100k takes some 5 bytes to the token beyond the first."""
+    """Estimate a unit's tokens: cl100k has about 5 bytes per token after the first."""
     return 1 + (len(text[unit.start : unit.end].encode("utf-8", "surrogatepass")) - 1) // 5
 
 
 def _best(units: list[Span], bits: list[float], costs: list[int], rate: float) -> set[int]:
-    """The indexes of the units that fit the budget, the most informative first."""
+    """Return the indexes of the units that fit the budget, choosing the most informative first."""
     budget = rate * sum(costs)
     kept: set[int] = set()
     for index in sorted(range(len(units)), key=lambda i: -bits[i]):

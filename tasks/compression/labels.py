@@ -1,9 +1,9 @@
-"""Asks llmlingua which words of a text to keep, and finds those words in the text again.
+"""Ask llmlingua which words of a text to keep, and map its words back to the text.
 
-llmlingua 0.2.2 names the words as its tokenizer spells them: normalised, without the spacing, and
-without those it does not know. The text is therefore cut here into windows that fit the model, each
-is tokenised with offsets and grouped into words by llmlingua's own rule, and the two lists of words
-are aligned. A word that llmlingua did not name has no label and stays: nothing gets lost.
+llmlingua 0.2.2 returns words as its tokenizer spells them: normalized, without spacing, and without
+unknown ones. The text is therefore split here into windows that fit the model; each is tokenized
+with offsets and grouped into words by llmlingua's own rule, and the two lists of words are aligned.
+A word that llmlingua did not return has no label and is kept, so nothing is lost.
 """
 
 import importlib
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any, Final, NamedTuple
 
-# The model reads 512 tokens, two of them its own. llmlingua makes text of its tokens and tokenises
-# that again, which may give some more; the rest of the way is its own chunking's.
+# The model reads 512 tokens, including two special ones. llmlingua decodes and re-encodes the
+# tokens, which may add a few; its own chunking handles those.
 WINDOW: Final = 500
-# llmlingua keeps what is above a percentile of the window: of a few words that is none.
+# llmlingua keeps what is above a percentile of the window, which is nothing for a few words.
 _FEWEST_WORDS: Final = 8
-# Private use characters: no tokenizer makes them, and `unreadable` takes them out of the text.
+# Private-use characters: no tokenizer produces them, and `unreadable` removes them from the text.
 _WORD_SEP: Final = "\ue000"
 _LABEL_SEP: Final = "\ue001"
-_SPACE_MARK: Final = "\u2581"  # how SentencePiece writes a space
-_SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？")  # noqa: RUF001 - full width is meant
+_SPACE_MARK: Final = "\u2581"  # SentencePiece's symbol for a space
+_SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？")  # noqa: RUF001 - full width is intended
 
 
 class Word(NamedTuple):
-    """`text[start:end]`, and whether llmlingua would keep it; None if it did not say."""
+    """`text[start:end]`, and whether llmlingua would keep it; None if it has no label."""
 
     start: int
     end: int
@@ -33,9 +33,10 @@ class Word(NamedTuple):
 
 
 def unreadable(compressor: Any) -> re.Pattern[str]:
-    """What must not reach llmlingua: the model's special tokens spelled out, and our separators.
+    """Return a pattern for what must not reach llmlingua: the model's special tokens, spelled out,
+    and our separators.
 
-    It takes a "[SEP]" or "<s>" in the text for the real thing (and fails with an IndexError on
+    llmlingua takes a "[SEP]" or "<s>" in the text for the special token (and raises IndexError on
     some), and "[PAD]" for padding.
     """
     special = {*compressor.tokenizer.all_special_tokens, *compressor.special_tokens, "[PAD]"}
@@ -44,7 +45,7 @@ def unreadable(compressor: Any) -> re.Pattern[str]:
 
 
 def words(compressor: Any, text: str, rate: float) -> Iterator[Word]:
-    """Every word of `text` that the model knows, in order, labelled window by window."""
+    """Yield every word of `text` that the model knows, in order, labelled window by window."""
     encoding = _encode(compressor, text)
     for start, end in windows(text, encoding["offset_mapping"]):
         window = text[start:end]
@@ -57,9 +58,9 @@ def words(compressor: Any, text: str, rate: float) -> Iterator[Word]:
 
 
 def windows(text: str, offsets: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """(start, end) of consecutive windows of at most `WINDOW` tokens, cut where a sentence ends.
+    """Yield (start, end) of consecutive windows of at most `WINDOW` tokens.
 
-    Failing that where there is a space, failing that anywhere.
+    They are cut at the end of a sentence if possible, else at a space, else anywhere.
     """
     first = 0
     while first < len(offsets):
@@ -71,7 +72,7 @@ def windows(text: str, offsets: list[tuple[int, int]]) -> Iterator[tuple[int, in
 
 
 def align(spelled: list[str], labelled: list[tuple[str, bool]]) -> list[bool | None]:
-    """The label of each word of `spelled`, None for a word that `labelled` does not have there."""
+    """Return the label of each word of `spelled`; None for a word that `labelled` lacks there."""
     if spelled == [word for word, _ in labelled]:
         return [keep for _, keep in labelled]
     kept: list[bool | None] = [None] * len(spelled)
@@ -102,7 +103,7 @@ def _encode(compressor: Any, text: str) -> Any:
 
 
 def _words(compressor: Any, encoding: Any, text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """Tokens grouped into words as llmlingua's `__merge_token_to_word` does, with their places."""
+    """Group tokens into words as llmlingua's `__merge_token_to_word` does, with their offsets."""
     rules = importlib.import_module("llmlingua.utils")
     spelled: list[str] = []
     places: list[tuple[int, int]] = []
@@ -125,18 +126,18 @@ def _words(compressor: Any, encoding: Any, text: str) -> tuple[list[str], list[t
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """SentencePiece counts the space before a word as the word's."""
+    """Exclude the leading space, which SentencePiece counts as part of the word."""
     while start < end and text[start].isspace():
         start += 1
     return start, end
 
 
 def _ask(compressor: Any, window: str, rate: float) -> list[tuple[str, bool]]:
-    """llmlingua's labels, read off the string in which it hands them out.
+    """Get llmlingua's labels, parsed from the string in which it returns them.
 
-    Its own `force_tokens` and `force_reserve_digit` are not used: they take at most 100 tokens,
-    break words apart, count a word as forced only in the mean of its parts, and spend the rate, so
-    that of a text full of numbers no prose would be left. What is protected is kept by the caller.
+    Its `force_tokens` and `force_reserve_digit` are not used: they accept at most 100 tokens, split
+    words, force a word only by the mean of its parts, and count against the rate, so that no prose
+    would be left of a text full of numbers. The caller keeps what is protected.
     """
     answer = compressor.compress_prompt(
         [window],

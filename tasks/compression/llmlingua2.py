@@ -1,9 +1,9 @@
-"""LLMLingua-2: a small token classifier says which words carry the meaning of a prompt.
+"""LLMLingua-2: a small token classifier decides which words carry a prompt's meaning.
 
 Paper: Pan et al., "LLMLingua-2: Data Distillation for Efficient and Faithful Task-Agnostic Prompt
-Compression", arXiv 2403.12968. Package: llmlingua 0.2.2; what is said of it here was read in its
-source. Importing it with torch takes 2 to 9 s and about 270 MB, so it is imported when the weights
-are loaded, once in a process: at the start of a worker by `warm`, or else by the first text.
+Compression", arXiv 2403.12968. Package: llmlingua 0.2.2; the remarks here are from its source.
+Importing it with torch takes 2 to 9 s and about 270 MB, so it is imported when the weights are
+loaded, once per process: when a worker starts, by `warm`, or else by the first text.
 """
 
 import importlib
@@ -17,25 +17,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasks.compression import labels, model_folder, protect, rebuild, result, tokens, words
-from tasks.compression.draft import Draft, draft
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.labels import Word
+from tasks.compression.model_input import ModelInput, model_input
 from tasks.compression.protect import Kind, Reading
 from tasks.compression.result import Compressed
 
 NAME: Final = "llmlingua2"
-# In Chinese the word that turns a sentence round is one character, which a model may well drop.
+# In Chinese a single character negates a sentence, and a model may well drop it.
 _NEGATIONS: Final = frozenset("不没沒无無未非别別勿莫")
 
 _log = logging.getLogger(__name__)
 _loaded: dict[Path, Any] = {}
-# For loading, and for every text: torch takes all cores for one anyway, and the tokenizers must
-# not be used by two threads at once.
+# Guards loading and every text: the tokenizers are not thread-safe, and torch uses several cores
+# for a single text anyway.
 _lock = threading.RLock()
 
 
 class LLMLingua2:
-    """Compresses with the weights in a folder; see `model_folder` for what it must hold."""
+    """Compresses with the weights in a folder; see `model_folder` for what it must contain."""
 
     name: Final = NAME
 
@@ -43,14 +43,15 @@ class LLMLingua2:
         self.folder = folder
 
     def compress(self, text: str, rate: float) -> Compressed:
-        """Shorten the prose of `text` to about `rate` of its words; one text at a time.
+        """Shorten the prose of `text` to about `rate` of its words, one text at a time.
 
-        Protected spans (see `protect`) stay and are not counted. About 0.7 s for each 500 tokens
-        with the multilingual BERT on two cores.
+        Protected spans (see `protect`) are kept and not counted. If `rate` is 1 or more, the text
+        is returned unchanged. Takes about 0.7 s per 500 tokens with the multilingual BERT on two
+        cores.
 
         Raises:
-            ValueError: `rate` is not above 0; 1 or more gives the original.
-            CompressionFailed: whatever went wrong; the original is still good.
+            ValueError: if `rate` is 0 or less.
+            CompressionFailed: on any other error.
         """
         if rate <= 0:
             raise ValueError(f"the rate must be above 0, not {rate}")
@@ -66,10 +67,10 @@ class LLMLingua2:
 
 
 def warm(folder: Path) -> None:
-    """Load the weights into this process now, so that the first prompt does not wait for them.
+    """Load the weights into this process now, so that the first prompt need not wait.
 
     Raises:
-        CompressionFailed: they cannot be loaded (`WeightsUnusable` if the folder is to blame).
+        CompressionFailed: if they can't be loaded (`WeightsUnusable` if the folder is the cause).
     """
     LLMLingua2(folder).compress(
         "Nothing is better than one word too many, said the old printer.", 0.5
@@ -80,19 +81,19 @@ def _shortened(compressor: Any, text: str, rate: float) -> str:
     reading = protect.read(text)
     if not reading.prose:
         return text
-    read = draft(reading, labels.unreadable(compressor))
+    read = model_input(reading, labels.unreadable(compressor))
     labelled = list(labels.words(compressor, read.text, rate))
     if len(labelled) > 50 and all(word.kept is None for word in labelled):
         raise CompressionFailed("llmlingua labelled none of the words that the tokenizer found")
     return rebuild.without(text, _dropped(reading, _in_original(read, labelled)))
 
 
-def _in_original(read: Draft, labelled: list[Word]) -> list[Word]:
+def _in_original(read: ModelInput, labelled: list[Word]) -> list[Word]:
     return [Word(*read.origin(word.start, word.end), word.kept) for word in labelled]
 
 
 def _dropped(reading: Reading, labelled: list[Word]) -> Iterator[tuple[int, int]]:
-    """What goes: units none of whose words is kept; in unspaced scripts, the single words."""
+    """Yield what is dropped: units without a kept word, or single words in unspaced scripts."""
     at = 0
     for unit in reading.units:
         while at < len(labelled) and labelled[at].end <= unit.start:
@@ -114,7 +115,7 @@ def _gone(text: str, start: int, end: int, inside: list[Word]) -> Iterator[tuple
             if word.kept is False and not _NEGATIONS.intersection(text[a:b]):
                 yield a, b
         return
-    # Marks do not decide about the word they stand at.
+    # Punctuation does not decide about its word.
     telling = [w for w in inside if any(c.isalnum() for c in text[w.start : w.end])] or inside
     if telling and all(word.kept is False for word in telling):
         yield start, end
@@ -124,7 +125,7 @@ def _load(folder: Path) -> Any:
     folder = folder.absolute()
     if folder not in _loaded:
         model_folder.check(folder)
-        tokens.use_shipped_vocabularies()  # the constructor asks tiktoken for cl100k_base
+        tokens.use_shipped_vocabularies()  # the constructor loads cl100k_base from tiktoken
         with _hub_offline(), _random_state_of_its_own():
             _loaded[folder] = _construct(folder)
         _log.info("loaded LLMLingua-2 from %s", folder)
@@ -136,16 +137,16 @@ def _construct(folder: Path) -> Any:
     return importlib.import_module("llmlingua").PromptCompressor(
         str(folder),
         device_map="cpu",
-        model_config={"trust_remote_code": False},  # it is changed: a fresh one each time
+        model_config={"trust_remote_code": False},  # llmlingua modifies it
         use_llmlingua2=True,
-        # No made-up tokens: they would resize the model, and "[NEW0]" in a prompt would be one.
+        # No additional tokens: they would resize the model, and match "[NEW0]" in a prompt.
         llmlingua2_config={"max_force_token": 0},
     )
 
 
 @contextmanager
 def _hub_offline() -> Iterator[None]:
-    """Keep transformers off the network, whether or not it was imported before."""
+    """Keep transformers off the network, even if it has been imported already."""
     constants: Any = importlib.import_module("huggingface_hub.constants")
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
@@ -157,10 +158,8 @@ def _hub_offline() -> Iterator[None]:
 
 @contextmanager
 def _random_state_of_its_own() -> Iterator[None]:
-    """Undo llmlingua's `seed_everything(42)`.
-
-    It would give every process the same random numbers, and so the same jitter between retries.
-    """
+    """Undo llmlingua's `seed_everything(42)`, which would give every process the same random
+    numbers, and so the same jitter between retries."""
     hash_seed = os.environ.get("PYTHONHASHSEED")
     try:
         yield

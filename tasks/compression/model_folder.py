@@ -1,4 +1,4 @@
-"""Tells from names and small files whether a folder holds a model that llmlingua can load."""
+"""Check by names and small files whether a folder contains a model that llmlingua can load."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tasks.compression.errors import WeightsUnusable
 
-# llmlingua 0.2.2 tells the two families apart by the name in the path alone (llmlingua/utils.py).
+# llmlingua 0.2.2 distinguishes the two families only by the path (llmlingua/utils.py).
 FAMILIES: Final = {"bert": "bert-base-multilingual-cased", "xlm-roberta": "xlm-roberta-large"}
 _TOKENIZERS: Final = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
 _SAFE: Final = "model.safetensors"
@@ -21,25 +21,26 @@ _NEEDED: Final = re.compile(
 
 
 def check(folder: Path) -> None:
-    """Make sure that llmlingua can load `folder`, its name included.
+    """Check that llmlingua can load `folder`, including its name.
 
     Raises:
-        WeightsUnusable: with what is wrong, and where.
+        WeightsUnusable: if it can't; says what is wrong, and where.
     """
     family = check_contents(folder)
     named = [name for name in FAMILIES.values() if name in str(folder.absolute())]
     if named[:1] != [family] or family not in folder.name:
         raise WeightsUnusable(
             f"{folder}: the folder's name must contain {family!r} (and its path no other family's "
-            "name): llmlingua knows the kind of model by it"
+            "name): llmlingua recognizes the kind of model by it"
         )
 
 
 def check_contents(folder: Path) -> str:
-    """The name of the model's family, if the files are those of a token classifier it knows.
+    """Return the model's family if the files are those of a token classifier that llmlingua knows.
 
     Raises:
-        WeightsUnusable: no folder, a link out of it, a file that is missing, cut short or wrong.
+        WeightsUnusable: if there is no folder, a link leads out of it, or a file is missing,
+            truncated or invalid.
     """
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "there is no such folder"
@@ -54,9 +55,9 @@ def check_contents(folder: Path) -> str:
 
 
 def needed(names: Iterable[str]) -> list[str]:
-    """Those of the file names that loading takes, in order.
+    """Return the names of the files needed for loading, in order.
 
-    Pickled weights, which are slower to load, only where there are no others.
+    Pickled weights load more slowly and are used only if there are no others.
     """
     there = sorted(names)
     weights = _SAFE if _SAFE in there else _PICKLED
@@ -68,7 +69,7 @@ def _check_links(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_symlink() and not path.resolve().is_relative_to(real):
             raise WeightsUnusable(
-                f"{path}: is a link out of the folder; copy the folder with `cp -rL` first"
+                f"{path}: links outside the folder; copy the folder with `cp -rL` first"
             )
 
 
@@ -90,9 +91,9 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise WeightsUnusable(f"{folder}: no config.json") from None
     except ValueError as error:
-        raise WeightsUnusable(f"{folder}: config.json is no JSON: {error}") from error
+        raise WeightsUnusable(f"{folder}: config.json is not valid JSON: {error}") from error
     if not isinstance(config, dict):
-        raise WeightsUnusable(f"{folder}: config.json is no object")
+        raise WeightsUnusable(f"{folder}: config.json is not an object")
     return config
 
 
@@ -102,7 +103,7 @@ def _check_files(folder: Path) -> None:
             raise WeightsUnusable(f"{folder}: no {what} (none of {', '.join(names)})")
     safe = folder / _SAFE
     if safe.exists() and not _whole(safe):
-        raise WeightsUnusable(f"{safe}: is cut short or no safetensors file; copy it again")
+        raise WeightsUnusable(f"{safe}: truncated, or not a safetensors file; copy it again")
 
 
 def _filled(path: Path) -> bool:

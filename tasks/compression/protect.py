@@ -1,10 +1,9 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
-"""Splits a prompt into what a compressor must keep byte for byte and the prose it may shorten.
+# ruff: noqa: RUF001 - punctuation of other scripts is intended
+"""Split a prompt into what a compressor must keep verbatim and the prose that it may shorten.
 
-Protected are: code (fenced, inline, and lines that look like code), URLs, whatever is spelled
-exactly (identifiers, paths, numbers), negations, the questions and the instruction. Offsets are
-into the original string, in characters. Nothing here raises, whatever the text is; the time is
-linear in its length.
+Protected are code (fenced, inline, and lines that look like code), URLs, exact spellings
+(identifiers, paths, numbers), negations, questions and the instruction. Offsets are in characters
+of the original. Nothing here raises, whatever the text; the time is linear in its length.
 """
 
 import re
@@ -45,7 +44,7 @@ class Reading:
     blocks: tuple[Span, ...]
     """Code, URLs, questions and the instruction: in order, disjoint."""
     units: tuple[Span, ...]
-    """Every unit of the text (see `words`), each whole: prose, or protected."""
+    """Every unit of the text (see `words`), as prose or protected."""
 
     @property
     def prose(self) -> list[Span]:
@@ -54,19 +53,19 @@ class Reading:
 
     @property
     def protected(self) -> list[Span]:
-        """What must survive byte for byte: in order, disjoint."""
+        """What must be kept verbatim: in order, disjoint."""
         exact = (unit for unit in self.units if unit.kind is not Kind.PROSE)
         return list(_disjoint([*self.blocks, *exact]))
 
 
-# A fence that is never closed runs to the end of the text.
+# An unclosed fence extends to the end of the text.
 _FENCE: Final = re.compile(
     r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)[^\n]*+(?:\n(?! {0,3}(?P=fence))[^\n]*+)*+"
     r"(?:\n {0,3}(?P=fence)[^\n]*+|\Z)?",
     re.MULTILINE,
 )
-# Indented by four or a tab (and no list item), a table's row, begun like a definition, an import or
-# a tag, or ended the way C, Python and shell end a line.
+# A line that is indented by four spaces or a tab (and not a list item), a table row, starts like a
+# definition, an import or a tag, or ends the way lines of C, Python or shell do.
 _CODE_LINE: Final = re.compile(
     r"^(?:(?: {4,}+|\t++)(?![-*+•] |\d{1,3}[.)] )\S[^\n]*+|\|[^\n]*+"
     r"|(?:(?:async )?def \w|class \w++ ?[:({]|import [\w{]|from [\w.]++ import |#include|</?\w"
@@ -82,8 +81,8 @@ _EXACT: Final = re.compile(
     r"(?P<number>\d)"
     r"|(?P<identifier>_|\w\.\w|[a-z][A-Z]|[/\\@=<>{}\[\]~^$%&|]|::|->|\w\(|(?<!\S)--?[a-zA-Z])"
 )
-# Dropping one of these turns a sentence into its opposite. English, German, French, Spanish,
-# Italian, Portuguese, Dutch, Russian.
+# Dropping one of these reverses a sentence's meaning. English, German, French, Spanish, Italian,
+# Portuguese, Dutch, Russian.
 _NEGATION_WORDS: Final = (
     "not no never none nor neither nothing nobody nowhere cannot without except unless nicht kein "
     "keine keinen keinem keiner nie niemals ohne ne pas jamais sans aucun aucune non nunca jamás "
@@ -94,7 +93,7 @@ _MARKS: Final = "\"'“”‘’«».,;:!?()*-–—… \t"
 
 
 def read(text: str) -> Reading:
-    """Find everything in `text` that a compressor must leave alone."""
+    """Find everything in `text` that a compressor must keep."""
     fenced = _matches(_FENCE, Kind.CODE, text, [(0, len(text))])
     outside = list(_gaps(fenced, len(text)))
     code = [*fenced, *_matches(_CODE_LINE, Kind.CODE, text, outside)]
@@ -106,7 +105,7 @@ def read(text: str) -> Reading:
 
 
 def split(text: str) -> list[Span]:
-    """`text` as spans without a gap between them, protected ones and prose in turn."""
+    """Return `text` as contiguous spans, alternately protected and prose."""
     spans: list[Span] = []
     for protected in read(text).protected:
         at = spans[-1].end if spans else 0
@@ -120,14 +119,14 @@ def split(text: str) -> list[Span]:
 def _matches(
     pattern: re.Pattern[str], kind: Kind, text: str, ranges: Iterable[tuple[int, int]]
 ) -> list[Span]:
-    """What matches, without the white space at its end, which says nothing: where something is
-    dropped behind it, that is written anew."""
+    """Return the matches without trailing white space, which `rebuild` replaces if something after
+    it is dropped."""
     found = [m for a, b in ranges for m in pattern.finditer(text, a, b)]
     return [Span(m.start(), m.start() + len(m.group().rstrip()), kind) for m in found]
 
 
 def _asked(text: str, prose: list[tuple[int, int]]) -> Iterator[Span]:
-    """The questions, the last thing said outside of code, and the first."""
+    """Yield the questions, and the last and the first passage outside of code."""
     for start, end in prose:
         for question in sentences.questions(text, start, end):
             yield Span(*question, Kind.QUESTION)
@@ -138,7 +137,7 @@ def _asked(text: str, prose: list[tuple[int, int]]) -> Iterator[Span]:
 
 
 def _units(text: str, blocks: tuple[Span, ...]) -> Iterator[Span]:
-    """Each unit with its kind; one that touches a block is protected whole, with the block."""
+    """Yield each unit with its kind; one that overlaps a block is protected as a whole."""
     at = 0
     for start, end in words.units(text):
         while at < len(blocks) and blocks[at].end <= start:
@@ -160,7 +159,7 @@ def _kind(unit: str) -> Kind:
 
 
 def _disjoint(spans: Iterable[Span]) -> Iterator[Span]:
-    """The spans in order; those that overlap become one, of the first one's kind."""
+    """Yield the spans in order, merging those that overlap into one of the first one's kind."""
     current: Span | None = None
     for span in sorted(spans):
         if current is None:

@@ -1,4 +1,4 @@
-"""Writes the shortened prompt: the original without the ranges that were dropped."""
+"""Build the shortened prompt: the original without the dropped ranges."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,11 +8,11 @@ _BLANK_LINE: Final = re.compile(r"\n[ \t\r]*+\n")
 
 
 def without(text: str, dropped: Iterable[tuple[int, int]]) -> str:
-    """`text` without the `dropped` ranges (in order, disjoint); all else byte for byte.
+    """Return `text` without the `dropped` ranges (in order, disjoint), otherwise verbatim.
 
-    Where something is gone, the whitespace around it becomes one space, one line break or one
-    empty line, whichever it had at most; the indentation of what follows stays. Where there was no
-    whitespace, none is put in.
+    The whitespace around a dropped range becomes one space, one line break or one empty line,
+    whichever is the largest that it contained; the indentation of what follows is kept. If there
+    was no whitespace, none is inserted.
     """
     out: list[str] = []
     space: list[str] = []
@@ -43,7 +43,8 @@ def _between(text: str, dropped: Iterable[tuple[int, int]]) -> Iterator[str]:
 
 
 def _separator(space: list[str]) -> str:
-    """What stands for the whitespace around a hole; the last of it comes just before what stays."""
+    """Return the replacement for the whitespace around a dropped range; the last piece directly
+    precedes what is kept."""
     if not any("\n" in piece for piece in space):
         return " " if any(space) else ""
     newline = "\r\n" if any("\r\n" in piece for piece in space) else "\n"

@@ -1,4 +1,4 @@
-"""What a compressor hands back."""
+"""A compressor's result."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from tasks.compression import tokens
 
 @dataclass(frozen=True)
 class Compressed:
-    """A prompt after compression; the original itself where compression did not pay."""
+    """A prompt after compression, which is the original if compression did not shorten it."""
 
     text: str
     compressor: str
-    """The name of the compressor, as in the receipt: `llmlingua2` or `extractive`."""
+    """The compressor's name in the receipt: `llmlingua2` or `extractive`."""
     tokens_before: int
     tokens_after: int
-    """Never more than `tokens_before`; equal to it means that `text` is the original."""
+    """At most `tokens_before`; if equal, `text` is the original."""
 
     @property
     def tokens_saved(self) -> int:
-        """For the receipt: tokens that the provider will not see."""
+        """The receipt's count of tokens that are not sent to the provider."""
         return self.tokens_before - self.tokens_after
 
     @property
@@ -28,10 +28,10 @@ class Compressed:
 
 
 def shorter_of(original: str, candidate: str, compressor: str) -> Compressed:
-    """`candidate` if it has fewer tokens than `original` and says anything, else `original`.
+    """Return `candidate` if it has fewer tokens than `original` and is not blank, else `original`.
 
     Raises:
-        CompressionFailed: tokens cannot be counted on this machine.
+        CompressionFailed: if tokens can't be counted on this machine.
     """
     before = tokens.count(original)
     if candidate != original and candidate.strip():

@@ -1,9 +1,9 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
-"""Finds what the user asks for in prose: the questions, and the instruction.
+# ruff: noqa: RUF001 - punctuation of other scripts is intended
+"""Find what the user asks for in prose: the questions and the instruction.
 
 People put the instruction last ("... Summarise this.") or first ("Translate the following:"), so
-both ends of a prompt are looked at. Limits are characters; they keep a text without any full stop
-from being one single, wholly protected sentence.
+both ends of a prompt are searched. Limits are in characters; without them, a text without any full
+stop would be a single, entirely protected sentence.
 """
 
 import re
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 LONGEST = 400
-"""Of a sentence or a paragraph that is longer, only the last so many characters are protected."""
+"""Only the last this many characters of a longer sentence or paragraph are protected."""
 
 # A full stop before whitespace, a full-width one anywhere, an empty line, or a line break before a
-# list item or a heading. The look-behind keeps runs of marks ("!!!!!x") from costing their square.
+# list item or a heading. The look-behind keeps runs of marks ("!!!!!x") from taking quadratic time.
 _END: Final = re.compile(
     r"(?<![.!?؟…])[.!?؟…]++[\"'”’»)\]*_]*+(?=\s|\Z)"
     r"|[。！？]++[”’」』）]*+"
@@ -27,17 +27,17 @@ Range = tuple[int, int]
 
 
 def questions(text: str, start: int, end: int) -> Iterator[Range]:
-    """The sentences of `text[start:end]` that end in a question mark."""
+    """Yield the sentences of `text[start:end]` that end with a question mark."""
     for first, last, mark in _sentences(text, start, end):
         if any(character in mark for character in _QUESTION_MARKS):
             yield _tail(text, first, last)
 
 
 def instruction(text: str, start: int, end: int) -> Range | None:
-    """The last paragraph of `text[start:end]`, or its last sentence where that one is long.
+    """Return the last paragraph of `text[start:end]`, or only its last sentence if it is long.
 
-    Long is a paragraph of more than a quarter of the text: a prompt of one paragraph must not be
-    protected as a whole.
+    A paragraph is long from a quarter of the text on: a prompt of one paragraph must not be
+    protected entirely.
     """
     first, last = _stripped(text, start, end)
     if first == last:
@@ -50,10 +50,10 @@ def instruction(text: str, start: int, end: int) -> Range | None:
 
 
 def opening(text: str, start: int, end: int) -> Range | None:
-    """The first sentence of `text[start:end]`, or its first paragraph if that ends in a colon.
+    """Return the first sentence of `text[start:end]`, or the first paragraph if it ends in a colon.
 
-    Only where it is short (an eighth of the text, 200 characters at most): "Summarise this:" is an
-    instruction, a long first sentence is mostly the beginning of the matter itself.
+    Only if it is short (an eighth of the text, at most 200 characters): "Summarise this:" is an
+    instruction, while a long first sentence usually belongs to the material.
     """
     first, last = _stripped(text, start, end)
     limit = min(LONGEST // 2, len(text) // 8)
@@ -66,7 +66,7 @@ def opening(text: str, start: int, end: int) -> Range | None:
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
-    """(start, end, the mark that ends it) of every sentence, the unfinished last one included."""
+    """Yield (start, end, closing mark) of every sentence, including an unfinished last one."""
     begin = start
     for mark in _END.finditer(text, start, end):
         first, last = _stripped(text, begin, mark.end())
@@ -79,7 +79,7 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]
 
 
 def _tail(text: str, start: int, end: int) -> Range:
-    """The range, cut at a space to its last `LONGEST` characters if it is longer."""
+    """Return the range, cut at a space to at most its last `LONGEST` characters."""
     if end - start <= LONGEST:
         return start, end
     cut = re.compile(r"\s").search(text, end - LONGEST, end)

@@ -1,6 +1,6 @@
-"""English words that say little by themselves (function words and fillers).
+"""English words that carry little meaning by themselves (function words and fillers).
 
-Other languages need no list: there a word that comes often in the text itself scores low.
+Other languages need no list: a word that is frequent in the text itself scores low.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
-"""Counts tokens for the receipt, without ever using the network.
+"""Count tokens for the receipt, without using the network.
 
-tiktoken fetches its vocabularies from the network unless `TIKTOKEN_CACHE_DIR` names a folder that
-holds them under the SHA-1 of their address (tiktoken/load.py). LiteLLM ships two of them in that
-form, so they are read from its wheel; LiteLLM itself (5 s, 170 MB) is not imported for it.
+tiktoken downloads its vocabularies unless `TIKTOKEN_CACHE_DIR` is a folder that contains them under
+the SHA-1 of their URL (tiktoken/load.py). LiteLLM ships two of them in that form, so they are read
+from its wheel, without importing LiteLLM itself (5 s, 170 MB).
 """
 
 import functools
@@ -15,14 +15,14 @@ import tiktoken
 
 from tasks.compression.errors import CompressionFailed
 
-# The SHA-1 of the address that tiktoken_ext/openai_public.py would fetch each vocabulary from.
+# The SHA-1 of the URL from which tiktoken_ext/openai_public.py downloads each vocabulary.
 _FILES: Final = {
     "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
     "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
 }
-DEFAULT_ENCODING: Final = "cl100k_base"  # llmlingua loads the same one: no second copy in memory
-# tiktoken's regular expression overflows its stack (a panic, not an Exception) on strings of about
-# a million characters without a break; texts are counted in slices of this many characters.
+DEFAULT_ENCODING: Final = "cl100k_base"  # llmlingua uses the same one, so memory holds one copy
+# tiktoken's regular expression overflows the stack (a panic, not an Exception) on about a million
+# characters without a break, so texts are counted in slices of this many characters.
 _SLICE: Final = 50_000
 
 
@@ -30,11 +30,11 @@ def use_shipped_vocabularies() -> Path:
     """Point `TIKTOKEN_CACHE_DIR` at the files in LiteLLM's wheel and return that folder.
 
     Raises:
-        CompressionFailed: LiteLLM is not installed, or ships no such files.
+        CompressionFailed: if LiteLLM is not installed or lacks the files.
     """
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
-        raise CompressionFailed("litellm is not installed: its wheel holds tiktoken's vocabularies")
+        raise CompressionFailed("litellm is not installed; its wheel has tiktoken's vocabularies")
     folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
     for name, file in _FILES.items():
         if not (folder / file).is_file():
@@ -48,15 +48,15 @@ def use_shipped_vocabularies() -> Path:
 @functools.cache
 def _encoding(name: str) -> tiktoken.Encoding:
     if name not in _FILES:
-        raise ValueError(f"unknown encoding {name!r}; known are {', '.join(_FILES)}")
+        raise ValueError(f"unknown encoding {name!r}; use {' or '.join(_FILES)}")
     use_shipped_vocabularies()
     return tiktoken.get_encoding(name)
 
 
 def first(text: str, limit: int, encoding: str = DEFAULT_ENCODING) -> str:
-    """The beginning of `text`, `limit` tokens at most; the whole of it where it has no more.
+    """Return the first `limit` tokens of `text`, or all of it if it has no more.
 
-    A character that the limit would halve is left out. Raises what `count` does.
+    A character that the limit would split is omitted. Raises the same errors as `count`.
     """
     coder = _encoding(encoding)
     tokens: list[int] = []
@@ -68,14 +68,14 @@ def first(text: str, limit: int, encoding: str = DEFAULT_ENCODING) -> str:
 
 
 def count(text: str, encoding: str = DEFAULT_ENCODING) -> int:
-    """How many tokens `text` has; above 50,000 characters it may be a few too many.
+    """Count the tokens of `text`; above 50,000 characters the result may be slightly too high.
 
-    An estimate of what a provider will bill: each has its own tokenizer. Special tokens in the
-    text ("<|endoftext|>") count as the plain text that they are.
+    This estimates what a provider bills, since each has its own tokenizer. Special tokens in the
+    text ("<|endoftext|>") count as plain text.
 
     Raises:
-        CompressionFailed: the vocabularies are not there.
-        ValueError: `encoding` is neither `cl100k_base` nor `o200k_base`.
+        CompressionFailed: if the vocabularies are missing.
+        ValueError: if `encoding` is neither `cl100k_base` nor `o200k_base`.
     """
     encode = _encoding(encoding).encode_ordinary
     return sum(len(encode(text[at : at + _SLICE])) for at in range(0, len(text), _SLICE))

@@ -1,4 +1,4 @@
-"""Where LLMLingua-2's weights are on this machine, and how they get there."""
+"""Find LLMLingua-2's weights on this machine, or install them."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from tasks.compression.model_folder import check, check_contents, needed
 HUB_MODEL: Final = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
 HOW_TO_GET: Final = "run `trimind models pull`, or `trimind models pull --from FOLDER` with a copy"
 
-HUB_UNREAD: Final = "a proxy variable (NO_PROXY too) or HF_ENDPOINT can't be read"
+HUB_UNREAD: Final = "a proxy variable (or NO_PROXY) or HF_ENDPOINT is malformed"
 
 _UNFINISHED: Final = ".pull-"
 _ABANDONED_S: Final = 24 * 3600
@@ -23,12 +23,13 @@ Progress = Callable[[str], None]
 
 
 def find_weights(home: Path, configured: Path | None) -> Path | None:
-    """The folder to load: `configured` (LLMLINGUA_MODEL), else the first good one in home/models.
+    """Return the folder to load: `configured` (LLMLINGUA_MODEL), else the first usable one in
+    home/models, or None if there is none.
 
-    Reads a few small files; imports nothing heavy. None: there are none, which is no error.
+    Reads a few small files and imports nothing heavy.
 
     Raises:
-        WeightsUnusable: `configured` is given and will not do.
+        WeightsUnusable: if `configured` is given and unusable.
     """
     if configured is not None:
         try:
@@ -40,15 +41,19 @@ def find_weights(home: Path, configured: Path | None) -> Path | None:
 
 
 def pull(home: Path, source: str | Path | None, progress: Progress) -> Path:
-    """Put weights into home/models and return their folder; replaces those of the same name.
+    """Install weights in home/models and return their folder, replacing any of the same name.
 
-    `source` is a local folder to copy, of any name; None downloads `HUB_MODEL` (about 700 MB).
-    `progress` is called with a line for people at each step. What is in home/models under its final
-    name is always complete: a copy or a download is made beside it, checked, and then renamed.
+    Weights under their final name are always complete: a copy or download is made next to them,
+    checked, and then renamed.
+
+    Args:
+        home: the data folder.
+        source: a local folder to copy, of any name; None downloads `HUB_MODEL` (about 700 MB).
+        progress: called with a line for people at each step.
 
     Raises:
-        WeightsUnusable: the source will not do, or the hub cannot be reached.
-        OSError: home/models cannot be written.
+        WeightsUnusable: if the source is unusable or the hub is unreachable.
+        OSError: if home/models is not writable.
     """
     if source is not None:
         check_contents(Path(source))
@@ -90,7 +95,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _download(target: Path, progress: Progress) -> None:
-    # Imported here, since half a second of it is no part of a worker's start.
+    # Imported here, since it would add half a second to a worker's start.
     from huggingface_hub import HfApi
 
     api = HfApi()
@@ -98,15 +103,15 @@ def _download(target: Path, progress: Progress) -> None:
         progress(f"downloading {HUB_MODEL} from {api.endpoint}")
         names = needed(api.list_repo_files(HUB_MODEL))
         api.snapshot_download(HUB_MODEL, allow_patterns=names, local_dir=target)
-    except Exception as error:  # the seam to the network: httpx's, the hub's and the system's
-        # A URL that can't be read is a proxy's or the hub's, and may have a password in it.
+    except Exception as error:  # the boundary to the network: errors of httpx, hub and system
+        # A malformed URL is a proxy's or the hub's, and may contain a password.
         unread = isinstance(error, ValueError) or type(error).__name__ == "InvalidURL"
         why = HUB_UNREAD if unread else mask(" ".join(str(error).split()))
         raise WeightsUnusable(
             f"cannot download {HUB_MODEL}: {type(error).__name__}: {why}. Try again, or on a "
             "machine without access to the hub: `trimind models pull --from FOLDER` takes a copy"
         ) from error
-    shutil.rmtree(target / ".cache", ignore_errors=True)  # the hub's notes about the download
+    shutil.rmtree(target / ".cache", ignore_errors=True)  # the hub's metadata of the download
 
 
 def _name(source: str | Path | None, family: str) -> str:
@@ -115,14 +120,14 @@ def _name(source: str | Path | None, family: str) -> str:
 
 
 def _replace(target: Path, folder: Path, old: Path) -> None:
-    """Rename, after what was there is out of the way; it goes with the unfinished folder."""
+    """Move the old folder out of the way, to be deleted with the unfinished one, and rename."""
     if target.exists():
         target.rename(old)
     folder.rename(target)
 
 
 def _sweep(models: Path) -> None:
-    """Remove what killed pulls left behind; a day old, since one may be running."""
+    """Remove what killed pulls left behind, after a day, since one may be running."""
     for left in models.glob(f"{_UNFINISHED}*"):
         if time.time() - left.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(left, ignore_errors=True)

@@ -1,10 +1,10 @@
-# ruff: noqa: RUF001 - the marks of other languages are meant
-"""Cuts a text into the units that a compressor may drop, by offsets into the text.
+# ruff: noqa: RUF001 - punctuation of other scripts is intended
+"""Split a text into the units that a compressor may drop, as offsets into the text.
 
-A unit is what stands between two runs of whitespace, punctuation included ("state-of-the-art,"), so
-that dropping one leaves its neighbours byte for byte. A lone mark ("-", "##") belongs to the word
-after it. Scripts that put no space between words (Han, kana, Thai, ...) are cut after the marks
-that end a clause instead.
+A unit is the text between two runs of whitespace, including punctuation ("state-of-the-art,"), so
+that dropping it leaves its neighbors unchanged. A lone mark ("-", "##") belongs to the next word.
+Scripts without spaces between words (Han, kana, Thai, ...) are split after the marks that end a
+clause instead.
 
 Every pattern here is possessive or anchored: the time is linear in the length of the text.
 """
@@ -26,12 +26,12 @@ _CLAUSE: Final = re.compile(
 
 
 def unspaced(text: str) -> bool:
-    """Whether `text` has a character of a script that puts no space between its words."""
+    """Whether `text` has a character of a script without spaces between words."""
     return _UNSPACED.search(text) is not None
 
 
 def units(text: str) -> Iterator[tuple[int, int]]:
-    """The (start, end) of every unit of `text`, in order; only whitespace lies between them."""
+    """Yield (start, end) of every unit of `text`, in order, with only whitespace between them."""
     for run in _RUN.finditer(text):
         if unspaced(run.group()):
             for clause in _CLAUSE.finditer(text, run.start(), run.end()):

@@ -1,1 +1,1 @@
-"""What a message asks for."""
+"""Classification of a message's intent."""

@@ -1,4 +1,4 @@
-"""Remember intents in Redis. It may forget everything at any time; a miss only costs time."""
+"""A cache of intents in Redis. Losing it costs only time."""
 
 import hashlib
 import unicodedata
@@ -16,11 +16,16 @@ log = structlog.get_logger(__name__)
 
 
 def key(user_id: str, message: str, classifier: str, table: str) -> str:
-    """The cache's key: the user and the normalised text, who classified it, and the version of the
-    routes.
+    """Return the cache key for a user's message.
 
-    The user belongs in it, since a hit shows on the receipt (`cached`) and in the stage's time: it
-    must not tell one user what another has asked.
+    The user is part of it because a hit shows on the receipt (`cached`) and in the stage's
+    duration: it would reveal to one user what another has asked.
+
+    Args:
+        user_id: the user.
+        message: the message, which is normalized.
+        classifier: the name of the classifier.
+        table: the version of the routes.
     """
     text = " ".join(unicodedata.normalize("NFKC", message).casefold().split())
     digest = hashlib.sha256(f"{user_id}\0{text}".encode()).hexdigest()
@@ -28,19 +33,19 @@ def key(user_id: str, message: str, classifier: str, table: str) -> str:
 
 
 def recall(name: str) -> Classification | None:
-    """What is remembered under a key, if anything, and if Redis answers."""
+    """Return the cached result, or None if there is none or Redis is unavailable."""
     try:
         found = redis_client().get(name)
         return Classification.model_validate_json(str(found)) if found else None
     except redis.RedisError as error:
         outages.note("redis", error)
     except ValidationError as error:
-        log.error("unreadable intent in the cache passed over", key=name, error=str(error))
+        log.error("unreadable cached intent ignored", key=name, error=str(error))
     return None
 
 
 def remember(name: str, found: Classification) -> None:
-    """Keep a result for `INTENT_CACHE_S` seconds (0: not at all)."""
+    """Cache a result for `INTENT_CACHE_S` seconds; 0 disables the cache."""
     seconds = get_settings().intent_cache_s
     if not seconds:
         return

@@ -1,15 +1,15 @@
-"""What a classifier hands back."""
+"""A classifier's result."""
 
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Raised whenever either classifier's behaviour changes: earlier results are not used then.
+# Increment it whenever a classifier's behavior changes, to invalidate cached results.
 CLASSIFIER_VERSION: Final = "1"
 
 
 class Classification(BaseModel):
-    """An intent, and how sure the classifier is of it (0 to 1)."""
+    """An intent, and the classifier's confidence in it (0 to 1)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""The LLM classifier: asks a small model for JSON, and believes only what fits."""
+"""The LLM classifier: asks a small model for JSON and accepts only a valid answer."""
 
 import json
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ def classify(
     limit_s: float,
     bill: Bill | None = None,
 ) -> Classification:
-    """Ask `target` for the intent of a message; what that costs goes on the bill.
+    """Classify a message with a model; the cost goes on the bill.
 
-    Raises what the gateway raises, and UnusableAnswer where the answer is not the JSON asked
-    for.
+    Raises:
+        UnusableAnswer: if the answer is not the requested JSON. The gateway's errors pass through.
     """
     answer = ask_json(
         target,
@@ -39,9 +39,9 @@ def classify(
     try:
         found = Classification.model_validate_json(answer)
     except ValidationError as error:
-        raise UnusableAnswer(f"{target.name} did not answer with an intent.") from error
+        raise UnusableAnswer(f"{target.name} did not return an intent.") from error
     if found.intent not in intents:
-        raise UnusableAnswer(f"{target.name} answered with an unknown intent.")
+        raise UnusableAnswer(f"{target.name} returned an unknown intent.")
     return found
 
 

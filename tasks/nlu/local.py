@@ -1,11 +1,11 @@
-"""The local classifier: weighs the words of a message. No model, no network, no waiting."""
+"""The local classifier: scores a message's words, without a model or the network."""
 
 import re
 from typing import Final
 
 from tasks.nlu.classification import Classification
 
-# Only the beginning and the end of a long message say what is wanted; the middle is material.
+# In a long message only the beginning and the end say what is wanted; the middle is material.
 HEAD_CHARS: Final = 1500
 TAIL_CHARS: Final = 500
 
@@ -55,7 +55,7 @@ SIGNS: Final = {
 
 
 def classify(message: str) -> Classification:
-    """The intent whose signs weigh most; `other`, with little confidence, where there are none."""
+    """Return the intent with the highest score, or `other` with low confidence if none matches."""
     text = message.strip()
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"

@@ -45,5 +45,5 @@ def test_every_intent_is_offered_and_the_message_is_shown_as_material(
 def test_an_answer_that_names_no_intent_is_not_believed(
     loose_protocol: str, target: Target
 ) -> None:
-    with pytest.raises(UnusableAnswer, match="did not answer with an intent"):
+    with pytest.raises(UnusableAnswer, match="did not return an intent"):
         classify("Tell me a story about a lighthouse.", INTENTS, target, 30)

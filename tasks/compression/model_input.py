@@ -1,7 +1,7 @@
-"""What a model is given to read: the prompt without its blocks, and the way back to the original.
+"""The model's input: a prompt without its protected blocks, with offsets into the original.
 
-Code, URLs, questions and the instruction stay anyway and are left out: the model's time goes by the
-token. Identifiers and numbers stay in, as the context of the words around them.
+Code, URLs, questions and the instruction are kept anyway, so they are omitted to save the model's
+time. Identifiers and numbers stay in as context for the words around them.
 """
 
 import re
@@ -12,8 +12,8 @@ from tasks.compression.protect import Reading
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A text made of stretches of another one."""
+class ModelInput:
+    """A text made of stretches of the original."""
 
     text: str
     starts: tuple[int, ...]
@@ -22,14 +22,14 @@ class Draft:
     """Where each stretch starts in the original."""
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        """The offsets in the original of `text[start:end]`, which lies within one stretch."""
+        """Return the offsets in the original of `text[start:end]`, which lies within a stretch."""
         stretch = bisect_right(self.starts, start) - 1
         shift = self.origins[stretch] - self.starts[stretch]
         return start + shift, end + shift
 
 
-def draft(reading: Reading, unreadable: re.Pattern[str]) -> Draft:
-    """The draft of a prompt; what matches `unreadable` becomes as many spaces."""
+def model_input(reading: Reading, unreadable: re.Pattern[str]) -> ModelInput:
+    """Build a prompt's model input; whatever matches `unreadable` becomes as many spaces."""
     pieces: list[str] = []
     starts: list[int] = []
     origins: list[int] = []
@@ -39,6 +39,6 @@ def draft(reading: Reading, unreadable: re.Pattern[str]) -> Draft:
         starts.append(length)
         origins.append(start)
         stretch = unreadable.sub(lambda m: " " * len(m.group()), reading.text[start:end])
-        pieces.append(stretch + " ")  # so that no word reaches over what was cut out
+        pieces.append(stretch + " ")  # so that no word spans what was cut out
         length += len(stretch) + 1
-    return Draft("".join(pieces), tuple(starts), tuple(origins))
+    return ModelInput("".join(pieces), tuple(starts), tuple(origins))
