@@ -30,7 +30,7 @@ STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
 FINISHED: Final = ("completed", "failed", "cancelled", "expired")
 STATUSES: Final = UNFINISHED + FINISHED
-SLOTS: Final = ("queued", "running", "waiting", "behind")
+SLOTS: Final = ("queued", "running", "waiting", "blocked")
 
 
 def after(stage: str) -> str | None:
@@ -63,7 +63,7 @@ class Job(Base):
             " OR (slot = 'queued' AND queue_lease_until IS NOT NULL)"
             " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
             " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)"
-            " OR slot = 'behind'",
+            " OR slot = 'blocked'",
             name="slot_is_whole",
         ),
         CheckConstraint("(completed_at IS NULL) = (slot IS NOT NULL)", name="finished_has_time"),
@@ -71,7 +71,7 @@ class Job(Base):
         Index("ix_jobs_track", "conversation_id", "mind", "id"),
         Index("ix_jobs_slots", "slot", "user_id", postgresql_where="slot IS NOT NULL"),
         Index("ix_jobs_ended", "user_id", "status", "id", postgresql_where="slot IS NULL"),
-        Index("ix_jobs_behind", "conversation_id", "mind", postgresql_where="slot = 'behind'"),
+        Index("ix_jobs_blocked", "conversation_id", "mind", postgresql_where="slot = 'blocked'"),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )
@@ -104,7 +104,7 @@ class Job(Base):
     next_attempt_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     starts: Mapped[int] = mapped_column(default=0)
-    deaths: Mapped[int] = mapped_column(default=0)
+    crash_count: Mapped[int] = mapped_column(default=0, server_default="0")
 
     created_at: Mapped[Timestamp]
     started_at: Mapped[datetime | None]

@@ -5,7 +5,6 @@ Nothing is counted in this process, so it does not matter which of the processes
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -14,11 +13,9 @@ from sqlalchemy.orm import Session
 
 from models.backlog import Place, backlog
 from models.counters import counters
-from models.jobs import STAGES
+from models.jobs import SLOTS, STAGES
 from tasks.resilience.misconfigured import Misconfigured, misconfigured
 from tasks.resilience.states import BreakerState, breaker_states
-
-SLOTS: Final = ("queued", "running", "waiting", "behind")
 
 
 class Fleet(Collector):
@@ -44,7 +41,7 @@ def counted(values: dict[tuple[str, str], int]) -> Iterator[Metric]:
         metric = CounterMetricFamily(
             "trimind_" + re.sub(r"\W", "_", name, flags=re.ASCII),
             f"What the fleet has counted as {name}.",
-            labels=["label"],
+            labels=["reason"],
         )
         for label in sorted(label for of, label in values if of == name):
             metric.add_metric([label], values[name, label])
@@ -91,7 +88,7 @@ def circuits(states: Iterable[BreakerState]) -> Iterator[Metric]:
         "trimind_breaker_opens", "Times that a breaker opened.", labels=["breaker"]
     )
     held = GaugeMetricFamily(
-        "trimind_breaker_users_held",
+        "trimind_breaker_blocked_users",
         "Users for whom alone a breaker is open, since only their calls fail.",
         labels=["breaker"],
     )

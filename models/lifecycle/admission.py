@@ -28,7 +28,7 @@ def place(session: Session, conversation_id: str, mind: str) -> str:
     if on_busy == "interrupt":
         cancel_all(session, on_track(conversation_id, mind))
         return "queued"
-    return "behind"
+    return "blocked"
 
 
 @lru_cache(maxsize=1)

@@ -197,7 +197,7 @@ def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
 def overdue() -> ColumnElement[bool]:
     """True of a job whose deadline has passed, and that nothing keeps from ending."""
     return and_(
-        Job.slot.in_(("queued", "waiting", "behind")),
+        Job.slot.in_(("queued", "waiting", "blocked")),
         Job.expires_at <= now(),
         Job.stage != "persist",
     )

@@ -96,7 +96,7 @@ def _ran_out() -> ColumnElement[bool]:
 
 
 def _poisoned() -> ColumnElement[bool]:
-    return and_(_ran_out(), Job.deaths + 1 >= MAX_CRASHES, ~orphaned())
+    return and_(_ran_out(), Job.crash_count + 1 >= MAX_CRASHES, ~orphaned())
 
 
 @lru_cache(maxsize=4)
@@ -106,7 +106,7 @@ def _poison_statement(limit: int) -> Select[tuple[str]]:
 
 @lru_cache(maxsize=4)
 def _reap_statement(limit: int) -> ReturningUpdate[tuple[str]]:
-    ran_out, survives = _ran_out(), Job.deaths + 1 < MAX_CRASHES
+    ran_out, survives = _ran_out(), Job.crash_count + 1 < MAX_CRASHES
     return (
         update(jobs)
         .where(_some(and_(ran_out, survives), limit), ran_out)
@@ -114,7 +114,7 @@ def _reap_statement(limit: int) -> ReturningUpdate[tuple[str]]:
             slot="queued",
             epoch=Job.epoch + 1,
             sequence=after_unknown_events(),
-            deaths=Job.deaths + 1,
+            crash_count=Job.crash_count + 1,
             paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             run_token=None,
             lease_until=None,
@@ -140,7 +140,7 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
         .where(_some(and_(dead, Job.conversation_id.in_(locked)), limit), dead)
         .values(
             **finished("failed"),
-            deaths=Job.deaths + 1,
+            crash_count=Job.crash_count + 1,
             paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             error=error,
         )

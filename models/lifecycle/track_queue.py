@@ -54,22 +54,23 @@ def release(session: Session, conversation_ids: Collection[str]) -> int:
     return len(released)
 
 
-def release_forgotten(session: Session, limit: int) -> int:
-    """Queue the jobs behind nobody, whose predecessor went without an end; how many.
+def release_stranded(session: Session, limit: int) -> int:
+    """Queue the blocked jobs whose track is free, and return how many there were.
 
-    That takes somebody who changes the tables by hand, or a worker of an older version.
+    They are left where rows were changed by hand, or where a worker of the release before, which
+    knows no slot `blocked`, has ended the job ahead of them.
     """
-    locked = session.scalars(_forgotten_statement(limit)).all()
+    locked = session.scalars(_stranded_statement(limit)).all()
     return release(session, locked) if locked else 0
 
 
 @lru_cache(maxsize=4)
-def _forgotten_statement(limit: int) -> Select[tuple[str]]:
-    behind, ahead = aliased(Job), aliased(Job)
-    forgotten = Job.id.in_(
-        select(behind.id).where(behind.slot == "behind", ~_is_ahead(ahead, behind))
+def _stranded_statement(limit: int) -> Select[tuple[str]]:
+    blocked, ahead = aliased(Job), aliased(Job)
+    stranded = Job.id.in_(
+        select(blocked.id).where(blocked.slot == "blocked", ~_is_ahead(ahead, blocked))
     )
-    return lock_free_conversations(limit, Job.slot == "behind", forgotten)
+    return lock_free_conversations(limit, Job.slot == "blocked", stranded)
 
 
 def _conversations(wanted: Select[Any], *, skip_locked: bool = False) -> Select[tuple[str]]:
@@ -81,35 +82,35 @@ def _conversations(wanted: Select[Any], *, skip_locked: bool = False) -> Select[
     )
 
 
-def _is_ahead(ahead: Any, behind: Any) -> ColumnElement[bool]:
+def _is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
     return exists().where(
-        ahead.conversation_id == behind.conversation_id,
-        ahead.mind == behind.mind,
+        ahead.conversation_id == blocked.conversation_id,
+        ahead.mind == blocked.mind,
         ahead.slot.in_(("queued", "running", "waiting")),
     )
 
 
 @lru_cache(maxsize=1)
 def _release_statement() -> Update:
-    """Built once, since it ends every job; where nobody is behind it looks at an empty index."""
-    behind, ahead = aliased(Job), aliased(Job)
+    """Built once, since it ends every job; where no job is blocked, it reads an empty index."""
+    blocked, ahead = aliased(Job), aliased(Job)
     wanted = bindparam("conversation_ids", type_=ARRAY(String))
-    track = (behind.conversation_id, behind.mind)
+    track = (blocked.conversation_id, blocked.mind)
     oldest = (
-        select(behind.id)
+        select(blocked.id)
         .distinct(*track)
         .where(
-            behind.slot == "behind",
-            behind.conversation_id == any_(wanted),
-            behind.message_id.is_not(None),
-            ~_is_ahead(ahead, behind),
+            blocked.slot == "blocked",
+            blocked.conversation_id == any_(wanted),
+            blocked.message_id.is_not(None),
+            ~_is_ahead(ahead, blocked),
         )
-        .order_by(*track, behind.created_at, behind.id)
+        .order_by(*track, blocked.created_at, blocked.id)
     )
     messages = Message.__table__
     return (
         update(jobs)
-        .where(jobs.c.id.in_(oldest), jobs.c.slot == "behind", messages.c.id == jobs.c.message_id)
+        .where(jobs.c.id.in_(oldest), jobs.c.slot == "blocked", messages.c.id == jobs.c.message_id)
         .values(
             slot="queued",
             queue_lease_until=now() + queue_lease(),

@@ -188,7 +188,7 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> E
             queue_lease_until=now() + queue_lease(),
             queue_lease_s=queue_lease_s(),
             attempts=0,
-            deaths=0,
+            crash_count=0,
             partial=None,
             sequence=func.coalesce(bindparam("at_number", type_=BigInteger), jobs.c.sequence + 1),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),

@@ -25,7 +25,7 @@ from models.lifecycle.reconciliation import (
     take_due,
     unpublished,
 )
-from models.lifecycle.track_queue import release_forgotten
+from models.lifecycle.track_queue import release_stranded
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.daemon_loop import DaemonLoop
@@ -55,26 +55,26 @@ class Reconciler:
 
     def _once(self) -> None:
         settled = time.monotonic() - self._back_since >= lease().total_seconds()
-        reconcile_ends(bury=settled and not self._away)
+        reconcile_ends(reap=settled and not self._away)
         outages.clear("database", NAME)
         if self._away:
             # The others may have been cut off as well, and could not beat: they get the time to. A
             # process that has just started knows of no outage: were it to wait, then workers that
-            # die young would bury nobody.
+            # die young would reap nothing.
             self._away, self._back_since = False, time.monotonic()
         if broker_answers():
             notice_emptied_broker()
             publish_due()
 
 
-def reconcile_ends(*, bury: bool) -> None:
-    """End orphaned and overdue jobs and, with `bury`, give up the runs whose lease ran out."""
+def reconcile_ends(*, reap: bool) -> None:
+    """End orphaned and overdue jobs and, with `reap`, give up the runs whose lease ran out."""
     with unit_of_work() as session:
         found = {
             "orphaned": end_all_orphans(session, BATCH),
             "overdue": end_all_overdue(session, BATCH),
-            "dead": reap_expired_leases(session, BATCH) if bury else 0,
-            "forgotten": release_forgotten(session, BATCH),
+            "crashed": reap_expired_leases(session, BATCH) if reap else 0,
+            "stranded": release_stranded(session, BATCH),
         }
         for label, number in found.items():
             count(session, "reconciled", number, label)
@@ -93,7 +93,7 @@ def notice_emptied_broker() -> None:
         return
     with unit_of_work() as session:
         ended = adopt_marker(session, seen)
-        count(session, "reconciled", ended or 0, "emptied")
+        count(session, "reconciled", ended or 0, "broker_emptied")
     if ended is not None:
         log.warning("new broker noticed", queue_leases_ended=ended)
 

@@ -60,7 +60,7 @@ def test_a_message_for_a_busy_track_stands_behind(client, begin):
     assert [answer.status_code for answer in answers] == [202] * 3
     assert [answer.json["status"] for answer in answers] == ["queued"] * 3
     assert int(answers[2].headers["Retry-After"]) >= 1
-    assert slots(conversation) == ["queued", "behind", "behind"]
+    assert slots(conversation) == ["queued", "blocked", "blocked"]
     assert row(answers[1].json["id"]).queue_lease_until is None
 
 
@@ -93,7 +93,7 @@ def test_each_mind_has_a_track_of_its_own(client, begin):
     for mind in ("sage", "muse", "sage"):
         submit(client, conversation, mind=mind)
 
-    assert slots(conversation) == ["queued", "queued", "behind"]
+    assert slots(conversation) == ["queued", "queued", "blocked"]
 
 
 def test_other_conversations_are_no_hindrance(client, begin):
@@ -117,7 +117,7 @@ def test_the_oldest_is_released_when_the_one_before_it_is_cancelled(client, trac
 
     assert cancel(client, first) == 200
 
-    assert (row(second).slot, row(third).slot) == ("queued", "behind")
+    assert (row(second).slot, row(third).slot) == ("queued", "blocked")
     assert row(second).queue_lease_until is not None
 
 
@@ -126,7 +126,7 @@ def test_a_job_that_is_behind_can_be_cancelled_and_releases_nobody(client, track
 
     assert cancel(client, second) == 200
 
-    assert [row(job).slot for job in (first, second, third)] == ["queued", None, "behind"]
+    assert [row(job).slot for job in (first, second, third)] == ["queued", None, "blocked"]
 
 
 def test_a_job_that_is_behind_has_a_deadline_like_any(client, track):
@@ -137,7 +137,7 @@ def test_a_job_that_is_behind_has_a_deadline_like_any(client, track):
         end_all_overdue(session, MANY)
 
     assert (row(second).status, row(second).slot) == ("expired", None)
-    assert (row(first).slot, row(third).slot) == ("queued", "behind")
+    assert (row(first).slot, row(third).slot) == ("queued", "blocked")
 
 
 def test_what_looks_for_lost_and_dead_jobs_leaves_those_that_are_behind_alone(client, track):
@@ -147,7 +147,7 @@ def test_what_looks_for_lost_and_dead_jobs_leaves_those_that_are_behind_alone(cl
         reap_expired_leases(session, MANY)
         assert second not in {due.job_id for due in take_due(session, MANY)}
 
-    assert row(second).slot == "behind"
+    assert row(second).slot == "blocked"
 
 
 def test_a_conversation_may_refuse_a_message_while_it_is_busy(client, begin):
@@ -208,9 +208,9 @@ def test_a_broadcast_waits_for_the_mind_that_is_busy_and_its_cancel_lets_go(clie
     after = [submit(client, conversation, mind=mind).json["id"] for mind in ("sage", "muse")]
 
     assert whole.status_code == 202
-    assert slots(conversation) == ["queued", "behind", "queued", "behind", "behind"]
+    assert slots(conversation) == ["queued", "blocked", "queued", "blocked", "blocked"]
     assert client.post(f"/v1/broadcasts/{whole.json['id']}/cancel").status_code == 200
-    assert [row(job).slot for job in after] == ["behind", "queued"]
+    assert [row(job).slot for job in after] == ["blocked", "queued"]
 
 
 def test_a_broadcast_is_refused_whole_where_one_mind_is_busy(client, begin):
@@ -243,7 +243,7 @@ def test_of_twenty_submits_at_once_one_is_queued_and_the_others_stand_in_line(
     answers = together(20, lambda: submit(client_of(external_id), conversation))
 
     assert {answer.status_code for answer in answers} == {202}
-    assert slots(conversation) == ["queued"] + ["behind"] * 19
+    assert slots(conversation) == ["queued"] + ["blocked"] * 19
 
 
 def test_of_eight_that_interrupt_at_once_the_last_one_lives(
@@ -276,7 +276,7 @@ def test_cancels_and_submits_at_once_leave_nobody_behind_nobody(
 
         live = [slot for slot in slots(conversation) if slot is not None]
         assert live.count("queued") == 1
-        assert set(live) <= {"queued", "behind"}
+        assert set(live) <= {"queued", "blocked"}
         while left := [slot for slot in slots(conversation) if slot is not None]:
             with unit_of_work() as session:
                 query = select(Job.id).where(

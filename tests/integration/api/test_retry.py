@@ -163,7 +163,7 @@ def test_a_retry_stands_behind_what_is_on_its_track_now(client, failed):
     again = retry(client, failed)
 
     assert row(later).slot == "queued"
-    assert (again.status_code, row(again.json).slot) == (202, "behind")
+    assert (again.status_code, row(again.json).slot) == (202, "blocked")
 
 
 def test_a_foreign_job_is_as_unknown_as_none(client, stranger, failed):

@@ -28,8 +28,8 @@ INSERT INTO messages (id, conversation_id, role, content)
 INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
   SELECT 'user_many', 'key ' || n, sha256('a'), '{}' FROM generate_series(1, 20000) AS n;
 INSERT INTO jobs (id, user_id, mind, metadata, status, stage, slot, epoch, queue_lease_s, attempts,
-    starts, deaths, expires_at, completed_at, stages, input_tokens, output_tokens, tokens_saved,
-    cost_usd, paid_duplicates)
+    starts, crash_count, expires_at, completed_at, stages, input_tokens, output_tokens,
+    tokens_saved, cost_usd, paid_duplicates)
   SELECT 'job_many_' || n, 'user_many', 'm', '{}', 'completed', 'persist', NULL, 1, 30, 0,
     1, 0, now(), now(), '{}', 0, 0, 0, 0, 0 FROM generate_series(1, 20000) AS n;
 ANALYZE idempotency_keys; ANALYZE jobs; ANALYZE messages; ANALYZE conversations;

@@ -9,13 +9,19 @@ from models import Base
 from models.schema import upgrade, versions
 from models.session import get_engine
 
+# What the release before still reads and writes; the next migration drops it.
+OF_THE_RELEASE_BEFORE = {("remove_column", "jobs", "deaths")}
+
 
 def test_the_newest_migration_leaves_no_difference_to_the_models(
     backends: Mapping[str, str],
 ) -> None:
     with get_engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        found = compare_metadata(context, Base.metadata)
+    assert {(kind, table, column.name) for kind, _, table, column in found} == (
+        OF_THE_RELEASE_BEFORE
+    )
 
 
 def test_upgrading_twice_changes_nothing(backends: Mapping[str, str]) -> None:

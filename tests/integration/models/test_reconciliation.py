@@ -77,7 +77,7 @@ def test_a_dead_run_is_given_up_and_its_stage_queued_under_a_new_epoch(make_job:
     with unit_of_work() as session:
         assert reap_expired_leases(session, MANY, AT_ONCE) >= 1
     job = read(job_id)
-    assert (job.slot, job.epoch, job.deaths, job.run_token) == ("queued", 2, 1, None)
+    assert (job.slot, job.epoch, job.crash_count, job.run_token) == ("queued", 2, 1, None)
     assert taken(job_id) == [(2, "intent")]
     with unit_of_work() as session:
         assert begin(session, Fence(job_id, 1, "intent", fence.token)) is None
@@ -127,7 +127,7 @@ def test_several_at_once_raise_an_epoch_once(make_job: MakeJob, together: Any) -
             reap_expired_leases(session, MANY, AT_ONCE)
 
     together(6, reap)
-    assert (read(job_id).epoch, read(job_id).deaths) == (2, 1)
+    assert (read(job_id).epoch, read(job_id).crash_count) == (2, 1)
 
 
 def test_nobody_is_given_up_just_after_the_database_has_come_back(make_job: MakeJob) -> None:

@@ -280,7 +280,7 @@ def test_a_run_handed_back_is_due_at_once_and_no_death(make_job: MakeJob) -> Non
     with unit_of_work() as session:
         assert hand_back(session, [fence.token]) == 1
     job = read(job_id)
-    assert (job.slot, job.epoch, job.deaths) == ("queued", 1, 0)
+    assert (job.slot, job.epoch, job.crash_count) == ("queued", 1, 0)
     assert not attempt("checkpoint", fence)
     assert try_begin(Fence(job_id, 1, "intent", uuid4()))
 

@@ -78,8 +78,8 @@ class TrackWorld(World):
             said = select(Message.job_id).where(Message.job_id.in_(self.jobs))
             answered = session.scalars(said.order_by(Message.position)).all()
         slots = [slot for _, slot in sorted(line, key=lambda job: self.jobs.index(job.id))]
-        assert slots[1:] == ["behind"] * len(slots[1:]), (slots, self.story)
-        assert slots[:1] != ["behind"], f"nobody is ahead: {self.story}"
+        assert slots[1:] == ["blocked"] * len(slots[1:]), (slots, self.story)
+        assert slots[:1] != ["blocked"], f"nobody is ahead: {self.story}"
         assert sorted(answered, key=self.jobs.index) == answered, f"out of order: {self.story}"
 
     def _check_ends(self) -> None:

@@ -19,10 +19,10 @@ def samples(metrics: Iterable[Metric]) -> dict[tuple[str, ...], float]:
 
 
 def test_a_counter_is_a_total_with_its_label():
-    found = samples(counted({("reconciled", "dead"): 2, ("reconciled", "overdue"): 3}))
+    found = samples(counted({("reconciled", "crashed"): 2, ("reconciled", "overdue"): 3}))
 
     assert found == {
-        ("trimind_reconciled_total", "dead"): 2,
+        ("trimind_reconciled_total", "crashed"): 2,
         ("trimind_reconciled_total", "overdue"): 3,
     }
 
@@ -61,7 +61,7 @@ def test_a_half_open_breaker_does_not_count_as_closed():
         ("trimind_breaker_opens_total", "a"): 0,
         ("trimind_breaker_opens_total", "b"): 2,
         ("trimind_breaker_opens_total", "c"): 1,
-        ("trimind_breaker_users_held", "a"): 1,
-        ("trimind_breaker_users_held", "b"): 0,
-        ("trimind_breaker_users_held", "c"): 0,
+        ("trimind_breaker_blocked_users", "a"): 1,
+        ("trimind_breaker_blocked_users", "b"): 0,
+        ("trimind_breaker_blocked_users", "c"): 0,
     }

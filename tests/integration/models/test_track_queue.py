@@ -22,7 +22,7 @@ from models.lifecycle.reconciliation import (
     end_all_overdue,
     reap_expired_leases,
 )
-from models.lifecycle.track_queue import release_forgotten
+from models.lifecycle.track_queue import release_stranded
 from models.lifecycle.transitions import begin
 from models.session import get_engine, unit_of_work
 
@@ -69,7 +69,7 @@ def failed(job_id: str) -> AfterCommit:
 
 def poisoned(job_id: str) -> AfterCommit:
     own(job_id, "intent")
-    change(job_id, deaths=MAX_CRASHES - 1, lease_until=now())
+    change(job_id, crash_count=MAX_CRASHES - 1, lease_until=now())
     return followed(lambda session: reap_expired_leases(session, MANY, AT_ONCE))
 
 
@@ -139,11 +139,11 @@ def test_every_end_releases_the_oldest_behind_it_in_the_same_transaction(
     line: list[str], end: Callable[[str], AfterCommit], status: str
 ) -> None:
     first, second, third = line
-    assert [read(job).slot for job in line] == ["queued", "behind", "behind"]
+    assert [read(job).slot for job in line] == ["queued", "blocked", "blocked"]
 
     after = end(first)
 
-    assert [read(job).slot for job in line] == [None, "queued", "behind"]
+    assert [read(job).slot for job in line] == [None, "queued", "blocked"]
     assert (read(first).status, read(second).queue_lease_s) == (status, 30)
     assert PendingDispatch(second, 1, "intent", "more 0") in after.released
     assert first in after.ended
@@ -165,7 +165,7 @@ def test_a_transaction_that_is_rolled_back_releases_nobody(line: list[str]) -> N
 
     with pytest.raises(KeyError):
         ends_and_breaks()
-    assert [read(job).slot for job in line] == ["queued", "behind", "behind"]
+    assert [read(job).slot for job in line] == ["queued", "blocked", "blocked"]
 
 
 def test_a_job_whose_message_is_gone_is_passed_over(line: list[str]) -> None:
@@ -179,7 +179,7 @@ def test_jobs_whose_conversation_is_gone_end_as_cancelled_wherever_they_are(
 ) -> None:
     advance(line[0], "generate")
     own(line[0], "generate")
-    change(line[0], deaths=MAX_CRASHES - 1, lease_until=now(), partial="The", prompt="Hello")
+    change(line[0], crash_count=MAX_CRASHES - 1, lease_until=now(), partial="The", prompt="Hello")
     lose_conversation(line[0])
     with unit_of_work() as session:
         reap_expired_leases(session, MANY, AT_ONCE)
@@ -201,11 +201,11 @@ def test_an_answer_to_a_conversation_that_is_gone_is_not_stored(make_job: MakeJo
 
 def test_whoever_is_behind_nobody_is_found(line: list[str]) -> None:
     with unit_of_work() as session:
-        assert release_forgotten(session, MANY) == 0
+        assert release_stranded(session, MANY) == 0
         session.execute(delete(Job).where(Job.id == line[0]))
     with unit_of_work() as session:
-        assert release_forgotten(session, MANY) == 1
-    assert [read(job).slot for job in line[1:]] == ["queued", "behind"]
+        assert release_stranded(session, MANY) == 1
+    assert [read(job).slot for job in line[1:]] == ["queued", "blocked"]
 
 
 def test_what_was_paid_for_twice_is_counted_when_the_job_ends(make_job: MakeJob) -> None:
