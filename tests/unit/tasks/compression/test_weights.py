@@ -80,13 +80,13 @@ def test_a_path_that_names_the_other_family_is_refused(tmp_path: Path) -> None:
     ("spoil", "message"),
     [
         (lambda f: (f / "config.json").unlink(), "no config.json"),
-        (lambda f: (f / "config.json").write_text("{"), "no JSON"),
-        (lambda f: (f / "config.json").write_text("[]"), "no object"),
+        (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+        (lambda f: (f / "config.json").write_text("[]"), "not an object"),
         (lambda f: (f / "vocab.txt").unlink(), "no tokenizer"),
         (lambda f: (f / "vocab.txt").write_text(""), "no tokenizer"),
         (lambda f: (f / "model.safetensors").unlink(), "no weights"),
-        (lambda f: (f / "model.safetensors").write_bytes(safetensors()[:-1]), "cut short"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"PK\x03\x04"), "cut short"),
+        (lambda f: (f / "model.safetensors").write_bytes(safetensors()[:-1]), "truncated"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"PK\x03\x04"), "truncated"),
         (lambda f: (f / "loop").symlink_to("loop"), "cannot be read"),
     ],
 )
@@ -152,7 +152,7 @@ def test_pull_refuses_a_link_out_of_the_folder(tmp_path: Path) -> None:
     source = model(tmp_path / "source" / NAME)
     (tmp_path / "secret").write_text("s")
     (source / "tokenizer.json").symlink_to(tmp_path / "secret")
-    with pytest.raises(WeightsUnusable, match="link out of the folder"):
+    with pytest.raises(WeightsUnusable, match="links outside the folder"):
         pull(tmp_path, source, silent)
 
 
