@@ -6,6 +6,7 @@ connects again, with pauses. An entry that can't be read is set aside rather tha
 """
 
 from base64 import b64decode
+from functools import cached_property
 from typing import Any, Final
 
 import structlog
@@ -101,7 +102,16 @@ class Channel(kombu_redis.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         # kombu asks at first whether Redis answers, on the connection that a consumer waits on: a
         # channel that only publishes needs none, and small plans count them.
-        client = super()._create_client(asynchronous=asynchronous and self._registered)
+        if asynchronous and self._registered:
+            return self._checking(super()._create_client(asynchronous=True))
+        return self._commands
+
+    @cached_property
+    def _commands(self) -> Any:
+        # kombu makes a client for each command, which is a seventh of a worker's CPU.
+        return self._checking(super()._create_client())
+
+    def _checking(self, client: Any) -> Any:
         client.set_response_callback("BRPOP", self._readable_pair)
         client.set_response_callback("RPOP", self._readable)
         return client
