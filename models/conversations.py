@@ -92,7 +92,7 @@ def find_conversation(session: Session, user_id: str, conversation_id: str) -> C
     )
 
 
-def hold_conversation(session: Session, user_id: str, conversation_id: str) -> Conversation | None:
+def lock_conversation(session: Session, user_id: str, conversation_id: str) -> Conversation | None:
     """The same, locked until the transaction ends: nobody else begins or ends a job in it."""
     return session.scalar(
         select(Conversation)

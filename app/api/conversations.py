@@ -29,9 +29,9 @@ from models.conversations import (
     Conversation,
     create_conversation,
     find_conversation,
-    hold_conversation,
     list_conversations,
     list_messages,
+    lock_conversation,
 )
 from models.errors import NotFound
 from models.jobs import jobs_of_messages
@@ -91,7 +91,7 @@ def change_conversation(path: ConversationPath, body: ConversationChange) -> Res
 
     Changes its title, or what to do with a message for a mind that is still answering.
     """
-    conversation = _known(hold_conversation(db.session(), g.user_id, path.conversation_id))
+    conversation = _known(lock_conversation(db.session(), g.user_id, path.conversation_id))
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(conversation, name, value)
     db.session.commit()

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.schemas.jobs import job_body, output_of, stage_body
 from models.jobs import FINISHED, STAGES, UNFINISHED, Job
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 
 QUEUED_NUMBER = 1
 
@@ -71,13 +71,13 @@ def text_of(job: Job) -> Text | None:
     return Text(job.text_base, text or "", whole)
 
 
-def event_of(message: Message) -> Event:
-    """A message that was told, as the event that its row will have."""
-    if message.kind == "stage":
-        stage = stage_body(message.data["name"], message.data).model_dump()
-        return Event(message.number, "job.stage", {"stage": stage})
-    kind = {"text": "delta", "restarted": "restarted", "usage": "usage"}[message.kind]
-    return Event(message.number, f"job.{kind}", message.data)
+def event_of(envelope: Envelope) -> Event:
+    """An envelope that was told, as the event that its row will have."""
+    if envelope.kind == "stage":
+        stage = stage_body(envelope.data["name"], envelope.data).model_dump()
+        return Event(envelope.number, "job.stage", {"stage": stage})
+    kind = {"text": "delta", "restarted": "restarted", "usage": "usage"}[envelope.kind]
+    return Event(envelope.number, f"job.{kind}", envelope.data)
 
 
 def _stage_steps(name: str, line: dict[str, Any]) -> Iterator[Event]:

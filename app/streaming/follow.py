@@ -10,7 +10,7 @@ from app.streaming.follower import Follower
 from app.streaming.hub import get_hub
 from app.streaming.subscription import Subscription
 from config.settings import get_settings
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 
 Followers = Mapping[str, Follower]
 Told = tuple[str, Event]
@@ -59,16 +59,16 @@ async def _go_on(
             yield None
 
 
-async def _next(followers: Followers, heard: tuple[str, Message | None] | None) -> Iterable[Told]:
+async def _next(followers: Followers, heard: tuple[str, Envelope | None] | None) -> Iterable[Told]:
     if heard is None:
         if any(follower.looks_again is not None for follower in followers.values()):
             return await asyncio.to_thread(_look_again, followers)
         return ()
-    job_id, message = heard
+    job_id, envelope = heard
     follower = followers[job_id]
-    if follower.has_to_read(message):
-        return await asyncio.to_thread(_take, follower, job_id, message)
-    return _take(follower, job_id, message)
+    if follower.has_to_read(envelope):
+        return await asyncio.to_thread(_take, follower, job_id, envelope)
+    return _take(follower, job_id, envelope)
 
 
 def _catch_up(followers: Followers) -> list[Told]:
@@ -79,5 +79,5 @@ def _look_again(followers: Followers) -> list[Told]:
     return [(job_id, event) for job_id, one in followers.items() for event in one.look_again()]
 
 
-def _take(follower: Follower, job_id: str, message: Message | None) -> list[Told]:
-    return [(job_id, event) for event in follower.take(message)]
+def _take(follower: Follower, job_id: str, envelope: Envelope | None) -> list[Told]:
+    return [(job_id, event) for event in follower.take(envelope)]

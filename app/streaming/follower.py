@@ -13,7 +13,7 @@ from config.redis import redis_client
 from models.errors import DatabaseUnavailable
 from models.jobs import Job, find_job
 from models.session import unit_of_work
-from tasks.events.message import Message, read_tail
+from tasks.events.envelope import Envelope, read_tail
 
 # A worker saves its text every two seconds: until then there is no use in reading the row again.
 PATIENCE_S: Final = 0.5
@@ -41,30 +41,30 @@ class Follower:
         """The number of the last event that the client has."""
         return self._at
 
-    def has_to_read(self, message: Message | None) -> bool:
+    def has_to_read(self, envelope: Envelope | None) -> bool:
         """Whether what follows from something that was heard has to be read first, from PostgreSQL
         or Redis."""
         if self.done:
             return False
         return (
-            message is None
-            or message.kind == "ended"
+            envelope is None
+            or envelope.kind == "ended"
             or self.looks_again is not None
-            or message.before > self._at
+            or envelope.before > self._at
         )
 
-    def take(self, message: Message | None) -> Iterator[Event]:
+    def take(self, envelope: Envelope | None) -> Iterator[Event]:
         """What follows from something that was heard; from None, that the row should be read."""
         if self.done:
             return
-        if message is None or message.kind == "ended":
+        if envelope is None or envelope.kind == "ended":
             yield from self.catch_up()
         elif self.looks_again is not None:
             yield from self.look_again()
-        elif message.number > self._at:
-            if message.before > self._at:
+        elif envelope.number > self._at:
+            if envelope.before > self._at:
                 yield from self.catch_up()
-            yield from self._follow_on(message)
+            yield from self._follow_on(envelope)
 
     def look_again(self) -> Iterator[Event]:
         """Read the row once more if something is lacking, and it is time."""
@@ -102,18 +102,18 @@ class Follower:
             yield step
         self.done = self.done or step.final  # a reader may have had the end before
 
-    def _follow_on(self, message: Message) -> Iterator[Event]:
-        if message.number <= self._at or self.done:
+    def _follow_on(self, envelope: Envelope) -> Iterator[Event]:
+        if envelope.number <= self._at or self.done:
             return
-        if message.before > self._at:
+        if envelope.before > self._at:
             self._lack()
-        elif message.kind == "text":
-            yield self._piece(message.data["text"], message.number)
+        elif envelope.kind == "text":
+            yield self._piece(envelope.data["text"], envelope.number)
         else:
             try:
-                event = event_of(message)
+                event = event_of(envelope)
             except (ValueError, KeyError) as error:
-                log.error("unreadable message passed over", job_id=self._job_id, error=repr(error))
+                log.error("unreadable event skipped", job_id=self._job_id, error=repr(error))
                 yield from self.catch_up()
                 return
             yield from self._step(event)
@@ -134,15 +134,15 @@ class Follower:
 
     def _read_tail(self) -> Iterator[Event]:
         pieces = []
-        for message in self._tail():
-            if message.before > self._at:
+        for envelope in self._tail():
+            if envelope.before > self._at:
                 break
-            pieces.append(self._cut(message.data["text"], message.number))
-            self._at = message.number
+            pieces.append(self._cut(envelope.data["text"], envelope.number))
+            self._at = envelope.number
         if pieces:
             yield Event(self._at, "job.delta", {"text": "".join(pieces)})
 
-    def _tail(self) -> list[Message]:
+    def _tail(self) -> list[Envelope]:
         try:
             return read_tail(redis_client(), self._job_id, self._at)
         except redis.RedisError as error:

@@ -22,7 +22,7 @@ from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
 from models.session import unit_of_work
 from tasks.daemon_loop import DaemonLoop
-from tasks.events.message import Message, channel_of
+from tasks.events.envelope import Envelope, channel_of
 
 NAME: Final = "hub"
 POLL_ROWS_EVERY_S: Final = 5.0
@@ -113,10 +113,10 @@ class SubscriptionHub:
         with self._lock:
             return list(self._subscribers.get(job_id, ()))
 
-    def _notify(self, job_ids: Collection[str], message: Message | None = None) -> None:
+    def _notify(self, job_ids: Collection[str], envelope: Envelope | None = None) -> None:
         for job_id in job_ids:
             for subscription in self._of(job_id):
-                subscription.put(job_id, message)
+                subscription.put(job_id, envelope)
 
     # --- Redis
 
@@ -165,10 +165,10 @@ class SubscriptionHub:
             for subscription in self._of(job_id):
                 subscription.opened(job_id)
         elif kind == "message":
-            message = _decode(job_id, data)
-            if message is not None:
-                self._note(job_id, message.number)
-            self._notify([job_id], message)
+            envelope = _decode(job_id, data)
+            if envelope is not None:
+                self._note(job_id, envelope.number)
+            self._notify([job_id], envelope)
 
     # --- PostgreSQL
 
@@ -205,12 +205,12 @@ def get_hub() -> SubscriptionHub:
     return hub
 
 
-def _decode(job_id: str, sent: Any) -> Message | None:
-    """A message; None, so that the row is read, for one that can't be read."""
+def _decode(job_id: str, sent: Any) -> Envelope | None:
+    """An envelope; None, so that the row is read, for one that can't be read."""
     try:
-        return Message.decode(sent)
+        return Envelope.decode(sent)
     except (TypeError, ValueError) as error:
-        log.error("unreadable message passed over", job_id=job_id, error=repr(error))
+        log.error("unreadable event skipped", job_id=job_id, error=repr(error))
         return None
 
 

@@ -5,16 +5,16 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 
 # Who lags behind by more reads the row instead: a reader that takes nothing costs no more memory.
 HEARD_MAX: Final = 1000
 
-Heard = tuple[str, Message | None]
+Heard = tuple[str, Envelope | None]
 
 
 class Subscription:
-    """A job's id and a message, or None where its row should be read.
+    """A job's id and an envelope, or None where its row should be read.
 
     It belongs to the event loop in which it was made; `put`, `opened` and `end` may be called from
     any thread.
@@ -43,9 +43,9 @@ class Subscription:
 
     # --- from any thread
 
-    def put(self, job_id: str, message: Message | None) -> None:
+    def put(self, job_id: str, envelope: Envelope | None) -> None:
         """Hear something."""
-        self._call(self._take, job_id, message)
+        self._call(self._take, job_id, envelope)
 
     def opened(self, job_id: str) -> None:
         """A job's channel is open."""
@@ -61,12 +61,12 @@ class Subscription:
 
     # --- on the loop
 
-    def _take(self, job_id: str, message: Message | None) -> None:
+    def _take(self, job_id: str, envelope: Envelope | None) -> None:
         if len(self._heard) >= HEARD_MAX:
             jobs = {job for job, _ in self._heard} | {job_id}
             self._heard = deque((job, None) for job in jobs)
         else:
-            self._heard.append((job_id, message))
+            self._heard.append((job_id, envelope))
         self._wake()
 
     def _note_open(self, job_id: str) -> None:

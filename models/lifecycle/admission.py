@@ -12,7 +12,7 @@ from models.lifecycle.endings import cancel_all
 from models.lifecycle.track_queue import on_track
 
 
-def place(session: Session, conversation_id: str, mind: str) -> str:
+def admit(session: Session, conversation_id: str, mind: str) -> str:
     """The slot of a new job on a mind's track, as the conversation's `on_busy` wants it.
 
     The caller holds the conversation. With `interrupt` the jobs of the track end here as cancelled.

@@ -14,39 +14,39 @@ import structlog
 from config.outages import outages
 from config.redis import redis_client
 from tasks.daemon_loop import DaemonLoop
-from tasks.events.message import ENDED, TAIL_S, Message, channel_of, tail_of
+from tasks.events.envelope import END, TAIL_S, Envelope, channel_of, tail_of
 
 # Between two batches: long enough to gather the pieces of many streams, too short to be seen.
 GATHER_S: Final = 0.02
 # What Redis answers to a number that is behind those of a newer run.
 OLDER: Final = "equal or smaller than the target stream top item"
 
-Told = tuple[str, Message]
+Told = tuple[str, Envelope]
 
 log = structlog.get_logger(__name__)
 
 _outbox: deque[Told] = deque()
 
 
-def publish_event(job_id: str, message: Message) -> None:
+def publish_event(job_id: str, envelope: Envelope) -> None:
     """Publish to a job's followers; returns at once. What Redis does not take is dropped, since
     followers read the row as well."""
-    _outbox.append((job_id, message))
+    _outbox.append((job_id, envelope))
     _publisher.start()
     _publisher.wake()
 
 
 def publish_end(job_id: str) -> None:
     """Tell that a job has ended; how, its row says."""
-    publish_event(job_id, ENDED)
+    publish_event(job_id, END)
 
 
 def publish_text(job_id: str, text: str | None, before: int, number: int) -> None:
     """Tell a piece of a text, or that it begins anew."""
     if text is None:
-        publish_event(job_id, Message("restarted", before, number, {}))
+        publish_event(job_id, Envelope("restarted", before, number, {}))
     else:
-        publish_event(job_id, Message("text", before, number, {"text": text}))
+        publish_event(job_id, Envelope("text", before, number, {"text": text}))
 
 
 def _publish_waiting() -> None:
@@ -62,30 +62,30 @@ def joined(told: Iterable[Told]) -> list[Told]:
     """The same, with pieces of one text that follow each other made one; each job's in order."""
     out: list[Told] = []
     last: dict[str, int] = {}
-    for job_id, message in told:
+    for job_id, envelope in told:
         place = last.get(job_id)
         before = out[place][1] if place is not None else None
-        if place is not None and before is not None and _goes_on(before, message):
-            text = before.data["text"] + message.data["text"]
-            out[place] = (job_id, Message("text", before.before, message.number, {"text": text}))
+        if place is not None and before is not None and _goes_on(before, envelope):
+            text = before.data["text"] + envelope.data["text"]
+            out[place] = (job_id, Envelope("text", before.before, envelope.number, {"text": text}))
         else:
             last[job_id] = len(out)
-            out.append((job_id, message))
+            out.append((job_id, envelope))
     return out
 
 
-def _goes_on(before: Message, message: Message) -> bool:
-    return before.kind == message.kind == "text" and before.number == message.before
+def _goes_on(before: Envelope, envelope: Envelope) -> bool:
+    return before.kind == envelope.kind == "text" and before.number == envelope.before
 
 
 def _send(client: redis.Redis, told: list[Told]) -> None:
     pipeline = client.pipeline(transaction=False)
-    for job_id, message in told:
-        if message.kind == "text":
-            _keep(pipeline, job_id, message)
-        elif message.kind in ("usage", "ended"):
+    for job_id, envelope in told:
+        if envelope.kind == "text":
+            _keep(pipeline, job_id, envelope)
+        elif envelope.kind in ("usage", "ended"):
             pipeline.delete(tail_of(job_id))  # the row has all that is kept of the text
-        pipeline.publish(channel_of(job_id), message.encode())
+        pipeline.publish(channel_of(job_id), envelope.encode())
     for result in pipeline.execute(raise_on_error=False):
         if isinstance(result, redis.ResponseError):
             if OLDER in str(result):  # a run that was superseded
@@ -94,7 +94,7 @@ def _send(client: redis.Redis, told: list[Told]) -> None:
                 outages.note("redis", result)
 
 
-def _keep(pipeline: Any, job_id: str, message: Message) -> None:
-    entry = {"before": message.before, "text": message.data["text"]}
-    pipeline.xadd(tail_of(job_id), entry, id=f"{message.number}-0")
+def _keep(pipeline: Any, job_id: str, envelope: Envelope) -> None:
+    entry = {"before": envelope.before, "text": envelope.data["text"]}
+    pipeline.xadd(tail_of(job_id), entry, id=f"{envelope.number}-0")
     pipeline.expire(tail_of(job_id), TAIL_S)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.spent import Spent
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 from tasks.events.publisher import publish_event, publish_text
 from tasks.execution.work import Work
 
@@ -11,7 +11,7 @@ from tasks.execution.work import Work
 def publish_begun(work: Work) -> None:
     """Tell that a stage runs; and, of a text that begins anew, that it does."""
     line = {"name": work.fence.stage, "status": "running"}
-    publish_event(work.fence.job_id, Message("stage", work.number - 1, work.number, line))
+    publish_event(work.fence.job_id, Envelope("stage", work.number - 1, work.number, line))
     if work.fence.stage == "generate" and work.draft.saved().restarts:
         publish_text(work.fence.job_id, None, work.number, work.draft.number)
 
@@ -20,7 +20,7 @@ def publish_line(work: Work, line: dict[str, Any]) -> None:
     """Tell how a stage ended, or that it waits."""
     number = line["ended"]
     named = {"name": work.fence.stage, **line}
-    publish_event(work.fence.job_id, Message("stage", number - 1, number, named))
+    publish_event(work.fence.job_id, Envelope("stage", number - 1, number, named))
 
 
 def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
@@ -33,4 +33,4 @@ def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
             "cost_usd": f"{spent.cost_usd:.6f}",
         }
         number = line["ended"] + 1
-        publish_event(work.fence.job_id, Message("usage", number - 1, number, cost))
+        publish_event(work.fence.job_id, Envelope("usage", number - 1, number, cost))

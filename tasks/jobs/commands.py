@@ -4,11 +4,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER
-from models.conversations import Message, hold_conversation
+from models.conversations import Message, lock_conversation
 from models.errors import ConversationGone, NotFound
 from models.jobs import Job, find_job
 from models.lifecycle import deletion, endings
-from models.lifecycle.admission import place, refuse_retry
+from models.lifecycle.admission import admit, refuse_retry
 from tasks.jobs.submission import insert_job
 
 log = structlog.get_logger(__name__)
@@ -37,19 +37,19 @@ def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
     NotFound, and a Conflict that says why not.
     """
     job = _owned_job(session, user_id, job_id)
-    held = hold_conversation(session, user_id, job.conversation_id or "")
+    conversation = lock_conversation(session, user_id, job.conversation_id or "")
     session.expire(job)  # it may have ended, or lost its message, until now
     job = _owned_job(session, user_id, job_id)
     refuse_retry(session, job)
     message = session.get(Message, job.message_id or "")
-    if held is None or message is None:
+    if conversation is None or message is None:
         raise ConversationGone("The job's conversation or message was deleted.")
     again = insert_job(
         session,
-        place(session, held.id, job.mind),
+        admit(session, conversation.id, job.mind),
         job.expires_at - job.created_at,
         user_id=user_id,
-        conversation_id=held.id,
+        conversation_id=conversation.id,
         message_id=message.id,
         broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
         mind=job.mind,

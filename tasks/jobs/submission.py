@@ -9,12 +9,12 @@ from structlog.contextvars import get_contextvars
 
 from config.minds import get_minds
 from config.settings import get_settings
-from models.conversations import Message, create_conversation, hold_conversation
+from models.conversations import Message, create_conversation, lock_conversation
 from models.errors import InvalidRequest, NotFound
 from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job
-from models.lifecycle.admission import place
+from models.lifecycle.admission import admit
 from models.lifecycle.fence import now
 from models.lifecycle.leases import queue_lease, queue_lease_s
 
@@ -82,7 +82,7 @@ def add_job(
     """
     return insert_job(
         session,
-        "queued" if alone else place(session, message.conversation_id, mind),
+        "queued" if alone else admit(session, message.conversation_id, mind),
         timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
         user_id=submission.user_id,
         conversation_id=message.conversation_id,
@@ -130,7 +130,7 @@ def _conversation(session: Session, submission: Submission) -> str:
     if wanted is None:
         title = title_of(submission.message)
         return create_conversation(session, submission.user_id, title=title).id
-    conversation = hold_conversation(session, submission.user_id, wanted)
+    conversation = lock_conversation(session, submission.user_id, wanted)
     if conversation is None:
         raise NotFound(f"There is no conversation {wanted!r}.")
     conversation.updated_at = now()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tasks.events.message import channel_of, tail_of
+from tasks.events.envelope import channel_of, tail_of
 from tests.integration.api.test_events import finish, generating
 
 RUBBISH = ("no JSON", b"\xff\xfe", "[]", "null", '["text",1,2,{}]', '["stage",900,901,{"name":7}]')
@@ -34,7 +34,7 @@ def test_a_stream_goes_on_past_what_it_cannot_read(
         text = stream.read().decode()
 
     assert "job.completed" in text
-    assert "unreadable message passed over" in (tmp_path / "log").read_text()
+    assert "unreadable event skipped" in (tmp_path / "log").read_text()
 
 
 def test_a_piece_of_text_that_cannot_be_read_is_made_up_for_by_the_row(

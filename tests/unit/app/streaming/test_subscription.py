@@ -5,16 +5,16 @@ import threading
 import time
 
 from app.streaming.subscription import HEARD_MAX, Subscription
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 
-TEXT = Message("text", 3, 4, {"text": "a"})
+TEXT = Envelope("text", 3, 4, {"text": "a"})
 
 
 def test_what_other_threads_put_is_heard_in_order() -> None:
     async def hear() -> list[object]:
         subscription = Subscription()
         putting = threading.Thread(
-            target=lambda: [subscription.put("job", message) for message in (TEXT, None)]
+            target=lambda: [subscription.put("job", envelope) for envelope in (TEXT, None)]
         )
         putting.start()
         heard = [await subscription.get(5), await subscription.get(5)]

@@ -1,6 +1,6 @@
 """What is told of a job while it is worked on: over Redis, best effort, since the row has it all.
 
-Each message goes to the job's channel, for whoever listens. Text is kept in a stream as well, the
+Each envelope goes to the job's channel, for whoever listens. Text is kept in a stream as well, the
 *tail*, for those who come between two saves of the row; its entries have the events' numbers.
 """
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Message:
+class Envelope:
     """One event. It covers the numbers from `before` (exclusive) to `number`, so that whoever has
     read up to `before` lacks nothing."""
 
@@ -36,14 +36,14 @@ class Message:
 
     @classmethod
     def decode(cls, sent: str) -> Self:
-        """From the channel. Raises ValueError for what is no message of ours."""
+        """From the channel. Raises ValueError if it is not an envelope."""
         try:
             kind, before, number, data = json.loads(sent)
         except (ValueError, TypeError, RecursionError) as error:
-            raise ValueError(f"no message: {error!r}") from error
+            raise ValueError(f"not an envelope: {error!r}") from error
         whole = isinstance(before, int) and isinstance(number, int) and isinstance(data, dict)
         if not whole or kind not in KINDS or not _fits(kind, data):
-            raise ValueError("no message")
+            raise ValueError("not an envelope")
         return cls(kind, before, number, data)
 
 
@@ -51,7 +51,7 @@ def _fits(kind: str, data: dict[str, Any]) -> bool:
     return isinstance(data.get("text"), str) if kind == "text" else True
 
 
-ENDED: Final = Message("ended", 0, 0, {})
+END: Final = Envelope("ended", 0, 0, {})
 
 
 def channel_of(job_id: str) -> str:
@@ -64,7 +64,7 @@ def tail_of(job_id: str) -> str:
     return f"trimind:tail:{job_id}"
 
 
-def read_tail(client: redis.Redis, job_id: str, after: int) -> list[Message]:
+def read_tail(client: redis.Redis, job_id: str, after: int) -> list[Envelope]:
     """The pieces of text that were told after a number; what can't be read is left out. Raises
     redis.RedisError."""
     entries: Any = client.xrange(tail_of(job_id), min=f"({after}-0", count=READ_AT_ONCE)
@@ -72,7 +72,7 @@ def read_tail(client: redis.Redis, job_id: str, after: int) -> list[Message]:
     for key, entry in entries:
         try:
             before, number = int(entry["before"]), int(key.split("-")[0])
-            found.append(Message("text", before, number, {"text": entry["text"]}))
+            found.append(Envelope("text", before, number, {"text": entry["text"]}))
         except (ValueError, KeyError) as error:
             log.error("unreadable piece passed over", job_id=job_id, error=repr(error))
     return found

@@ -1,12 +1,12 @@
 import pytest
 
-from tasks.events.message import Message
+from tasks.events.envelope import Envelope
 
 
-def test_a_message_comes_back_as_it_was_sent() -> None:
-    message = Message("text", 4, 9, {"text": "Hello"})
+def test_an_envelope_comes_back_as_it_was_sent() -> None:
+    envelope = Envelope("text", 4, 9, {"text": "Hello"})
 
-    assert Message.decode(message.encode()) == message
+    assert Envelope.decode(envelope.encode()) == envelope
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_a_message_comes_back_as_it_was_sent() -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_message_is_refused_by_one_error(sent: str) -> None:
-    with pytest.raises(ValueError, match="no message"):
-        Message.decode(sent)
+def test_anything_else_is_refused_with_one_error(sent: str) -> None:
+    with pytest.raises(ValueError, match="not an envelope"):
+        Envelope.decode(sent)
