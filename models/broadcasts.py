@@ -129,7 +129,7 @@ def list_broadcasts(
     query = select(Broadcast).where(Broadcast.user_id == user_id)
     if after is not None:
         if find_broadcast(session, user_id, after) is None:
-            raise InvalidRequest("There is no such broadcast.", "after")
+            raise InvalidRequest("No such broadcast.", "after")
         query = query.where(Broadcast.id < after)
     return list(session.scalars(query.order_by(Broadcast.id.desc()).limit(limit + 1)))
 

@@ -121,7 +121,7 @@ def list_conversations(
         session.execute(_LIMIT_SEARCH)
     if after is not None:
         if find_conversation(session, user_id, after) is None:
-            raise InvalidRequest("There is no such conversation.", "after")
+            raise InvalidRequest("No such conversation.", "after")
         query = query.where(Conversation.id < after)
     query = query.order_by(Conversation.id.desc()).limit(limit + 1)
     try:
@@ -172,7 +172,7 @@ def list_messages(
             query.with_only_columns(Message.position).where(Message.id == after)
         )
         if position is None:
-            raise InvalidRequest("There is no such message in this conversation.", "after")
+            raise InvalidRequest("No such message in this conversation.", "after")
         query = query.where(Message.position > position)
     return list(session.scalars(query.order_by(Message.position).limit(limit + 1)))
 

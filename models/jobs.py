@@ -179,7 +179,7 @@ def list_jobs(
         query = query.where(Job.conversation_id == conversation_id)
     if after is not None:
         if find_job(session, user_id, after) is None:
-            raise InvalidRequest("There is no such job.", "after")
+            raise InvalidRequest("No such job.", "after")
         query = query.where(Job.id < after)
     return list(session.scalars(query))
 

@@ -84,7 +84,7 @@ def unit_of_work() -> Iterator[Session]:
             yield session
     except DBAPIError as error:
         if is_unavailable(error):
-            raise DatabaseUnavailable("PostgreSQL can't be reached.") from error
+            raise DatabaseUnavailable("PostgreSQL is unavailable.") from error
         raise
     except PoolTimeout as error:
         raise DatabaseUnavailable("No database connection was free within 5 s.") from error

@@ -127,5 +127,5 @@ def _conversation(path: ConversationPath) -> Conversation:
 
 def _known(conversation: Conversation | None) -> Conversation:
     if conversation is None:
-        raise NotFound("There is no such conversation.")
+        raise NotFound("No such conversation.")
     return conversation

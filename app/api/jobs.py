@@ -138,5 +138,5 @@ def _job(path: JobPath) -> Job:
     job = find_job(db.session(), g.user_id, path.job_id)
     db.session.commit()  # a stream, or a wait, holds no connection
     if job is None:
-        raise NotFound("There is no such job.")
+        raise NotFound("No such job.")
     return job

@@ -23,7 +23,7 @@ OF_OPENAI: Final = re.compile(
 SHARED: Final = re.compile(r"/v1/conversations(/[^/]+)?")
 PACKAGE: Final = "X-Stainless-Lang"
 NO_SUCH_CALL: Final = (
-    "There is no such call here. Of OpenAI's API, Trimind has POST /v1/responses, "
+    "No such call. Of OpenAI's API, Trimind has POST /v1/responses, "
     "GET /v1/responses/{id} and POST /v1/responses/{id}/cancel."
 )
 

@@ -50,7 +50,7 @@ class Bodies:
             async with asyncio.timeout(self._within_s):
                 return await self._read(receive, room)
         except TimeoutError:
-            detail = f"The body did not come within {self._within_s:g} s."
+            detail = f"The body did not arrive within {self._within_s:g} s."
             raise BodyRefused(Problem(RequestTimeout, detail)) from None
 
     @contextmanager
@@ -64,7 +64,7 @@ class Bodies:
 
     def _take(self, size: int) -> None:
         if size > 0 and self._held + size > BODIES_BYTES:
-            detail = "Too many bodies are on their way. Try again."
+            detail = "Too many request bodies are being received. Try again."
             headers = {"Retry-After": str(RETRY_AFTER_S)}
             raise BodyRefused(Problem(TooManyBodies, detail, headers=headers))
         self._held += size

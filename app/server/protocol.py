@@ -150,7 +150,7 @@ class Protocol(HttpToolsProtocol):
         if not self._between():
             self.transport.abort()
         elif self._head_bytes:
-            detail = f"The headers did not come within {get_settings().headers_timeout_s:g} s."
+            detail = f"The headers did not arrive within {get_settings().headers_timeout_s:g} s."
             self._tell(RequestTimeout, detail)
         else:
             self.transport.close()

@@ -44,6 +44,6 @@ def refuse_retry(session: Session, job: Job) -> None:
     same = or_(Job.id == job.id, and_(Job.message_id == job.message_id, Job.mind == job.mind))
     statuses = set(session.scalars(select(Job.status).where(same)))
     if "completed" in statuses:
-        raise JobCompleted("The message has its answer.")
+        raise JobCompleted("The message has already been answered.")
     if not statuses.isdisjoint(UNFINISHED):
         raise JobInProgress("A job for this message has not ended.")

@@ -131,7 +131,7 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
         return 0
     error = func.jsonb_build_object(
         "code", Poison.code,
-        "message", f"The job's stage was given up for dead {MAX_CRASHES} times.",
+        "message", f"The job's stage lost its worker {MAX_CRASHES} times.",
         "stage", Job.stage,
         "attempts", Job.attempts,
     )  # fmt: skip

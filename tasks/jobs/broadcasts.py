@@ -106,7 +106,7 @@ def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> Br
     """
     whole = read(session, user_id, broadcast_id, lock=True)
     if not any(job.id == job_id and job.status == "completed" for job in whole.jobs):
-        raise InvalidRequest("This is no completed job of the broadcast.", "job_id")
+        raise InvalidRequest("job_id must be a completed job of the broadcast.", "job_id")
     whole.broadcast.kept_job_id = job_id
     session.commit()
     return whole
@@ -116,14 +116,14 @@ def read(session: Session, user_id: str, broadcast_id: str, *, lock: bool = Fals
     """The user's broadcast with its jobs. Raises NotFound."""
     broadcast = find_broadcast(session, user_id, broadcast_id, lock=lock)
     if broadcast is None:
-        raise NotFound("There is no such broadcast.")
+        raise NotFound("No such broadcast.")
     return gather(session, [broadcast])[0]
 
 
 def _refuse_merge(whole: BroadcastJobs) -> None:
     if not whole.ended:
-        raise BroadcastInProgress("A mind has not answered yet: merge when all have ended.")
+        raise BroadcastInProgress("A mind is still working: merge once all have ended.")
     if not whole.completed:
-        raise NothingToMerge("No mind has answered, so that there is nothing to merge.")
+        raise NothingToMerge("There is nothing to merge: no mind has answered.")
     if whole.merge is not None and whole.merge.slot is not None:
-        raise MergeInProgress(f"{whole.merge.id} is merging these answers already.")
+        raise MergeInProgress(f"These answers are already being merged by {whole.merge.id}.")

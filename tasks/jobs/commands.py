@@ -63,7 +63,7 @@ def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
 def delete_conversation(session: Session, user_id: str, conversation_id: str) -> None:
     """Delete a user's conversation, its unfinished jobs cancelled; commits. Raises NotFound."""
     if not deletion.delete_conversation(session, user_id, conversation_id):
-        raise NotFound("There is no such conversation.")
+        raise NotFound("No such conversation.")
     session.commit()
     log.info("conversation deleted", conversation_id=conversation_id)
 
@@ -71,5 +71,5 @@ def delete_conversation(session: Session, user_id: str, conversation_id: str) ->
 def _owned_job(session: Session, user_id: str, job_id: str) -> Job:
     job = find_job(session, user_id, job_id)
     if job is None:
-        raise NotFound("There is no such job.")
+        raise NotFound("No such job.")
     return job

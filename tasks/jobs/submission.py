@@ -101,7 +101,7 @@ def known_mind(mind: str | None, field: str = "mind") -> str:
     if mind is None:
         return minds.default_mind
     if mind not in minds.minds:
-        raise InvalidRequest(f"There is no mind {mind!r}; use {' or '.join(minds.minds)}.", field)
+        raise InvalidRequest(f"No such mind: {mind!r}. Use {' or '.join(minds.minds)}.", field)
     return mind
 
 
@@ -132,6 +132,6 @@ def _conversation(session: Session, submission: Submission) -> str:
         return create_conversation(session, submission.user_id, title=title).id
     conversation = lock_conversation(session, submission.user_id, wanted)
     if conversation is None:
-        raise NotFound(f"There is no conversation {wanted!r}.")
+        raise NotFound(f"No such conversation: {wanted!r}.")
     conversation.updated_at = now()
     return conversation.id

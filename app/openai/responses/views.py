@@ -40,7 +40,7 @@ from tasks.jobs.commands import cancel
 from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import accept
 
-UNKNOWN: Final = "There is no such response."
+UNKNOWN: Final = "No such response."
 NOT_STREAMED: Final = described(200, "application/json", ResponseBody)
 DESCRIPTION: Final = """\
 OpenAI's Responses API on top of jobs, for the stock `openai` package: set its `base_url` to `/v1` \

@@ -67,7 +67,7 @@ def test_servers_are_told_apart(said: LogCapture, outages: Outages) -> None:
 
 
 def test_the_cause_of_an_error_is_what_is_said(said: LogCapture, outages: Outages) -> None:
-    error = RuntimeError("PostgreSQL can't be reached.")
+    error = RuntimeError("PostgreSQL is unavailable.")
     error.__cause__ = OSError("Connection refused\nIs the server running?")
 
     outages.note("database", error)

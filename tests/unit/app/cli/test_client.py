@@ -8,7 +8,7 @@ import pytest
 
 from trimind import ApiError, Client, Unreachable
 
-PROBLEM = b'{"code": "not_found", "detail": "There is no such job.", "status": 404}'
+PROBLEM = b'{"code": "not_found", "detail": "No such job.", "status": 404}'
 
 
 class Bad(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ def test_a_refusal_has_its_status_code_and_sentence(url: str) -> None:
     with Client(url, "tm_x") as client, pytest.raises(ApiError) as refusal:
         client.job("known")
     assert (refusal.value.status, refusal.value.code) == (404, "not_found")
-    assert str(refusal.value) == "There is no such job. (404 not_found)"
+    assert str(refusal.value) == "No such job. (404 not_found)"
 
 
 def test_an_answer_that_is_not_ours_is_a_refusal_too(url: str) -> None:
