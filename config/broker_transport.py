@@ -1,8 +1,8 @@
-"""Celery's Redis transport, made to outlive a Redis that is there but can't serve.
+"""Celery's Redis transport, made to survive a Redis that answers but can't serve.
 
-kombu takes an error that Redis *answers* (READONLY after a failover, MASTERDOWN, CLUSTERDOWN, OOM)
-for a mistake of the program, and Celery ends the worker. Here each is a lost connection: the worker
-connects again, with pauses. An entry that can't be read is set aside rather than ending the worker.
+kombu treats an error that Redis *answers* (READONLY after a failover, MASTERDOWN, CLUSTERDOWN, OOM)
+as a bug, and Celery stops the worker. Here each counts as a lost connection: the worker
+reconnects, with pauses. An unreadable entry is set aside instead of stopping the worker.
 """
 
 from base64 import b64decode
@@ -22,32 +22,32 @@ from config.outages import outages
 from config.process import process_name
 from config.settings import get_settings
 
-# A list of the entries that could not be read, the newest first, so that somebody may look at them.
+# A list of unreadable entries, newest first, for an operator to inspect.
 UNREADABLE_KEY: Final = "trimind:unreadable"
 UNREADABLE_KEPT: Final = 100
 UNREADABLE_BYTES: Final = 4096
-# Never there: deleting it changes nothing, and is refused by a Redis that takes no writes.
+# Never exists: deleting it changes nothing, and fails on a Redis that accepts no writes.
 PROBE_KEY: Final = "trimind:writable"
 WATCHER: Final = "transport"
-# A connection is in use for one command; a command fails after `socket_timeout`, which is 10 s.
+# A connection is used for one command at a time; a command fails after `socket_timeout` (10 s).
 WAIT_FOR_CONNECTION_S: Final = 20
 
-# By which this process publishes and acknowledges; by broker. A thread that finds none free waits.
+# Connections for publishing and acknowledging, by broker. A thread that finds none free waits.
 _command_pools: Final[dict[str, BlockingConnectionPool]] = {}
 
 log = structlog.get_logger(__name__)
 
 
 class QoS(kombu_redis.QoS):
-    """The messages that are being worked on, of which one may be unreadable.
+    """The unacknowledged messages, some of which may be unreadable.
 
-    One that Redis refuses to forget is done all the same: kombu would count it among those in
-    hand for ever, and a worker takes no more than it has threads. Redis delivers it again after
-    the visibility timeout, and the database drops it.
+    A message counts as done even if Redis refuses the acknowledgement: kombu would count it as
+    unacknowledged forever, and a worker takes no more messages than it has threads. Redis
+    redelivers it after the visibility timeout, and the database drops it.
     """
 
     def ack(self, delivery_tag: str) -> None:
-        """Forget a message that is done. Raises RedisError."""
+        """Acknowledge a message. Raises RedisError."""
         try:
             super().ack(delivery_tag)
         except RedisError:
@@ -55,7 +55,7 @@ class QoS(kombu_redis.QoS):
             raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Forget a message, or put it back. Raises RedisError."""
+        """Drop a message, or requeue it. Raises RedisError."""
         try:
             super().reject(delivery_tag, requeue)
         except RedisError:
@@ -63,7 +63,7 @@ class QoS(kombu_redis.QoS):
             raise
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        """Put a message back into its queue; one that can't be read is set aside instead."""
+        """Requeue a message, or set it aside if it is unreadable."""
         try:
             super().restore_by_tag(tag, client, leftmost)
         except (ValueError, TypeError) as error:
@@ -74,17 +74,17 @@ class QoS(kombu_redis.QoS):
 
 
 class Channel(kombu_redis.Channel):
-    """A channel that looks at each entry before kombu does."""
+    """A channel that checks each entry before kombu parses it."""
 
     QoS = QoS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        del self.client  # made again where there is something to consume
+        del self.client  # created again when there is something to consume
 
     def _get_pool(self, asynchronous: bool = False) -> Any:
-        # A consumer waits on connections of its own. For its commands each channel would have a
-        # pool as well, and a worker has five channels.
+        # A consumer blocks on connections of its own. For commands, kombu would give each channel
+        # a pool, and a worker has five channels.
         if asynchronous:
             return super()._get_pool(asynchronous=True)
         broker = self.connection.client.as_uri(include_password=True)
@@ -100,15 +100,15 @@ class Channel(kombu_redis.Channel):
         super()._disconnect_pools()
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        # kombu asks at first whether Redis answers, on the connection that a consumer waits on: a
-        # channel that only publishes needs none, and small plans count them.
+        # kombu first checks whether Redis answers, on the connection that a consumer blocks on: a
+        # channel that only publishes needs none, and small plans limit connections.
         if asynchronous and self._registered:
             return self._checking(super()._create_client(asynchronous=True))
         return self._commands
 
     @cached_property
     def _commands(self) -> Any:
-        # kombu makes a client for each command, which is a seventh of a worker's CPU.
+        # kombu creates a client for each command, which takes a seventh of a worker's CPU.
         return self._checking(super()._create_client())
 
     def _checking(self, client: Any) -> Any:
@@ -117,24 +117,26 @@ class Channel(kombu_redis.Channel):
         return client
 
     def _connparams(self, asynchronous: bool = False) -> Any:
-        # redis-py would try eleven times, and sleep in the thread that everything waits for.
+        # redis-py would retry ten times, sleeping in the thread that everything waits for.
         ours = {"client_name": process_name(), "retry": Retry(NoBackoff(), 0)}
         return super()._connparams(asynchronous) | ours
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
-        """Deliver what is told to all (a ping, an inspection, a worker's events) unless it can't be
-        read."""
+        """Deliver a broadcast message (a ping, an inspection, a worker's events) if it is
+        readable."""
         try:
             check_message(message)
             body = message["body"]
             if message["properties"].get("body_encoding") == "base64":
                 body = b64decode(body).decode()
-            # An object, or the list that a worker's events of one moment come in.
-            told = loads(body)
-            if message["content-type"] != "application/json" or not isinstance(told, dict | list):
+            # An object, or a list of a worker's events.
+            decoded = loads(body)
+            if message["content-type"] != "application/json" or not isinstance(
+                decoded, dict | list
+            ):
                 raise TypeError("neither an object nor a list")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.error("unreadable message to all passed over", error=repr(error))
+            log.error("unreadable broadcast message skipped", error=repr(error))
             return False
         return bool(super()._deliver_fanout_message(message, exchange))
 
@@ -154,7 +156,7 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """Redis as a broker; whatever it refuses, the connection is taken for lost."""
+    """Redis as a broker; any refusal counts as a lost connection."""
 
     Channel = Channel
     connection_errors = (
@@ -166,8 +168,12 @@ class Transport(kombu_redis.Transport):
     recoverable_connection_errors = connection_errors
 
     def establish_connection(self) -> Any:
-        """Connect to a Redis that takes writes. Raises ResponseError where it does not: kombu asks
-        again after a pause, where a consumer would fail at once and again."""
+        """Connect, and check that Redis accepts writes.
+
+        Raises:
+            ResponseError: it does not; kombu reconnects after a pause, whereas a consumer would
+                fail in a tight loop.
+        """
         variable = "BROKER_URL" if get_settings().broker_url else "REDIS_URL"
         try:
             connection = super().establish_connection()
@@ -186,12 +192,12 @@ class Transport(kombu_redis.Transport):
 
 
 def check(entry: bytes | str) -> None:
-    """Raises ValueError, TypeError or KeyError for an entry that is no message of kombu's."""
+    """Raises ValueError, TypeError or KeyError for an entry that is not a kombu message."""
     check_message(loads(entry.decode() if isinstance(entry, bytes) else entry))
 
 
 def check_message(message: Any) -> None:
-    """The same for an entry that was decoded."""
+    """Like `check`, for a decoded entry."""
     properties = message["properties"]
     if not isinstance(message["headers"], dict) or not isinstance(
         properties["delivery_info"], dict
@@ -204,13 +210,13 @@ def check_message(message: Any) -> None:
 
 
 def set_aside(client: Any, entry: Any, error: Exception) -> None:
-    """Keep the beginning of an unreadable entry, and say so."""
-    log.error("unreadable entry in a queue set aside", kept_in=UNREADABLE_KEY, error=repr(error))
+    """Store the beginning of an unreadable entry for inspection, and log it."""
+    log.error("unreadable queue entry set aside", key=UNREADABLE_KEY, error=repr(error))
     client.lpush(UNREADABLE_KEY, (entry or b"")[:UNREADABLE_BYTES])
     client.ltrim(UNREADABLE_KEY, 0, UNREADABLE_KEPT - 1)
 
 
 def use_for_redis() -> None:
-    """Let every `redis://` and `rediss://` broker of this process be reached so."""
+    """Use this transport for every `redis://` and `rediss://` broker of this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

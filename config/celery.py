@@ -1,4 +1,4 @@
-"""Celery's settings; `tasks/celery.py` loads them. Why each: docs/architecture.md, "The broker"."""
+"""Celery's settings, loaded by `tasks/celery.py`. Reasons: docs/architecture.md, "The broker"."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ from kombu.entity import Exchange, Queue
 
 from config.settings import settings_or_exit
 
-# Redis delivers a message again that was not acknowledged for so long: longer than the longest run
-# of a stage (tasks/policies.py), or Flower would show the dropped copy's end as the stage's. Nobody
-# waits for it: what a dead worker had in hand is found by the reconciler.
+# Redis redelivers a message that is not acknowledged for this long: longer than the longest run of
+# a stage (tasks/policies.py), or Flower would show the dropped copy's end as the stage's. Recovery
+# doesn't depend on it: the reconciler finds what a dead worker was running.
 VISIBILITY_TIMEOUT_S: Final = 3 * 3600
 
 settings = settings_or_exit()
@@ -19,14 +19,14 @@ broker_connection_max_retries = None
 # How many threads publish at once: a worker does so while it answers a control command, so two at
 # least. Their connections are counted below.
 broker_pool_limit = max(2, settings.redis_pool // 2)
-# A submit must not wait for a broker that is away: PostgreSQL has the job already.
+# A submit must not wait for an unavailable broker: PostgreSQL has the job already.
 task_publish_retry = False
 
-# What both workers need. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker does
-# not need: the llm worker names them in the Procfile.
+# Imported by both workers. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker
+# doesn't need: the Procfile includes them in the llm worker only.
 imports = ("tasks.worker.bootstrap", "tasks.stages.compress")
 task_default_queue = "llm"
-# Both named, so that Flower shows both though no worker answers it.
+# Both are declared, so that Flower shows both even if no worker answers it.
 task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("llm", "cpu"))
 task_serializer = "json"
 accept_content = ["json"]
@@ -36,14 +36,14 @@ task_reject_on_worker_lost = True
 task_send_sent_event = True
 worker_send_task_events = True
 worker_prefetch_multiplier = 1
-# The cpu worker's own: Procfile maps SIGTERM to SIGQUIT for it. A PaaS kills after 30 s.
+# For the cpu worker: the Procfile maps SIGTERM to SIGQUIT for it. A PaaS kills after 30 s.
 worker_soft_shutdown_timeout = 20
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 enable_utc = True
 
-# Nor may it be tried again: kombu would, every 2 s for 6 s. A worker's own connection is tried for
-# ever by `broker_connection_max_retries`.
+# A publish must not be retried either: kombu would, every 2 s for 6 s. A worker's own connection is
+# retried forever (`broker_connection_max_retries`).
 broker_transport_options = {"max_retries": 0}
 if broker_url.startswith("redis"):
     broker_transport_options |= {

@@ -1,4 +1,4 @@
-"""`DATABASE_URL`: read by libpq itself, so that all it says is kept, or refused by its name."""
+"""`DATABASE_URL`: parsed by libpq itself, so that every parameter is kept or refused by name."""
 
 import re
 from typing import Final
@@ -14,12 +14,12 @@ _UNKNOWN: Final = re.compile(r'invalid URI query parameter: "(\w+)"')
 
 
 def read_database_url(value: str) -> str:
-    """The URL for SQLAlchemy's psycopg. Raises ValueError, which never repeats a value."""
+    """The URL for SQLAlchemy's psycopg. Raises ValueError, whose message contains no value."""
     found = _SCHEME.match(value)
     if found is None:
         raise ValueError("is not a PostgreSQL URL")
     if found["driver"] not in (None, "psycopg"):
-        raise ValueError(f"names the driver {found['driver']}, which is not used here")
+        raise ValueError(f"names the driver {found['driver']}, which is not supported")
     rest = value[found.end() :]
     before, at, after = rest.partition("@")
     if at and ("@" in after or re.search(r"[/?#]", before)):
@@ -29,23 +29,23 @@ def read_database_url(value: str) -> str:
 
 
 def place_of(url: str) -> str:
-    """Where the URL leads, without its password: `postgresql://user@host:port/name`."""
-    said = conninfo_to_dict(url.replace("+psycopg", "", 1))
-    user = f"{said['user']}@" if "user" in said else ""
-    port = f":{said['port']}" if "port" in said else ""
-    return f"postgresql://{user}{said.get('host', '')}{port}/{said.get('dbname', '')}"
+    """The URL without its password and parameters: `postgresql://user@host:port/name`."""
+    parts = conninfo_to_dict(url.replace("+psycopg", "", 1))
+    user = f"{parts['user']}@" if "user" in parts else ""
+    port = f":{parts['port']}" if "port" in parts else ""
+    return f"postgresql://{user}{parts.get('host', '')}{port}/{parts.get('dbname', '')}"
 
 
 def _check(url: str) -> None:
     try:
-        said = conninfo_to_dict(url)
+        parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         unknown = _UNKNOWN.search(unquote(str(error)))
         if unknown is None:
             raise ValueError(ENCODE) from None
         raise ValueError(
-            f"has the parameter {unknown[1]}, which is none of libpq's: leave it out"
+            f"has the parameter {unknown[1]}, which libpq doesn't know: remove it"
         ) from None
-    ports = str(said.get("port", "")).split(",")
+    ports = str(parts.get("port", "")).split(",")
     if not all(port == "" or (port.isdigit() and 0 < int(port) < 65536) for port in ports):
-        raise ValueError("has a port that is no number from 1 to 65535")
+        raise ValueError("has a port that is not a number from 1 to 65535")

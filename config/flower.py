@@ -1,8 +1,8 @@
-"""Flower's settings: Python that Flower runs because of `--conf`. Read only, and closed whole.
+"""Flower's settings: Python that Flower runs because of `--conf`. Read-only and authenticated.
 
-Flower's own authentication leaves out `/metrics`, `/healthcheck`, `/static` and answers to OPTIONS,
-and its read-only mode decides per call. So every request goes through one gate before it is routed:
-no right password, no answer; and nothing but reading, whatever is asked.
+Flower's own authentication leaves out `/metrics`, `/healthcheck`, `/static` and OPTIONS requests,
+and its read-only mode is checked per handler. So every request passes one gate before it is
+routed: it requires the password, and allows reading only.
 """
 
 import binascii
@@ -27,15 +27,15 @@ from config.settings import Settings, SettingsError, refuse_start, settings_or_e
 
 
 class Unauthorized(ErrorHandler):
-    """Answers 401 to whatever was asked."""
+    """A handler that answers 401."""
 
     def set_default_headers(self) -> None:
-        """Let a browser ask for the password."""
+        """Make a browser prompt for the password."""
         self.set_header("WWW-Authenticate", 'Basic realm="flower", charset="UTF-8"')
 
 
 class Gate:
-    """Decides about a request before Flower sees it."""
+    """The check that each request passes before Flower sees it."""
 
     def __init__(self, user_and_password: str) -> None:
         self._expected = user_and_password.encode()
@@ -43,8 +43,8 @@ class Gate:
     def find_handler(
         self, flower: Application, request: HTTPServerRequest, **kwargs: Any
     ) -> HTTPMessageDelegate:
-        """What answers: a refusal, or what Flower itself would choose."""
-        if not self._knows(request):
+        """The request's handler: a refusal, or Flower's own choice."""
+        if not self._is_authenticated(request):
             return flower.get_handler_delegate(request, secured(Unauthorized), {"status_code": 401})
         found: Any = Application.find_handler(flower, request, **kwargs)
         if not _only_reads(request, found):
@@ -52,15 +52,15 @@ class Gate:
         found.handler_class = secured(found.handler_class)
         return cast(HTTPMessageDelegate, found)
 
-    def _knows(self, request: HTTPServerRequest) -> bool:
+    def _is_authenticated(self, request: HTTPServerRequest) -> bool:
         return hmac.compare_digest(
             _credentials(request.headers.get("Authorization", "")), self._expected
         )
 
 
 def _credentials(header: str) -> bytes:
-    """`user:password` of a header; nothing where it has none. The scheme's case does not count, nor
-    do further spaces (RFC 9110, 11.4); padding may be left out."""
+    """The `user:password` of a header; empty if it has none. The scheme's case and extra spaces
+    don't matter (RFC 9110, 11.4); padding is optional."""
     scheme, _, token = header.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "basic":
@@ -72,7 +72,7 @@ def _credentials(header: str) -> bytes:
 
 
 def _only_reads(request: HTTPServerRequest, found: HTTPMessageDelegate) -> bool:
-    # The table of tasks is read by POST, since its query is long.
+    # The table of tasks is fetched with POST, since its query is long.
     table = getattr(found, "handler_class", None) is TasksDataTable
     return request.method in ("GET", "HEAD") or (table and request.method == "POST")
 
@@ -80,14 +80,14 @@ def _only_reads(request: HTTPServerRequest, found: HTTPMessageDelegate) -> bool:
 def _user_and_password(settings: Settings) -> str:
     if settings.flower_basic_auth is None:
         refuse_start(
-            "FLOWER_BASIC_AUTH: is not set; write FLOWER_BASIC_AUTH=<user>:<password>, "
-            "the password of at least 8 characters"
+            "FLOWER_BASIC_AUTH: is missing; set FLOWER_BASIC_AUTH=<user>:<password>, "
+            "with a password of at least 8 characters"
         )
     return settings.flower_basic_auth.get_secret_value()
 
 
 def _check_minds() -> None:
-    # Flower needs none, but a deployment that is wrong shall be so in each of its processes.
+    # Flower needs no minds, but a wrong configuration must fail in every process.
     try:
         get_minds()
     except SettingsError as error:
@@ -97,22 +97,22 @@ def _check_minds() -> None:
 _settings = settings_or_exit()
 configure_logging(_settings.log_level, _settings.log_format)
 warn_of_misspelled(os.environ)
-# It warns four times whenever no worker answers within a second, as at every start.
+# Flower warns four times when no worker answers within a second, as at every start.
 getLogger("flower.inspector").setLevel(ERROR)
 _check_minds()
 _gate = Gate(_user_and_password(_settings))
 Flower.find_handler = lambda flower, request, **kwargs: _gate.find_handler(
     flower, request, **kwargs
 )
-# It asks workers ten things at once, each by two of the broker's connections, which it has to have:
-# with fewer all would wait for one another.
+# Flower sends workers ten requests at once, each over two broker connections: with fewer of them
+# they would deadlock.
 Flower.max_workers = current_app.conf.broker_pool_limit // 2
-# Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the tasks' names,
-# which come with their events.
+# By default Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the
+# tasks' names, which come with their events.
 current_app.conf.imports = ()
 
-# Each name from here on is an option of Flower's. A PaaS (and honcho) says by PORT where to listen.
+# Each name from here on is an option of Flower. A PaaS (and honcho) sets PORT.
 port = int(variable("PORT") or _settings.flower_port)
 basic_auth = [_user_and_password(_settings)]
-logging = "none"  # ours stays
-read_only = True  # hides the buttons that the gate refuses
+logging = "none"  # keep our own
+read_only = True  # hide the buttons that the gate refuses

@@ -1,5 +1,5 @@
-"""Flower reads each of its options from a variable `FLOWER_…` too, and ends in a traceback at one
-that it can't read: so they are looked through first. No process but Flower imports this."""
+"""A check of the `FLOWER_…` variables: Flower reads its options from them, and raises a traceback
+for an invalid one. Only Flower's process imports this."""
 
 import os
 from typing import Final
@@ -15,7 +15,7 @@ KINDS: Final = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def check_flower_environ() -> None:
-    """Unset the blank ones; end the process (78), naming those that Flower could not read."""
+    """Unset blank variables; exit (status 78), naming those that Flower can't read."""
     problems = []
     for name in filter(is_flower_envvar, list(os.environ)):
         value = variable(name)

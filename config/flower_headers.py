@@ -1,11 +1,11 @@
-"""What each of Flower's answers says to a browser, in place of Tornado's version."""
+"""Security headers for Flower's responses, which also hide Tornado's version."""
 
 from functools import cache
 from typing import Any, Final, cast
 
 from tornado.web import RequestHandler
 
-# Its pages have a script and styles of their own in them. They load nothing from elsewhere.
+# Flower's pages contain inline scripts and styles, and load nothing from other hosts.
 POLICY: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -19,10 +19,10 @@ HEADERS: Final = {
 
 
 class SecuredHandler:
-    """Goes before a handler's class."""
+    """A mixin for handlers."""
 
     def set_default_headers(self: Any) -> None:
-        """Tornado calls it for each answer, and again for one that becomes an error."""
+        """Set the headers; called for each response, and again if it becomes an error."""
         super().set_default_headers()  # type: ignore[misc]  # the handler's own
         self.clear_header("Server")
         for name, value in HEADERS.items():
@@ -31,5 +31,5 @@ class SecuredHandler:
 
 @cache
 def secured(handler: type[RequestHandler]) -> type[RequestHandler]:
-    """The same handler, whose answers have these headers."""
+    """A subclass of the handler whose responses have these headers."""
     return cast(type[RequestHandler], type(handler.__name__, (SecuredHandler, handler), {}))

@@ -1,4 +1,4 @@
-"""Where the data folder is: that of the embedded servers, of the demo key and of model weights."""
+"""The location of the data folder: embedded servers, demo key and model weights."""
 
 import os
 import pwd
@@ -9,7 +9,7 @@ from config.environ import variable
 
 
 def data_home(environ: Mapping[str, str]) -> Path:
-    """Where Trimind keeps its data, as an absolute path; creates nothing.
+    """The absolute path of Trimind's data folder; creates nothing.
 
     `TRIMIND_HOME` if set; else /var/lib/trimind as root; else `$XDG_DATA_HOME/trimind`, which is
     ~/.local/share/trimind by default.
@@ -23,7 +23,7 @@ def data_home(environ: Mapping[str, str]) -> Path:
 
 
 def _expand(path: str) -> Path:
-    """`~` is HOME, which may be set and empty: then it is what the system says of this user."""
+    """Expand `~` to HOME or, if HOME is blank, to the user's home in the system's database."""
     if path.startswith("~/") and variable("HOME") is None:
         return Path(pwd.getpwuid(os.geteuid()).pw_dir, path.removeprefix("~/"))
     return Path(path).expanduser()

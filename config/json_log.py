@@ -1,7 +1,7 @@
-"""JSON logs: one object a line, whoever writes, from a process's first line to its last.
+"""JSON logs: every line of a process, from its first to its last, is an object.
 
-What Python's loggers are given is not all: libraries print, warn, and end in tracebacks. So stdout
-and stderr become loggers too, and the handler writes to the file descriptor itself.
+Libraries also print, warn and raise tracebacks without a logger. So stdout and stderr become
+loggers too, and the handler writes to the file descriptor itself.
 """
 
 import io
@@ -16,13 +16,13 @@ STDERR_FD: Final = 2
 
 
 class LineHandler(logging.Handler):
-    """Writes each record as one line, whole, also within a signal's handler."""
+    """A handler that writes each record as one complete line; safe in signal handlers."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Format and write; what can't be formatted is written as it came."""
+        """Format and write a record; one that can't be formatted is written raw."""
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001 (the seam: a line is not lost, and ends no process)
+        except Exception:  # noqa: BLE001 (the boundary: no line is lost, and none stops a process)
             args = (record.msg, record.args)
             about = {"name": record.name, "levelname": "ERROR", "levelno": logging.ERROR}
             about |= {"msg": "not formatted: %r with %r", "args": args, "exc_info": sys.exc_info()}
@@ -31,7 +31,7 @@ class LineHandler(logging.Handler):
 
 
 class LineStream(io.TextIOBase):
-    """A stream whose lines are log records."""
+    """A text stream that logs each line."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -41,11 +41,11 @@ class LineStream(io.TextIOBase):
         self._begun = threading.local()
 
     def writable(self) -> bool:
-        """It takes what is written."""
+        """Always true."""
         return True
 
     def write(self, text: str, /) -> int:
-        """Log each line that is complete."""
+        """Log each complete line."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         *lines, self._begun.line = (self._rest() + text).replace("\r", "\n").split("\n")
@@ -54,7 +54,7 @@ class LineStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Log what has been begun."""
+        """Log the incomplete line."""
         line, self._begun.line = self._rest(), ""
         self._log(line)
 
@@ -67,7 +67,7 @@ class LineStream(io.TextIOBase):
 
 
 def capture_everything() -> None:
-    """Turn what this process prints, warns of, and ends by into log records."""
+    """Log what this process prints, its warnings and its uncaught exceptions."""
     if isinstance(sys.stderr, LineStream):
         return
     sys.stdout = LineStream("stdout", logging.INFO)
@@ -103,5 +103,5 @@ def _write(line: bytes) -> None:
     try:
         while line:
             line = line[os.write(STDERR_FD, line) :]
-    except OSError:  # the disk is full, or the reader has gone: there is nobody to tell
+    except OSError:  # the disk is full or the pipe is closed: there is nowhere to report it
         return

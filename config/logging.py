@@ -1,4 +1,4 @@
-"""Logging: one line an event, as text or JSON, with the job and task it belongs to."""
+"""Logging: one line per event, as text or JSON, with the job and task it belongs to."""
 
 import logging
 import os
@@ -13,9 +13,9 @@ from config.environ import said
 from config.json_log import LineHandler, capture_everything
 from config.process import process_kind
 
-# Every line of theirs says whose work it belongs to, or that it is nobody's.
+# Every line of these names the request and the user, or null.
 WORKERS: Final = frozenset({"worker", "cpu"})
-# Our own line for each stage says more than these.
+# Our own line for each stage is more informative.
 NOISY: Final = (
     "LiteLLM",
     "alembic.runtime.plugins",
@@ -25,7 +25,7 @@ NOISY: Final = (
     "httpx",
 )
 SECRET: Final = re.compile(
-    # Up to the last @ of the word: a password that is not percent-encoded may hold any character.
+    # Up to the word's last @: a password that is not percent-encoded may contain any character.
     r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"'<>]+(?=@)"
     r"|(?P<parameter>[?&](?:password|sslpassword)=)[^\s&\"'<>]+"
     r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
@@ -36,7 +36,7 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def mask(text: str) -> str:
-    """Take passwords in URLs and API keys out of a text, before it reaches a log or a client."""
+    """Mask passwords in URLs and API keys in a text bound for a log or a client."""
     return SECRET.sub(
         lambda found: f"{found['url'] or found['parameter'] or found['key']}***", text
     )
@@ -50,8 +50,8 @@ def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 
 def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A message of a library may hold what a stranger sent: it begins no line of its own, and
-    commands no terminal. Values are written as Python would write them already."""
+    """Escape control characters: a library's message may contain untrusted text, which must not
+    start a new line or control a terminal. Values are repr'd already."""
     event["event"] = "".join(
         each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
         for each in str(event["event"])
@@ -68,10 +68,10 @@ def _name_process(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 def begin_logging() -> None:
-    """Log in this process as the environment says, before it does (and imports) anything else.
+    """Configure logging from the environment, before this process imports anything else.
 
-    Where LOG_FORMAT is `json`, all that the process writes from now on is JSON. A value that is
-    wrong is told of by the settings, once they are read.
+    If LOG_FORMAT is `json`, everything that the process writes from now on is JSON. The settings
+    report an invalid value, once they are read.
     """
     level = (said("LOG_LEVEL") or "INFO").strip()
     if (said("LOG_FORMAT") or "").strip() == "json":

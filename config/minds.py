@@ -1,4 +1,4 @@
-"""Minds, routes and intents: read from `minds.toml`, checked whole at boot."""
+"""Minds, routes and intents: read from `minds.toml` and checked at start."""
 
 import hashlib
 import tomllib
@@ -14,7 +14,7 @@ from config.settings import PROVIDER_KEYS, Settings, SettingsError, get_settings
 EMBEDDED_MODEL: Final = "embedded/smollm2-135m-instruct"
 FALLBACK_INTENT: Final = "other"
 BUILT_IN: Final = Path(__file__).with_name("minds.toml")
-# Reserved: the mind that makes one answer of several. It is asked by no message.
+# Reserved: the mind that merges several answers into one. No message is sent to it.
 MANAGER: Final = "manager"
 MANAGER_TITLE: Final = "The Manager"
 MANAGER_PROMPT: Final = (
@@ -35,7 +35,7 @@ class Mind(BaseModel):
 
 
 class Minds(BaseModel):
-    """The whole file. Every name in it is checked against the others."""
+    """The whole file; every reference in it is checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,15 +57,15 @@ class Minds(BaseModel):
         problems = []
         if self.default_mind not in self.minds:
             problems.append(
-                f"default_mind {self.default_mind!r} is no mind; write {_one_of(self.minds)}"
+                f"default_mind {self.default_mind!r} is not a mind; use {_one_of(self.minds)}"
             )
         if MANAGER in self.minds:
             problems.append(
                 f"[minds.{MANAGER}] the name is reserved for the mind that merges answers; "
-                f"write [{MANAGER}] for that one, or another name"
+                f"use [{MANAGER}] for that mind, or choose another name"
             )
         if FALLBACK_INTENT not in self.intents:
-            problems.append(f"[intents] lacks {FALLBACK_INTENT!r}; write it")
+            problems.append(f"[intents] lacks {FALLBACK_INTENT!r}; add it")
         return problems
 
     def _wrong_routes(self) -> list[str]:
@@ -74,23 +74,21 @@ class Minds(BaseModel):
         minds += [(f"[{MANAGER}.routes]", self.manager)] if self.manager else []
         for where, mind in minds:
             if "default" not in mind.routes:
-                problems.append(f"{where} lacks 'default'; write default = {_one_of(self.routes)}")
+                problems.append(f"{where} lacks 'default'; add default = {_one_of(self.routes)}")
             for intent, route in mind.routes.items():
                 if intent != "default" and intent not in self.intents:
                     problems.append(
-                        f"{where} unknown intent {intent!r}; write {_one_of(self.intents)}"
+                        f"{where} unknown intent {intent!r}; use {_one_of(self.intents)}"
                     )
                 if route not in self.routes:
-                    problems.append(
-                        f"{where} unknown route {route!r}; write {_one_of(self.routes)}"
-                    )
+                    problems.append(f"{where} unknown route {route!r}; use {_one_of(self.routes)}")
         return problems
 
     def _wrong_models(self) -> list[str]:
         models = [(f"[routes] {n}", m) for n, ms in self.routes.items() for m in ms]
         models += [("intent_models", m) for m in self.intent_models]
         return [
-            f"{where}: model {model!r} has no known provider; write <provider>/<model> with "
+            f"{where}: model {model!r} has no known provider; use <provider>/<model> with "
             f"{_one_of(PROVIDER_KEYS)}"
             for where, model in models
             if model != EMBEDDED_MODEL and not _has_provider(model)
@@ -98,12 +96,12 @@ class Minds(BaseModel):
 
     @property
     def version(self) -> str:
-        """A short hash of the whole table: what is decided by it is cached under it."""
+        """A short hash of the whole file; cached decisions are keyed by it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     def mind(self, name: str) -> Mind:
-        """A mind by its name, the manager by its reserved one. A file that has no manager gets one
-        with the default mind's routes. Raises KeyError."""
+        """The mind of this name, the reserved manager included, which by default uses the default
+        mind's routes. Raises KeyError."""
         if name != MANAGER:
             return self.minds[name]
         routes = self.minds[self.default_mind].routes
@@ -112,13 +110,13 @@ class Minds(BaseModel):
         )
 
     def route(self, mind: str, intent: str, settings: Settings) -> tuple[str, ...]:
-        """The models to try for this mind and intent, in order; only those that have a key here."""
+        """The models to try for this mind and intent, in order; only those that have a key."""
         routes = self.mind(mind).routes
         return with_keys(self.routes[routes.get(intent, routes["default"])], settings)
 
 
 def with_keys(models: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
-    """The models whose provider has a key; with no provider key at all, the embedded model."""
+    """The models whose provider has a key; the embedded model if no provider has one."""
     if any(settings.provider_key(provider) for provider in PROVIDER_KEYS):
         return tuple(m for m in models if m == EMBEDDED_MODEL or _has_key(m, settings))
     return (EMBEDDED_MODEL,) if settings.embedded_model_url else ()
@@ -140,7 +138,8 @@ def _one_of(names: Iterable[str]) -> str:
 def read_minds(path: Path) -> Minds:
     """Read and check a minds file.
 
-    Raises SettingsError, naming `MINDS_FILE` and every mistake in it.
+    Raises:
+        SettingsError: names `MINDS_FILE` and every mistake in it.
     """
     try:
         return Minds.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -164,8 +163,8 @@ def get_minds() -> Minds:
 
 
 def minds_or_exit() -> Minds:
-    """The minds of this process, every route checked to end at a model that has a key; a process
-    whose file is wrong ends here, naming what to write (status 78, EX_CONFIG)."""
+    """The minds of this process; exits, naming every mistake, if the file is invalid or a route has
+    no model with a key (status 78, EX_CONFIG)."""
     try:
         minds = get_minds()
         _check_keys(minds, get_settings())
@@ -179,6 +178,6 @@ def _check_keys(minds: Minds, settings: Settings) -> None:
     if empty:
         keys = ", ".join(PROVIDER_KEYS.values())
         raise SettingsError(
-            f"{keys}: none of the models of the route {' and '.join(map(repr, empty))} has a key; "
-            "set one of these variables (or EMBEDDED_MODEL_URL, with no provider key set)"
+            f"{keys}: no model of the route {' and '.join(map(repr, empty))} has a key; "
+            "set one of these variables (or, with no provider's key set, EMBEDDED_MODEL_URL)"
         )

@@ -1,4 +1,4 @@
-"""Variables that look like a typing error of one of ours: they would count for nothing, unseen."""
+"""Variables that look like a misspelled setting, which would otherwise be ignored silently."""
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
@@ -8,23 +8,23 @@ import structlog
 
 from config.settings import Settings
 
-# Read elsewhere than in the settings: by the Procfile, the servers and the commands.
+# Not settings: read by the Procfile, the servers and the commands.
 BESIDE_SETTINGS: Final = frozenset({"BIND", "FLOWER_ADDRESS", "TRIMIND_HOME"})
-# How alike two names are of which one letter is wrong, missing or too many, or two have changed
-# places (difflib's ratio); names of other programs, as REDIS_TLS_URL, are less so.
+# The similarity (difflib's ratio) of names that differ by one wrong, missing or extra letter, or by
+# two swapped ones; other programs' names, such as REDIS_TLS_URL, are less similar.
 ALIKE: Final = 0.91
 
 log = structlog.get_logger(__name__)
 
 
 def warn_of_misspelled(names: Collection[str]) -> None:
-    """Log a warning for each name of an environment that is probably one of ours."""
+    """Log a warning for each variable that is probably a misspelled setting."""
     for name, meant in misspelled(names):
         log.warning("unknown variable", variable=name, did_you_mean=meant)
 
 
 def misspelled(names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """The names that are none of ours but nearly, each with the one that was probably meant."""
+    """The names that resemble a setting, each with the setting that was probably meant."""
     ours = {field.upper() for field in Settings.model_fields}
     known = ours | BESIDE_SETTINGS
     for name in names:

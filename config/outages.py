@@ -1,4 +1,4 @@
-"""What is said while a server is away: once a minute for each cause, and once when it is back."""
+"""The log of servers' outages: each cause once a minute, and the recovery once."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ class _Outage:
 
 
 class Outages:
-    """The servers that this process misses now. Safe across threads."""
+    """The servers that are unavailable to this process. Thread-safe."""
 
     def __init__(self, say: Any = log) -> None:
         self._say = say
@@ -33,7 +33,7 @@ class Outages:
     def note(
         self, server: str, error: Exception, *, watcher: str | None = None, **more: Any
     ) -> None:
-        """Note that a server was missed; log it unless that was said within the last minute.
+        """Record that a server did not serve; log it unless the cause was logged a minute ago.
 
         Args:
             server: `database`, `redis` or `broker`.
@@ -51,11 +51,11 @@ class Outages:
             if not self._repeats.is_due((server, re.sub(r"\d+", "", reason))):
                 return
             outage.said = True
-        self._say.warning(f"{server} away", error=reason, **more)
+        self._say.warning(f"{server} unavailable", error=reason, **more)
 
     def clear(self, server: str, watcher: str) -> None:
-        """Note that a watcher has reached a server; log it once no watcher misses it any more."""
-        if server not in self._outages:  # nearly always so, and not worth a lock
+        """Record that a watcher has reached a server; log it once all watchers have."""
+        if server not in self._outages:  # nearly always, so not worth a lock
             return
         at = time.monotonic()
         with self._lock:
@@ -63,22 +63,22 @@ class Outages:
             if outage is None:
                 return
             outage.watchers.pop(watcher, None)
-            # Whoever has not missed it for so long does not look any more.
+            # A watcher without a failure for this long has stopped.
             if any(at - missed_at < SAY_EVERY_S for missed_at in outage.watchers.values()):
                 return
             del self._outages[server]
         if outage.said:
-            self._say.warning(f"{server} is back", away_s=round(at - outage.since, 1))
+            self._say.warning(f"{server} is back", outage_s=round(at - outage.since, 1))
 
 
 class Repeats:
-    """What was said within the last minute."""
+    """What was logged within the last minute."""
 
     def __init__(self) -> None:
         self._said_at: dict[object, float] = {}
 
     def is_due(self, what: object) -> bool:
-        """Whether this was not said for a minute; then it counts as said now."""
+        """Whether this was not logged for a minute; if so, it counts as logged now."""
         at = time.monotonic()
         if at - self._said_at.get(what, -SAY_EVERY_S) < SAY_EVERY_S:
             return False
@@ -90,7 +90,7 @@ class Repeats:
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a library say once a minute that it can't connect, and not at every try."""
+    """A filter: a library logs once a minute, not at every attempt, that it can't connect."""
 
     def __init__(self, *templates: str) -> None:
         super().__init__()

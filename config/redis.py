@@ -1,4 +1,4 @@
-"""How Redis is reached: in bounded time, and once. Whoever asks has something to do without it."""
+"""Clients of Redis: bounded in time, without retries. Every caller can do without Redis."""
 
 from functools import lru_cache
 from typing import Final
@@ -8,7 +8,7 @@ import redis
 from config.process import process_name
 from config.settings import get_settings
 
-# Redis is asked on the way to every answer, and must not hold one up.
+# Redis is called on the path of every request, and must not delay one.
 TIMEOUT_S: Final = 0.5
 
 
@@ -30,7 +30,7 @@ def _client(url: str) -> redis.Redis:
 
 @lru_cache(maxsize=16)
 def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Redis:
-    """The same, of any Redis, with another time-out, and so many connections at most."""
+    """Like `redis_client`, for any Redis, time-out and limit of connections."""
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
@@ -40,16 +40,16 @@ def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Re
         client_name=process_name(),
         retry=None,
         decode_responses=True,
-        encoding_errors="replace",  # what is no text of ours breaks where it is read, not before
+        encoding_errors="replace",  # data that is not ours fails where it is parsed, not here
     )
     return redis.Redis.from_pool(pool)
 
 
 def listening_client() -> redis.Redis:
-    """A client of `REDIS_URL` for who waits to be told something, for as long as it takes."""
+    """A client of `REDIS_URL` for a subscriber, which waits without a time limit."""
     return redis.Redis.from_url(
         get_settings().redis_url.get_secret_value(),
-        socket_timeout=None,  # redis-py's default breaks a read that blocks for longer
+        socket_timeout=None,  # redis-py's default would interrupt a blocking read
         socket_connect_timeout=2,
         client_name=process_name(),
         socket_keepalive=True,

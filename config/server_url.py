@@ -1,5 +1,5 @@
-"""A server's URL, as Redis's and RabbitMQ's clients read it: refused where they would read another
-password, or another host, than whoever wrote it meant."""
+"""A check of Redis's and RabbitMQ's URLs: one that their clients would parse into another password
+or host than intended is refused."""
 
 import re
 from typing import Final
@@ -12,14 +12,14 @@ ENCODE: Final = (
 
 
 def check_server_url(url: str) -> None:
-    """Raises ValueError, which never repeats a value."""
+    """Raises ValueError for an ambiguous URL; its message contains no value."""
     authority, *after = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)
     user, _, _ = authority.rpartition("@")
-    # Nothing after the host has an @: one there is behind a password that / ? or # cut short.
+    # An @ after the host means that a / ? or # cut a password short.
     if "@" in "".join(after) or "#" in url or re.search(r"[\[\]]|%(?![0-9A-Fa-f]{2})", user):
         raise ValueError(ENCODE)
     if re.search(r"[\s\x00-\x1f]", url):
-        raise ValueError("has white space in it")
+        raise ValueError("contains white space")
     try:
         unquote_to_bytes(user).decode()
     except UnicodeDecodeError:
@@ -28,7 +28,7 @@ def check_server_url(url: str) -> None:
         parts = urlsplit(url)
         parts.port  # noqa: B018 (reading it is the check)
     except ValueError:
-        raise ValueError("has a port that is no number from 0 to 65535") from None
+        raise ValueError("has a port that is not a number from 0 to 65535") from None
     for name in ("password", "username"):
         if name in parse_qs(parts.query):
-            raise ValueError(f"has its {name} in the query: write it before the host")
+            raise ValueError(f"has its {name} in the query: put it before the host")

@@ -1,4 +1,4 @@
-"""Every variable Trimind reads: typed, with its default, and refused at boot by its name."""
+"""Every variable that Trimind reads: typed, with its default, and checked at start."""
 
 import re
 import sys
@@ -26,22 +26,22 @@ PROVIDER_KEYS: Final = {
 }
 
 WHAT_TO_WRITE: Final = {
-    "DATABASE_URL": "write DATABASE_URL=postgresql://user:password@host:5432/name",
-    "REDIS_URL": "write REDIS_URL=redis://:password@host:6379/0",
-    "SHARED_SECRET": "write SHARED_SECRET=<at least 32 random characters>, "
+    "DATABASE_URL": "set DATABASE_URL=postgresql://user:password@host:5432/name",
+    "REDIS_URL": "set REDIS_URL=redis://:password@host:6379/0",
+    "SHARED_SECRET": "set SHARED_SECRET=<at least 32 random characters>, "
     "for example from: openssl rand -hex 32",
 }
 
 
 class SettingsError(Exception):
-    """A variable is missing or wrong; the message names it and says what to write."""
+    """A variable is missing or invalid; the message names it and says how to set it."""
 
 
 class Settings(BaseSettings):
-    """What a process was told by its environment.
+    """The settings of a process.
 
-    The real environment wins over `.env.local`, which wins over `.env`. An empty variable, or
-    one of white space alone, counts as unset. Secrets never show in a repr or a log.
+    The environment takes precedence over `.env.local`, which takes precedence over `.env`. A blank
+    variable counts as unset. Secrets never appear in a repr or a log.
     """
 
     model_config = SettingsConfigDict(
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr
     broker_url: SecretStr | None = None
 
-    # Who may come in
+    # Authentication
     shared_secret: SecretStr
     api_key_pepper: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
 
-    # Recovery: how long an owner and a message are believed, and how often somebody looks
+    # Recovery: how long a silent owner or a queued message is trusted, and how often it is checked
     lease_s: Annotated[float, Field(ge=1, le=600)] = 30
     beat_s: Annotated[float, Field(gt=0)] = 10
     queue_lease_s: Annotated[int, Field(ge=2, le=3600)] = 30
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
     database_pool: Annotated[int, Field(ge=1)] = 10
     redis_pool: Annotated[int, Field(ge=3)] = 128
-    # Tests alone: where a worker dies, once (tasks/execution/failpoints.py)
+    # Tests only: where a worker crashes, once (tasks/execution/failpoints.py)
     crash_at: str | None = None
     crash_once: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment and the files, each without what is not set."""
+        """The environment and the files, each without blank variables."""
         for source in (env_settings, dotenv_settings):
             if isinstance(source, EnvSettingsSource):
                 source.env_vars = trim(source.env_vars)
@@ -174,7 +174,7 @@ class Settings(BaseSettings):
 
     @property
     def broker(self) -> str:
-        """Where Celery's messages go: `BROKER_URL`, or `REDIS_URL` where it is not set."""
+        """Celery's broker: `BROKER_URL`, or `REDIS_URL` if it is not set."""
         return (self.broker_url or self.redis_url).get_secret_value()
 
     @property
@@ -183,24 +183,25 @@ class Settings(BaseSettings):
         return (self.api_key_pepper or self.shared_secret).get_secret_value().encode()
 
     def provider_key(self, provider: str) -> str | None:
-        """The key of `openai`, `anthropic` or `gemini`, or None where it is not set."""
+        """The key of `openai`, `anthropic` or `gemini`; None if it is not set."""
         field = PROVIDER_KEYS[provider].lower()
         secret: SecretStr | None = getattr(self, field)
         return secret.get_secret_value() if secret else None
 
 
 def _with_certificates(url: str) -> str:
-    """kombu refuses `rediss://` without a word on certificates. The default is to check them; where
-    a managed Redis shows a self-signed one, its URL must say `?ssl_cert_reqs=none` itself."""
+    """Add `ssl_cert_reqs`, which kombu requires, to a `rediss://` URL. By default certificates are
+    checked; for a managed Redis with a self-signed one, the URL must say `?ssl_cert_reqs=none`."""
     if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
         return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
     return url
 
 
 def read_settings() -> Settings:
-    """Read the environment afresh.
+    """Read the settings from the environment, uncached.
 
-    Raises SettingsError with a line for each variable that is missing or wrong.
+    Raises:
+        SettingsError: has a line for each variable that is missing or invalid.
     """
     try:
         return Settings()
@@ -212,7 +213,7 @@ def _explain(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]).upper()
-        what = "is not set" if problem["type"] == "missing" else problem["msg"]
+        what = "is missing" if problem["type"] == "missing" else problem["msg"]
         what = what.removeprefix("Value error, ")
         advice = WHAT_TO_WRITE.get(name, "see docs/configuration.md")
         lines.append(f"{name}: {what}; {advice}")
@@ -226,7 +227,7 @@ def get_settings() -> Settings:
 
 
 def settings_or_exit() -> Settings:
-    """The settings of this process; a process that lacks one ends here, naming it (status 78,
+    """The settings of this process; exits, naming each missing or invalid variable (status 78,
     EX_CONFIG of sysexits.h)."""
     try:
         return get_settings()
@@ -235,6 +236,6 @@ def settings_or_exit() -> Settings:
 
 
 def refuse_start(problem: str) -> NoReturn:
-    """End this process, which is set up wrongly: a line for each variable (status 78)."""
+    """Exit because of a wrong configuration, with a line for each variable (status 78)."""
     sys.stderr.write(f"trimind cannot start:\n{problem}\n")
     raise SystemExit(78)

@@ -1,4 +1,4 @@
-"""A small client of Trimind's API: submit a message, watch its job. It needs httpx and no more."""
+"""A small client of Trimind's API: submit a message, follow its job. Requires only httpx."""
 
 from trimind.client import Client
 from trimind.errors import ApiError, TrimindClientError, Unreachable

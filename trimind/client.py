@@ -1,4 +1,4 @@
-"""The calls. One client holds one connection pool; close it, or use it in a `with`."""
+"""The client."""
 
 import os
 import time
@@ -13,22 +13,23 @@ from trimind.errors import ApiError, Unreachable
 from trimind.jobs import FINISHED, Job
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-# Stages end within moments: at first look often, then when the server says that it is worth it.
+# Most jobs end within seconds: poll often at first, then as often as the server's Retry-After says.
 QUICK_S: Final = 0.2
 QUICK_FOR_S: Final = 15.0
-# A web process that is being replaced is back within this time.
+# A web process that is being redeployed is back within this time.
 PATIENCE_S: Final = 30.0
 
 
 class Client:
-    """Talks to one installation as one user.
+    """A client of one installation, for one user. Close it, or use it in a `with` statement.
 
     Args:
-        url: such as http://127.0.0.1:8000.
+        url: the installation's address, such as http://127.0.0.1:8000.
         key: an API key, `tm_…`.
-        timeout_s: for each call.
+        timeout_s: seconds for each call.
 
-    Raises Unreachable where the address, or a proxy variable of the environment, can't be read.
+    Raises:
+        Unreachable: the address, or a proxy variable of the environment, is invalid.
     """
 
     def __init__(self, url: str, key: str, timeout_s: float = 30.0) -> None:
@@ -37,11 +38,11 @@ class Client:
                 base_url=url,
                 headers={"Authorization": f"Bearer {key}"},
                 timeout=timeout_s,
-                # The environment's proxy has no business with this machine's own address.
+                # Loopback is never reached through a proxy.
                 trust_env=httpx.URL(url).host not in LOOPBACK,
             )
         except (ValueError, UnicodeError, httpx.InvalidURL):
-            # Not with its reason, which may have a part of a proxy's password.
+            # Not chained: the original message may contain part of a proxy's password.
             raise Unreachable(_why_not(url)) from None
 
     def __enter__(self) -> "Client":
@@ -56,27 +57,27 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def submit(
         self, message: str, *, mind: str | None = None, conversation_id: str | None = None
     ) -> Job:
-        """Hand in a message; its job, accepted."""
+        """Submit a message; returns its job."""
         body = {"message": message, "mind": mind, "conversation_id": conversation_id}
         return self._call("POST", "/v1/jobs", json=body)[0]
 
     def job(self, job_id: str) -> Job:
-        """A job as it is now."""
+        """The job's current state."""
         return self._call("GET", f"/v1/jobs/{job_id}")[0]
 
     def jobs(self, limit: int = 20) -> list[Job]:
-        """The newest jobs."""
+        """The newest jobs, newest first."""
         page, _ = self._call("GET", "/v1/jobs", params={"limit": limit})
         return cast(list[Job], page["data"])
 
     def watch(self, job_id: str) -> Iterator[Job]:
-        """The job each time that it has changed, the last time finished."""
+        """Poll a job and yield it each time it has changed, last when it has finished."""
         began = time.monotonic()
         last: Job | None = None
         while last is None or last["status"] not in FINISHED:
@@ -96,8 +97,8 @@ class Client:
                 if time.monotonic() >= until:
                     raise
             except ApiError as error:
-                away = error.status == HTTPStatus.SERVICE_UNAVAILABLE
-                if not away or time.monotonic() >= until:
+                unavailable = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+                if not unavailable or time.monotonic() >= until:
                     raise
             time.sleep(1)
 
@@ -115,14 +116,14 @@ def _why_not(url: str) -> str:
     try:
         httpx.URL(url)
     except httpx.InvalidURL:
-        return "The address is no URL: write https://host"
+        return "The address is not a valid URL: use https://host"
     proxies = sorted(n for n, v in os.environ.items() if n.lower().endswith("_proxy") and v)
-    return f"{', '.join(proxies)} can't be read: write http://host:port, and names in NO_PROXY"
+    return f"{', '.join(proxies)} is invalid: use http://host:port, and host names in NO_PROXY"
 
 
 def _refusal(response: httpx.Response) -> ApiError:
     try:
         problem = response.json()
         return ApiError(response.status_code, problem["code"], problem["detail"])
-    except (ValueError, KeyError, TypeError):  # something between us and Trimind answered
+    except (ValueError, KeyError, TypeError):  # a proxy or a load balancer answered
         return ApiError(response.status_code, "unknown", response.reason_phrase)

@@ -1,16 +1,16 @@
-"""What a call can end in other than its answer."""
+"""The client's errors."""
 
 
 class TrimindClientError(Exception):
-    """The base of the client's errors; the message is for people."""
+    """The base class of the client's errors; the message is for people."""
 
 
 class Unreachable(TrimindClientError):
-    """Nobody answers at the address."""
+    """Nothing answers at the address."""
 
 
 class ApiError(TrimindClientError):
-    """The API refused: its status, its stable code, and its sentence."""
+    """The API refused the call, with a status, a stable code and a detail."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(status, code, detail)

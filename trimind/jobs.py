@@ -1,4 +1,4 @@
-"""A job, as the API answers it."""
+"""A job, as the API returns it."""
 
 from typing import Any, Final
 

@@ -1,5 +1,5 @@
-"""Checks the environment's proxies for commands that use the network: an invalid one makes HTTP
-clients raise a traceback, which may contain part of its password."""
+"""A check of the environment's proxies for commands that use the network: an invalid one makes
+HTTP clients raise a traceback, which may contain part of its password."""
 
 import os
 

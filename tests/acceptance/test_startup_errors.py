@@ -66,14 +66,14 @@ def assert_named(found: Mapping[str, tuple[int, str]], *words: str) -> None:
 
 def test_unset_variables_end_every_process_by_their_names() -> None:
     names = ("DATABASE_URL", "REDIS_URL", "SHARED_SECRET")
-    told = [f"{name}: is not set; write {name}=" for name in names]
+    told = [f"{name}: is missing; set {name}=" for name in names]
     assert_named(ends(dict.fromkeys(names, "")), *told)
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "SHARED_SECRET"])
 def test_one_unset_variable_is_enough_to_end_a_release(variable: str) -> None:
     found = ends({variable: ""}, {"release": LINES["release"]})
-    assert_named(found, f"{variable}: is not set; write {variable}=")
+    assert_named(found, f"{variable}: is missing; set {variable}=")
 
 
 def test_broken_variables_end_every_process_by_their_names() -> None:
@@ -123,10 +123,17 @@ def test_no_model_at_all_ends_those_who_need_one() -> None:
     assert_named(ends({"EMBEDDED_MODEL_URL": ""}, needing), "OPENAI_API_KEY")
 
 
-@pytest.mark.parametrize("value", ["", "operator:short", "no-colon-at-all"])
-def test_flower_without_a_good_password_does_not_start(value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "is missing"),
+        ("operator:short", "is not user:password"),
+        ("no-colon-at-all", "is not user:password"),
+    ],
+)
+def test_flower_without_a_good_password_does_not_start(value: str, problem: str) -> None:
     found = ends({"FLOWER_BASIC_AUTH": value}, {"flower": LINES["flower"]})
-    assert_named(found, "FLOWER_BASIC_AUTH: is not")
+    assert_named(found, f"FLOWER_BASIC_AUTH: {problem}")
 
 
 def test_a_release_without_its_database_says_which() -> None:

@@ -1,4 +1,4 @@
-"""`trimind ask`: submits a message and follows its job to the end."""
+"""`trimind ask`: submit a message and follow its job to the end."""
 
 import json
 import sys

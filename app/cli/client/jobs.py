@@ -1,4 +1,4 @@
-"""`trimind job`: shows jobs."""
+"""`trimind job`: show jobs."""
 
 import json
 

@@ -10,7 +10,7 @@ _UNTOLD = ("name", "status", "ms")
 
 
 class Progress:
-    """Formats each change of a job's stages once."""
+    """The lines of a job's stages, each change once."""
 
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Escapes untrusted text, so that it can't control the terminal."""
+"""Untrusted text, escaped so that it can't control the terminal."""
 
 import unicodedata
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""`trimind doctor`: checks every dependency and says how to fix it."""
+"""`trimind doctor`: a check of every dependency."""
 
 import json
 import sys

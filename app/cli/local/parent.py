@@ -1,4 +1,4 @@
-"""Stops this process when its parent dies, for whatever reason (Linux only)."""
+"""The end of this process when its parent dies, for whatever reason (Linux only)."""
 
 import ctypes
 import os

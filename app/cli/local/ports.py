@@ -1,4 +1,4 @@
-"""Chooses where the web process and Flower listen, before anything is started."""
+"""The addresses of the web process and Flower, chosen before anything is started."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""`trimind status`: shows what `trimind up` runs on the data folder."""
+"""`trimind status`: show what `trimind up` runs on the data folder."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`trimind up`: runs everything on one machine until a signal."""
+"""`trimind up`: run everything on one machine until a signal."""
 
 import os
 import shlex

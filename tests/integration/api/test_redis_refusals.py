@@ -206,11 +206,11 @@ def test_an_outage_is_told_once_a_minute_for_each_cause_and_once_when_it_is_over
 ) -> None:
     error = "MISCONF for the log"
     with redis.refusing(error):
-        until(lambda: {"broker away", "redis away"} <= set(said(log, error)))
+        until(lambda: {"broker unavailable", "redis unavailable"} <= set(said(log, error)))
         tried = redis.refused.total()
         until(lambda: redis.refused.total() >= tried + 10)
 
-    assert sorted(said(log, error)) == ["broker away", "redis away"]
+    assert sorted(said(log, error)) == ["broker unavailable", "redis unavailable"]
     until(lambda: said(log)[-2:] in BACK)
 
 
@@ -220,5 +220,5 @@ BACK = (["broker is back", "redis is back"], ["redis is back", "broker is back"]
 def said(log: Path, error: str | None = None) -> list[str]:
     """What a worker has said of servers that are away, of this error or at all."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    found = [line for line in lines if line["event"].endswith((" away", " is back"))]
+    found = [line for line in lines if line["event"].endswith((" unavailable", " is back"))]
     return [line["event"] for line in found if error in (None, line.get("error"))]

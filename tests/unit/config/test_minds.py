@@ -89,13 +89,13 @@ def test_without_a_table_the_manager_has_the_default_minds_routes(tmp_path: Path
 
 def test_a_mind_of_the_managers_name_is_refused(tmp_path: Path) -> None:
     text = FILE.replace("sage", "manager")
-    with pytest.raises(SettingsError, match=r"\[minds.manager\] the name is reserved .* write "):
+    with pytest.raises(SettingsError, match=r"\[minds.manager\] the name is reserved .* use "):
         read_minds(written(tmp_path, text))
 
 
 def test_a_mistake_in_the_managers_routes_is_named(tmp_path: Path) -> None:
     text = FILE + MANAGED.replace("careful", "slow")
-    with pytest.raises(SettingsError, match=r"\[manager.routes\] unknown route 'slow'; write "):
+    with pytest.raises(SettingsError, match=r"\[manager.routes\] unknown route 'slow'; use "):
         read_minds(written(tmp_path, text))
 
 
@@ -113,11 +113,11 @@ def test_without_any_provider_key_every_route_ends_at_the_embedded_model() -> No
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('default = "quick"', 'default = "slow"', r"unknown route 'slow'; write 'quick' or"),
-        ('default_mind = "sage"', 'default_mind = "owl"', r"'owl' is no mind; write 'sage'"),
-        ('coding = "careful"', 'cooking = "careful"', r"unknown intent 'cooking'; write 'coding'"),
-        ('default = "quick"\n', "", r"lacks 'default'; write default ="),
-        ('"anthropic/large"', '"acme/large"', r"'acme/large' has no known provider; write <prov"),
+        ('default = "quick"', 'default = "slow"', r"unknown route 'slow'; use 'quick' or"),
+        ('default_mind = "sage"', 'default_mind = "owl"', r"'owl' is not a mind; use 'sage'"),
+        ('coding = "careful"', 'cooking = "careful"', r"unknown intent 'cooking'; use 'coding'"),
+        ('default = "quick"\n', "", r"lacks 'default'; add default ="),
+        ('"anthropic/large"', '"acme/large"', r"'acme/large' has no known provider; use <prov"),
         ('other = "none of these"\n', "", r"\[intents\] lacks 'other'"),
         ('title = "The Sage"', "titel = 1", r"minds.sage.title Field required"),
         ('careful = ["anthropic/large"]', "careful = []", r"routes.careful .*at least 1"),

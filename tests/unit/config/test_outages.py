@@ -28,8 +28,8 @@ def test_a_cause_is_said_once_however_often_it_is_met(said: LogCapture, outages:
         outages.note("redis", exceptions.ReadOnlyError("You can't write"), watcher="listener")
 
     assert [(line["event"], line["error"]) for line in said.entries] == [
-        ("redis away", "Error 111 connecting to 127.0.0.1:0"),
-        ("redis away", "You can't write"),
+        ("redis unavailable", "Error 111 connecting to 127.0.0.1:0"),
+        ("redis unavailable", "You can't write"),
     ]
 
 
@@ -44,7 +44,7 @@ def test_the_end_is_said_once_when_the_last_watcher_is_back(
     outages.clear("redis", "reconciler")
     outages.clear("redis", "reconciler")
 
-    assert [line["event"] for line in said.entries] == ["redis away", "redis is back"]
+    assert [line["event"] for line in said.entries] == ["redis unavailable", "redis is back"]
 
 
 def test_a_server_that_comes_and_goes_is_said_once_a_minute(
@@ -54,7 +54,7 @@ def test_a_server_that_comes_and_goes_is_said_once_a_minute(
         outages.note("broker", exceptions.ConnectionError("gone"), watcher="reconciler")
         outages.clear("broker", "reconciler")
 
-    assert [line["event"] for line in said.entries] == ["broker away", "broker is back"]
+    assert [line["event"] for line in said.entries] == ["broker unavailable", "broker is back"]
 
 
 def test_servers_are_told_apart(said: LogCapture, outages: Outages) -> None:
@@ -63,7 +63,7 @@ def test_servers_are_told_apart(said: LogCapture, outages: Outages) -> None:
     outages.clear("database", "reconciler")
 
     events = [line["event"] for line in said.entries]
-    assert events == ["redis away", "database away", "database is back"]
+    assert events == ["redis unavailable", "database unavailable", "database is back"]
 
 
 def test_the_cause_of_an_error_is_what_is_said(said: LogCapture, outages: Outages) -> None:

@@ -36,7 +36,7 @@ def test_a_password_is_read_as_it_stands_or_refused(url: str, character: str) ->
     if (why := refusal(written)) is None:
         assert reads_as(written, password)
     else:
-        assert why in (ENCODE, "has white space in it")
+        assert why in (ENCODE, "contains white space")
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -55,13 +55,13 @@ def test_a_password_that_is_encoded_is_taken(url: str, character: str) -> None:
         ("redis://me:123?canary@h:1/0", ENCODE),
         ("redis://me:123#canary@h:1/0", ENCODE),
         ("redis://:%canary@h:1/0", ENCODE),
-        ("redis://h:canary/0", "has a port that is no number from 0 to 65535"),
-        ("redis://h:99999/0", "has a port that is no number from 0 to 65535"),
+        ("redis://h:canary/0", "has a port that is not a number from 0 to 65535"),
+        ("redis://h:99999/0", "has a port that is not a number from 0 to 65535"),
         (
             "redis://h:1/0?password=canary",
-            "has its password in the query: write it before the host",
+            "has its password in the query: put it before the host",
         ),
-        ("redis://h:1 /0", "has white space in it"),
+        ("redis://h:1 /0", "contains white space"),
     ],
 )
 def test_what_would_lead_elsewhere_is_refused(url: str, why: str) -> None:

@@ -33,7 +33,7 @@ def test_a_missing_variable_is_named_with_what_to_write(
         monkeypatch.delenv(name)
     else:
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=f"^{name}: is not set; write {name}="):
+    with pytest.raises(SettingsError, match=f"^{name}: is missing; set {name}="):
         read_settings()
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_value_is_refused_by_its_name_and_never_repeated(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"^{name}: ") as refused:
         read_settings()
-    assert value not in str(refused.value).replace(f"write {name}=", "")
+    assert value not in str(refused.value).replace(f"set {name}=", "")
 
 
 def test_every_wrong_variable_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_an_error_is_logged_once_and_the_step_tried_again() -> None:
     assert ran.stderr.count("loop failed") == 1
     assert "ValueError: first" in ran.stderr
     assert "second" not in ran.stderr
-    assert ran.stderr.count("redis away") == 1
+    assert ran.stderr.count("redis unavailable") == 1
 
 
 def test_the_step_in_progress_ends_before_the_interpreter() -> None:
