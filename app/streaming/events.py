@@ -11,9 +11,8 @@ from typing import Any
 
 from app.schemas.jobs import job_body, output_of, stage_body
 from models.jobs import FINISHED, STAGES, UNFINISHED, Job
+from models.lifecycle.event_numbers import QUEUED, NumberedText, after_stage
 from tasks.events.envelope import Envelope
-
-QUEUED_NUMBER = 1
 
 
 @dataclass(frozen=True)
@@ -31,29 +30,21 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Text:
-    """What a row has of a job's text, and the number before its first character. `whole`: no more
-    will come."""
+class Text(NumberedText):
+    """What a row has of a job's text; `whole`: no more will come."""
 
-    base: int
-    text: str
     whole: bool
-
-    @property
-    def number(self) -> int:
-        """The number of its last character."""
-        return self.base + len(self.text)
 
 
 def steps_of(job: Job) -> list[Event]:
     """Everything but the text, in order; of a stage that was tried again, the last run."""
-    steps = [Event(QUEUED_NUMBER, "job.queued", {})]
+    steps = [Event(QUEUED, "job.queued", {})]
     for name in STAGES:
         steps += _stage_steps(name, job.stages.get(name, {}))
     if job.restarts and job.text_base is not None:
         steps.append(Event(job.text_base, "job.restarted", {}))
     if "ended" in (answered := job.stages.get("generate", {})) and job.answer is not None:
-        steps.append(Event(answered["ended"] + 1, "job.usage", _usage(job)))
+        steps.append(Event(after_stage(answered["ended"]), "job.usage", _usage(job)))
     if job.status not in UNFINISHED:
         end = {"job": job_body(job).model_dump()}
         steps.append(Event(job.sequence, f"job.{job.status}", end))

@@ -12,6 +12,7 @@ from config.outages import outages
 from config.redis import redis_client
 from models.errors import DatabaseUnavailable
 from models.jobs import Job, find_job
+from models.lifecycle.event_numbers import NumberedText
 from models.session import unit_of_work
 from tasks.events.envelope import Envelope, read_tail
 
@@ -84,9 +85,10 @@ class Follower:
         if job is None:  # its user was deleted
             self.done = True
             return
-        yield from self._read(job)
+        yield from self.read(job)
 
-    def _read(self, job: Job) -> Iterator[Event]:
+    def read(self, job: Job) -> Iterator[Event]:
+        """What this row has that the client has not."""
         text = text_of(job)
         for step in steps_of(job):
             if text is not None and step.number > text.base:
@@ -156,7 +158,7 @@ class Follower:
 
     def _cut(self, text: str, number: int) -> str:
         """The part of a text, whose last character has this number, that the client lacks."""
-        return text[max(0, self._at - (number - len(text))) :]
+        return NumberedText.ending_at(number, text).after(self._at)
 
     def _lack(self) -> None:
         self.looks_again = time.monotonic() + PATIENCE_S

@@ -7,7 +7,7 @@ from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
 from app.schemas.headers import malformed_header
 from app.streaming.events import steps_of, text_of
 from models.jobs import UNFINISHED, Job
-from models.lifecycle.fence import SEQUENCE_GAP
+from models.lifecycle.event_numbers import SEQUENCE_GAP
 
 QUERY: Final = "starting_after"
 BEYOND: Final = "is beyond the last event"

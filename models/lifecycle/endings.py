@@ -31,9 +31,9 @@ from models.errors import DeadlineExceeded
 from models.ids import new_id
 from models.jobs import Job
 from models.lifecycle.after_commit import after_commit
+from models.lifecycle.event_numbers import after_unknown_events, next_number
 from models.lifecycle.fence import (
     Fence,
-    after_unknown_events,
     jobs,
     json_literal,
     no_owner,
@@ -137,7 +137,8 @@ def _touch_statement() -> Executable:
 @lru_cache(maxsize=1)
 def _complete_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
-    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), after_unknown_events() + 1)
+    unknown = next_number(after_unknown_events())
+    sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), unknown)
     return (
         update(jobs)
         .where(
@@ -250,6 +251,6 @@ def finished(
         "completed_at": now(),
         "queue_lease_until": None,
         "next_attempt_at": None,
-        "sequence": after_unknown_events() + 1 if sequence is None else sequence,
+        "sequence": next_number(after_unknown_events()) if sequence is None else sequence,
         **no_owner(),
     }

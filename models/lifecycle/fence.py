@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,10 +21,6 @@ from sqlalchemy.orm import Session
 from models.jobs import Job
 
 now = func.clock_timestamp
-
-# Whoever ends or gives up a run from outside does not know the number of its last event, since
-# text is saved only from time to time. It jumps ahead by more characters than a run can make.
-SEQUENCE_GAP: Final = 10_000_000
 
 jobs = cast(Table, Job.__table__)
 
@@ -72,12 +68,6 @@ def owned_by_bound() -> ColumnElement[bool]:
 def lost_provider_call() -> ColumnElement[int]:
     """1 for a stage whose call to a provider was probably paid for, though its answer is lost."""
     return case((Job.stage == "generate", 1), else_=0)
-
-
-def after_unknown_events() -> ColumnElement[int]:
-    """A number that is larger than that of every event of the run that may own the stage."""
-    runs = and_(Job.slot == "running", Job.stage == "generate")
-    return Job.sequence + case((runs, SEQUENCE_GAP), else_=0)
 
 
 def no_owner() -> dict[str, None]:

@@ -20,9 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from models.jobs import Job
+from models.lifecycle.event_numbers import after_unknown_events
 from models.lifecycle.fence import (
     Fence,
-    after_unknown_events,
     jobs,
     lost_provider_call,
     no_owner,

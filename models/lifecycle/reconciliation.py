@@ -40,7 +40,8 @@ from models.lifecycle.endings import (
     orphaned,
     overdue,
 )
-from models.lifecycle.fence import after_unknown_events, jobs, lost_provider_call, now
+from models.lifecycle.event_numbers import after_unknown_events
+from models.lifecycle.fence import jobs, lost_provider_call, now
 from models.lifecycle.leases import lease, queue_lease_s
 from models.lifecycle.track_queue import lock_free_conversations
 

@@ -36,9 +36,9 @@ from sqlalchemy.orm import Session
 from models.conversations import Message
 from models.jobs import Job, after
 from models.lifecycle.endings import end_orphans, end_overdue
+from models.lifecycle.event_numbers import after_unknown_events, next_number, text_base
 from models.lifecycle.fence import (
     Fence,
-    after_unknown_events,
     hits,
     jobs,
     no_owner,
@@ -93,7 +93,7 @@ def begin(session: Session, fence: Fence) -> Begun | None:
 def _begin_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
-    number = case((again, jobs.c.sequence), else_=jobs.c.sequence + 1)
+    number = case((again, jobs.c.sequence), else_=next_number(jobs.c.sequence))
     # What failed in earlier runs stays on the receipt.
     tried = jobs.c.stages[jobs.c.stage]["tried"]
     line = func.jsonb_strip_nulls(
@@ -145,7 +145,7 @@ def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dic
     heard = or_(earlier["status"].astext == "running", earlier.has_key("text"))
     starts = and_(jobs.c.stage == "generate", not_(again))
     return {
-        "text_base": case((starts, number + 1), else_=jobs.c.text_base),
+        "text_base": case((starts, text_base(number)), else_=jobs.c.text_base),
         "restarts": case((and_(starts, heard), jobs.c.restarts + 1), else_=jobs.c.restarts),
         "partial": case((starts, None), else_=jobs.c.partial),
     }
@@ -179,6 +179,7 @@ def checkpoint(
 
 @lru_cache(maxsize=64)
 def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> Executable:
+    number = func.coalesce(bindparam("at_number", type_=BigInteger), next_number(jobs.c.sequence))
     statement = (
         update(jobs)
         .where(owned_by_bound())
@@ -190,7 +191,7 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> E
             attempts=0,
             crash_count=0,
             partial=None,
-            sequence=func.coalesce(bindparam("at_number", type_=BigInteger), jobs.c.sequence + 1),
+            sequence=number,
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **no_owner(),
             **(added() if adds else {}),
@@ -225,7 +226,7 @@ def wait(
             next_attempt_at=now() + delay,
             attempts=Job.attempts + (1 if counts else 0),
             stages=noting(fence.stage, line),
-            sequence=after_unknown_events() + 1 if sequence is None else sequence,
+            sequence=next_number(after_unknown_events()) if sequence is None else sequence,
             **added_now(spent),
             **no_owner(),
         ),

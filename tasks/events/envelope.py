@@ -30,6 +30,11 @@ class Envelope:
     number: int
     data: dict[str, Any]
 
+    @classmethod
+    def step(cls, kind: Kind, number: int, data: dict[str, Any]) -> Self:
+        """One that covers its own number alone."""
+        return cls(kind, number - 1, number, data)
+
     def encode(self) -> str:
         """As it goes over the channel."""
         return json.dumps([self.kind, self.before, self.number, self.data], separators=(",", ":"))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from models.lifecycle.event_numbers import NumberedText, next_number
 from tasks.storable_text import repaired
 
 # Told of each new piece: its text, the number before it and the number of its last character. The
@@ -13,18 +14,10 @@ Tell = Callable[[str | None, int, int], None]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A moment of a draft: its text, the number before the first character, and how often the text
-    of this job began anew."""
+class Saved(NumberedText):
+    """The text so far, and how often the text of this job restarted."""
 
-    text: str
-    base: int
     restarts: int
-
-    @property
-    def number(self) -> int:
-        """The number of the last character."""
-        return self.base + len(self.text)
 
     @property
     def place(self) -> dict[str, int]:
@@ -59,7 +52,7 @@ class OutputBuffer:
             if not self._parts:
                 return
             self._parts = []
-            self._base = self._last = self._told = self._last + 1
+            self._base = self._last = self._told = next_number(self._last)
             self._restarts += 1
         self._tell(None, self._base - 1, self._base)
 
@@ -88,4 +81,4 @@ class OutputBuffer:
     def saved(self) -> Saved:
         """What there is of it now."""
         with self._lock:
-            return Saved("".join(self._parts), self._base, self._restarts)
+            return Saved(self._base, "".join(self._parts), self._restarts)

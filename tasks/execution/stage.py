@@ -32,6 +32,7 @@ from models.errors import (
 )
 from models.jobs import after
 from models.lifecycle.endings import fail
+from models.lifecycle.event_numbers import after_stage
 from models.lifecycle.fence import Fence
 from models.lifecycle.ownership import Adopted, adopt
 from models.lifecycle.transitions import checkpoint, wait
@@ -163,7 +164,7 @@ def _store(
     session: Session, work: Work, fence: Fence, line: dict[str, Any], outcome: Outcome
 ) -> Spent | None:
     """The stage's end is one event; the number after it is kept for what it cost."""
-    number = line["ended"] + 1
+    number = after_stage(line["ended"])
     return checkpoint(session, fence, line, outcome.columns, number, work.bill.spent)
 
 
@@ -207,7 +208,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
     line = work.line("failed", code=end.code)
 
     def end_job(session: Session) -> bool:
-        number, spent = line["ended"] + 1, work.bill.spent
+        number, spent = after_stage(line["ended"]), work.bill.spent
         return fail(session, work.fence, end.code, end.message, line, number, spent)
 
     if not _write(work, end_job):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from models.lifecycle.event_numbers import after_stage
 from models.spent import Spent
 from tasks.events.envelope import Envelope
 from tasks.events.publisher import publish_event, publish_text
@@ -11,16 +12,15 @@ from tasks.execution.work import Work
 def publish_begun(work: Work) -> None:
     """Tell that a stage runs; and, of a text that begins anew, that it does."""
     line = {"name": work.fence.stage, "status": "running"}
-    publish_event(work.fence.job_id, Envelope("stage", work.number - 1, work.number, line))
+    publish_event(work.fence.job_id, Envelope.step("stage", work.number, line))
     if work.fence.stage == "generate" and work.draft.saved().restarts:
         publish_text(work.fence.job_id, None, work.number, work.draft.number)
 
 
 def publish_line(work: Work, line: dict[str, Any]) -> None:
     """Tell how a stage ended, or that it waits."""
-    number = line["ended"]
     named = {"name": work.fence.stage, **line}
-    publish_event(work.fence.job_id, Envelope("stage", number - 1, number, named))
+    publish_event(work.fence.job_id, Envelope.step("stage", line["ended"], named))
 
 
 def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
@@ -32,5 +32,4 @@ def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
             "output_tokens": spent.output_tokens,
             "cost_usd": f"{spent.cost_usd:.6f}",
         }
-        number = line["ended"] + 1
-        publish_event(work.fence.job_id, Envelope("usage", number - 1, number, cost))
+        publish_event(work.fence.job_id, Envelope.step("usage", after_stage(line["ended"]), cost))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from models.job_options import Options
+from models.lifecycle.event_numbers import next_number, text_base
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import Begun, begin
 from tasks.bill import Bill
@@ -61,7 +62,7 @@ class Work:
 
     def line(self, status: str, last: int | None = None, **decided: Any) -> dict[str, Any]:
         """This stage's line of the receipt at its end, which is the event after `last`."""
-        ended = (self.last_number if last is None else last) + 1
+        ended = next_number(self.last_number if last is None else last)
         line = {"status": status, "ms": self.ms, "began": self.number, "ended": ended, **decided}
         tried = self.bill.tried
         return {**line, "tried": tried} if tried else line
@@ -119,4 +120,4 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
 def _draft(fence: Fence, job: Begun) -> OutputBuffer:
     if fence.stage != "generate":
         return OutputBuffer(job.sequence)
-    return OutputBuffer(job.sequence + 1, job.restarts, partial(publish_text, fence.job_id))
+    return OutputBuffer(text_base(job.sequence), job.restarts, partial(publish_text, fence.job_id))

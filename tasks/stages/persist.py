@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from models.errors import Superseded
 from models.lifecycle.endings import complete
+from models.lifecycle.event_numbers import after_stage
 from tasks.execution import failpoints
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
@@ -20,7 +21,7 @@ def persist(work: Work) -> Outcome:
     def store(session: Session) -> bool:
         failpoints.point(PERSIST.stage, "before_checkpoint")
         line = work.line("completed")
-        return complete(session, work.fence, line, sequence=line["ended"] + 1)
+        return complete(session, work.fence, line, sequence=after_stage(line["ended"]))
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
     stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s)

@@ -35,6 +35,7 @@ from app.openai.ids import response_id_of
 from app.openai.responses.body import CUT_SHORT, Status, TextPart, begun, item_of, response_body
 from app.streaming.events import Event
 from models.jobs import Job
+from models.lifecycle.event_numbers import NumberedText, after_stage, next_number
 
 Sent = dict[str, Any]
 
@@ -150,7 +151,7 @@ class _Reader:
             case case if case == TEXT_IS_WHOLE and not self.done:
                 cut = self._read().finish_reason in CUT_SHORT
                 item = item_of(self._job.id, self._text, "incomplete" if cut else "completed")
-                first = self._generated + 2
+                first = next_number(after_stage(self._generated))
                 yield from self._send(first, "response.output_item.done", output_index=0, item=item)
         if stage["name"] in ("intent", "compress"):
             self._before_text = number
@@ -158,14 +159,15 @@ class _Reader:
     # --- text
 
     def _add_text(self, number: int, text: str, *, whole: bool = False) -> Iterator[Sent]:
-        first = number - len(text)
+        first = NumberedText.ending_at(number, text).base
         if self._base is None or (whole and first != self._base):
             yield from self._start_text(first)
         if self.done or self._base is None:
             return
         self._text = text if whole else self._text + text
         if self._after is not None and self._after > self._base:
-            self._sent = max(self._sent, self._text[: self._after - self._base], key=len)
+            had = NumberedText(self._base, self._text).up_to(self._after)
+            self._sent = max(self._sent, had, key=len)
         if self._catching_up and not self._text.startswith(self._sent):
             if not self._sent.startswith(self._text):
                 yield from self._fail("response_restarted", RESTARTED)
@@ -206,7 +208,9 @@ class _Reader:
         generate started two numbers after the end of compress."""
         after = self._after
         return (
-            after is not None and self._before_text + 1 < after < base and after != self._generate
+            after is not None
+            and next_number(self._before_text) < after < base
+            and after != self._generate
         )
 
     def _restart_text(self) -> None:

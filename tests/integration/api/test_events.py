@@ -12,7 +12,8 @@ import pytest
 
 from models.jobs import Job
 from models.lifecycle.endings import cancel, complete, fail
-from models.lifecycle.fence import SEQUENCE_GAP, Fence
+from models.lifecycle.event_numbers import SEQUENCE_GAP, text_base
+from models.lifecycle.fence import Fence
 from models.lifecycle.ownership import save_partials
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
@@ -33,7 +34,7 @@ def run(job_id: str, stage: str, text: str | None = None) -> Fence:
         assert begun is not None
         last, columns = begun.sequence, {}
         if text is not None:
-            saved = Saved(text, begun.sequence + 1, begun.restarts)
+            saved = Saved(text_base(begun.sequence), text, begun.restarts)
             last, columns = saved.number, {"answer": text, **saved.place, **COST}
         line = {"status": "completed", "ms": 1, "began": begun.sequence, "ended": last + 1}
         if stage == "persist":
@@ -59,7 +60,8 @@ def generating(job_id: str, text: str) -> Fence:
     with unit_of_work() as session:
         begun = begin(session, fence)
         assert begun is not None
-        assert save_partials(session, {fence.token: Saved(text, begun.sequence + 1, 0).columns})
+        saved = Saved(text_base(begun.sequence), text, 0)
+        assert save_partials(session, {fence.token: saved.columns})
     return fence
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.jobs import STAGES
 from models.lifecycle.endings import cancel
-from models.lifecycle.fence import SEQUENCE_GAP
+from models.lifecycle.event_numbers import SEQUENCE_GAP
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
