@@ -31,7 +31,7 @@ from app.schemas.headers import ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, deadline_of
 from app.schemas.lists import PageQuery
 from app.schemas.paths import BroadcastPath
-from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, places_of
+from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, positions_of
 from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import answer_after
 from app.streaming.sse import sse_response
@@ -129,7 +129,7 @@ def read_broadcast_events(
     """
     whole = broadcasts.read(db.session(), g.user_id, path.broadcast_id)
     db.session.commit()  # a stream holds no connection
-    after = places_of(whole, header, query)
+    after = positions_of(whole, header, query)
     if after is None:
         return Response(status=204)
     return sse_response(broadcast_lines(g.user_id, whole, after))

@@ -1,7 +1,7 @@
-"""A broadcast's events as lines of one stream: those of all its jobs, each with its own numbers.
+"""A broadcast's events as the lines of one stream: all its jobs', each with its own numbers.
 
-Where a reader goes on is a number for each job, in the order of the broadcast's jobs: `12-40-7`;
-after the last event, `12-40-9-end`. So nothing has to be kept to go on from it.
+A position in the stream is a number for each job, in the order of the broadcast's jobs: `12-40-7`;
+after the last event, `12-40-9-end`. So nothing has to be stored to resume from it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import structlog
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.events import LAST_EVENT_ID, BroadcastEventsHeaders, BroadcastEventsQuery
 from app.streaming.follow import follow_all
-from app.streaming.resume import NONE, QUERY, has_all, may_have_been_sent, nowhere
+from app.streaming.resume import NONE, QUERY, has_all, may_have_been_sent, unknown_position
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 from config.outages import outages
 from models.broadcasts import BroadcastJobs
@@ -32,60 +32,60 @@ BROADCAST_STREAM: Final[dict[str, Any]] = declared(
 )
 
 
-def places_of(
+def positions_of(
     whole: BroadcastJobs, header: BroadcastEventsHeaders, query: BroadcastEventsQuery
 ) -> dict[str, int] | None:
-    """By job, the number after which to go on; None: the reader has the end. Raises Refusal,
-    naming where the place came from, for one that this broadcast's stream has not had."""
+    """By job, the number to resume after; None if the client has the last event. Raises Refusal,
+    naming the source of the position, if this broadcast's stream never had it."""
     source = LAST_EVENT_ID if header.last_event_id is not None else QUERY
-    place = header.last_event_id or query.starting_after
-    if place is None:
+    position = header.last_event_id or query.starting_after
+    if position is None:
         return {job.id: 0 for job in whole.siblings}
-    numbers = [int(number) for number in place.removesuffix(END).split("-")]
+    numbers = [int(number) for number in position.removesuffix(END).split("-")]
     if len(numbers) != len(whole.siblings):
-        raise nowhere(source, "not_a_place", NONE)
+        raise unknown_position(source, "not_a_place", NONE)
     after = list(zip(whole.siblings, numbers, strict=True))
-    ends = place.endswith(END)
+    ends = position.endswith(END)
     if not all(may_have_been_sent(job, number) for job, number in after) or (
         ends and not (whole.ended and all(has_all(job, number) for job, number in after))
     ):
-        raise nowhere(source, "not_a_place", NONE)
+        raise unknown_position(source, "not_a_place", NONE)
     return None if ends else {job.id: number for job, number in after}
 
 
 async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, int]) -> Lines:
-    """The lines of a broadcast's stream after these numbers, to the end of its last job."""
+    """The lines of a broadcast's stream after these numbers, until its last job has ended."""
     at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
     yield RECONNECT
-    async with aclosing(follow_all(user_id, after)) as all_told:
-        async for told in all_told:
-            if told is None:
+    async with aclosing(follow_all(user_id, after)) as job_events:
+        async for item in job_events:
+            if item is None:
                 yield HEARTBEAT
                 continue
-            job_id, event = told
+            job_id, event = item
             at[job_id] = event.number
             head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
-            yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _place(at))
-    end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, _place(at) + END)
+            yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _position(at))
+    end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, _position(at) + END)
     if end is not None:
         yield end
 
 
-def _end(user_id: str, broadcast_id: str, place: str) -> str | None:
-    """The last event; none where this process ends before the broadcast, or it was deleted."""
+def _end(user_id: str, broadcast_id: str, position: str) -> str | None:
+    """The last event; None if this process shuts down first, or the broadcast was deleted."""
     try:
         with unit_of_work() as session:
             whole = broadcasts.read(session, user_id, broadcast_id)
     except NotFound:
         return None
-    except DatabaseUnavailable as error:  # the client asks again, from where it is
+    except DatabaseUnavailable as error:  # the client reconnects and resumes
         outages.note("database", error)
         return None
     if not whole.ended:
         return None
     kind = f"broadcast.{whole.status}"
-    return sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, place)
+    return sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, position)
 
 
-def _place(at: dict[str, int]) -> str:
+def _position(at: dict[str, int]) -> str:
     return "-".join(str(number) for number in at.values())

@@ -1,9 +1,5 @@
-"""What happened to a job, as events: all of them can be read off its row.
-
-An event's number is where a client goes on from. Steps have a number each; of a text every
-character has one, and a piece of text that of its last character. So a piece can be cut wherever a
-client stopped, and numbers grow without being consecutive.
-"""
+"""A job's events, as derived from its row. A client resumes after an event's number
+(`models/lifecycle/event_numbers.py`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +13,7 @@ from tasks.events.envelope import Envelope
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a job: its number, its type, and what belongs to it."""
+    """One event of a job: its number, its type, and its fields."""
 
     number: int
     type: str
@@ -25,19 +21,19 @@ class Event:
 
     @property
     def final(self) -> bool:
-        """Whether it is the job's end."""
+        """Whether the job has ended with it."""
         return self.type.removeprefix("job.") in FINISHED
 
 
 @dataclass(frozen=True)
 class Text(NumberedText):
-    """What a row has of a job's text; `whole`: no more will come."""
+    """The text in a job's row; `whole`: it is complete."""
 
     whole: bool
 
 
 def steps_of(job: Job) -> list[Event]:
-    """Everything but the text, in order; of a stage that was tried again, the last run."""
+    """Every event but those of the text, in order; of a retried stage, those of its last run."""
     steps = [Event(QUEUED, "job.queued", {})]
     for name in STAGES:
         steps += _stage_steps(name, job.stages.get(name, {}))
@@ -52,7 +48,7 @@ def steps_of(job: Job) -> list[Event]:
 
 
 def text_of(job: Job) -> Text | None:
-    """The job's text as far as its row has it; of a finished job, its output."""
+    """The text saved in the job's row so far; for a finished job, its output."""
     if job.status not in UNFINISHED:
         text, whole = output_of(job), True
     else:
@@ -63,7 +59,7 @@ def text_of(job: Job) -> Text | None:
 
 
 def event_of(envelope: Envelope) -> Event:
-    """An envelope that was told, as the event that its row will have."""
+    """The event that a published envelope stands for, as its row will have it."""
     if envelope.kind == "stage":
         stage = stage_body(envelope.data["name"], envelope.data).model_dump()
         return Event(envelope.number, "job.stage", {"stage": stage})

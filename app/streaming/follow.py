@@ -1,4 +1,4 @@
-"""Follow jobs: what has happened, then what happens, to the end; without a gap or a repeat."""
+"""Follow jobs to their end: past events, then live ones, without a gap or a duplicate."""
 
 import asyncio
 import time
@@ -13,71 +13,75 @@ from config.settings import get_settings
 from tasks.events.envelope import Envelope
 
 Followers = Mapping[str, Follower]
-Told = tuple[str, Event]
+JobEvent = tuple[str, Event]
 
 
 async def follow(user_id: str, job_id: str, after: int) -> AsyncGenerator[Event | None, None]:
-    """A job's events after a number, to its end; None where there was none for `HEARTBEAT_S`."""
-    async with aclosing(follow_all(user_id, {job_id: after})) as all_told:
-        async for told in all_told:
-            yield told[1] if told is not None else None
+    """A job's events after a number, to its end; None after each `HEARTBEAT_S` without one."""
+    async with aclosing(follow_all(user_id, {job_id: after})) as job_events:
+        async for event in job_events:
+            yield event[1] if event is not None else None
 
 
-async def follow_all(user_id: str, after: Mapping[str, int]) -> AsyncGenerator[Told | None, None]:
-    """The events of several jobs, each after a number of its own, until all have ended.
+async def follow_all(
+    user_id: str, after: Mapping[str, int]
+) -> AsyncGenerator[JobEvent | None, None]:
+    """The events of several jobs, each after its own number, until all have ended.
 
-    It ends early where this process ends, and a job that is not there any more ends too: the client
-    asks again, from where it is.
+    It stops early if this process shuts down or the jobs were deleted; the client resumes from the
+    last event.
     """
     followers = {job_id: Follower(user_id, job_id, number) for job_id, number in after.items()}
-    for told in await asyncio.to_thread(_catch_up, followers):
-        yield told
+    for event in await asyncio.to_thread(_catch_up, followers):
+        yield event
     followers = {job_id: follower for job_id, follower in followers.items() if not follower.done}
     if not followers:
         return
     async with get_hub().subscribe(list(followers)) as subscription:
-        for told in await asyncio.to_thread(_catch_up, followers):
-            yield told  # what happened before it was subscribed to
-        async with aclosing(_go_on(followers, subscription)) as rest:
-            async for more in rest:
+        for event in await asyncio.to_thread(_catch_up, followers):
+            yield event  # published before the subscription began
+        async with aclosing(_follow_live(followers, subscription)) as live:
+            async for more in live:
                 yield more
 
 
-async def _go_on(
+async def _follow_live(
     followers: Followers, subscription: Subscription
-) -> AsyncGenerator[Told | None, None]:
+) -> AsyncGenerator[JobEvent | None, None]:
     heartbeat_s = get_settings().heartbeat_s
     due = time.monotonic() + heartbeat_s
     while not subscription.ended and not all(follower.done for follower in followers.values()):
-        looks_again = [one.looks_again for one in followers.values() if one.looks_again is not None]
-        heard = await subscription.get(min([due, *looks_again]) - time.monotonic())
-        for told in await _next(followers, heard):
+        reread_at = [one.reread_at for one in followers.values() if one.reread_at is not None]
+        received = await subscription.get(min([due, *reread_at]) - time.monotonic())
+        for event in await _next(followers, received):
             due = time.monotonic() + heartbeat_s
-            yield told
+            yield event
         if time.monotonic() >= due:
             due = time.monotonic() + heartbeat_s
             yield None
 
 
-async def _next(followers: Followers, heard: tuple[str, Envelope | None] | None) -> Iterable[Told]:
-    if heard is None:
-        if any(follower.looks_again is not None for follower in followers.values()):
-            return await asyncio.to_thread(_look_again, followers)
+async def _next(
+    followers: Followers, received: tuple[str, Envelope | None] | None
+) -> Iterable[JobEvent]:
+    if received is None:
+        if any(follower.reread_at is not None for follower in followers.values()):
+            return await asyncio.to_thread(_reread, followers)
         return ()
-    job_id, envelope = heard
+    job_id, envelope = received
     follower = followers[job_id]
     if follower.has_to_read(envelope):
         return await asyncio.to_thread(_take, follower, job_id, envelope)
     return _take(follower, job_id, envelope)
 
 
-def _catch_up(followers: Followers) -> list[Told]:
+def _catch_up(followers: Followers) -> list[JobEvent]:
     return [(job_id, event) for job_id, one in followers.items() for event in one.catch_up()]
 
 
-def _look_again(followers: Followers) -> list[Told]:
-    return [(job_id, event) for job_id, one in followers.items() for event in one.look_again()]
+def _reread(followers: Followers) -> list[JobEvent]:
+    return [(job_id, event) for job_id, one in followers.items() for event in one.reread()]
 
 
-def _take(follower: Follower, job_id: str, envelope: Envelope | None) -> list[Told]:
+def _take(follower: Follower, job_id: str, envelope: Envelope | None) -> list[JobEvent]:
     return [(job_id, event) for event in follower.take(envelope)]

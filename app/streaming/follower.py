@@ -1,4 +1,4 @@
-"""One client's place in one job's events."""
+"""One client's position in one job's events."""
 
 import time
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from models.lifecycle.event_numbers import NumberedText
 from models.session import unit_of_work
 from tasks.events.envelope import Envelope, read_tail
 
-# A worker saves its text every two seconds: until then there is no use in reading the row again.
-PATIENCE_S: Final = 0.5
+# A worker saves its text every two seconds, so reading the row more often is of little use.
+REREAD_AFTER_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -25,16 +25,16 @@ log = structlog.get_logger(__name__)
 class Follower:
     """Reads a job's events in order, each once.
 
-    What is told live is taken where it follows on what the client has. Where it does not, something
-    was missed: the row is read, and the tail of its text in Redis.
+    An envelope is used if it continues what the client has. Otherwise something was missed: the row
+    is read, and the tail of its text in Redis.
     """
 
     def __init__(self, user_id: str, job_id: str, after: int) -> None:
         self._user_id = user_id
         self._job_id = job_id
         self._at = after
-        # The time at which the row is read again, since something is lacking.
-        self.looks_again: float | None = None
+        # When to read the row again, because something is missing; on `time.monotonic()`.
+        self.reread_at: float | None = None
         self.done = False
 
     @property
@@ -43,44 +43,43 @@ class Follower:
         return self._at
 
     def has_to_read(self, envelope: Envelope | None) -> bool:
-        """Whether what follows from something that was heard has to be read first, from PostgreSQL
-        or Redis."""
+        """Whether `take` has to read from PostgreSQL or Redis for this envelope."""
         if self.done:
             return False
         return (
             envelope is None
             or envelope.kind == "ended"
-            or self.looks_again is not None
+            or self.reread_at is not None
             or envelope.before > self._at
         )
 
     def take(self, envelope: Envelope | None) -> Iterator[Event]:
-        """What follows from something that was heard; from None, that the row should be read."""
+        """The events that an envelope leads to; None means that the row should be read."""
         if self.done:
             return
         if envelope is None or envelope.kind == "ended":
             yield from self.catch_up()
-        elif self.looks_again is not None:
-            yield from self.look_again()
+        elif self.reread_at is not None:
+            yield from self.reread()
         elif envelope.number > self._at:
             if envelope.before > self._at:
                 yield from self.catch_up()
             yield from self._follow_on(envelope)
 
-    def look_again(self) -> Iterator[Event]:
-        """Read the row once more if something is lacking, and it is time."""
-        if self.looks_again is not None and time.monotonic() >= self.looks_again:
+    def reread(self) -> Iterator[Event]:
+        """Read the row again if something is missing and the time has come."""
+        if self.reread_at is not None and time.monotonic() >= self.reread_at:
             yield from self.catch_up()
 
     def catch_up(self) -> Iterator[Event]:
-        """What the row has that the client has not. Nothing while PostgreSQL is away."""
-        self.looks_again = None
+        """The events of the row that the client lacks; none while PostgreSQL is unavailable."""
+        self.reread_at = None
         try:
             with unit_of_work() as session:
                 job = find_job(session, self._user_id, self._job_id)
         except DatabaseUnavailable as error:
             outages.note("database", error)
-            self._lack()
+            self._reread_later()
             return
         if job is None:  # its user was deleted
             self.done = True
@@ -88,7 +87,7 @@ class Follower:
         yield from self.read(job)
 
     def read(self, job: Job) -> Iterator[Event]:
-        """What this row has that the client has not."""
+        """The events of this row that the client lacks."""
         text = text_of(job)
         for step in steps_of(job):
             if text is not None and step.number > text.base:
@@ -102,13 +101,13 @@ class Follower:
         if step.number > self._at:
             self._at = step.number
             yield step
-        self.done = self.done or step.final  # a reader may have had the end before
+        self.done = self.done or step.final  # the client may have had the end before
 
     def _follow_on(self, envelope: Envelope) -> Iterator[Event]:
         if envelope.number <= self._at or self.done:
             return
         if envelope.before > self._at:
-            self._lack()
+            self._reread_later()
         elif envelope.kind == "text":
             yield self._piece(envelope.data["text"], envelope.number)
         else:
@@ -129,7 +128,7 @@ class Follower:
             return
         self._at = max(self._at, text.base)
         yield from self._read_tail()
-        if text.number > self._at:  # Redis does not have it any more
+        if text.number > self._at:  # Redis no longer has it
             self._at = text.number
             yield Event(text.number, "job.snapshot", {"text": text.text})
             yield from self._read_tail()
@@ -157,8 +156,8 @@ class Follower:
         return Event(number, "job.delta", {"text": cut})
 
     def _cut(self, text: str, number: int) -> str:
-        """The part of a text, whose last character has this number, that the client lacks."""
+        """The part that the client lacks of a text whose last character has this number."""
         return NumberedText.ending_at(number, text).after(self._at)
 
-    def _lack(self) -> None:
-        self.looks_again = time.monotonic() + PATIENCE_S
+    def _reread_later(self) -> None:
+        self.reread_at = time.monotonic() + REREAD_AFTER_S

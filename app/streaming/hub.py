@@ -1,7 +1,7 @@
-"""Hears of jobs for a whole web process: one Redis connection, however many clients wait.
+"""Receives events of jobs for a whole web process over one Redis connection.
 
-Redis may lose a message, or be unavailable. So the hub also reads, now and then, the rows of all
-jobs that have a subscriber, in one query for all of them.
+Redis may lose a message, or be unavailable. So the hub also polls the rows of all jobs that have a
+subscriber, in one query.
 """
 
 import threading
@@ -28,16 +28,16 @@ NAME: Final = "hub"
 POLL_ROWS_EVERY_S: Final = 5.0
 POLL_ROWS_EVERY_AWAY_S: Final = 1.0
 OPEN_WITHIN_S: Final = 1.0
-# A new subscription waits for so long, at most, while there are others.
+# How long a new subscription may have to wait while there are others.
 POLL_REDIS_S: Final = 0.05
-# No job's channel: with it open, the connection is always one that hears.
+# The channel of no job; with it open, the connection always stays in subscriber mode.
 NO_JOB: Final = ""
 
 log = structlog.get_logger(__name__)
 
 
 class SubscriptionHub:
-    """Passes on what is published of the jobs that have a subscriber.
+    """Forwards what is published about the jobs that have a subscriber.
 
     The connection is used by this thread alone; subscriptions belong to event loops.
     """
@@ -57,7 +57,7 @@ class SubscriptionHub:
 
     @asynccontextmanager
     async def subscribe(self, job_ids: Collection[str]) -> AsyncIterator[Subscription]:
-        """Hear of these jobs: all that is published after this begins."""
+        """Subscribe to these jobs: everything that is published from now on."""
         subscription = Subscription()
         with self._lock:
             for job_id in job_ids:
@@ -77,14 +77,14 @@ class SubscriptionHub:
                     self._remove(job_id, subscription)
 
     def end(self) -> None:
-        """Let all subscribers know that there is nothing more to be heard here."""
+        """End all subscriptions: this process is shutting down."""
         with self._lock:
             self._ending = True
             for subscription in {one for many in self._subscribers.values() for one in many}:
                 subscription.end()
 
     def _interval(self) -> float | None:
-        """Poll without a pause, since Redis is waited for; not at all while there is nobody."""
+        """Poll without a pause, since reading Redis blocks; None while there are no subscribers."""
         with self._lock:
             return 0 if self._subscribers or not self._subscribed <= {NO_JOB} else None
 
@@ -127,7 +127,7 @@ class SubscriptionHub:
         except redis.RedisError as error:
             outages.note("redis", error, watcher=NAME)
             self._away = True
-            # Whatever was open is opened again later: the server may have refused it.
+            # Subscribe to all channels again: the server may have refused them.
             self._pubsub.reset()
             with self._lock:
                 self._open.clear()
@@ -137,19 +137,19 @@ class SubscriptionHub:
         if self._away:
             self._away = False
             outages.clear("redis", NAME)
-            self._notify(self._jobs())  # what was published meanwhile was not heard
+            self._notify(self._jobs())  # what was published meanwhile is lost
         if message is not None:
-            self._pass_on(message["type"], _job_of(message["channel"]), message["data"])
+            self._forward(message["type"], _job_of(message["channel"]), message["data"])
 
     def _subscribe(self) -> None:
-        """Have the channels open that have a subscriber, and no others."""
+        """Open the channels of jobs with subscribers, and close the others."""
         with self._lock:
             if not self._subscriptions_changed:
                 return
             self._subscriptions_changed = False
             wanted = {NO_JOB, *self._subscribers}
             dropped, new = self._subscribed - wanted, wanted - self._subscribed
-            # A later subscriber to what is dropped waits until it is open again.
+            # A later subscriber to a dropped channel waits until it is open again.
             self._open &= wanted
         if new:
             self._pubsub.subscribe(*map(channel_of, new))
@@ -157,7 +157,7 @@ class SubscriptionHub:
             self._pubsub.unsubscribe(*map(channel_of, dropped))
         self._subscribed = wanted
 
-    def _pass_on(self, kind: str, job_id: str, data: Any) -> None:
+    def _forward(self, kind: str, job_id: str, data: Any) -> None:
         if kind == "subscribe":
             with self._lock:
                 if job_id in self._subscribed:
@@ -173,7 +173,7 @@ class SubscriptionHub:
     # --- PostgreSQL
 
     def _poll_rows(self) -> None:
-        """Notify of the jobs whose row has more than was heard: a message must have been lost."""
+        """Notify the subscribers of jobs whose row is ahead: a message was lost."""
         jobs = self._jobs()
         if not jobs:
             return
@@ -189,7 +189,7 @@ class SubscriptionHub:
         )
 
     def _note(self, job_id: str, number: int) -> bool:
-        """Whether this event is newer than all that were heard of the job, or read."""
+        """Whether this event is newer than every one received or read for the job so far."""
         with self._lock:
             newer = job_id in self._subscribers and number > self._seen.get(job_id, 0)
             if newer:
@@ -206,7 +206,7 @@ def get_hub() -> SubscriptionHub:
 
 
 def _decode(job_id: str, sent: Any) -> Envelope | None:
-    """An envelope; None, so that the row is read, for one that can't be read."""
+    """The envelope; None if it can't be read, so that the row is read instead."""
     try:
         return Envelope.decode(sent)
     except (TypeError, ValueError) as error:

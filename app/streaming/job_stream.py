@@ -1,4 +1,4 @@
-"""A job's events as lines of a stream."""
+"""A job's events as the lines of a stream."""
 
 from contextlib import aclosing
 from typing import Any, Final
@@ -26,6 +26,6 @@ async def job_lines(user_id: str, job_id: str, after: int) -> Lines:
 
 
 def job_line(job_id: str, event: Event) -> str:
-    """One event; what its `data` says is repeated nowhere else, so that it can be read alone."""
+    """One event. Its `data` repeats the type and number, so that it can be read alone."""
     head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
     return sse_line(event.type, head | event.data, str(event.number))

@@ -1,4 +1,4 @@
-"""`Prefer: wait=N`: answer when a job has ended, where there is room for a wait (RFC 7240)."""
+"""`Prefer: wait=N`: respond once a job has ended, if a slot is free for waiting (RFC 7240)."""
 
 from collections.abc import Callable, Collection
 
@@ -16,16 +16,22 @@ from models.jobs import unfinished
 def answer_after(
     job_ids: Collection[str], wait_s: int | None, answer: Callable[[int | None], Response]
 ) -> Response:
-    """The answer once all these jobs of the caller's have ended, or the wait is over; `answer`
-    makes it of the seconds that were granted, or of None where nobody waited.
+    """The response once all these jobs of the caller have ended, or the wait is over.
 
-    Raises DatabaseUnavailable, and Deferred.
+    Args:
+        job_ids: jobs of the caller.
+        wait_s: the seconds that the caller asked for; capped by `WAIT_MAX_S`.
+        answer: makes the response; it gets the seconds granted, or None if there was no wait.
+
+    Raises:
+        DatabaseUnavailable: if the jobs can't be read.
+        Deferred: to continue the request after the wait.
     """
     user_id, granted_s = g.user_id, min(wait_s or 0, get_settings().wait_max_s)
     if granted_s <= 0:
         return answer(None)
     rest = unfinished(db.session(), user_id, job_ids)
-    db.session.rollback()  # no connection is held meanwhile
+    db.session.rollback()  # no connection is busy meanwhile
     if not rest:
         return answer(granted_s)
     try:

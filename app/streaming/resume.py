@@ -1,4 +1,4 @@
-"""Where a reader of events goes on: after `Last-Event-ID`, or else after `starting_after`."""
+"""Where a stream resumes: after `Last-Event-ID`, or else after `starting_after`."""
 
 from typing import Final
 
@@ -12,15 +12,15 @@ from models.lifecycle.event_numbers import SEQUENCE_GAP
 QUERY: Final = "starting_after"
 BEYOND: Final = "is beyond the last event"
 NONE: Final = "is not the id of an event of this stream"
-# By so many characters, at most, a text that was sent can be ahead of what the row has of it.
-AHEAD: Final = SEQUENCE_GAP // 10
+# The most characters that may have been sent but not saved in the row yet.
+MAX_UNSAVED_CHARS: Final = SEQUENCE_GAP // 10
 
 
 def resume_after(job: Job, header: EventsHeaders, query: EventsQuery) -> int:
-    """The number after which to go on; 0 from the start. Raises Refusal, naming where the number
-    came from, for one that no event of the job's has had.
+    """The number to resume after; 0 is the start.
 
-    The header wins: a browser that reconnects sends it, with the address of its first call.
+    The header takes precedence: a browser that reconnects sends it with the URL of its first
+    request. Raises Refusal, naming the source of the number, if no event of the job had it.
     """
     if header.last_event_id is not None:
         refuse_unsent(job, header.last_event_id, LAST_EVENT_ID)
@@ -30,29 +30,31 @@ def resume_after(job: Job, header: EventsHeaders, query: EventsQuery) -> int:
 
 
 def refuse_unsent(job: Job, number: int, source: str = QUERY) -> None:
-    """Raises Refusal for a number that no event of the job's has had."""
+    """Raises Refusal for a number that no event of the job can have had."""
     if not may_have_been_sent(job, number):
         beyond = number > job.sequence
-        raise nowhere(source, "too_large" if beyond else "not_a_place", BEYOND if beyond else NONE)
+        raise unknown_position(
+            source, "too_large" if beyond else "not_a_place", BEYOND if beyond else NONE
+        )
 
 
-def nowhere(source: str, code: str, message: str) -> Refusal:
-    """The refusal of a place that a stream does not have, by the name of what it came in."""
+def unknown_position(source: str, code: str, message: str) -> Refusal:
+    """The refusal of a position that the stream does not have, naming where it was given."""
     if source == LAST_EVENT_ID:
         return malformed_header(LAST_EVENT_ID, message)
     return invalid(source, code, message)
 
 
 def has_all(job: Job, after: int) -> bool:
-    """Whether a reader has the job's end: a browser would ask for more, for ever."""
+    """Whether a client has the job's last event. A browser would reconnect for ever."""
     return job.status not in UNFINISHED and after == job.sequence
 
 
 def may_have_been_sent(job: Job, number: int) -> bool:
-    """Whether an event of the job's can have had this number; 0 is the start.
+    """Whether an event of the job can have had this number; 0 is the start.
 
-    The row knows the events of each stage's last run. An earlier run's were sent as well, and so
-    was text that the row has not: of those it is only known where they must lie.
+    The row has the events of each stage's last run only. Events of earlier runs may have been sent
+    too, and text that is not saved yet: of these, only the possible range is known.
     """
     text = text_of(job)
     known = [0, *(step.number for step in steps_of(job))]
@@ -63,7 +65,7 @@ def may_have_been_sent(job: Job, number: int) -> bool:
     if number in known or _in_generate(job, number):
         return True
     before = max(each for each in known if each < number)
-    if number - before > AHEAD:
+    if number - before > MAX_UNSAVED_CHARS:
         return False
     generating = job.stages.get("generate", {}).get("status") == "running"
     if text is not None and generating and before == text.number:
@@ -72,13 +74,13 @@ def may_have_been_sent(job: Job, number: int) -> bool:
 
 
 def _in_generate(job: Job, number: int) -> bool:
-    """Whether this was a character's number, though the text may not be kept."""
+    """Whether it was the number of a character, even if the text was not kept."""
     line = job.stages.get("generate", {})
     return "ended" in line and bool(line["began"] <= number <= line["ended"])
 
 
 def _has_run_again(job: Job) -> bool:
-    """Whether a stage has run more than once, or is going to."""
+    """Whether a stage has run more than once, or will."""
     lines = job.stages.values()
     waits = any(line["status"] == "pending" and "ended" in line for line in lines)
     return waits or job.restarts > 0 or job.starts > sum("began" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Server-sent events, as the HTML standard has them (https://html.spec.whatwg.org, 9.2)."""
+"""Server-sent events, as the HTML standard defines them (https://html.spec.whatwg.org, 9.2)."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -10,8 +10,8 @@ from app.http.deferred import STREAM, LineStream
 from app.streaming.capacity import take_slot
 
 MEDIA_TYPE: Final = "text/event-stream"
-# Lines of the event that comes next, without an empty line of their own: many readers take every
-# empty line for the end of an event, also where nothing but a comment stands before it.
+# Lines of the event that follows, without an empty line of their own: to many parsers every empty
+# line ends an event, even if only a comment precedes it.
 HEARTBEAT: Final = ": nothing new\n"
 RECONNECT: Final = "retry: 2000\n"
 EXAMPLE: Final = """\
@@ -21,7 +21,7 @@ data: {"type":"job.delta","sequence_number":12,"job_id":"job_01K8Z5M5V4Q2W9X7Y3T
 "text":"Paris"}
 
 """
-# To JSON they are text; to many readers of lines they end one.
+# Plain characters in JSON, but line breaks to many parsers.
 LINE_ENDS: Final = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 
@@ -29,7 +29,7 @@ Lines = AsyncGenerator[str, None]
 
 
 def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> str:
-    """One event. JSON has no line breaks of its own, so that it is one `data` line."""
+    """One event. Its JSON has no line breaks, so that it is one `data` line."""
     head = f"id: {event_id}\n" if event_id is not None else ""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if not body.isascii():
@@ -38,15 +38,15 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
 
 
 def sse_response(lines: Lines) -> Response:
-    """A response that stays open while lines come. Raises Refusal where no slot is free."""
+    """A response that stays open while lines come. Raises Refusal if no slot is free."""
     take_slot()
     response = stream_response(lines, MEDIA_TYPE)
-    response.headers["X-Accel-Buffering"] = "no"  # a proxy that gathers would hold events back
+    response.headers["X-Accel-Buffering"] = "no"  # a proxy that buffers would delay events
     return response
 
 
 def stream_response(lines: Lines, mimetype: str) -> Response:
-    """A response whose body is sent as it comes, in a slot that is taken already."""
+    """A response whose body is sent as it is produced; its slot was taken before."""
     stream = request.environ[STREAM] = LineStream(lines)
     response = Response(stream, mimetype=mimetype)
     response.headers["Cache-Control"] = "no-store"
@@ -54,7 +54,7 @@ def stream_response(lines: Lines, mimetype: str) -> Response:
 
 
 def declared(description: str) -> dict[str, Any]:
-    """The declaration of an answer that is a stream."""
+    """The OpenAPI declaration of a response that is a stream."""
     return {
         "description": description,
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},

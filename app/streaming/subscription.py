@@ -1,4 +1,4 @@
-"""What one client hears of its jobs."""
+"""What one client receives about its jobs."""
 
 import asyncio
 from collections import deque
@@ -7,66 +7,66 @@ from typing import Final
 
 from tasks.events.envelope import Envelope
 
-# Who lags behind by more reads the row instead: a reader that takes nothing costs no more memory.
-HEARD_MAX: Final = 1000
+# A client that lags further behind reads the row instead, so that its queue stays bounded.
+MAX_QUEUED: Final = 1000
 
-Heard = tuple[str, Envelope | None]
+Received = tuple[str, Envelope | None]
 
 
 class Subscription:
-    """A job's id and an envelope, or None where its row should be read.
+    """A queue of job ids, each with an envelope, or None if the job's row should be read.
 
-    It belongs to the event loop in which it was made; `put`, `opened` and `end` may be called from
-    any thread.
+    It belongs to the event loop in which it was created; `put`, `opened` and `end` may be called
+    from any thread.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self._loop = asyncio.get_running_loop()
-        self._heard: deque[Heard] = deque()
+        self._queue: deque[Received] = deque()
         self._closed: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
 
     async def wait_until_open(self, closed: set[str], within_s: float) -> None:
-        """Return once these jobs' channels are open, or after so many seconds."""
+        """Return once these jobs' channels are open, or after `within_s`."""
         self._closed |= closed
         until = self._loop.time() + within_s
         while self._closed and not self.ended and (left := until - self._loop.time()) > 0:
             await self._wait(left)
 
-    async def get(self, timeout_s: float) -> Heard | None:
-        """The next that was heard; None: nothing within the time, or nothing more comes."""
+    async def get(self, timeout_s: float) -> Received | None:
+        """The next item; None if there was none in time, or none will come."""
         until = self._loop.time() + timeout_s
-        while not self._heard and not self.ended and (left := until - self._loop.time()) > 0:
+        while not self._queue and not self.ended and (left := until - self._loop.time()) > 0:
             await self._wait(left)
-        return self._heard.popleft() if self._heard else None
+        return self._queue.popleft() if self._queue else None
 
     # --- from any thread
 
     def put(self, job_id: str, envelope: Envelope | None) -> None:
-        """Hear something."""
+        """Queue an envelope of a job."""
         self._call(self._take, job_id, envelope)
 
     def opened(self, job_id: str) -> None:
-        """A job's channel is open."""
+        """Note that a job's channel is open."""
         self._call(self._note_open, job_id)
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Note that nothing more will come."""
         self._call(self._note_end)
 
     def _call(self, what: object, *given: object) -> None:
-        with suppress(RuntimeError):  # its loop has ended
+        with suppress(RuntimeError):  # its loop was closed
             self._loop.call_soon_threadsafe(what, *given)  # type: ignore[arg-type]
 
     # --- on the loop
 
     def _take(self, job_id: str, envelope: Envelope | None) -> None:
-        if len(self._heard) >= HEARD_MAX:
-            jobs = {job for job, _ in self._heard} | {job_id}
-            self._heard = deque((job, None) for job in jobs)
+        if len(self._queue) >= MAX_QUEUED:
+            jobs = {job for job, _ in self._queue} | {job_id}
+            self._queue = deque((job, None) for job in jobs)
         else:
-            self._heard.append((job_id, envelope))
+            self._queue.append((job_id, envelope))
         self._wake()
 
     def _note_open(self, job_id: str) -> None:

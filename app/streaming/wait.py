@@ -1,4 +1,4 @@
-"""Wait for the end of a job, for a while, without asking the database again and again."""
+"""Wait for jobs to end, without polling the database."""
 
 import asyncio
 from collections.abc import Collection
@@ -9,15 +9,15 @@ from models.session import unit_of_work
 
 
 async def wait_for_end(user_id: str, job_ids: Collection[str], seconds: float) -> bool:
-    """Return once all of a user's jobs have ended, or when the time is over, or this process ends:
-    False then. Raises DatabaseUnavailable."""
+    """Wait until all these jobs of a user have ended, for `seconds` at most. False if this process
+    shuts down meanwhile. Raises DatabaseUnavailable."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     async with get_hub().subscribe(job_ids) as subscription:
         rest = await asyncio.to_thread(_unfinished, user_id, job_ids)
         while rest and not subscription.ended and (left := until - loop.time()) > 0:
-            heard = await subscription.get(left)
-            if heard is not None and (heard[1] is None or heard[1].kind == "ended"):
+            received = await subscription.get(left)
+            if received is not None and (received[1] is None or received[1].kind == "ended"):
                 rest = await asyncio.to_thread(_unfinished, user_id, rest)
         return not subscription.ended
 

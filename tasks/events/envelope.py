@@ -1,7 +1,7 @@
-"""What is told of a job while it is worked on: over Redis, best effort, since the row has it all.
+"""What is published about a job while it runs: over Redis, best effort, since the row has it all.
 
-Each envelope goes to the job's channel, for whoever listens. Text is kept in a stream as well, the
-*tail*, for those who come between two saves of the row; its entries have the events' numbers.
+Each envelope goes to the job's channel. Text also goes to a Redis stream, the *tail*, for clients
+that connect between two saves of the row; its entries have the events' numbers.
 """
 
 import json
@@ -15,15 +15,15 @@ Kind = Literal["stage", "text", "restarted", "usage", "ended"]
 
 KINDS: Final = get_args(Kind)
 TAIL_S: Final = 3600
-READ_AT_ONCE: Final = 1000
+READ_LIMIT: Final = 1000
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """One event. It covers the numbers from `before` (exclusive) to `number`, so that whoever has
-    read up to `before` lacks nothing."""
+    """One event. It covers the numbers from `before` (exclusive) to `number`: a reader that has
+    everything up to `before` misses nothing."""
 
     kind: Kind
     before: int
@@ -32,16 +32,16 @@ class Envelope:
 
     @classmethod
     def step(cls, kind: Kind, number: int, data: dict[str, Any]) -> Self:
-        """One that covers its own number alone."""
+        """An envelope that covers only its own number."""
         return cls(kind, number - 1, number, data)
 
     def encode(self) -> str:
-        """As it goes over the channel."""
+        """The envelope as published on the channel."""
         return json.dumps([self.kind, self.before, self.number, self.data], separators=(",", ":"))
 
     @classmethod
     def decode(cls, sent: str) -> Self:
-        """From the channel. Raises ValueError if it is not an envelope."""
+        """Parse what came from the channel. Raises ValueError if it is not an envelope."""
         try:
             kind, before, number, data = json.loads(sent)
         except (ValueError, TypeError, RecursionError) as error:
@@ -60,7 +60,7 @@ END: Final = Envelope("ended", 0, 0, {})
 
 
 def channel_of(job_id: str) -> str:
-    """The channel on which a job's messages go."""
+    """The channel of a job's envelopes."""
     return f"trimind:job:{job_id}"
 
 
@@ -70,14 +70,14 @@ def tail_of(job_id: str) -> str:
 
 
 def read_tail(client: redis.Redis, job_id: str, after: int) -> list[Envelope]:
-    """The pieces of text that were told after a number; what can't be read is left out. Raises
+    """The pieces of text published after a number; unreadable ones are skipped and logged. Raises
     redis.RedisError."""
-    entries: Any = client.xrange(tail_of(job_id), min=f"({after}-0", count=READ_AT_ONCE)
+    entries: Any = client.xrange(tail_of(job_id), min=f"({after}-0", count=READ_LIMIT)
     found = []
     for key, entry in entries:
         try:
             before, number = int(entry["before"]), int(key.split("-")[0])
             found.append(Envelope("text", before, number, {"text": entry["text"]}))
         except (ValueError, KeyError) as error:
-            log.error("unreadable piece passed over", job_id=job_id, error=repr(error))
+            log.error("unreadable text skipped", job_id=job_id, error=repr(error))
     return found

@@ -1,4 +1,4 @@
-"""What does not belong into our own channels and keys in Redis is passed over, with a log line."""
+"""What does not belong into our own channels and keys in Redis is skipped and logged."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -52,4 +52,4 @@ def test_a_piece_of_text_that_cannot_be_read_is_made_up_for_by_the_row(
         lines = iter(stream.iter_lines())
         assert any('"So far"' in line for line in lines)
 
-    assert "unreadable piece passed over" in (tmp_path / "log").read_text()
+    assert "unreadable text skipped" in (tmp_path / "log").read_text()

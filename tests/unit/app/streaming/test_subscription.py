@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from app.streaming.subscription import HEARD_MAX, Subscription
+from app.streaming.subscription import MAX_QUEUED, Subscription
 from tasks.events.envelope import Envelope
 
 TEXT = Envelope("text", 3, 4, {"text": "a"})
@@ -40,7 +40,7 @@ def test_nothing_is_heard_within_the_time_and_at_the_end() -> None:
 def test_whoever_lags_behind_is_told_to_read_the_rows() -> None:
     async def hear() -> list[object]:
         subscription = Subscription()
-        for _ in range(HEARD_MAX):
+        for _ in range(MAX_QUEUED):
             subscription.put("one", TEXT)
         subscription.put("two", TEXT)
         await asyncio.sleep(0)
