@@ -1,4 +1,4 @@
-"""Whether a new job may be, and where it begins: at once, or behind another of its track."""
+"""Decides whether a new job is accepted, and whether it starts at once or waits for its track."""
 
 from functools import lru_cache
 
@@ -13,9 +13,9 @@ from models.lifecycle.track_queue import on_track
 
 
 def admit(session: Session, conversation_id: str, mind: str) -> str:
-    """The slot of a new job on a mind's track, as the conversation's `on_busy` wants it.
+    """The slot of a new job on a mind's track, according to the conversation's `on_busy`.
 
-    The caller holds the conversation. With `interrupt` the jobs of the track end here as cancelled.
+    The caller has locked the conversation. With `interrupt` the track's jobs are cancelled here.
     Raises ConversationBusy with `reject`.
     """
     track = {"conversation_id": conversation_id, "mind": mind}
@@ -24,7 +24,7 @@ def admit(session: Session, conversation_id: str, mind: str) -> str:
     wanted = select(Conversation.on_busy).where(Conversation.id == conversation_id)
     on_busy = session.scalars(wanted).one()
     if on_busy == "reject":
-        raise ConversationBusy("The conversation has a job for this mind that has not ended.")
+        raise ConversationBusy("The conversation has an unfinished job for this mind.")
     if on_busy == "interrupt":
         cancel_all(session, on_track(conversation_id, mind))
         return "queued"
@@ -33,17 +33,17 @@ def admit(session: Session, conversation_id: str, mind: str) -> str:
 
 @lru_cache(maxsize=1)
 def _busy_statement() -> Executable:
-    """Built once: it stands before every further message of a conversation."""
+    """Built once, since it runs for every further message of a conversation."""
     track = on_track(bindparam("conversation_id"), bindparam("mind"))
     return select(Job.id).where(track).limit(1)
 
 
 def refuse_retry(session: Session, job: Job) -> None:
-    """Raises a Conflict where a job must not be done again: it, or another one of its message and
-    mind, is completed or has not ended. The caller holds the conversation."""
+    """Raise a Conflict if a job must not be retried, because it or another job of its message and
+    mind is completed or unfinished. The caller has locked the conversation."""
     same = or_(Job.id == job.id, and_(Job.message_id == job.message_id, Job.mind == job.mind))
     statuses = set(session.scalars(select(Job.status).where(same)))
     if "completed" in statuses:
         raise JobCompleted("The message has already been answered.")
     if not statuses.isdisjoint(UNFINISHED):
-        raise JobInProgress("A job for this message has not ended.")
+        raise JobInProgress("This message has an unfinished job.")

@@ -1,7 +1,7 @@
-"""How a job ends: completed, failed, cancelled or overdue; once, and in its own transaction.
+"""How a job ends: completed, failed, cancelled or overdue; exactly once, in one transaction.
 
-Every end holds the job's conversation first, and concludes: whoever is behind on the track is
-released in the same transaction.
+Every end locks the job's conversation first, and concludes: the next job of its track is released
+in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,9 +44,9 @@ from models.lifecycle.fence import (
 from models.lifecycle.track_queue import lock_conversations, release
 from models.spent import NOTHING, Spent, added_now
 
-# What `conclude` has to know of a job that has ended.
+# What `conclude` needs to know about a job that has ended.
 END_COLUMNS: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
-# The columns that hold what was said.
+# The columns that hold text of the conversation.
 UNSAID: Final[Mapping[str, Any]] = {
     "prompt": None,
     "answer": None,
@@ -64,10 +64,16 @@ def fail(
     sequence: int | None = None,
     spent: Spent = NOTHING,
 ) -> bool:
-    """End the job as failed, with a stable code. False: fenced off.
+    """End the job as failed, with a stable code. False if the fence no longer holds.
 
-    `sequence` is the number of the job's last event, that of its end; without one, the next.
-    `spent` is added to the job's costs.
+    Args:
+        session: its transaction is the caller's to commit.
+        fence: the run that owns the stage.
+        code: one of `docs/errors.md`.
+        message: what the client reads.
+        line: the stage's line of the receipt.
+        sequence: the number of the job's last event, its end; by default the next one.
+        spent: added to the job's costs.
     """
     error = {"code": code, "message": message, "stage": fence.stage}
     lock_conversations(session, Job.id == fence.job_id)
@@ -92,10 +98,11 @@ def fail(
 def complete(
     session: Session, fence: Fence, line: Mapping[str, Any], sequence: int | None = None
 ) -> bool:
-    """End the job as completed and store its answer, exactly once. False: fenced off.
+    """End the job as completed and store its answer, exactly once. False if the fence no longer
+    holds.
 
-    First the conversation, then the fenced UPDATE, then the message; a merged answer is kept as the
-    one that every track goes on from. `sequence`: as above.
+    Locks the conversation, then runs the fenced UPDATE, then inserts the message. A merged answer
+    becomes the one that every track continues from. `line` and `sequence` as in `fail`.
     """
     session.execute(_touch_statement(), {"job_id": fence.job_id, "token": fence.token})
     values = {**fence.values(), "note": {fence.stage: dict(line)}, "at_sequence": sequence}
@@ -121,7 +128,7 @@ def complete(
 
 @lru_cache(maxsize=1)
 def _touch_statement() -> Executable:
-    """Holds the conversation of a job that is owned, and says that something was said in it."""
+    """Locks the conversation of a job that is owned, and sets when it was last used."""
     conversations = cast(Table, Conversation.__table__)
     return (
         update(conversations)
@@ -155,16 +162,17 @@ def _complete_statement() -> Executable:
 
 
 def cancel(session: Session, job_id: str) -> bool:
-    """End an unfinished job as cancelled, whatever it is doing. False: it has ended already.
+    """End an unfinished job as cancelled, whatever it is doing. False if it has already ended.
 
-    A running stage loses its token with it, so that its checkpoint finds no row.
+    A running stage loses its run token, so that its checkpoint matches no row.
     """
     lock_conversations(session, Job.id == job_id)
     return cancel_all(session, Job.id == job_id) == 1
 
 
 def cancel_all(session: Session, *which: ColumnElement[bool]) -> int:
-    """End these jobs as cancelled, those that have not ended; how many. The caller holds them."""
+    """End the unfinished ones of these jobs as cancelled; returns how many. The caller has locked
+    their conversations."""
     chosen = select(Job.id).where(*which, Job.slot.is_not(None)).order_by(Job.id)
     locked = chosen.with_for_update(key_share=True)
     ended = session.execute(
@@ -177,14 +185,14 @@ def cancel_all(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def orphaned() -> ColumnElement[bool]:
-    """True of a job whose conversation or message is gone, so that nobody can be answered."""
+    """True for a job whose conversation or message was deleted, so that it can have no answer."""
     return or_(Job.conversation_id.is_(None), Job.message_id.is_(None))
 
 
 def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
-    """End those of the jobs that are orphaned, as cancelled and without what was said; how many.
+    """End the orphaned ones of these jobs as cancelled, and erase their texts; returns how many.
 
-    The caller holds them.
+    The caller has locked their conversations.
     """
     ended = session.execute(
         update(Job)
@@ -196,7 +204,7 @@ def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def overdue() -> ColumnElement[bool]:
-    """True of a job whose deadline has passed, and that nothing keeps from ending."""
+    """True for a job whose deadline has passed, unless it is running or only has to be stored."""
     return and_(
         Job.slot.in_(("queued", "waiting", "blocked")),
         Job.expires_at <= now(),
@@ -205,10 +213,10 @@ def overdue() -> ColumnElement[bool]:
 
 
 def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
-    """End those of the jobs whose deadline has passed; how many there were.
+    """End the overdue ones of these jobs; returns how many.
 
-    Never started, a job is `expired`, else `failed`. One with a running stage is left alone, and
-    one whose answer only has to be stored. The caller holds them.
+    A job that never started is `expired`, others `failed`. A job with a running stage is left as it
+    is, and so is one whose answer only has to be stored. The caller has locked the conversations.
     """
     error = func.jsonb_build_object(
         "code", DeadlineExceeded.code,
@@ -227,9 +235,9 @@ def end_overdue(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def conclude(session: Session, ended: Sequence[Any]) -> int:
-    """Do what every end does beside its UPDATE, for the rows that it returned; how many.
+    """Do what every end does besides its UPDATE, for the rows that it returned; returns how many.
 
-    Only now is it sure what was paid for twice: no late owner can take a finished job's answer up.
+    Only now is it certain what was paid for twice: a late owner can't adopt a finished job.
     """
     if not ended:
         return 0
@@ -244,7 +252,7 @@ def conclude(session: Session, ended: Sequence[Any]) -> int:
 def finished(
     status: str | ColumnElement[str], sequence: int | ColumnElement[int] | None = None
 ) -> dict[str, Any]:
-    """The columns of a job that has ended with this status; its end is the event `sequence`."""
+    """The columns of a job that ends with this status; its end is the event `sequence`."""
     return {
         "status": status,
         "slot": None,

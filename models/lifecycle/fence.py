@@ -1,4 +1,4 @@
-"""The fence: what must still be true of a job for a write to count."""
+"""The fence: the conditions under which a run may still write to its job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ jobs = cast(Table, Job.__table__)
 
 @dataclass(frozen=True)
 class Fence:
-    """Which run of which stage of which job a write belongs to."""
+    """Identifies the run of a stage of a job that a write belongs to."""
 
     job_id: str
     epoch: int
@@ -35,7 +35,7 @@ class Fence:
     token: UUID
 
     def values(self) -> dict[str, Any]:
-        """Its parts, as the parameters of a statement."""
+        """Its fields, as the parameters of a statement."""
         return {
             "job_id": self.job_id,
             "at_epoch": self.epoch,
@@ -44,7 +44,7 @@ class Fence:
         }
 
     def owned(self) -> ColumnElement[bool]:
-        """True of the job's row while this run owns the stage."""
+        """True for the job's row while this run owns the stage."""
         return and_(
             Job.id == self.job_id,
             Job.epoch == self.epoch,
@@ -55,7 +55,7 @@ class Fence:
 
 
 def owned_by_bound() -> ColumnElement[bool]:
-    """`Fence.owned` for a statement that is built once: the fence comes with `Fence.values`."""
+    """`Fence.owned` for a statement that is built once; `Fence.values` are its parameters."""
     return and_(
         jobs.c.id == bindparam("job_id"),
         jobs.c.epoch == bindparam("at_epoch"),
@@ -66,17 +66,17 @@ def owned_by_bound() -> ColumnElement[bool]:
 
 
 def lost_provider_call() -> ColumnElement[int]:
-    """1 for a stage whose call to a provider was probably paid for, though its answer is lost."""
+    """1 for a stage whose provider call was probably billed although its answer is lost, else 0."""
     return case((Job.stage == "generate", 1), else_=0)
 
 
 def no_owner() -> dict[str, None]:
-    """The columns of a job that nobody owns."""
+    """The columns of a job that no run owns."""
     return {"run_token": None, "lease_until": None}
 
 
 def noting(stage: str, line: Mapping[str, Any]) -> ColumnElement[Any]:
-    """The receipt with this line for a stage."""
+    """The receipt with this line set for a stage."""
     return Job.stages.op("||")(json_literal({stage: dict(line)}))
 
 
@@ -85,7 +85,7 @@ def json_literal(value: dict[str, Any]) -> ColumnElement[Any]:
 
 
 def hits(session: Session, statement: Executable) -> bool:
-    """Whether a statement changed its one row."""
+    """Whether a statement changed exactly one row."""
     return rows_of(session, statement) == 1
 
 

@@ -1,4 +1,4 @@
-"""How long a lease is believed, as the settings say; read at use, so that no import needs them."""
+"""The lengths of leases, as the settings say; read on use, so that no import needs them."""
 
 from datetime import timedelta
 
@@ -6,15 +6,15 @@ from config.settings import get_settings
 
 
 def lease() -> timedelta:
-    """For how long a running stage is owned without a heartbeat."""
+    """How long a running stage is owned without a heartbeat."""
     return timedelta(seconds=get_settings().lease_s)
 
 
 def queue_lease_s() -> int:
-    """For how many seconds a message is believed to be in the broker, the first time."""
+    """How many seconds a message is assumed to be in the broker, the first time."""
     return get_settings().queue_lease_s
 
 
 def queue_lease() -> timedelta:
-    """The same, as a length of time."""
+    """`queue_lease_s` as a timedelta."""
     return timedelta(seconds=queue_lease_s())

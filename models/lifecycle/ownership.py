@@ -1,4 +1,4 @@
-"""Who owns a running stage: its lease extended, given back, or taken up again."""
+"""Ownership of a running stage: extend its lease, hand it back, or adopt it again."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from models.lifecycle.leases import lease, queue_lease_s
 
 
 def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
-    """Extend the leases of the runs that still own their stage; the tokens of those."""
+    """Extend the leases of the runs that still own their stage; returns their tokens."""
     owned = session.scalars(
         update(Job)
         .where(_locked(Job.run_token.in_(tokens)), Job.slot == "running")
@@ -44,8 +44,8 @@ def extend_leases(session: Session, tokens: Collection[UUID]) -> set[UUID]:
 
 
 def save_partials(session: Session, columns_of: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:
-    """Keep what running stages have made so far, all in one statement; the tokens of those runs
-    that still own their stage. Every run names the same columns."""
+    """Save what running stages have generated so far, all in one statement. Returns the tokens of
+    the runs that still own their stage. Every run sets the same columns."""
     names = tuple(next(iter(columns_of.values())))
     lists = {name: [columns[name] for columns in columns_of.values()] for name in names}
     saved = session.scalars(_save_statement(names), {"tokens": list(columns_of), **lists})
@@ -54,7 +54,7 @@ def save_partials(session: Session, columns_of: Mapping[UUID, Mapping[str, Any]]
 
 @lru_cache(maxsize=4)
 def _save_statement(names: tuple[str, ...]) -> Executable:
-    """Its columns come as arrays: so one statement, built once, does for any number of runs."""
+    """The columns are passed as arrays, so that one statement serves any number of runs."""
     lists = [bindparam("tokens", type_=ARRAY(jobs.c.run_token.type))]
     lists += [bindparam(name, type_=ARRAY(jobs.c[name].type)) for name in names]
     types = [column("token", jobs.c.run_token.type), *(column(n, jobs.c[n].type) for n in names)]
@@ -73,18 +73,18 @@ def _save_statement(names: tuple[str, ...]) -> Executable:
 
 @dataclass(frozen=True)
 class Adopted:
-    """The job's epoch and the number of its last event, once its stage is owned again."""
+    """The epoch of a job whose stage was adopted, and the number of its last event."""
 
     epoch: int
     sequence: int
 
 
 def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
-    """Own a stage again whose lease was given up, so that its result is not lost.
+    """Own a stage again whose lease had expired, so that its result is not lost.
 
-    None: somebody else has begun the stage since (`starts` is that of this run), or the job has
-    ended. The stage's message may be in the broker: the checkpoint that follows lets it be dropped.
-    What was counted as a paid duplicate is none.
+    Returns None if another run has begun the stage since (`starts` is that of this run), or if the
+    job has ended. The stage's message may still be in the broker: the checkpoint that follows makes
+    it stale. The paid duplicate that was counted is subtracted again.
     """
     row = session.execute(
         update(Job)
@@ -107,7 +107,8 @@ def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
 
 
 def hand_back(session: Session, tokens: Collection[UUID]) -> int:
-    """Give up the runs of a process that must end now; due at once, no death. How many."""
+    """Requeue the stages of a process that must exit now; due at once, and not counted as crashes.
+    Returns how many."""
     return rows_of(
         session,
         update(Job)
@@ -124,7 +125,7 @@ def hand_back(session: Session, tokens: Collection[UUID]) -> int:
 
 
 def _locked(runs: ColumnElement[bool]) -> ColumnElement[bool]:
-    """True of the jobs of these runs, whose rows are locked in the order of their ids, as by all
-    who change several at once: so no two wait for each other."""
+    """True for the jobs of these runs. Locks the rows in the order of their ids, as every statement
+    that changes several jobs does, to avoid deadlocks."""
     rows = select(Job.id).where(runs, Job.slot == "running").order_by(Job.id)
     return Job.id.in_(rows.with_for_update(key_share=True))

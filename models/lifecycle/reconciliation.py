@@ -1,9 +1,9 @@
-"""Find the jobs that nobody works on though somebody should, and queue them again.
+"""Find jobs that no worker runs although one should, and queue them again.
 
-Several may do so at once: rows are taken with SKIP LOCKED, and each statement is judged by the
-database's clock in the transaction that changes the row. The caller commits, then publishes.
-The statements that look are built once, since every worker looks every few seconds; those that
-change what was found are not: there is rarely anything.
+Reconcilers may run concurrently: rows are selected with SKIP LOCKED, and every condition is checked
+by the database's clock in the transaction that changes the row. The caller commits, then publishes.
+Statements that search are built once, since every worker runs them every few seconds. Those that
+change what was found are not: they rarely run.
 """
 
 from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ MAX_CRASHES: Final = 5
 
 
 def end_all_orphans(session: Session, limit: int) -> int:
-    """End the jobs whose conversation or message is gone, `limit` at most; how many there were."""
+    """End jobs whose conversation or message was deleted, `limit` at most; returns how many."""
     if session.scalar(_any_orphan_statement()) is None:
         return 0
     lockable = lock_free_conversations(limit, Job.slot.is_not(None), orphaned())
@@ -65,7 +65,7 @@ def _any_orphan_statement() -> Select[tuple[str]]:
 
 
 def end_all_overdue(session: Session, limit: int) -> int:
-    """End the jobs whose deadline has passed, `limit` at most; how many there were."""
+    """End jobs whose deadline has passed, `limit` at most; returns how many."""
     locked = session.scalars(_overdue_statement(limit)).all()
     if not locked:
         return 0
@@ -78,11 +78,11 @@ def _overdue_statement(limit: int) -> Select[tuple[str]]:
 
 
 def reap_expired_leases(session: Session, limit: int, settled: timedelta | None = None) -> int:
-    """Give up the runs whose lease ran out: a new epoch, queued at once; how many there were.
+    """Requeue stages whose lease expired, under a new epoch; returns how many.
 
-    After five deaths at one stage the job has failed: it kills whoever touches it (`poison`).
-    Nobody is judged before the database has been up for `settled`, by default a lease's length:
-    after an outage every lease looks expired, and its owner gets the time to beat.
+    After five crashes in one stage the job fails (`poison`), since it would crash every worker. No
+    lease counts as expired before the database has been up for `settled`, by default a lease's
+    length: after an outage all leases look expired, and their owners get the time to extend them.
     """
     known: dict[str, Any] = {"settled": lease() if settled is None else settled}
     poisoned = _poison(session, limit, known)
@@ -119,7 +119,7 @@ def _reap_statement(limit: int) -> ReturningUpdate[tuple[str]]:
             paid_duplicates=Job.paid_duplicates + lost_provider_call(),
             run_token=None,
             lease_until=None,
-            queue_lease_until=now(),  # due at once: `take_due` publishes it
+            queue_lease_until=now(),  # due at once, for `take_due`
             queue_lease_s=bindparam("half_lease", type_=Integer),
         )
         .returning(Job.id)
@@ -152,10 +152,10 @@ def _poison(session: Session, limit: int, known: Mapping[str, Any]) -> int:
 
 
 def take_due(session: Session, limit: int) -> list[PendingDispatch]:
-    """Queue the jobs whose queue lease or wait ran out; what has to be published, the oldest first.
+    """Queue jobs whose queue lease or wait expired; returns what to publish, the oldest first.
 
-    The epoch stays, so that a second copy of a message is dropped by its begin. A queue lease
-    doubles each time, up to an hour, so that a long backlog is not published over and over.
+    The epoch stays, so that a duplicate message is dropped when it begins. A queue lease doubles
+    each time, up to an hour, so that a long backlog is not published again and again.
     """
     rows = session.execute(_due_statement(limit), {"first_lease": queue_lease_s()}).all()
     return sorted((PendingDispatch(*row) for row in rows), key=lambda due: due.job_id)
@@ -183,7 +183,7 @@ def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str]]:
 
 
 def unpublished(session: Session, job_ids: Collection[str]) -> None:
-    """Undo `take_due` for jobs whose message did not go out: due still, the lease not doubled."""
+    """Undo `take_due` for jobs whose message was not published: due again, lease not doubled."""
     session.execute(
         update(Job)
         .where(Job.id.in_(job_ids), Job.slot == "queued", Job.queue_lease_until > now())

@@ -1,8 +1,8 @@
-"""Jobs behind another of their track: who holds the track, and who is let go when it is free.
+"""The queue of jobs on a track: a job blocks the later ones, and its end releases the next.
 
-A track is what a conversation and a mind share. Whoever adds a job to one, or ends one, first locks
-its conversation, so that no release can miss a job that is just being accepted. Conversations are
-locked before jobs, always, so that no two wait for each other.
+A track is one mind's part of a conversation. A transaction that adds a job to a track, or ends one,
+locks the conversation first, so that no release misses a job that is just being accepted.
+Conversations are always locked before jobs, to avoid deadlocks.
 """
 
 from collections.abc import Collection
@@ -24,29 +24,29 @@ from models.lifecycle.leases import queue_lease, queue_lease_s
 def on_track(
     conversation_id: str | ColumnElement[str], mind: str | ColumnElement[str]
 ) -> ColumnElement[bool]:
-    """True of the unfinished jobs of a track."""
+    """True for the unfinished jobs of a track."""
     return and_(Job.conversation_id == conversation_id, Job.mind == mind, Job.slot.is_not(None))
 
 
 def lock_conversations(session: Session, *which: ColumnElement[bool]) -> None:
     """Lock the conversations of these jobs until the transaction ends, in the order of their ids.
 
-    Those of running statements are waited for. A conversation that is gone locks nothing.
+    Waits for those that are locked. A deleted conversation is ignored.
     """
     session.execute(_conversations(select(Job.conversation_id).where(*which)))
 
 
 def lock_free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[tuple[str]]:
-    """A statement that locks the conversations of these jobs, `limit` at most, but for those that
-    somebody else holds: nobody is waited for. It gives their ids."""
+    """A statement that locks the conversations of these jobs, `limit` at most, and returns their
+    ids. It skips those that are locked instead of waiting."""
     wanted = select(Job.conversation_id).where(*which).limit(limit)
     return _conversations(wanted, skip_locked=True)
 
 
 def release(session: Session, conversation_ids: Collection[str]) -> int:
-    """Queue the oldest job of each track of these conversations that nobody is on; how many.
+    """Queue the oldest job of each free track of these conversations; returns how many.
 
-    The caller holds the conversations; they are dispatched after the commit.
+    The caller has locked the conversations. The jobs are dispatched after the commit.
     """
     rows = session.execute(_release_statement(), {"conversation_ids": list(conversation_ids)})
     released = [PendingDispatch(*row) for row in rows]

@@ -1,8 +1,7 @@
 """How a job moves from stage to stage: each transition is one fenced UPDATE on the database clock.
 
-A fence names what must still be true for a write to count: the stage, the epoch, and the run token
-of whoever owns the running stage. An UPDATE that hits no row means that somebody else was there
-first, and the caller drops his work. The session's owner commits.
+A fence names the stage, the epoch, and the token of the run that owns the stage. An UPDATE that
+matches no row means that another run was first, and the caller drops its work. The caller commits.
 
     queued --begin--> running --checkpoint--> queued (the next stage)
                          |-----wait---------> waiting --requeue--> queued
@@ -56,7 +55,7 @@ PENDING: Final = MappingProxyType({"status": "pending"})
 
 @dataclass(frozen=True)
 class Begun:
-    """What a stage that has begun is told of its job; `remaining_s` until the deadline."""
+    """What a stage that begins needs of its job; `remaining_s` are the seconds to its deadline."""
 
     user_id: str
     mind: str
@@ -74,11 +73,10 @@ class Begun:
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
-    """Own the stage, unless its message is stale, doubled or late: then None.
+    """Own the stage. None if its message is stale, a duplicate, or late.
 
-    A begin that is tried again with the same token is the same begin. A job whose deadline has
-    passed is not begun but ended here, unless its answer only has to be stored; and so is one whose
-    message is gone.
+    A retry with the same token is the same begin. A job whose deadline has passed is ended instead,
+    unless its answer only has to be stored; and so is one whose message was deleted.
     """
     row = session.execute(_begin_statement(), fence.values()).one_or_none()
     if row is None:
@@ -94,7 +92,7 @@ def _begin_statement() -> Executable:
     """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
     number = case((again, jobs.c.sequence), else_=next_number(jobs.c.sequence))
-    # What failed in earlier runs stays on the receipt.
+    # Failures of earlier runs stay on the receipt.
     tried = jobs.c.stages[jobs.c.stage]["tried"]
     line = func.jsonb_strip_nulls(
         func.jsonb_build_object("status", "running", "began", number, "tried", tried)
@@ -140,13 +138,13 @@ def _begin_statement() -> Executable:
 
 
 def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dict[str, Any]:
-    """A generate that begins starts its text; anew, where an earlier run may have been heard."""
+    """A generate starts its text, or restarts it if that of an earlier run may have been read."""
     earlier = jobs.c.stages["generate"]
-    heard = or_(earlier["status"].astext == "running", earlier.has_key("text"))
+    read = or_(earlier["status"].astext == "running", earlier.has_key("text"))
     starts = and_(jobs.c.stage == "generate", not_(again))
     return {
         "text_base": case((starts, text_base(number)), else_=jobs.c.text_base),
-        "restarts": case((and_(starts, heard), jobs.c.restarts + 1), else_=jobs.c.restarts),
+        "restarts": case((and_(starts, read), jobs.c.restarts + 1), else_=jobs.c.restarts),
         "partial": case((starts, None), else_=jobs.c.partial),
     }
 
@@ -159,11 +157,19 @@ def checkpoint(
     sequence: int | None = None,
     spent: Spent = NOTHING,
 ) -> Spent | None:
-    """Write a stage's result and queue the next stage, in one UPDATE. None: fenced off.
+    """Write a stage's result and queue the next stage, in one UPDATE.
 
-    `line` goes to the receipt, `columns` are what later stages need. `sequence` is the number of
-    the last event that this makes; without one it is the next. `spent` is added to the job's costs:
-    what comes back is all that it has cost by now, where this is an answer or costs something.
+    Args:
+        session: its transaction is the caller's to commit.
+        fence: the run that owns the stage.
+        line: the stage's line of the receipt.
+        columns: the job's columns that later stages need.
+        sequence: the number of the last event of this stage; by default the next one.
+        spent: added to the job's costs.
+
+    Returns:
+        What the job has cost so far, if this was generate or cost something, else nothing spent.
+        None if the fence no longer holds.
     """
     statement = _checkpoint_statement(fence.stage, tuple(columns), spent != NOTHING)
     values = {**fence.values(), "note": {fence.stage: dict(line)}}
@@ -198,8 +204,8 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> E
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
     )
-    tells = adds or stage == "generate"  # a row that comes back is not free
-    return statement.returning(*(jobs.c[name] for name in COSTS)) if tells else statement
+    returns = adds or stage == "generate"  # returning a row takes time
+    return statement.returning(*(jobs.c[name] for name in COSTS)) if returns else statement
 
 
 def wait(
@@ -212,10 +218,10 @@ def wait(
     *,
     counts: bool,
 ) -> bool:
-    """Give the stage back until `delay` has passed. False: fenced off.
+    """Let the stage wait until `delay` has passed. False if the fence no longer holds.
 
-    `counts`: whether this was an attempt that failed; an open breaker is none. `sequence` and
-    `spent`: as at a checkpoint.
+    `counts`: whether this was a failed attempt; an open breaker is not one. The other arguments are
+    those of `checkpoint`.
     """
     return hits(
         session,

@@ -1,4 +1,4 @@
-"""One message to several minds: accept a broadcast, cancel it, merge its answers, keep one."""
+"""Send one message to several minds: accept a broadcast, cancel it, merge its answers, keep one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 
 
 def accept(session: Session, submission: Submission, minds: Sequence[str] | None) -> BroadcastJobs:
-    """Add a message and a job for each mind, by default for all, to the transaction that the caller
-    commits. The metadata are the broadcast's own.
+    """Add a message and a job for each mind, by default for every mind. The caller commits. The
+    metadata belong to the broadcast, not to its jobs.
 
     Raises InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
     """
@@ -52,18 +52,20 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
 
 
 def publish(jobs: Sequence[Job], message: str) -> None:
-    """Publish the chains of jobs that were accepted just now, as long as the broker is there."""
+    """Publish the chains of jobs that were just accepted, until the broker is unavailable."""
     for job in jobs:
         if not dispatch.publish(job, message):
             break
 
 
 def cancel(session: Session, user_id: str, broadcast_id: str) -> BroadcastJobs:
-    """The user's broadcast, each job of it cancelled that had not ended; commits. The workers are
-    told, best effort. What comes back may have ended otherwise. Raises NotFound."""
+    """Cancel the unfinished jobs of the user's broadcast, and commit.
+
+    Returns the broadcast, whose jobs may have ended otherwise. Raises NotFound.
+    """
     unfinished = [job.id for job in read(session, user_id, broadcast_id).jobs if job.slot]
     cancelled = [job_id for job_id in unfinished if endings.cancel(session, job_id)]
-    session.expire_all()  # whoever lost a race reads what the winner wrote
+    session.expire_all()  # if another transaction ended a job first, read what that wrote
     whole = read(session, user_id, broadcast_id)
     session.commit()
     if cancelled:
@@ -79,11 +81,11 @@ def accept_merge(
     metadata: dict[str, str],
     deadline_s: int | None,
 ) -> tuple[Job, str]:
-    """Add the job that makes one answer of the siblings' to the transaction that the caller
-    commits; the job, and the message that it shares with them.
+    """Add the job that merges the siblings' answers. The caller commits, then publishes.
 
-    The conversation is held before the broadcast is, as by who completes a merge. Raises NotFound,
-    BroadcastInProgress, NothingToMerge, MergeInProgress and ConversationBusy.
+    It locks the conversation before the broadcast, as completing a merge does. Returns the job, and
+    the text of the message that it shares with its siblings. Raises NotFound, BroadcastInProgress,
+    NothingToMerge, MergeInProgress and ConversationBusy.
     """
     lock_conversations(session, Job.broadcast_id == broadcast_id, Job.user_id == user_id)
     whole = read(session, user_id, broadcast_id, lock=True)
@@ -100,9 +102,9 @@ def accept_merge(
 
 
 def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> BroadcastJobs:
-    """The user's broadcast, of which every track goes on from this job's answer; commits.
+    """Let every track of the user's broadcast continue from this job's answer, and commit.
 
-    Raises NotFound, and InvalidRequest where that is no completed job of this broadcast.
+    Raises NotFound, and InvalidRequest if it is not a completed job of this broadcast.
     """
     whole = read(session, user_id, broadcast_id, lock=True)
     if not any(job.id == job_id and job.status == "completed" for job in whole.jobs):

@@ -1,4 +1,4 @@
-"""Tell the workers that a job is not wanted any more; best effort, since its fence decides."""
+"""Notifies workers that jobs were cancelled. Best effort: a job's fence decides."""
 
 from typing import Final
 
@@ -14,7 +14,8 @@ log = structlog.get_logger(__name__)
 
 
 def announce(*job_ids: str) -> None:
-    """Say that jobs were cancelled. A worker that misses it learns of it by its next write."""
+    """Notify the workers that these jobs were cancelled. One that misses it finds out when it next
+    writes."""
     try:
         for job_id in job_ids:
             redis_client().publish(CHANNEL, job_id)

@@ -1,4 +1,4 @@
-"""What a user may do with jobs that were accepted: cancel, retry, delete their conversation."""
+"""What a user can do with accepted jobs: cancel them, retry them, delete their conversation."""
 
 import structlog
 from sqlalchemy.orm import Session
@@ -15,13 +15,13 @@ log = structlog.get_logger(__name__)
 
 
 def cancel(session: Session, user_id: str, job_id: str) -> Job:
-    """The user's job, cancelled if it had not ended; commits. The workers are told, best effort.
+    """Cancel the user's job unless it has ended, and commit.
 
-    What comes back may have ended otherwise, before or meanwhile. Raises NotFound.
+    Returns the job, which may have ended otherwise before or meanwhile. Raises NotFound.
     """
     _owned_job(session, user_id, job_id)
     cancelled = endings.cancel(session, job_id)
-    session.expire_all()  # whoever lost a race reads what the winner wrote
+    session.expire_all()  # if another transaction ended it first, read what that wrote
     job = _owned_job(session, user_id, job_id)
     session.commit()
     if cancelled:
@@ -30,11 +30,11 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
 
 
 def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
-    """Add a new job for the message of one that ended without an answer, with as much time as that
-    one had; and the message's text. The caller commits, then publishes.
+    """Add a new job for the message of one that ended without an answer, with the same time limit.
+    The caller commits, then publishes.
 
-    It is no sibling of a broadcast's jobs; but who merges their answers does so again. Raises
-    NotFound, and a Conflict that says why not.
+    The new job is not part of a broadcast, unless it is a merge. Returns it with the text of its
+    message. Raises NotFound, and a Conflict that says why the job can't be retried.
     """
     job = _owned_job(session, user_id, job_id)
     conversation = lock_conversation(session, user_id, job.conversation_id or "")
@@ -61,7 +61,7 @@ def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
 
 
 def delete_conversation(session: Session, user_id: str, conversation_id: str) -> None:
-    """Delete a user's conversation, its unfinished jobs cancelled; commits. Raises NotFound."""
+    """Delete a user's conversation, cancel its unfinished jobs, and commit. Raises NotFound."""
     if not deletion.delete_conversation(session, user_id, conversation_id):
         raise NotFound("No such conversation.")
     session.commit()

@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 
 
 def publish(job: Job, message: str) -> bool:
-    """Publish the chain of a job that was accepted just now; its transaction is committed. False:
-    the broker is away. One that is behind another is published when that one has ended."""
+    """Publish the chain of a job whose transaction was just committed. False if the broker is
+    unavailable. A job that has to wait for another of its track is published when that ends."""
     log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message), slot=job.slot)
     if job.slot != "queued":
         return True
@@ -25,25 +25,25 @@ def publish(job: Job, message: str) -> bool:
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
-    """Publish the chain of a job from `stage` on. False: the broker is away, which is logged."""
+    """Publish a job's chain from `stage` on. False, and logged, if the broker is unavailable."""
     try:
         chain_of(job_id, epoch, stage, long=long).apply_async()
     except OperationalError as error:
         outages.note("broker", error)
-        log.debug("job kept until the broker is back", job_id=job_id, stage=stage)
+        log.debug("job not published", job_id=job_id, stage=stage)
         return False
     outages.clear("broker", "publisher")
     return True
 
 
 def chain_of(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
-    """The chain of the stages from `stage` on; its messages carry ids only."""
+    """The chain of the stages from `stage` on. Its messages carry ids only."""
     rest = STAGES[STAGES.index(stage) :]
     return chain(*(_signature(job_id, epoch, name, long=long) for name in rest), app=app)
 
 
 def is_long(message: str) -> bool:
-    """Whether a message is compressed, which is the cpu worker's business."""
+    """Whether a message is compressed, and so goes to the cpu worker."""
     return len(message) > get_settings().compress_over_chars
 
 

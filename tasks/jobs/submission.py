@@ -1,4 +1,4 @@
-"""Accept a job: add it, with the user's message, to the transaction that the caller commits."""
+"""Accept a job: add it and its message to a transaction. The caller commits, then publishes."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,12 +23,12 @@ TITLE_CHARS: Final = 60
 
 @dataclass(frozen=True)
 class Submission:
-    """What a caller wants answered. No conversation: a new one. No mind: the default one. No
-    deadline: the settings' one.
+    """A message to answer. By default in a new conversation, by the default mind, and with the
+    deadline of the settings.
 
-    `previous_id` is the user's job that this one goes on from, in its conversation.
-    A caller that may send the same message twice gives it an id of its own, `message_id`; a second
-    one fails with IntegrityError, and nothing is accepted.
+    `previous_id` is the user's job that this one continues, in its conversation. A caller that may
+    send the same message twice sets `message_id`: the second time fails with IntegrityError, and
+    nothing is accepted.
     """
 
     user_id: str
@@ -43,17 +43,20 @@ class Submission:
 
 
 def accept(session: Session, submission: Submission) -> Job:
-    """Add the user's message and the job to the transaction that the caller commits."""
+    """Add the user's message and its job.
+
+    Raises InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
+    """
     mind = known_mind(submission.mind)
     message = add_message(session, submission)
     return add_job(session, submission, message, mind, alone=submission.conversation_id is None)
 
 
 def add_message(session: Session, submission: Submission) -> Message:
-    """Add the user's message to its conversation, which begins with it where there is none.
+    """Add the user's message to its conversation, which is created if none is given.
 
-    The conversation is held from now on. The message comes before its jobs: a second one of the
-    same id must fail before it interrupts the first.
+    The conversation is locked from now on. The message is inserted before its jobs, so that a
+    duplicate fails before it interrupts the first one.
     """
     message = Message(
         id=submission.message_id or new_id("msg"),
@@ -75,10 +78,10 @@ def add_job(
     *,
     alone: bool = False,
 ) -> Job:
-    """Add the job of one mind for a message that is there already. The caller holds its
-    conversation; `alone`: it is new, so that nobody can be on the track.
+    """Add one mind's job for an existing message, whose conversation the caller has locked.
 
-    Raises ConversationBusy.
+    `alone`: the conversation is new, so that no other job can be on the track. Raises
+    ConversationBusy.
     """
     return insert_job(
         session,
@@ -96,7 +99,7 @@ def add_job(
 
 
 def known_mind(mind: str | None, field: str = "mind") -> str:
-    """A mind that a caller names; the default one where he names none. Raises InvalidRequest."""
+    """The mind of this name; the default one for None. Raises InvalidRequest if it is unknown."""
     minds = get_minds()
     if mind is None:
         return minds.default_mind
@@ -106,11 +109,12 @@ def known_mind(mind: str | None, field: str = "mind") -> str:
 
 
 def title_of(message: str) -> str:
-    """What a conversation is called that begins with this message."""
+    """The title of a conversation that starts with this message."""
     return message.strip().splitlines()[0][:TITLE_CHARS]
 
 
 def insert_job(session: Session, slot: str, time_left: timedelta, **columns: Any) -> Job:
+    """Insert a job in this slot, with its deadline after `time_left`."""
     job = Job(
         id=new_id("job"),
         slot=slot,
