@@ -1,4 +1,4 @@
-"""What PostgreSQL holds. Every table is imported here, so that the metadata is whole."""
+"""The tables. All of them are imported here, so that the metadata is complete."""
 
 from models.api_keys import ApiKey
 from models.base import Base

@@ -1,4 +1,4 @@
-"""API keys: shown once, stored as an HMAC under the pepper."""
+"""API keys, shown once and stored as an HMAC under the pepper."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ KEY_PREFIX = "tm_"
 
 
 class ApiKey(Base):
-    """A user's key. `hint` is its beginning, for people to tell keys apart."""
+    """A user's key. `hint` is its first characters, by which people tell keys apart."""
 
     __tablename__ = "api_keys"
 
@@ -31,12 +31,12 @@ class ApiKey(Base):
 
 
 def digest_of(key: str, pepper: bytes) -> bytes:
-    """What is stored of a key: its HMAC-SHA256 (32 bytes)."""
+    """The stored form of a key: its HMAC-SHA256 (32 bytes)."""
     return hmac.digest(pepper, key.encode(), hashlib.sha256)
 
 
 def create_key(session: Session, user_id: str, name: str, pepper: bytes) -> str:
-    """Make a key for a user and return it; it can't be read again."""
+    """Create a key for a user and return it; it can't be read again."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     session.add(
         ApiKey(
@@ -51,7 +51,7 @@ def create_key(session: Session, user_id: str, name: str, pepper: bytes) -> str:
 
 
 def owner_of_key(session: Session, key: str, pepper: bytes) -> str | None:
-    """The id of the user whose key this is, or None for an unknown or revoked one."""
+    """The id of a key's owner, or None for an unknown or revoked key."""
     return session.scalar(
         select(ApiKey.user_id).where(
             ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None)
@@ -60,8 +60,8 @@ def owner_of_key(session: Session, key: str, pepper: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class KeyLine:
-    """What may be shown of a key. `user` is the name by which a service knows its owner."""
+class KeySummary:
+    """The public part of a key. `user` is its owner's external id."""
 
     id: str
     hint: str
@@ -71,20 +71,19 @@ class KeyLine:
     revoked_at: datetime | None
 
 
-def list_keys(session: Session, external_id: str | None = None) -> list[KeyLine]:
-    """All keys, or those of one user, the oldest first; revoked ones too."""
+def list_keys(session: Session, external_id: str | None = None) -> list[KeySummary]:
+    """All keys, or those of one user, oldest first, revoked ones included."""
     columns = (ApiKey.id, ApiKey.hint, User.external_id, ApiKey.name)
     found = select(*columns, ApiKey.created_at, ApiKey.revoked_at).join(
         User, User.id == ApiKey.user_id
     )
     if external_id is not None:
         found = found.where(User.external_id == external_id)
-    return [KeyLine(*row) for row in session.execute(found.order_by(ApiKey.id))]
+    return [KeySummary(*row) for row in session.execute(found.order_by(ApiKey.id))]
 
 
 def revoke_key(session: Session, key_id: str) -> bool:
-    """Let a key open nothing from now on; a key that is revoked stays so. False where there is
-    none of this id."""
+    """Revoke a key; one that is revoked already keeps its time. False if there is no such key."""
     revoked = func.coalesce(ApiKey.revoked_at, func.now())
     changed = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked)
     return session.scalar(changed.returning(ApiKey.id)) is not None

@@ -1,4 +1,4 @@
-"""The backlog: how many unfinished jobs are where, and how old."""
+"""The backlog: how many jobs are unfinished, by slot and stage, and how old they are."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from models.lifecycle.fence import now
 
 
 @dataclass(frozen=True)
-class Place:
-    """The jobs of one slot at one stage; the age is that of the oldest, in seconds."""
+class Backlog:
+    """The jobs in one slot at one stage; `oldest_s` is the age of the oldest in seconds."""
 
     slot: str
     stage: str
@@ -19,13 +19,13 @@ class Place:
     oldest_s: float
 
 
-def backlog(session: Session) -> list[Place]:
-    """The places where there are unfinished jobs. Finished ones cost nothing: the index of the
-    slots has none of them."""
+def backlog(session: Session) -> list[Backlog]:
+    """The slots and stages that have unfinished jobs. Finished jobs are in no slot, so the index
+    that is read does not contain them."""
     oldest = extract("epoch", now() - func.min(Job.created_at)).cast(Float)
     rows = session.execute(
         select(Job.slot, Job.stage, func.count(), oldest)
         .where(Job.slot.is_not(None))
         .group_by(Job.slot, Job.stage)
     )
-    return [Place(*row) for row in rows]
+    return [Backlog(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""The declarative base, and the column types that several tables share."""
+"""The declarative base and the shared column types."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ Timestamp = Annotated[
 
 
 class Base(DeclarativeBase):
-    """The base of every table; constraint names are fixed, so that migrations can name them."""
+    """The base of every table. Constraint names are fixed, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={

@@ -18,8 +18,8 @@ from models.jobs import Job
 class Broadcast(Base):
     """One message to several minds.
 
-    `kept_job_id` is the answer that every track goes on from: a merged one, or a sibling's that was
-    chosen. Without one each mind goes on from its own.
+    `kept_job_id` names the answer from which every track continues: a merged one, or a sibling's
+    that was chosen. Without one, each mind continues from its own.
     """
 
     __tablename__ = "broadcasts"
@@ -38,7 +38,7 @@ class Broadcast(Base):
 
 @dataclass(frozen=True)
 class Usage:
-    """What several jobs cost together; the names are those of a job's columns."""
+    """The total costs of several jobs; the fields are named like a job's columns."""
 
     input_tokens: int
     output_tokens: int
@@ -48,7 +48,7 @@ class Usage:
 
     @classmethod
     def of(cls, jobs: Collection[Job]) -> "Usage":
-        """The sum of some jobs' costs."""
+        """The sum of these jobs' costs."""
         return cls(
             input_tokens=sum(job.input_tokens for job in jobs),
             output_tokens=sum(job.output_tokens for job in jobs),
@@ -60,8 +60,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class BroadcastJobs:
-    """A broadcast with its jobs: the siblings in the order of their minds, the merges oldest
-    first."""
+    """A broadcast and its jobs: siblings in the order of their minds, merges oldest first."""
 
     broadcast: Broadcast
     siblings: Sequence[Job]
@@ -69,27 +68,27 @@ class BroadcastJobs:
 
     @property
     def jobs(self) -> list[Job]:
-        """All of them."""
+        """All jobs: the siblings, then the merges."""
         return [*self.siblings, *self.merges]
 
     @property
     def merge(self) -> Job | None:
-        """The newest merge."""
+        """The newest merge, or None."""
         return self.merges[-1] if self.merges else None
 
     @property
     def completed(self) -> list[Job]:
-        """The siblings that have answered."""
+        """The siblings that have completed."""
         return [job for job in self.siblings if job.status == "completed"]
 
     @property
     def ended(self) -> bool:
-        """Whether every sibling has ended, however it did."""
+        """Whether every sibling has ended, in whatever way."""
         return all(job.slot is None for job in self.siblings)
 
     @property
     def status(self) -> str:
-        """What has become of the siblings together; `partial`: some have answered, some not."""
+        """The status of the siblings as a whole; `partial` if only some have completed."""
         if not self.ended:
             started = any(job.started_at is not None for job in self.siblings)
             return "in_progress" if started else "queued"
@@ -100,13 +99,13 @@ class BroadcastJobs:
 
     @property
     def usage(self) -> Usage:
-        """What all of its jobs cost together."""
+        """The total costs of all jobs."""
         return Usage.of(self.jobs)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one mind has answered."""
+    """One mind's answer."""
 
     mind: str
     text: str
@@ -115,8 +114,10 @@ class Answer:
 def find_broadcast(
     session: Session, user_id: str, broadcast_id: str, *, lock: bool = False
 ) -> Broadcast | None:
-    """A user's broadcast; another user's is as unknown as none. `lock`: whoever else locks it waits
-    until this transaction ends; jobs may refer to it meanwhile."""
+    """A user's broadcast; None if it is unknown or another user's.
+
+    `lock` locks it until the transaction ends; jobs that refer to it can still be added.
+    """
     query = select(Broadcast).where(Broadcast.id == broadcast_id, Broadcast.user_id == user_id)
     return session.scalar(query.with_for_update(key_share=True) if lock else query)
 
@@ -124,8 +125,15 @@ def find_broadcast(
 def list_broadcasts(
     session: Session, user_id: str, *, limit: int, after: str | None = None
 ) -> list[Broadcast]:
-    """A user's broadcasts, newest first, from the one after `after` on: `limit` of them, and one
-    more where there are more. Raises InvalidRequest where `after` is not the user's."""
+    """A page of a user's broadcasts, newest first.
+
+    Args:
+        limit: the page size; one more is returned if there are more.
+        after: the id of the last broadcast of the previous page.
+
+    Raises:
+        InvalidRequest: `after` is not one of the user's broadcasts.
+    """
     query = select(Broadcast).where(Broadcast.user_id == user_id)
     if after is not None:
         if find_broadcast(session, user_id, after) is None:
@@ -135,7 +143,7 @@ def list_broadcasts(
 
 
 def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[BroadcastJobs]:
-    """Broadcasts with their jobs, in the same order. They are known to be the caller's."""
+    """These broadcasts with their jobs, in the same order. Ownership is not checked."""
     ids = [broadcast.id for broadcast in broadcasts]
     siblings, merges = (
         defaultdict[str | None, list[Job]](list),
@@ -157,7 +165,7 @@ def answers_of(session: Session, job_ids: Sequence[str]) -> list[Answer]:
 
 
 def keep_answer(session: Session, broadcast_id: str, job_id: str) -> None:
-    """Let every track go on from this job's answer, whatever was kept before."""
+    """Make every track continue from this job's answer, replacing an earlier choice."""
     session.execute(
         update(Broadcast).where(Broadcast.id == broadcast_id).values(kept_job_id=job_id)
     )

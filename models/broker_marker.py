@@ -1,4 +1,4 @@
-"""The database's copy of the broker's marker: by it an emptied broker is noticed."""
+"""The database's copy of the broker's marker, which reveals a broker that lost its data."""
 
 from sqlalchemy import CheckConstraint, String, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -10,7 +10,7 @@ from models.lifecycle.fence import now
 
 
 class BrokerMarker(Base):
-    """One row: the marker that the broker had when it was last looked at."""
+    """One row: the marker that the broker had when it was last checked."""
 
     __tablename__ = "broker_marker"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -20,11 +20,14 @@ class BrokerMarker(Base):
 
 
 def adopt_marker(session: Session, seen: str) -> int | None:
-    """Compare the marker seen in the broker with the copy; the queue leases that end with it.
+    """Replace the copy with the marker seen in the broker, and expire all queue leases.
 
-    None: they are the same. Whoever changes the copy (one of many, by compare-and-set) ends all
-    queue leases, since the messages that they vouch for are gone. A first sight of a broker says
-    nothing of a loss: the leases stay.
+    The leases' messages are gone with the old broker. Of several processes that see a new marker,
+    one replaces the copy (compare-and-set) and expires the leases. The first marker ever seen
+    expires none.
+
+    Returns:
+        How many leases expired; None if this process replaced no marker.
     """
     known = session.scalar(select(BrokerMarker.value).where(BrokerMarker.id == 1))
     if known == seen:

@@ -1,7 +1,7 @@
 """How a process connects to PostgreSQL, directly or through a pooler in transaction mode.
 
-`DATABASE_URL` goes to libpq as it is, so that whatever it says is kept; our own parameters only
-fill what it leaves out. None of them is a startup parameter that PgBouncer refuses.
+`DATABASE_URL` is passed to libpq unchanged; our own parameters apply only where it has none. None
+of them is a startup parameter, which PgBouncer would refuse.
 """
 
 from functools import partial
@@ -28,13 +28,13 @@ TIMEOUTS: Final = {"statement_timeout": "30s", "idle_in_transaction_session_time
 def open_engine(
     url: str, *, parameters: dict[str, int] | None = None, timeout: str | None = None, **pool: Any
 ) -> Engine:
-    """An engine for `DATABASE_URL`; nothing is connected yet.
+    """Create an engine for `DATABASE_URL`, without connecting.
 
     Args:
-        url: the URL, as the settings give it.
-        parameters: libpq's, instead of ours; the URL's own win over both.
-        timeout: of each statement (`2s`), instead of 30 s.
-        pool: SQLAlchemy's options of the pool.
+        url: the URL from the settings.
+        parameters: libpq parameters that replace ours; those in the URL take precedence.
+        timeout: the statement timeout (`2s`), 30 s by default.
+        pool: SQLAlchemy's pool options.
     """
     said = conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
     timeouts = TIMEOUTS | ({"statement_timeout": timeout} if timeout else {})
@@ -50,13 +50,13 @@ def open_engine(
 
 
 def _connect(parameters: dict[str, Any], settings: str) -> psycopg.Connection[Any]:
-    """Connect, and see whether a pooler stands between: then each transaction may have another
-    server process, so that no statement is prepared and no setting outlasts a transaction."""
+    """Connect, and detect a pooler. Behind one, each transaction may use another server process, so
+    no statement is prepared and no setting outlives a transaction."""
     connection = psycopg.connect(**parameters, autocommit=True)
     try:
         pid = connection.info.backend_pid
         chosen = "pg_backend_pid()" + (f", {settings}" if settings else "")
-        # Of a pooler the client has another number than that of the server process.
+        # A pooler reports another process id than the server's own.
         query = chosen.replace("%s", f"pg_backend_pid() <> {pid}")
         row = cast(tuple[Any, ...], connection.execute(f"SELECT {query}").fetchone())
         if row[0] != pid:
@@ -69,7 +69,7 @@ def _connect(parameters: dict[str, Any], settings: str) -> psycopg.Connection[An
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Whether a pooler stands between this process and the server."""
+    """Whether this process is connected through a pooler."""
     driver = cast(psycopg.Connection[Any], connection.connection.dbapi_connection)
     return driver.prepare_threshold is None
 
@@ -80,6 +80,6 @@ def _begin(settings: str, connection: Connection) -> None:
 
 
 def _drop_lost(context: ExceptionContext) -> None:
-    """Drop this connection and the idle ones with it: the next may find the new primary."""
+    """Drop this connection and all idle ones; a new one may reach the new primary."""
     if is_lost(getattr(context.original_exception, "sqlstate", None) or ""):
         context.is_disconnect = True

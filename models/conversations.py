@@ -24,15 +24,15 @@ from models.ids import new_id
 from models.sqlstates import CANCELLED, sqlstate_of
 
 TITLE_MAX_CHARS = 200
-# A search holds one of the process's few connections: no longer than this.
+# A search occupies one of the process's few connections, for this long at most.
 _LIMIT_SEARCH: Final = text("SET LOCAL statement_timeout = '2s'")
 ON_BUSY: Final = ("enqueue", "reject", "interrupt")
 
 
 class Conversation(Base):
-    """One user's thread. `external_id` is the session id of the system that this one replaces.
+    """One user's thread. `external_id` is its session id in the replaced system.
 
-    `on_busy`: what becomes of a message for a track on which a job is still unfinished.
+    `on_busy` says how to treat a message for a track that has an unfinished job.
     """
 
     __tablename__ = "conversations"
@@ -52,7 +52,7 @@ class Conversation(Base):
 
 
 class Message(Base):
-    """What a user or a mind said. A job has one answer at most."""
+    """What a user or a mind said. A job has at most one answer."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -76,7 +76,7 @@ class Message(Base):
 def create_conversation(
     session: Session, user_id: str, *, title: str | None = None, on_busy: str = ON_BUSY[0]
 ) -> Conversation:
-    """Add a conversation of a user."""
+    """Add a conversation for a user."""
     conversation = Conversation(id=new_id("conv"), user_id=user_id, title=title, on_busy=on_busy)
     session.add(conversation)
     session.flush()
@@ -84,7 +84,7 @@ def create_conversation(
 
 
 def find_conversation(session: Session, user_id: str, conversation_id: str) -> Conversation | None:
-    """A user's conversation; another user's is as unknown as none."""
+    """A user's conversation; None if it is unknown or another user's."""
     return session.scalar(
         select(Conversation).where(
             Conversation.id == conversation_id, Conversation.user_id == user_id
@@ -93,7 +93,10 @@ def find_conversation(session: Session, user_id: str, conversation_id: str) -> C
 
 
 def lock_conversation(session: Session, user_id: str, conversation_id: str) -> Conversation | None:
-    """The same, locked until the transaction ends: nobody else begins or ends a job in it."""
+    """A user's conversation, locked until the transaction ends, or None.
+
+    While it is locked, no other transaction adds or ends a job in it.
+    """
     return session.scalar(
         select(Conversation)
         .where(Conversation.id == conversation_id, Conversation.user_id == user_id)
@@ -105,17 +108,25 @@ def lock_conversation(session: Session, user_id: str, conversation_id: str) -> C
 def list_conversations(
     session: Session, user_id: str, *, limit: int, after: str | None = None, q: str | None = None
 ) -> list[Conversation]:
-    """A user's conversations, newest first, from the one after `after` on: `limit` of them, and one
-    more where there are more. With `q`, those in whose title or messages it stands, in whatever
-    case. Raises InvalidRequest where `after` is not the user's, and SearchTimedOut."""
+    """A page of a user's conversations, newest first.
+
+    Args:
+        limit: the page size; one more is returned if there are more.
+        after: the id of the last conversation of the previous page.
+        q: text to find in titles or messages, ignoring case.
+
+    Raises:
+        InvalidRequest: `after` is not one of the user's conversations.
+        SearchTimedOut: the search took longer than 2 s.
+    """
     query = select(Conversation).where(Conversation.user_id == user_id)
     if q is not None:
         said = select(Message.id).where(
             Message.conversation_id == Conversation.id,
             Message.content.icontains(q, autoescape=True),
         )
-        # OFFSET keeps this a look into one conversation at a time, newest first: as a join, all
-        # users' messages would be read.
+        # OFFSET keeps the planner from turning this into a join, which would read the messages of
+        # all users: one conversation after the other is searched, newest first.
         here = said.offset(0).exists()
         query = query.where(or_(Conversation.title.icontains(q, autoescape=True), here))
         session.execute(_LIMIT_SEARCH)
@@ -133,7 +144,7 @@ def list_conversations(
 
 
 def find_session(session: Session, user_id: str, session_id: str) -> Conversation | None:
-    """A user's conversation by the session id of the replaced system, or by its own id."""
+    """A user's conversation, by its session id in the replaced system or its own id."""
     return session.scalar(
         select(Conversation)
         .where(
@@ -148,7 +159,7 @@ def find_session(session: Session, user_id: str, session_id: str) -> Conversatio
 def get_or_create_session(
     session: Session, user_id: str, session_id: str, title: str
 ) -> Conversation:
-    """The conversation that a session id means; begun on first sight, once, however many ask."""
+    """The conversation of a session id, created once, on first use."""
     found = find_session(session, user_id, session_id)
     if found is None:
         session.execute(
@@ -157,15 +168,22 @@ def get_or_create_session(
             .on_conflict_do_nothing(index_elements=["user_id", "external_id"])
         )
         found = find_session(session, user_id, session_id)
-    assert found is not None  # noqa: S101 (whoever lost the race waited for the winner's commit)
+    assert found is not None  # noqa: S101 (the insert that lost waited for the other's commit)
     return found
 
 
 def list_messages(
     session: Session, conversation: Conversation, *, limit: int, after: str | None = None
 ) -> list[Message]:
-    """A conversation's messages, oldest first, from the one after `after` on: `limit` of them, and
-    one more where there are more. Raises InvalidRequest where `after` is not among them."""
+    """A page of a conversation's messages, oldest first.
+
+    Args:
+        limit: the page size; one more is returned if there are more.
+        after: the id of the last message of the previous page.
+
+    Raises:
+        InvalidRequest: `after` is not one of the conversation's messages.
+    """
     query = select(Message).where(Message.conversation_id == conversation.id)
     if after is not None:
         position = session.scalar(

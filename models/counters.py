@@ -1,4 +1,4 @@
-"""Counters of the whole fleet, in PostgreSQL: they survive every process and need no gathering."""
+"""Counters of the whole fleet. In PostgreSQL they outlive every process and need no aggregation."""
 
 from sqlalchemy import BigInteger, String, select
 from sqlalchemy.dialects.postgresql import insert
@@ -8,7 +8,7 @@ from models.base import Base
 
 
 class Counter(Base):
-    """A number that only grows, by name and label."""
+    """A monotonic counter, by name and label."""
 
     __tablename__ = "counters"
 
@@ -18,7 +18,7 @@ class Counter(Base):
 
 
 def count(session: Session, name: str, by: int, label: str = "") -> None:
-    """Add to a counter, in the transaction of what is counted; nothing for 0."""
+    """Add to a counter, in the transaction of what is counted. 0 runs no statement."""
     if not by:
         return
     session.execute(

@@ -1,4 +1,4 @@
-"""What was said before a job: its mind's track, or the chain of jobs that it goes on from."""
+"""The history of a job: its mind's track, or the jobs that it continues by `previous_id`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from models.conversations import Message
 from models.job_options import Options
 from models.jobs import Job
 
-Spoken = tuple[str, str]  # who (`user` or `assistant`), and what
+Spoken = tuple[str, str]  # role (`user` or `assistant`) and text
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user asked, and the answer that the mind goes on from."""
+    """A question, and the answer from which the mind continues."""
 
     question: str
     answer: str
 
 
 def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
-    """The turns that came before a job on its mind's track, oldest first, `limit` at most.
+    """The turns before a job on its mind's track, oldest first, `limit` at most.
 
-    Of a broadcast whose answer was kept that one counts, also for a mind that was not asked; else
-    the mind's own answer does. Failed and cancelled turns stay out: a turn is a completed job.
+    The kept answer of a broadcast counts for every mind, even one that was not asked; without one,
+    the mind's own answer does. Only completed jobs are turns.
     """
     rows = session.execute(_track_statement(), {"job_id": job_id, "most": limit}).tuples().all()
     return [Turn(question, answer) for question, answer in reversed(rows)]
@@ -64,15 +64,15 @@ def _track_statement() -> Select[tuple[str, str]]:
 
 
 def spoken(turns: Sequence[Turn]) -> list[Spoken]:
-    """Turns as what was said, oldest first."""
+    """The messages of some turns, oldest first."""
     return [
         said for turn in turns for said in (("user", turn.question), ("assistant", turn.answer))
     ]
 
 
-def chain(session: Session, job_id: str, limit: int = 50) -> list[Spoken]:
-    """What was said in the jobs that a job goes on from, oldest first: the last `limit` of them,
-    each with the history that came with it. Empty where it goes on from none."""
+def linked(session: Session, job_id: str, limit: int = 50) -> list[Spoken]:
+    """The messages of the jobs that a job continues, oldest first: of the last `limit` jobs, each
+    with the history that its caller sent. Empty if it continues none."""
     rows = session.execute(_chain_statement(), {"job_id": job_id, "most": limit}).tuples()
     return [
         said

@@ -14,7 +14,7 @@ _last = 0
 
 
 def new_id(prefix: str) -> str:
-    """A new id, larger than every earlier one of this process (https://github.com/ulid/spec)."""
+    """A new id, greater than all earlier ones of this process (https://github.com/ulid/spec)."""
     global _last
     with _lock:
         now = (time.time_ns() // 1_000_000) << RANDOM_BITS
@@ -24,7 +24,10 @@ def new_id(prefix: str) -> str:
 
 
 def derived_id(prefix: str, *parts: str) -> str:
-    """The same id for the same parts, always; for what must not be made twice. It does not sort."""
+    """An id that is always the same for the same parts, so that no duplicate can be created.
+
+    It is not sortable by time.
+    """
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return f"{prefix}_{_encode(int.from_bytes(digest[:16]))}"
 

@@ -1,4 +1,4 @@
-"""How a caller wants a job answered, beside its mind: kept with the job, as JSON."""
+"""How a caller wants a job answered, apart from its mind; stored with the job as JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What one job has of its own; what is None is as the mind and the settings say.
+    """The options of one job; None means the default of the mind or the settings.
 
-    `instructions` follow the mind's system prompt. `model` is asked instead of the mind's route.
-    `history` is what was said before, as (role, text), when it came with the call itself.
-    `merges` are the sibling jobs whose answers are to be made one. `background` is whether nobody
-    waited for it, where it came as a response of the OpenAI facade.
+    `instructions` follow the mind's system prompt. `model` replaces the mind's route.
+    `history` is the earlier messages, as (role, text), if the call brought them.
+    `merges` are the sibling jobs whose answers to merge. `background`, of a response of the OpenAI
+    facade, says that no caller waited for it.
     """
 
     instructions: str | None = None
@@ -23,11 +23,11 @@ class Options:
     background: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As the job's column holds them: nothing but what was asked for."""
+        """The value of the job's column: only the options that were given."""
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
     @classmethod
-    def of(cls, kept: dict[str, Any]) -> "Options":
-        """From the job's column."""
-        history = tuple((role, text) for role, text in kept.get("history", ()))
-        return cls(**{**kept, "history": history, "merges": tuple(kept.get("merges", ()))})
+    def of(cls, stored: dict[str, Any]) -> "Options":
+        """Read the value of the job's column."""
+        history = tuple((role, text) for role, text in stored.get("history", ()))
+        return cls(**{**stored, "history": history, "merges": tuple(stored.get("merges", ()))})

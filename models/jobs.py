@@ -34,23 +34,23 @@ SLOTS: Final = ("queued", "running", "waiting", "blocked")
 
 
 def after(stage: str) -> str | None:
-    """The stage that follows, or None after the last."""
+    """The next stage, or None after the last."""
     rest = STAGES[STAGES.index(stage) + 1 :]
     return rest[0] if rest else None
 
 
 class Job(Base):
-    """One job. Unfinished, it sits in exactly one slot; the checks below say what each slot needs.
+    """One job. While unfinished, it is in exactly one slot; the checks below say what each needs.
 
-    `partial` is what a running generate has saved of its text; a cancelled job keeps it.
-    `stages` is the receipt's line of each stage: status, ms, and what that stage decided.
-    `options` says how the caller wants it answered, beside the mind (`models/job_options.py`);
-    `previous_id` is the job that it goes on from, instead of its whole track.
-    `request_id` names the request that made it, for the log.
-    `sequence` is the number of the job's last event; `text_base` is the one after which the
-    characters of its text are numbered, `restarts` how often that text began anew (`events.py`).
-    A job outlives its conversation, without what was said in it.
-    Times are the database's own; `queue_lease_s` is the length of the last queue lease in seconds.
+    `partial` is the text that a running generate has saved so far; a cancelled job keeps it.
+    `stages` has the receipt's record of each stage: status, ms, and the stage's decisions.
+    `options` says how the caller wants it answered (`models/job_options.py`);
+    `previous_id` is the job that it continues, instead of its whole track.
+    `request_id` is the id of the request that created it, for the log.
+    `sequence` is the number of the job's last event; `text_base` is the number before that of the
+    first character of its text; `restarts` is how often that text was started again.
+    A job outlives its conversation, but keeps no text of it.
+    Times are the database's; `queue_lease_s` is the length of the last queue lease in seconds.
     """
 
     __tablename__ = "jobs"
@@ -131,32 +131,31 @@ class Job(Base):
 
 
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
-    """A user's job; another user's is as unknown as none."""
+    """A user's job; None if it is unknown or another user's."""
     return session.scalar(select(Job).where(Job.id == job_id, Job.user_id == user_id))
 
 
 def find_job_of_message(session: Session, user_id: str, message_id: str) -> Job | None:
-    """The user's job that a message began, of several the first; or None."""
+    """The first of the user's jobs for a message, or None."""
     mine = (Job.message_id == message_id, Job.user_id == user_id)
     return session.scalar(select(Job).where(*mine).order_by(Job.id).limit(1))
 
 
 def jobs_of_messages(session: Session, message_ids: Iterable[str]) -> dict[str, str]:
-    """By message id, the job that each message began; of several, the first. The messages are
-    known to be the caller's."""
+    """The id of the first job of each message, by message id. Ownership is not checked."""
     jobs = select(Job.message_id, func.min(Job.id)).where(Job.message_id.in_(message_ids))
     rows = session.execute(jobs.group_by(Job.message_id)).tuples()
     return {message_id: job_id for message_id, job_id in rows if message_id is not None}
 
 
 def sequences_of(session: Session, job_ids: Collection[str]) -> dict[str, int]:
-    """By job, the number of its last event; jobs that are not there are left out."""
+    """The number of each job's last event, by job id; unknown jobs are left out."""
     rows = session.execute(select(Job.id, Job.sequence).where(Job.id.in_(job_ids))).tuples()
     return dict(rows.all())
 
 
 def unfinished(session: Session, user_id: str, job_ids: Collection[str]) -> set[str]:
-    """Those of a user's jobs that have not ended."""
+    """The ids of those jobs that are the user's and have not ended."""
     of_user = select(Job.id).where(Job.id.in_(job_ids), Job.user_id == user_id)
     return set(session.scalars(of_user.where(Job.slot.is_not(None))))
 
@@ -170,8 +169,17 @@ def list_jobs(
     status: str | None = None,
     conversation_id: str | None = None,
 ) -> list[Job]:
-    """A user's jobs, newest first, from the one after `after` on: `limit` of them, and one more
-    where there are more. Raises InvalidRequest where `after` is not the user's."""
+    """A page of a user's jobs, newest first.
+
+    Args:
+        limit: the page size; one more is returned if there are more.
+        after: the id of the last job of the previous page.
+        status: only jobs with this status.
+        conversation_id: only jobs of this conversation.
+
+    Raises:
+        InvalidRequest: `after` is not one of the user's jobs.
+    """
     query = select(Job).where(Job.user_id == user_id).order_by(Job.id.desc()).limit(limit + 1)
     if status is not None:
         query = query.where(_has_status(user_id, status))
@@ -185,10 +193,11 @@ def list_jobs(
 
 
 def _has_status(user_id: str, status: str) -> ColumnElement[bool]:
-    """Said so that an index finds the jobs: a listing without a hit must not read all the user has.
+    """A condition that an index can serve: a list without a match must not read all of a user's
+    jobs.
 
-    One over all statuses would be written at every step of every job: those that have ended have
-    one of their own, and the user's unfinished ones are gathered by their slots.
+    An index on every status would be written at every step of every job. Finished jobs have an
+    index of their own, and a user's unfinished jobs are found by their slots.
     """
     if status in FINISHED:
         return and_(Job.status == status, Job.slot.is_(None))

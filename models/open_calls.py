@@ -1,11 +1,11 @@
-"""Calls that have not got their answer yet, so that a caller who asks again gets the first one's.
+"""Calls that have not been answered yet, so that a retry gets the first attempt's answer.
 
-A call that says that it is a retry, or whose first caller has gone, takes over the job that was
-made for the same user and body. Whoever has taken it over gets the answer; who waited for it before
-has gone, or finds that it is his no more. Calls of one user with the same body take turns
-(`lock_call`), so that a retry finds the job of an attempt that is still being accepted; and where
-the retry was faster, the attempt finds the retry's. An answer that was given may still have been
-lost on its way: to a caller who says that he asks again it is given once more, for a while.
+A call that declares itself a retry, or whose first caller has disconnected, takes over the job that
+was created for the same user and body. The new caller gets the answer; the earlier one has
+disconnected, or learns that the job is no longer its own. Calls of one user with the same body are
+serialized (`lock_call`), so that a retry finds the job of an attempt that is still being accepted;
+if the retry was faster, the attempt finds the retry's job. An answer may be lost after it was sent:
+for a while, a caller that declares a retry gets it again.
 """
 
 import hashlib
@@ -39,26 +39,26 @@ from models.base import Base, Timestamp
 from models.jobs import Job
 
 SWEPT_AT_ONCE: Final = 100
-# An attempt that comes so long after its own retry has been held up on its way.
+# An attempt that arrives within this time after its own retry was delayed on its way.
 OVERTAKEN_WITHIN: Final = timedelta(seconds=10)
-# How long a caller who says that he asks again gets an answer that was given before. Connections
-# that break are noticed at once; those that fall silent, when the caller's own time is over.
+# For how long a declared retry gets an answer that was sent before. A client notices a broken
+# connection at once, and a silent one when its own timeout is over.
 LOST_WITHIN: Final = timedelta(minutes=2)
-# One call in so many sweeps.
+# One call in this many sweeps.
 SWEEP_EVERY: Final = 20
-# What has failed is made again, and what was cancelled was not wanted.
+# A failed job is not reused, and a cancelled one was not wanted.
 WANTED: Final = ("queued", "in_progress", "completed")
 
 now = func.clock_timestamp
 
 
 class OpenCall(Base):
-    """A job's call, until its answer is had for good.
+    """A job's call, until its answer has certainly arrived.
 
-    `caller` is who gets the answer, `answered` whether it was given to him, `abandoned` whether he
-    is known to have gone without it, `retries` how often he had sent the call before. `overtook`:
-    it is a retry that came before the call which it repeats. `fingerprint` is the SHA-256 of the
-    call and its body.
+    `caller` identifies the caller that gets the answer; `answered` says that the answer was sent
+    to it, `abandoned` that it disconnected before, `retries` how often it had sent the call before.
+    `overtook` marks a retry that arrived before the call which it repeats. `fingerprint` is the
+    SHA-256 of the call and its body.
     """
 
     __tablename__ = "open_calls"
@@ -86,14 +86,14 @@ class Caller:
     token: UUID
 
     def values(self) -> dict[str, object]:
-        """As the parameters of a statement."""
+        """The parameters of a statement."""
         return {"at_job": self.job_id, "at_caller": self.token}
 
 
 @dataclass(frozen=True)
 class Found:
-    """A job that another attempt at a call has made. `caller` is the claim to its answer; None: it
-    stays with that attempt."""
+    """A job that another attempt at the call created. `caller` is the claim to its answer, or None
+    if the answer stays with that attempt."""
 
     job_id: str
     caller: Caller | None
@@ -103,8 +103,11 @@ calls = cast(Table, OpenCall.__table__)
 
 
 def lock_call(session: Session, user_id: str, fingerprint: bytes) -> None:
-    """Wait, until the transaction ends, for no other call of this user with this body to be
-    accepted: a statement that comes after this one finds what it has made."""
+    """Lock the user's calls with this body until the transaction ends.
+
+    Other such calls were accepted before or will be accepted after: later statements of this
+    transaction find the jobs of the former.
+    """
     digest = hashlib.sha256(user_id.encode() + fingerprint).digest()
     session.execute(_lock_statement(), {"lock": int.from_bytes(digest[:8], signed=True)})
 
@@ -118,9 +121,12 @@ def open_call(
     *,
     retries: int = 0,
 ) -> Caller:
-    """Note that a job was made for a call which waits for its answer; now and then, forget those
-    that nobody has asked for `within`. `retries`: how often it was sent before, without a trace
-    here."""
+    """Record the call for which a job was created; now and then, delete old records.
+
+    Args:
+        within: the age from which records are old.
+        retries: how often the call was sent before without being recorded.
+    """
     caller = Caller(job_id, uuid4())
     values = {"job_id": job_id, "user_id": user_id, "fingerprint": fingerprint}
     counted = {"retries": retries, "overtook": retries > 0}
@@ -139,13 +145,18 @@ def take_over(
     retries: int = 0,
     lost_within: timedelta = LOST_WITHIN,
 ) -> Found | None:
-    """What another attempt at a call with this body has made, whose answer nobody has had, no
-    longer ago than `within`; None: there is none. `retries`: how often the caller says that he has
-    sent it before.
+    """Find the job of another attempt at this call whose answer has not arrived, and claim it.
 
-    An attempt with fewer retries is taken for an earlier one, and its answer is the caller's from
-    now on, also where it was given no longer ago than `lost_within`. So it is where the earlier
-    caller has gone. Of a retry that came before the caller the answer stays the retry's.
+    An attempt with fewer retries counts as earlier. Its answer becomes this caller's, even if it
+    was sent before, no longer ago than `lost_within`; so does that of a caller that disconnected.
+    The answer of a retry that arrived before its call stays the retry's.
+
+    Args:
+        within: the greatest age of the attempt.
+        retries: how often the caller declares to have sent the call before.
+
+    Returns:
+        The job and the claim to its answer; None if there is no such attempt.
     """
     values = {"user": user_id, "print": fingerprint, "retries": retries}
     spans = {"within": within, "lost_within": lost_within}
@@ -164,19 +175,19 @@ def take_over(
 
 
 def close_call(session: Session, caller: Caller) -> bool:
-    """Give the answer to its caller. False: another caller has taken it over."""
+    """Record that the caller gets the answer. False: another caller has taken it over."""
     closed = session.execute(_close_statement(), caller.values())
     return cast(CursorResult[Any], closed).rowcount == 1
 
 
-def forget_call(session: Session, job_id: str) -> None:
-    """Note that a job's answer was had in another way."""
+def delete_call(session: Session, job_id: str) -> None:
+    """Delete a job's call, since its answer was read in another way."""
     session.execute(delete(OpenCall).where(OpenCall.job_id == job_id))
 
 
 def abandon_call(session: Session, caller: Caller, within: timedelta) -> None:
-    """Note that a caller has gone without his answer; some that nobody has asked for `within` are
-    forgotten."""
+    """Record that a caller disconnected without its answer, and delete some records older than
+    `within`."""
     session.execute(
         update(OpenCall)
         .where(
@@ -190,7 +201,7 @@ def abandon_call(session: Session, caller: Caller, within: timedelta) -> None:
 
 
 def _sweep(session: Session, within: timedelta) -> None:
-    # The transaction's time: an index is searched for a constant, and read whole for a clock.
+    # now() is constant in a transaction, so the index is searched, not scanned as for a clock.
     old = select(OpenCall.job_id).where(OpenCall.called_at <= func.now() - within)
     session.execute(
         delete(OpenCall)
@@ -199,7 +210,7 @@ def _sweep(session: Session, within: timedelta) -> None:
     )
 
 
-# Built once: they stand before and behind every response.
+# Built once: they run before and after every response.
 
 
 @lru_cache(maxsize=1)
@@ -231,7 +242,7 @@ def _find_statement() -> Executable:
             ),
             calls.c.called_at > now() - bindparam("within", type_=Interval),
             jobs.c.status.in_(WANTED),
-            jobs.c.conversation_id.is_not(None),  # else what was said is deleted
+            jobs.c.conversation_id.is_not(None),  # else its text is deleted
         )
         .order_by(calls.c.abandoned.desc(), calls.c.answered, calls.c.called_at)
         .limit(1)

@@ -1,4 +1,4 @@
-"""Upgrade the schema, and say which version it has."""
+"""The schema's version, and its upgrade."""
 
 from functools import lru_cache
 from logging import getLogger
@@ -12,27 +12,28 @@ from sqlalchemy import Connection
 
 from models.session import get_engine
 
-# It names its own parts at each look at the version, and /readyz looks every few seconds.
+# Alembic logs these lines at each check of the version, and /readyz checks every few seconds.
 getLogger(MigrationContext.__module__).addFilter(lambda record: "Running" in str(record.msg))
 
 
 class SchemaOutdated(Exception):
-    """The database's schema is not the one that this version needs; the message says what to do."""
+    """The database's schema is not the one that this release needs; the message says what to do."""
 
 
 def _config() -> Config:
     config = Config()
-    # Alembic expands a % as ConfigParser does, and a folder may have one in its name.
+    # Alembic expands % like ConfigParser, and a folder's name may contain one.
     folder = str(Path(__file__).with_name("migrations")).replace("%", "%%")
     config.set_main_option("script_location", folder)
     return config
 
 
 def upgrade() -> None:
-    """Bring the schema to the newest version; two at once take turns, a second does nothing.
+    """Upgrade the schema to the newest version. Concurrent upgrades take turns.
 
-    Raises SchemaOutdated where the schema is not at that version afterwards: an installation whose
-    migrations are missing must not be taken for one that has nothing to do.
+    Raises:
+        SchemaOutdated: the schema is not at that version afterwards, as in an installation without
+            migrations, which must not look up to date.
     """
     if newest_version() is None:
         raise SchemaOutdated("This installation has no migrations. Install it again.")
@@ -43,17 +44,17 @@ def upgrade() -> None:
 
 
 def current_version(connection: Connection) -> str | None:
-    """The schema's version in the database; None before the first upgrade."""
+    """The version of the database's schema; None before the first upgrade."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 @lru_cache(maxsize=1)
 def newest_version() -> str | None:
-    """The newest version that this code knows."""
+    """The newest version among the migrations."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def versions() -> tuple[str | None, str | None]:
-    """The schema's version in the database, and the newest that this code knows."""
+    """The version of the database's schema, and the newest among the migrations."""
     with get_engine().connect() as connection:
         return current_version(connection), newest_version()

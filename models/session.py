@@ -1,4 +1,4 @@
-"""The unit of work: one short transaction on a connection of the process's one pool."""
+"""The unit of work: one short transaction on a connection from the process's pool."""
 
 import select
 import time
@@ -18,18 +18,18 @@ from models.connection import open_engine
 from models.errors import DatabaseUnavailable
 from models.sqlstates import is_unavailable
 
-# A connection on which the server is silent is believed for so long after its last use: asking
-# before each use cost a fifth of a read. A server that ends says so, or its socket does.
+# For so long after its last use, a silent connection counts as alive: a ping before each use cost a
+# fifth of a read. A server that shuts down says so, or closes the socket.
 TRUSTED_S: Final = 10.0
 USED_AT: Final = "trimind.used_at"
 
 
 @lru_cache(maxsize=1)
 def get_engine() -> Engine:
-    """The engine of this process, made at first use, so that no fork shares a connection.
+    """The engine of this process, created on first use, so that no fork shares a connection.
 
-    It holds `DATABASE_POOL` connections at most; none waits for ever (5 s to connect, 5 s for a
-    free one, 30 s for a statement).
+    Its pool has at most `DATABASE_POOL` connections. Every wait is bounded: 5 s to connect, 5 s for
+    a free connection, 30 s for a statement.
     """
     settings = get_settings()
     return open_engine(
@@ -42,8 +42,8 @@ def get_engine() -> Engine:
 
 
 def ask_before_use(engine: Engine) -> None:
-    """Replace connections that died before a request gets them. Workers try again by themselves,
-    and asking would cost them as much as the work."""
+    """Replace dead connections before a request gets them. Workers don't need this: they retry, and
+    a ping would cost them as much as the work."""
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _ping)
 
@@ -66,7 +66,7 @@ def _ping(connection: Any, record: Any, _proxy: Any) -> None:
 
 
 def _is_silent(connection: Any) -> bool:
-    """Whether the server has said nothing since the last answer: no goodbye, no end."""
+    """Whether the server has sent nothing since its last answer: no error, no end of file."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)
@@ -74,10 +74,11 @@ def _is_silent(connection: Any) -> bool:
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
-    """One transaction: committed at the end, rolled back whole on an error.
+    """One transaction, committed at the end and rolled back on an error.
 
-    Raises DatabaseUnavailable where PostgreSQL can't be reached, drops the connection, or takes no
-    writes, as after a failover.
+    Raises:
+        DatabaseUnavailable: PostgreSQL can't be reached, drops the connection, or is read-only, as
+            after a failover.
     """
     try:
         with Session(get_engine(), expire_on_commit=False) as session, session.begin():

@@ -1,4 +1,4 @@
-"""What calls of models have cost, as it is added up on a job's row."""
+"""What model calls cost, summed on the job's row."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +14,7 @@ COLUMNS: Final = ("input_tokens", "output_tokens", "cost_usd")
 
 @dataclass(frozen=True)
 class Spent:
-    """Tokens, said by the provider or counted here, and their price in US dollars."""
+    """Tokens, reported by the provider or counted here, and their price in US dollars."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -28,7 +28,7 @@ class Spent:
         )
 
     def values(self) -> dict[str, Any]:
-        """As the parameters of `added`."""
+        """The parameters of a statement with `added`."""
         return {f"add_{name}": getattr(self, name) for name in COLUMNS}
 
 
@@ -36,24 +36,26 @@ NOTHING: Final = Spent()
 
 
 def added() -> dict[str, Any]:
-    """The columns of a job that adds what was spent to what it had; for `Spent.values`."""
+    """Columns that add the costs in `Spent.values` to those of the job."""
     return {
         name: jobs.c[name] + bindparam(f"add_{name}", type_=jobs.c[name].type) for name in COLUMNS
     }
 
 
 def added_now(spent: Spent) -> dict[str, Any]:
-    """The same, for a statement that is built for these numbers."""
+    """Columns that add these costs to those of the job, as literals."""
     return {name: jobs.c[name] + getattr(spent, name) for name in COLUMNS if spent != NOTHING}
 
 
 def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
-    """Add what a run has spent that does not own its stage any more: it was paid for all the same.
+    """Add the costs of a run that no longer owns its stage: they were paid all the same.
 
-    `number` is that of the event that the run began with. Where the stage's line was written by
-    this very run, in a commit whose reply was lost, it is there already. A job that has its answer,
-    or has failed, keeps its receipt as it may have been read: what a late owner paid for once more
-    is counted as `paid_duplicates`.
+    Nothing is added if the run itself wrote the stage's record, in a commit whose reply was lost:
+    the record has the costs. A completed or failed job keeps its receipt, which may have been read;
+    what a late owner paid again is counted in `paid_duplicates`.
+
+    Args:
+        number: the number of the event with which the run began.
     """
     line = jobs.c.stages[fence.stage]
     written = line["began"].as_integer() == number

@@ -1,14 +1,14 @@
-"""What PostgreSQL's error codes (SQLSTATE) say about the server rather than about the statement.
+"""PostgreSQL's error codes (SQLSTATE) that are about the server, not the statement.
 
-Sorted by code, since the driver's classes mix them: 25006 is an InternalError, 26000 a
-ProgrammingError. Codes: Appendix A of PostgreSQL's manual.
+The driver's exception classes mix the two: 25006 is an InternalError, 26000 a ProgrammingError.
+The codes are listed in Appendix A of PostgreSQL's manual.
 """
 
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-# The connection leads to a server that can't be used, or its state is lost: a new one may do.
+# The connection's server can't be used, or its session state is lost: a new connection may work.
 LOST: Final = {
     "25006": "the server is read-only, as after a failover",
     "25P03": "the server ended the idle transaction",
@@ -21,15 +21,15 @@ LOST: Final = {
     "57P04": "the database was dropped",
     "57P05": "the server ended the idle session",
 }
-# The statement was cancelled, as by `statement_timeout`.
+# The statement was cancelled, for example by `statement_timeout`.
 CANCELLED: Final = "57014"
-# The server is there, and can't do it now.
+# The server is up, but can't execute the statement now.
 BUSY_CLASSES: Final = ("40", "53", "55", "57", "58")
 LOST_CLASSES: Final = ("08",)
 
 
 def sqlstate_of(error: DBAPIError) -> str:
-    """The error's SQLSTATE; empty where the server sent none."""
+    """The error's SQLSTATE, or an empty string if the server sent none."""
     return getattr(error.orig, "sqlstate", None) or ""
 
 
@@ -39,7 +39,7 @@ def is_lost(sqlstate: str) -> bool:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Whether an error means that the server was away, rather than that the statement was wrong."""
+    """Whether the error is due to an unavailable server rather than the statement."""
     if error.connection_invalidated or isinstance(error, OperationalError):
         return True
     sqlstate = sqlstate_of(error)

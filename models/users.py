@@ -1,4 +1,4 @@
-"""Users: who owns conversations and jobs."""
+"""Users, who own conversations and jobs."""
 
 from sqlalchemy import String, select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,7 +11,7 @@ EXTERNAL_ID_MAX_CHARS = 255
 
 
 class User(Base):
-    """One owner. `external_id` is the name by which a service or an issuer knows the user."""
+    """One user. `external_id` is the user's name in the calling service or at the issuer."""
 
     __tablename__ = "users"
 
@@ -21,12 +21,12 @@ class User(Base):
 
 
 def external_id_of(session: Session, user_id: str) -> str:
-    """The name by which a service or an issuer knows a user."""
+    """The user's name in the calling service or at the issuer."""
     return session.scalars(select(User.external_id).where(User.id == user_id)).one()
 
 
 def get_or_create_user(session: Session, external_id: str) -> str:
-    """The id of the user whom a service names; created on first sight, once, however many ask."""
+    """The id of the user with this external id, created once, on first use."""
     known = select(User.id).where(User.external_id == external_id)
     found = session.scalar(known)
     if found is None:

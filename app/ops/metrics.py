@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
-from models.backlog import Place, backlog
+from models.backlog import Backlog, backlog
 from models.counters import counters
 from models.jobs import SLOTS, STAGES
 from tasks.resilience.misconfigured import Misconfigured, misconfigured
@@ -26,7 +26,7 @@ class Fleet(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from counted(counters(self._session))
-        yield from places(backlog(self._session))
+        yield from unfinished_jobs(backlog(self._session))
         self._session.rollback()  # the connection goes back before Redis is asked
         try:
             yield from circuits(breaker_states())
@@ -48,21 +48,21 @@ def counted(values: dict[tuple[str, str], int]) -> Iterator[Metric]:
         yield metric
 
 
-def places(found: Iterable[Place]) -> Iterator[Metric]:
+def unfinished_jobs(found: Iterable[Backlog]) -> Iterator[Metric]:
     """How many jobs are in each slot at each stage, the empty ones too; and how long they wait."""
-    jobs = {(place.slot, place.stage): place for place in found}
+    jobs = {(entry.slot, entry.stage): entry for entry in found}
     number = GaugeMetricFamily(
         "trimind_jobs", "Unfinished jobs by slot and stage.", labels=["slot", "stage"]
     )
     for slot in SLOTS:
         for stage in STAGES:
-            place = jobs.get((slot, stage))
-            number.add_metric([slot, stage], place.jobs if place else 0)
+            entry = jobs.get((slot, stage))
+            number.add_metric([slot, stage], entry.jobs if entry else 0)
     yield number
     yield GaugeMetricFamily(
         "trimind_oldest_queued_age_seconds",
         "Since when the oldest of the queued jobs is here; 0 where none is queued.",
-        value=max((place.oldest_s for place in jobs.values() if place.slot == "queued"), default=0),
+        value=max((entry.oldest_s for entry in jobs.values() if entry.slot == "queued"), default=0),
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
-from models.history import chain, spoken, track
+from models.history import linked, spoken, track
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.context import Exchange, exchanges, fit, tokens
@@ -41,7 +41,7 @@ def generate(work: Work) -> Outcome:
 
 def _past(session: Session, work: Work) -> list[Exchange]:
     """The chain that the job goes on from, else its mind's track; then what came with the call."""
-    before = chain(session, work.fence.job_id)
+    before = linked(session, work.fence.job_id)
     if not before:
         before = spoken(track(session, work.fence.job_id))
     return exchanges([*before, *work.options.history])

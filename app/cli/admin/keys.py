@@ -12,7 +12,7 @@ from app.auth.bearer import EXTERNAL_ID
 from app.cli.client.terminal import line
 from app.cli.local.running import join_installation_or_fail
 from config.settings import get_settings
-from models.api_keys import KeyLine, create_key, list_keys, revoke_key
+from models.api_keys import KeySummary, create_key, list_keys, revoke_key
 from models.errors import TrimindError
 from models.session import unit_of_work
 from models.users import EXTERNAL_ID_MAX_CHARS, get_or_create_user
@@ -68,7 +68,7 @@ def revoke(key_id: str) -> None:
     click.echo(f"{key_id} is revoked.")
 
 
-def _shown(each: KeyLine) -> str:
+def _shown(each: KeySummary) -> str:
     state = f"revoked {each.revoked_at:%Y-%m-%d %H:%M}" if each.revoked_at else "active"
     made = f"{each.created_at:%Y-%m-%d %H:%M}"
     return line(f"{each.id}  {each.hint}…  {made}  {state:<24}  {each.user}  {each.name}".rstrip())

@@ -15,7 +15,7 @@ from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.job_options import Options
 from models.jobs import UNFINISHED, Job
-from models.open_calls import Caller, abandon_call, close_call, forget_call
+from models.open_calls import Caller, abandon_call, close_call, delete_call
 from models.session import unit_of_work
 
 # A package may wait a little longer than we do, and pauses before a retry.
@@ -60,7 +60,7 @@ def note_read(job: Job) -> None:
     DatabaseUnavailable."""
     if job.status not in UNFINISHED and Options.of(job.options).background is False:
         with unit_of_work() as session:
-            forget_call(session, job.id)
+            delete_call(session, job.id)
 
 
 def note_streamed(job_id: str) -> None:
@@ -68,7 +68,7 @@ def note_streamed(job_id: str) -> None:
     more."""
     try:
         with unit_of_work() as session:
-            forget_call(session, job_id)
+            delete_call(session, job_id)
     except DatabaseUnavailable as error:
         log.warning("retrieval not recorded", job_id=job_id, error=str(error))
 

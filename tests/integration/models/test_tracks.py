@@ -1,6 +1,6 @@
 """A mind's track: its own turns and the messages that went to it; and chains of jobs."""
 
-from models.history import Spoken, Turn, chain, spoken, track
+from models.history import Spoken, Turn, linked, spoken, track
 from models.job_options import Options
 from models.lifecycle.endings import cancel, complete, fail
 from models.session import unit_of_work
@@ -25,7 +25,7 @@ def turns(job_id: str) -> list[Turn]:
 
 def said(job_id: str, limit: int = 50) -> list[Spoken]:
     with unit_of_work() as session:
-        return chain(session, job_id, limit)
+        return linked(session, job_id, limit)
 
 
 def test_a_first_message_has_no_track(make_job: MakeJob) -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from prometheus_client.core import Metric
 
-from app.ops.metrics import circuits, counted, places
-from models.backlog import Place
+from app.ops.metrics import circuits, counted, unfinished_jobs
+from models.backlog import Backlog
 from tasks.resilience.states import BreakerState
 
 
@@ -33,7 +33,9 @@ def test_a_name_that_prometheus_would_refuse_is_made_fit():
 
 def test_every_place_has_a_number_though_nobody_is_there():
     found = samples(
-        places([Place("queued", "generate", 4, 12.5), Place("running", "intent", 1, 99)])
+        unfinished_jobs(
+            [Backlog("queued", "generate", 4, 12.5), Backlog("running", "intent", 1, 99)]
+        )
     )
 
     assert found["trimind_jobs", "queued", "generate"] == 4
@@ -44,7 +46,7 @@ def test_every_place_has_a_number_though_nobody_is_there():
 
 
 def test_an_empty_queue_has_no_age():
-    assert samples(places([]))["trimind_oldest_queued_age_seconds",] == 0
+    assert samples(unfinished_jobs([]))["trimind_oldest_queued_age_seconds",] == 0
 
 
 def test_a_half_open_breaker_does_not_count_as_closed():
