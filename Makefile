@@ -7,13 +7,17 @@ PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --dis
 SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check format record clean
+.PHONY: help run unit test chaos check format record clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serving (PORT, TRIMIND_HOME)
 	@exec $(BIN)/trimind up --with-parent
+
+# Schemathesis' plugin takes a second to load in each process, and no unit test uses it.
+unit: $(VENV)/.test ## Run the fast tests, which need no server: seconds (ARGS="-k name")
+	@$(BIN)/python -m pytest -m unit -n $$(nproc) -p no:schemathesis $(ARGS)
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)

@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import settings
 from playwright.sync_api import Page, sync_playwright
 
-from . import ending, sharing
+from . import ending, sharing, speed
 from .browser import running_browser
+from .fresh_python import FreshPython, run
 from .npm import Packages, install
 
 # A machine that is busy makes no property false: what takes how long is measured in bench/.
@@ -25,6 +27,7 @@ DEADLINE_S = 30.0
 
 def pytest_configure(config: pytest.Config) -> None:
     ending.listen(config)
+    config.pluginmanager.register(speed.UnitTests())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -37,6 +40,14 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     config.option.loadscopereorder = False  # by number of tests, which says little
     return sharing.Sharing(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return speed.is_left_out(collection_path, config) or None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(speed.marker(item))
 
 
 @pytest.hookimpl(trylast=True)
@@ -76,6 +87,12 @@ def together() -> Callable[..., list[object]]:
         with ThreadPoolExecutor(count) as pool:
             return [done.result(DEADLINE_S) for done in [pool.submit(once) for _ in range(count)]]
 
+    return run
+
+
+@pytest.fixture(scope="session")
+def fresh_python() -> FreshPython:
+    """`fresh_python(code, *flags, env, check)`: run the code in a new interpreter."""
     return run
 
 

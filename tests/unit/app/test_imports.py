@@ -2,10 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
+from typing import Any
 
 import pytest
+
+from tests.fresh_python import FreshPython
 
 PROBE = """
 import json, os, sys
@@ -23,27 +24,23 @@ print(json.dumps({
 
 
 @pytest.fixture
-def web(settled: None) -> dict:
+def web(settled: None, fresh_python: FreshPython) -> dict[str, Any]:
     """What a process holds that has imported `app.wsgi` and answered once."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        env={**os.environ, "OPENAI_API_KEY": "sk-real"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    done = fresh_python(PROBE, env={**os.environ, "OPENAI_API_KEY": "sk-real"}, check=True)
+    held: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return held
 
 
-def test_the_web_process_holds_no_stage_and_no_model_library(web):
+def test_the_web_process_holds_no_stage_and_no_model_library(web: dict[str, Any]) -> None:
     heavy = {"litellm", "torch", "transformers", "llmlingua", "openai"}
-    stages = {f"tasks.{name}" for name in ("intent", "compress", "generate", "persist", "stage")}
+    stages = {"tasks.stages", "tasks.execution.stage"}
 
     assert not (heavy | stages) & set(web["modules"])
 
 
-def test_importing_the_application_changes_no_variable_and_real_keys_win(web):
+def test_importing_the_application_changes_no_variable_and_real_keys_win(
+    web: dict[str, Any],
+) -> None:
     """The replaced system put dummy keys over the real ones when it was imported."""
     assert web["changed"] is False
     assert web["key"] == "sk-real"

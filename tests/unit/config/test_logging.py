@@ -1,11 +1,9 @@
 """What reaches a log has no secret in it."""
 
-import subprocess
-import sys
-
 import pytest
 
 from config.logging import mask
+from tests.fresh_python import FreshPython
 
 
 @pytest.mark.parametrize(
@@ -27,7 +25,9 @@ def test_passwords_and_keys_are_masked(text: str, masked: str) -> None:
     assert mask(text) == masked
 
 
-def test_what_a_stranger_sent_begins_no_line_and_commands_no_terminal() -> None:
+def test_what_a_stranger_sent_begins_no_line_and_commands_no_terminal(
+    fresh_python: FreshPython,
+) -> None:
     script = (
         "import logging, structlog\n"
         "from config.logging import configure_logging\n"
@@ -36,8 +36,7 @@ def test_what_a_stranger_sent_begins_no_line_and_commands_no_terminal() -> None:
         "logging.getLogger('library').warning('got %s', evil)\n"
         "structlog.get_logger('ours').info('got', value=evil)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    lines = done.stderr.decode().splitlines()
+    lines = fresh_python(script, check=True).stderr.splitlines()
 
     assert len(lines) == 2
     for line in lines:

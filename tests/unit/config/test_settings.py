@@ -1,13 +1,12 @@
 """Settings: read from the environment, and refused by their names."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from config.settings import PROVIDER_KEYS, Settings, SettingsError, read_settings
+from tests.fresh_python import FreshPython
 
 SECRET = "s" * 32
 ENOUGH = {
@@ -116,7 +115,9 @@ def test_secrets_do_not_show_in_a_repr() -> None:
     assert SECRET not in repr(read_settings())
 
 
-def test_importing_the_whole_program_overrides_no_real_key() -> None:
+def test_importing_the_whole_program_overrides_no_real_key(
+    fresh_python: FreshPython,
+) -> None:
     """The system that this one replaces set dummy keys while it was imported."""
     keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
     program = (
@@ -128,15 +129,7 @@ def test_importing_the_whole_program_overrides_no_real_key() -> None:
         "changed = {k for k, v in os.environ.items() if before.get(k) != v}\n"
         "print(sorted(k for k in changed if 'KEY' in k))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **keys},
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = fresh_python(program, env={**os.environ, **keys})
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 

@@ -1,7 +1,6 @@
 """The shutdown of a process reaches everything in it that waits."""
 
-import subprocess
-import sys
+from tests.fresh_python import FreshPython
 
 SCRIPT = """
 import threading
@@ -18,8 +17,10 @@ on_shutdown(lambda: print("registered after"))
 """
 
 
-def test_waits_end_and_callbacks_run_whether_they_came_before_or_after() -> None:
-    out = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+def test_waits_end_and_callbacks_run_whether_they_came_before_or_after(
+    fresh_python: FreshPython,
+) -> None:
+    out = fresh_python(SCRIPT, check=True)
 
     assert out.stdout.split("\n") == [
         "begin",

@@ -1,10 +1,10 @@
 """Celery's application is set up by our settings alone."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.fresh_python import FreshPython
 
 SCRIPT = """
 from tasks.celery import app
@@ -22,10 +22,9 @@ SETTINGS = {
 @pytest.mark.parametrize(
     "name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"]
 )
-def test_no_variable_of_celery_leads_to_another_broker(name: str) -> None:
+def test_no_variable_of_celery_leads_to_another_broker(
+    fresh_python: FreshPython, name: str
+) -> None:
     env = SETTINGS | {name: "redis://elsewhere:6379/0", "CELERY_LOADER": "no.such:Loader"}
-    command = [sys.executable, "-c", SCRIPT]
 
-    out = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
-
-    assert out.split() == [OURS] * 3
+    assert fresh_python(SCRIPT, env=env, check=True).stdout.split() == [OURS] * 3

@@ -1,10 +1,9 @@
 """A loop lives as long as its process, whatever its step does."""
 
-import subprocess
-import sys
 import threading
 
 from tasks.daemon_loop import DaemonLoop
+from tests.fresh_python import FreshPython
 
 WITHIN_S = 10
 
@@ -45,10 +44,8 @@ begun.wait(10)
 """
 
 
-def test_an_error_is_logged_once_and_the_step_tried_again() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", FAILING], capture_output=True, text=True, check=True
-    )
+def test_an_error_is_logged_once_and_the_step_tried_again(fresh_python: FreshPython) -> None:
+    ran = fresh_python(FAILING, check=True)
 
     assert ran.stdout == "worked\n"
     assert ran.stderr.count("loop failed") == 1
@@ -57,10 +54,8 @@ def test_an_error_is_logged_once_and_the_step_tried_again() -> None:
     assert ran.stderr.count("redis unavailable") == 1
 
 
-def test_the_step_in_progress_ends_before_the_interpreter() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", BUSY_AT_EXIT], capture_output=True, text=True, check=True
-    )
+def test_the_step_in_progress_ends_before_the_interpreter(fresh_python: FreshPython) -> None:
+    ran = fresh_python(BUSY_AT_EXIT, check=True)
 
     assert ran.stdout == "finished\n"
 

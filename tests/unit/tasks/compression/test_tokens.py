@@ -1,17 +1,13 @@
 """Tokens are counted from the vocabularies in LiteLLM's wheel, without LiteLLM or a network."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.compression import tokens
-
-ROOT = Path(__file__).parents[4]
+from tests.fresh_python import FreshPython
 
 
 def test_counts_are_those_of_the_openai_vocabularies() -> None:
@@ -30,7 +26,7 @@ def test_a_long_run_of_one_character_is_counted() -> None:
     assert 0 < tokens.count("a" * 2_000_000) <= 2_000_000
 
 
-def test_counting_needs_neither_litellm_nor_the_network() -> None:
+def test_counting_needs_neither_litellm_nor_the_network(fresh_python: FreshPython) -> None:
     code = (
         "import socket, sys\n"
         "socket.socket.connect = None\n"
@@ -38,13 +34,7 @@ def test_counting_needs_neither_litellm_nor_the_network() -> None:
         "print(tokens.count('Hello, world!'), 'litellm' in sys.modules)\n"
     )
     clean = {k: v for k, v in os.environ.items() if k != "TIKTOKEN_CACHE_DIR"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=clean | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = fresh_python(code, env=clean, check=True)
     assert done.stdout.split() == ["4", "False"]
 
 

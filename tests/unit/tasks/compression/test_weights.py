@@ -4,8 +4,6 @@ import json
 import os
 import pickle
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ from tasks.compression import compressor, weights
 from tasks.compression.errors import CompressionFailed, WeightsUnusable
 from tasks.compression.model_folder import check, needed
 from tasks.compression.weights import find_weights, pull
+from tests.fresh_python import FreshPython
 
-ROOT = Path(__file__).parents[4]
 NAME = "my-bert-base-multilingual-cased"
 CONFIG = {"model_type": "bert", "architectures": ["BertForTokenClassification"]}
 
@@ -177,18 +175,13 @@ def test_leftovers_of_killed_pulls_go_after_a_day(tmp_path: Path) -> None:
     assert fresh.exists()
 
 
-def test_an_unreachable_hub_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unreachable_hub_says_what_to_do(fresh_python: FreshPython, tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
         "from tasks.compression import weights\n"
         f"weights.pull(Path({str(tmp_path)!r}), None, print)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": "http://127.0.0.1:9"},
-        capture_output=True,
-        text=True,
-    )
+    done = fresh_python(code, env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert done.returncode == 1
     assert "trimind models pull --from FOLDER" in done.stderr
     assert list((tmp_path / "models").iterdir()) == []
@@ -207,7 +200,7 @@ def test_without_weights_the_extractive_compressor_serves_and_says_how_to_change
     compressor.warm(compressor.choose(tmp_path, None))
 
 
-def test_choosing_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_choosing_imports_nothing_heavy(fresh_python: FreshPython, tmp_path: Path) -> None:
     model(tmp_path / "models" / NAME)
     code = (
         "import sys; from pathlib import Path\n"
@@ -217,13 +210,7 @@ def test_choosing_imports_nothing_heavy(tmp_path: Path) -> None:
         "heavy = {'torch', 'transformers', 'llmlingua', 'litellm', 'huggingface_hub'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = fresh_python(code, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -1,14 +1,11 @@
 """LiteLLM is loaded without the network and without a word on stdout."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[4]
+from tests.fresh_python import FreshPython
 
 
-def test_loading_it_needs_no_network_and_prints_nothing() -> None:
+def test_loading_it_needs_no_network_and_prints_nothing(fresh_python: FreshPython) -> None:
     code = (
         "import socket\n"
         "socket.socket.connect = socket.getaddrinfo = None\n"
@@ -19,12 +16,6 @@ def test_loading_it_needs_no_network_and_prints_nothing() -> None:
     )
     names = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")
     clean = {name: value for name, value in os.environ.items() if name not in names}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=clean | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = fresh_python(code, env=clean, check=True)
     assert done.stdout == ""
     assert done.stderr == ""

@@ -1,8 +1,6 @@
 """Breakers of one process: when they open, who may try again, and what counts."""
 
 import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from models.errors import (
 from tasks.policies import PERSIST, BreakerPolicy
 from tasks.resilience.breaker import circuit_breaker
 from tasks.resilience.fleet import FleetCircuit
+from tests.fresh_python import FreshPython
 
 LONG = BreakerPolicy(failures=3, window_s=60, reset_s=60, shared=False)
 QUICK = replace(LONG, failures=1, reset_s=0.2)
@@ -200,12 +199,9 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
         replace(LONG, **wrong)
 
 
-def test_importing_it_asks_for_no_settings_and_no_redis() -> None:
+def test_importing_it_asks_for_no_settings_and_no_redis(fresh_python: FreshPython) -> None:
     code = "import tasks.resilience.breaker, tasks.resilience.states"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=False
-    )
-    assert done.returncode == 0
+    fresh_python(code, env={}, check=True)
 
 
 def test_a_shared_breaker_counts_successes_while_redis_is_away_too(
