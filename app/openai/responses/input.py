@@ -30,8 +30,7 @@ def _as_parts(content: Any) -> Any:
 
 
 class InputMessage(BaseModel):
-    """A message and its role. An item of an earlier response's `output` is accepted unchanged; its
-    `id` and `status` are ignored."""
+    """A message and its role. An item of an earlier response's `output` is accepted as it is."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,8 +45,12 @@ class InputMessage(BaseModel):
             description="A text, or pieces of text, which are joined by line breaks.",
         ),
     ]
-    id: Annotated[str, Field(strict=True, max_length=64)] | None = None
-    status: Literal["in_progress", "completed", "incomplete"] | None = None
+    id: Annotated[str, Field(strict=True, max_length=64)] | None = Field(
+        None, description="Ignored."
+    )
+    status: Literal["in_progress", "completed", "incomplete"] | None = Field(
+        None, description="Ignored."
+    )
     phase: Annotated[Any, Only()] = None
 
     @property
