@@ -87,13 +87,13 @@ def circuits(states: Iterable[BreakerState]) -> Iterator[Metric]:
     opens = CounterMetricFamily(
         "trimind_breaker_opens", "Times that a breaker opened.", labels=["breaker"]
     )
-    held = GaugeMetricFamily(
+    blocked = GaugeMetricFamily(
         "trimind_breaker_blocked_users",
         "Users for whom alone a breaker is open, since only their calls fail.",
         labels=["breaker"],
     )
     for breaker in states:
-        held.add_metric([breaker.name], len(breaker.held))
+        blocked.add_metric([breaker.name], len(breaker.blocked_users))
         is_open.add_metric([breaker.name], 0 if breaker.state == "closed" else 1)
         opens.add_metric([breaker.name], breaker.opens)
-    yield from (is_open, opens, held)
+    yield from (is_open, opens, blocked)

@@ -30,7 +30,7 @@ class FleetCircuit:
         self._alone = LocalCircuit(name, policy)
         self._is_alone = False
         self._seen = CLOSED
-        self._held: dict[str, Snapshot] = {}  # by user, if it is open for that user only
+        self._blocked: dict[str, Snapshot] = {}  # by user, if it is open for that user only
         self._seen_at = float("-inf")
         # Shorter for a circuit that soon changes, so that no call acts on a stale state.
         self._fresh_s = min(FRESH_S, policy.reset_s / 4)
@@ -48,7 +48,7 @@ class FleetCircuit:
                 self._looking.release()
         if self._is_alone:
             return self._alone.snapshot(user_id)
-        own = self._held.get(user_id)
+        own = self._blocked.get(user_id)
         return self._seen if own is None else stricter(self._seen, own)
 
     def succeeded(self) -> None:
@@ -59,7 +59,7 @@ class FleetCircuit:
         reply = self._ask("fail", successes=successes, user_id=user_id)
         if reply is None:
             return self._alone.failed(user_id, successes)  # they were taken from it above
-        return reply.state != "closed" or user_id in reply.held
+        return reply.state != "closed" or user_id in reply.blocked
 
     def begin_probe(self, token: str, user_id: str = "") -> bool:
         reply = self._ask("probe", token=token, user_id=user_id)
@@ -107,7 +107,7 @@ class FleetCircuit:
             if self._is_alone:
                 self._is_alone = False
                 self._alone.reset()
-            self._held = {who: _snapshot(*of) for who, of in reply.held.items()}
+            self._blocked = {who: _snapshot(*of) for who, of in reply.blocked.items()}
             self._seen = _snapshot(reply.state, reply.rest_s)
             self._log_event(reply.event, user_id)
         self._seen_at = time.monotonic()
@@ -116,8 +116,8 @@ class FleetCircuit:
     def _log_event(self, event: str, user_id: str) -> None:
         if event in ("opened", "closed"):
             log.warning(f"breaker {event}", breaker=self.name)
-        elif event in ("held", "released"):
-            done = "opened" if event == "held" else "closed"
+        elif event in ("blocked", "released"):
+            done = "opened" if event == "blocked" else "closed"
             log.warning(f"breaker {done} for one user", breaker=self.name, user_id=user_id)
 
 

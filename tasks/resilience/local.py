@@ -103,7 +103,7 @@ class LocalCircuit:
                 self._open()
             else:
                 self._suspect = user_id
-                self._hold(user_id)
+                self._block(user_id)
 
     def _end_own_probe(self, user_id: str, good: bool | None) -> None:
         if good:
@@ -115,7 +115,7 @@ class LocalCircuit:
             if self._all.due is None:
                 self._count(user_id, 0)
             if self._all.due is None:
-                self._hold(user_id)
+                self._block(user_id)
 
     def _count(self, user_id: str, successes: int) -> None:
         now = time.monotonic()
@@ -125,7 +125,7 @@ class LocalCircuit:
         if not user_id or any(who != user_id for _, _, who in self._failures):
             self._open()
         elif user_id not in self._own:
-            self._hold(user_id)
+            self._block(user_id)
 
     def _is_too_much(self, now: float) -> bool:
         oldest = self._failures[0][0]
@@ -140,7 +140,7 @@ class LocalCircuit:
         self._all.due, self._suspect = time.monotonic() + self._policy.reset_s, None
         log.warning("breaker opened", breaker=self.name, reset_s=self._policy.reset_s)
 
-    def _hold(self, user_id: str) -> None:
+    def _block(self, user_id: str) -> None:
         now = time.monotonic()
         self._own = {who: gate for who, gate in self._own.items() if not self._is_over(gate, now)}
         self._own[user_id] = _Gate(now + self._policy.reset_s)

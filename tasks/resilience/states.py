@@ -16,7 +16,7 @@ class BreakerState:
         failures: the failures within its window.
         opens_until: when it may be probed; None if it is closed.
         opens: how often it has opened since Redis was empty.
-        held: the users for whom alone it is open, and when each may probe.
+        blocked_users: the users for whom alone it is open, and when each may probe.
     """
 
     name: str
@@ -24,7 +24,7 @@ class BreakerState:
     failures: int
     opens_until: datetime | None
     opens: int
-    held: dict[str, datetime] = field(default_factory=dict)
+    blocked_users: dict[str, datetime] = field(default_factory=dict)
 
 
 def breaker_states() -> list[BreakerState]:
@@ -42,7 +42,9 @@ def _state(kept: BreakerRecord) -> BreakerState:
         failures=kept.failures,
         opens_until=None if kept.due_s is None else datetime.fromtimestamp(kept.due_s, UTC),
         opens=kept.opens,
-        held={who: datetime.fromtimestamp(due_s, UTC) for who, due_s in kept.held.items()},
+        blocked_users={
+            who: datetime.fromtimestamp(due_s, UTC) for who, due_s in kept.blocked_users.items()
+        },
     )
 
 

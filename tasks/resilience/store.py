@@ -51,9 +51,9 @@ local function open()
   it.due, it.opens, it.suspect, event = now + reset, it.opens + 1, nil, 'opened'
 end
 
-local function hold()
+local function block()
   own = {due = now + reset}
-  it.users[user], event = own, 'held'
+  it.users[user], event = own, 'blocked'
 end
 
 local function is_too_much()
@@ -76,7 +76,7 @@ local function count()
     table.remove(it.failed, 1)
   end
   if not is_too_much() then return end
-  if not is_this_users_alone() then open() elseif not own then hold() end
+  if not is_this_users_alone() then open() elseif not own then block() end
 end
 
 local function forget_own()
@@ -113,31 +113,31 @@ elseif verb == 'bad' and mine == it then
     open()
   else
     it.suspect = user
-    hold()
+    block()
   end
 elseif verb == 'bad' and mine then
   mine.token, event = nil, 'counted'
   if not it.due then count() end
-  if not it.due then hold() end
+  if not it.due then block() end
 elseif verb == 'back' and mine then
   mine.token, event = nil, 'given back'
 end
 
-local held = {}
+local blocked = {}
 for who, gate in pairs(it.users) do
   if gate.due + window < now and not is_probed(gate) then
     it.users[who] = nil
   elseif is_probed(gate) then
-    table.insert(held, {who, 'half-open', gate.lease - now})
+    table.insert(blocked, {who, 'half-open', gate.lease - now})
   else
-    table.insert(held, {who, 'open', math.max(0, gate.due - now)})
+    table.insert(blocked, {who, 'open', math.max(0, gate.due - now)})
   end
 end
 if event ~= '' then redis.call('HSET', all, name, cjson.encode(it)) end
 
-if not it.due then return {'closed', 0, event, held} end
-if is_probed(it) then return {'half-open', it.lease - now, event, held} end
-return {'open', math.max(0, it.due - now), event, held}
+if not it.due then return {'closed', 0, event, blocked} end
+if is_probed(it) then return {'half-open', it.lease - now, event, blocked} end
+return {'open', math.max(0, it.due - now), event, blocked}
 """
 
 
@@ -149,13 +149,13 @@ class Reply:
         state: the circuit's state for all users.
         rest_s: the seconds until that ends.
         event: what the call changed; empty if nothing.
-        held: state and seconds for each user for whom alone it is not closed.
+        blocked: state and seconds for each user for whom alone it is not closed.
     """
 
     state: str
     rest_s: float
     event: str
-    held: dict[str, tuple[str, float]]
+    blocked: dict[str, tuple[str, float]]
 
 
 class BreakerStore:
@@ -179,14 +179,14 @@ class BreakerStore:
             return None
         numbers = (policy.failures, *map(_ms, (policy.window_s, policy.reset_s, policy.lease_s)))
         try:
-            state, rest_ms, event, held = _script()(
+            state, rest_ms, event, blocked = _script()(
                 keys=[KEY], args=[name, verb, token, *numbers, successes, user_id]
             )
         except redis.RedisError as error:
             self._again_at = time.monotonic() + PAUSE_S
             outages.note("redis", error)
             return None
-        return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in held})
+        return Reply(state, rest_ms / 1000, event, {u: (of, ms / 1000) for u, of, ms in blocked})
 
 
 breaker_store: Final = BreakerStore()
@@ -196,7 +196,7 @@ breaker_store: Final = BreakerStore()
 class BreakerRecord:
     """A field of the hash as of `now_s`. All times are Unix times by Redis's clock.
 
-    `held`: the users for whom alone it is open, and when each may probe.
+    `blocked_users`: the users for whom alone it is open, and when each may probe.
     """
 
     name: str
@@ -205,7 +205,7 @@ class BreakerRecord:
     now_s: float
     due_s: float | None
     lease_s: float | None
-    held: dict[str, float]
+    blocked_users: dict[str, float]
 
 
 def read() -> Iterator[BreakerRecord]:
@@ -249,7 +249,7 @@ def _kept(name: str, field: dict[str, Any], now_s: float) -> BreakerRecord:
         now_s=now_s,
         due_s=due / 1000 if due else None,
         lease_s=lease / 1000 if lease else None,
-        held={
+        blocked_users={
             user: own["due"] / 1000
             for user, own in (field.get("users") or {}).items()
             if own["due"] + field["window"] > now_s * 1000

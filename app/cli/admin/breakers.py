@@ -51,7 +51,7 @@ def _lines(states: list[BreakerState]) -> list[str]:
 
 
 def _held(state: BreakerState) -> Iterator[str]:
-    for user_id, until in sorted(state.held.items()):
+    for user_id, until in sorted(state.blocked_users.items()):
         yield f"  open for {user_id} only; next probe {until:%Y-%m-%d %H:%M:%S} UTC"
 
 

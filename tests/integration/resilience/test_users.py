@@ -175,7 +175,7 @@ def test_one_users_failed_probes_alone_keep_nobody_else_waiting(
 def test_people_see_for_whom_alone_it_is_open_and_the_world_sees_no_user(shared: Users) -> None:
     shared.fail(ONE, 3)
 
-    assert (shared.kept().state, list(shared.kept().held)) == ("closed", [ONE])
+    assert (shared.kept().state, list(shared.kept().blocked_users)) == ("closed", [ONE])
     assert f"open for {ONE} only; next probe" in CliRunner().invoke(main, ["breakers"]).output
     assert ONE not in str(show_breakers())
 
