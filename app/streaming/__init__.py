@@ -1,1 +1,1 @@
-"""Answers that go on while a job does: event streams and waits, on the server's event loop."""
+"""Responses that stay open while a job runs: event streams and waits, on the event loop."""

@@ -1,1 +1,1 @@
-"""How a job moves, is owned, ends, and is found again."""
+"""The life cycle of a job: transitions, ownership, ends, recovery."""

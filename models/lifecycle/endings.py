@@ -46,7 +46,7 @@ from models.spent import NOTHING, Spent, added_now
 
 # What `conclude` needs to know about a job that has ended.
 END_COLUMNS: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
-# The columns that hold text of the conversation.
+# The columns that contain text of the conversation.
 UNSAID: Final[Mapping[str, Any]] = {
     "prompt": None,
     "answer": None,

@@ -65,9 +65,9 @@ class NumberedText:
         return self.base + len(self.text)
 
     def after(self, number: int) -> str:
-        """What a reader lacks who has the characters up to `number`."""
+        """The part with numbers above `number`."""
         return self.text[max(0, number - self.base) :]
 
     def up_to(self, number: int) -> str:
-        """What a reader has who has read up to `number`."""
+        """The part with numbers up to `number`."""
         return self.text[: max(0, number - self.base)]

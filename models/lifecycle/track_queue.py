@@ -57,8 +57,8 @@ def release(session: Session, conversation_ids: Collection[str]) -> int:
 def release_stranded(session: Session, limit: int) -> int:
     """Queue the blocked jobs whose track is free, and return how many there were.
 
-    They are left where rows were changed by hand, or where a worker of the release before, which
-    knows no slot `blocked`, has ended the job ahead of them.
+    Such jobs are left if rows were changed by hand, or if a worker of the previous release, which
+    does not know the slot `blocked`, ended the job ahead of them.
     """
     locked = session.scalars(_stranded_statement(limit)).all()
     return release(session, locked) if locked else 0
@@ -92,7 +92,7 @@ def _is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
 
 @lru_cache(maxsize=1)
 def _release_statement() -> Update:
-    """Built once, since it ends every job; where no job is blocked, it reads an empty index."""
+    """Built once, since it ends every job; if no job is blocked, it reads an empty index."""
     blocked, ahead = aliased(Job), aliased(Job)
     wanted = bindparam("conversation_ids", type_=ARRAY(String))
     track = (blocked.conversation_id, blocked.mind)

@@ -1,1 +1,1 @@
-"""What is done with jobs: accept, dispatch, cancel, retry, broadcast."""
+"""Operations on jobs: accept, dispatch, cancel, retry, broadcast."""

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 
 from models.conversations import Conversation, Message
 from models.jobs import STAGES
+from models.lifecycle.leases import queue_lease
 from models.session import unit_of_work
 from tasks.jobs.dispatch import chain_of
 
@@ -77,6 +78,8 @@ def test_three_messages_of_one_conversation_are_answered_in_their_order(
     assert {job.status for job in ends} == {"completed"}
     for earlier, later in pairwise(ends):
         assert earlier.completed_at <= later.started_at
+        # The end of the earlier one dispatched it: the reconciler would have waited for the lease.
+        assert later.started_at - earlier.completed_at < queue_lease()
         assert earlier.input_tokens < later.input_tokens  # it is asked in the light of the earlier
     with unit_of_work() as session:
         said = select(Message.job_id).where(Message.job_id.in_(jobs)).order_by(Message.position)
