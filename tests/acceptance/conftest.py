@@ -1,4 +1,4 @@
-"""The whole stack, started by its own command on a fresh data folder, and read from outside."""
+"""The whole stack, started with `trimind up` on a fresh data folder and observed from outside."""
 
 import json
 import os
@@ -28,23 +28,23 @@ SERVING = "demo key"
 
 
 def bare_environment(**more: str) -> dict[str, str]:
-    """This process's environment with nothing of Trimind's set but what is named."""
+    """This process's environment, in which only the given variables of Trimind are set."""
     ours = {name for name in os.environ if name in KNOWN or name.startswith("TRIMIND_")}
     return {name: value for name, value in os.environ.items() if name not in ours} | more
 
 
 class Stack:
-    """A `trimind up` of its own data folder and port."""
+    """A `trimind up` with its own data folder and port."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        # Short answers: what is asked for here is that they come, not what they say.
+        # Short answers: these tests check that an answer arrives, not what it says.
         self.environ = bare_environment(
             TRIMIND_HOME=str(home), PORT=str(free_port()), MAX_TOKENS="64"
         )
 
     def start(self, *command: str) -> "Stack":
-        """Start it; returns at once."""
+        """Start it, without waiting until it is ready."""
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             command or (TRIMIND, "up"),
@@ -61,7 +61,7 @@ class Stack:
         return self
 
     def wait_for(self, text: str = SERVING, within_s: float = READY_WITHIN_S) -> str:
-        """The first line with this text, once it is there."""
+        """Wait for the first line that contains this text, and return it."""
         deadline = time.monotonic() + within_s
         while True:
             if found := next((line for line in list(self.lines) if text in line), None):
@@ -71,7 +71,7 @@ class Stack:
             time.sleep(0.05)
 
     def wait_for_end(self) -> int:
-        """Its exit code; it has to end within 30 s of the signal that the caller has sent."""
+        """Wait for the end, 30 s at most, and return the exit code."""
         code = self.process.wait(STOP_WITHIN_S)
         self._reader.join(STOP_WITHIN_S)
         return code
@@ -86,16 +86,16 @@ class Stack:
 
     @property
     def key(self) -> str:
-        """The demo user's, from the file that it has named."""
+        """The demo user's key, from the file named in the output."""
         self.wait_for(SERVING)
         return (self.home / "demo-key").read_text().strip()
 
     def family(self) -> set[Identity]:
-        """Every process of it, and the helper that outlives it."""
+        """All its processes, and the helper that outlives it."""
         return Session(Identity.of(self.process.pid)).family()
 
     def trimind(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of `trimind` beside it."""
+        """Run a `trimind` command in its environment."""
         return run_trimind(*arguments, **(self.environ | environ))
 
     def client(self) -> Client:
@@ -116,7 +116,7 @@ class Stack:
 
 
 class FlowerPage:
-    """Flower's address and the password that opens it."""
+    """Flower's address and password."""
 
     def __init__(self, stack: Stack) -> None:
         status = json.loads(stack.trimind("status", "--json").stdout)
@@ -125,20 +125,20 @@ class FlowerPage:
         self.auth = tuple(secrets["flower_basic_auth"].split(":", 1))
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
-        """One request, with the password unless `auth` says otherwise."""
+        """Send a request, with the password unless `auth` is given."""
         auth = options.pop("auth", self.auth)
         return httpx.request(
             method, f"{self.url}{path}", auth=auth, trust_env=False, timeout=30, **options
         )
 
     def task(self, job: dict[str, Any], stage: str) -> dict[str, Any]:
-        """What Flower knows of a stage's task; empty while it knows nothing."""
+        """Flower's state of a stage's task, or an empty dict."""
         found = self.ask(f"/api/task/info/{job['id']}.1.{stage}")
         return dict(found.json()) if found.is_success else {}
 
 
 def run_trimind(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `trimind` to its end, with this environment."""
+    """Run a `trimind` command with this environment, and wait for its end."""
     return subprocess.run(
         [TRIMIND, *arguments], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=120
     )
@@ -146,7 +146,7 @@ def run_trimind(*arguments: str, **environ: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture(scope="session")
 def new_stack() -> Iterator[Callable[[], Stack]]:
-    """Makes stacks on fresh data folders; all are ended, and their folders removed."""
+    """Create stacks on fresh data folders; stop them and remove the folders afterwards."""
     made: list[Stack] = []
 
     def make() -> Stack:
@@ -165,7 +165,7 @@ def new_stack() -> Iterator[Callable[[], Stack]]:
 
 @pytest.fixture(scope="session")
 def stack(new_stack: Callable[[], Stack]) -> Stack:
-    """A stack that serves: most tests share it."""
+    """A running stack, shared by most tests."""
     serving = new_stack().start()
     serving.wait_for()
     return serving
@@ -179,7 +179,7 @@ def flower(stack: Stack) -> FlowerPage:
 
 @pytest.fixture(scope="session")
 def trimind() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`trimind(*arguments, **environ)`: the command on a machine where nothing of ours is set."""
+    """`trimind(*arguments, **environ)`: run the command without any of Trimind's variables."""
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return run_trimind(*arguments, **bare_environment(**environ))
@@ -189,5 +189,5 @@ def trimind() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def too_long(stack: Stack) -> dict[str, Any]:
-    """A finished job whose message fits no model; numbers are never compressed."""
+    """A job that failed since its message fits no model: numbers are never compressed."""
     return stack.answered(" ".join(str(number) for number in range(100_000, 109_000)))

@@ -1,4 +1,4 @@
-"""The commands of `trimind`, beside a stack that serves and on a machine where nothing is set."""
+"""The commands of `trimind`, with a running stack and without any configuration."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SERVICES = {"model", "redis", "postgres", "web", "worker", "cpu", "flower"}
 
 @pytest.fixture
 def empty(tmp_path: Path) -> dict[str, str]:
-    """The environment of a data folder where nothing has ever run."""
+    """An environment whose data folder is empty."""
     return {"TRIMIND_HOME": str(tmp_path / "home")}
 
 

@@ -1,4 +1,4 @@
-"""What a first `trimind up` shows, and what the stack that it started then does."""
+"""The output of a first `trimind up`, and the first jobs of its stack."""
 
 import json
 import stat

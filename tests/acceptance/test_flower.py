@@ -1,4 +1,4 @@
-"""Flower: closed to strangers, read only for everybody, and true."""
+"""Flower requires a password, is read-only, and shows the true state of tasks."""
 
 import re
 from base64 import b64encode
@@ -16,7 +16,7 @@ Until = Callable[..., None]
 
 
 def _routes() -> list[tuple[str, type]]:
-    """A path of each of Flower's own routes, with what serves it."""
+    """An example path of each of Flower's routes, with its handler."""
     plain = [(h.regex.pattern, h.handler_class) if hasattr(h, "regex") else h[:2] for h in handlers]
     return [(re.sub(r"\(\.[*+]\)|\.\*", "llm", p).rstrip("$?"), handler) for p, handler in plain]
 

@@ -1,4 +1,4 @@
-"""How `trimind up` begins again, and how it ends: asked or killed, with nothing left behind."""
+"""`trimind up` restarts with its data, and leaves nothing running, however it ends."""
 
 import json
 import os
@@ -15,7 +15,7 @@ Until = Callable[..., None]
 
 
 def left(family: set[Identity], home: Path) -> list[str]:
-    """What still runs of these processes, or has the data folder on its command line."""
+    """Those of these processes that still run, and every process of the data folder."""
     alive = [f"process {member.pid}" for member in family if member.alive()]
     return alive + [
         line for line in map(_command, Path("/proc").glob("[0-9]*")) if str(home) in line
@@ -23,7 +23,7 @@ def left(family: set[Identity], home: Path) -> list[str]:
 
 
 def assert_it_ends_with_how_to_ask(stack: Stack, key: str) -> None:
-    """The last lines before the end was asked for say where it serves; the key is in none."""
+    """The last lines before the shutdown show the addresses, and never the key."""
     *_, title, flower, web, demo_key, ask = stack.output.split("\ntrimind    | stopping")[0].split(
         "\n"
     )
@@ -90,7 +90,7 @@ def test_it_begins_again_with_the_earlier_jobs_and_a_kill_leaves_nothing(
 def test_it_ends_with_the_make_that_started_it(
     new_stack: Callable[[], Stack], until: Until
 ) -> None:
-    # Like make: a parent that waits, and passes no signal on when it is killed.
+    # Like make: a parent that waits, and forwards no signal when it is killed.
     parent = "import subprocess, sys; subprocess.call(sys.argv[1:])"
     stack = new_stack().start(sys.executable, "-c", parent, TRIMIND, "up", "--with-parent")
     stack.wait_for("redis")

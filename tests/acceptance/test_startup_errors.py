@@ -1,4 +1,4 @@
-"""A process of the Procfile that lacks something ends by its name; `trimind up` likewise."""
+"""A process of the Procfile that lacks something names it and exits, as does `trimind up`."""
 
 import socket
 import subprocess
@@ -16,7 +16,7 @@ from .conftest import TRIMIND, Stack, bare_environment
 
 WITHIN_S = 120
 LINES = read_procfile(ROOT / "Procfile")
-# Whole, and nobody is there: a process that got past its settings would not end by a setting.
+# Valid, but no server is there: a process that accepts its settings would not name one.
 SET = {
     "DATABASE_URL": "postgresql://127.0.0.1:9/nothing",
     "REDIS_URL": "redis://127.0.0.1:9",
@@ -29,7 +29,7 @@ SET = {
 def ends(
     changes: Mapping[str, str], lines: Mapping[str, str] = LINES
 ) -> dict[str, tuple[int, str]]:
-    """Start each line, all at once; its exit code and what it wrote. Empty means unset."""
+    """Run these lines in parallel; their exit codes and output. An empty variable means unset."""
     environ = bare_environment(**(SET | changes))
     environ["PATH"] = f"{Path(TRIMIND).parent}:{environ['PATH']}"
     started = {
@@ -175,7 +175,7 @@ def test_up_with_a_wrong_setting_starts_nothing(
 def test_up_where_files_can_not_grow_says_what_to_do_in_one_line(
     kilobytes: int, new_stack: Callable[[], Stack]
 ) -> None:
-    # What a full disk is to a process, without one: each of its files ends there.
+    # Simulates a full disk: no file of the process may grow beyond this.
     limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$0" up', TRIMIND]
     environ = bare_environment(TRIMIND_HOME=str(new_stack().home), OPENAI_API_KEY="sk-nobody")
     ended = subprocess.run(

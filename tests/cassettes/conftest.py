@@ -1,4 +1,4 @@
-"""Cassettes: what servers really answered, recorded by `make record`, replayed with no network.
+"""Cassettes: real answers of servers, recorded with `make record` and replayed offline.
 
 A test says what it needs by the name of one argument (KINDS). Recording asks the provider whose key
 is set, and the embedded model's server, on fixed ports, where none is. Each cassette begins with
@@ -52,7 +52,7 @@ REAL_KEYS = {name: key for name, variable in PROVIDER_KEYS.items() if (key := os
 
 @dataclass(frozen=True)
 class Kind:
-    """By which protocols the embedded server can show it, and whether providers can as well."""
+    """The protocols in which the embedded server can show this, and whether providers can."""
 
     protocols: tuple[str, ...]
     port: int = OPEN_PORT
@@ -71,7 +71,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Server:
-    """Where a cassette comes from; its header."""
+    """A cassette's source, as in its header."""
 
     name: str
     url: str
@@ -80,7 +80,7 @@ class Server:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A case for each protocol that the embedded server speaks, and for each recorded provider."""
+    """One case for each protocol of the embedded server, and for each recorded provider."""
     for argument in KINDS.keys() & set(metafunc.fixturenames):
         kind = KINDS[argument]
         more = [p for p in PROVIDERS if kind.provider and _is_recorded(metafunc, p)]
@@ -101,13 +101,13 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def kinds() -> dict[str, tuple[str, ...]]:
-    """For each argument that a test may have: the protocols that it must be recorded by."""
+    """The protocols in which a test must be recorded, by the argument that it takes."""
     return {argument: kind.protocols for argument, kind in KINDS.items()}
 
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The embedded model's server, and another that wants a key."""
+    """The embedded model's server, and one that requires a key."""
     slot = ("--context", str(TOKENS_PER_SLOT), "--parallel", "1")
     plain = module_command(model_server.__name__, "--port", str(OPEN_PORT), *slot)
     with_key = (sys.executable, KEYED_SERVER, str(KEYED_PORT), uuid.uuid4().hex)
@@ -139,7 +139,7 @@ def server(
     vcr_cassette_dir: str,
     default_cassette_name: str,
 ) -> Iterator[Server]:
-    """The server to record; or, at a replay, the one that the cassette names."""
+    """The server to record, or the one named in the cassette that is replayed."""
     cassette = Path(vcr_cassette_dir, f"{default_cassette_name}.yaml")
     if record_mode != "none":
         yield (recorded := _to_record(request))
@@ -171,7 +171,7 @@ def _asked_for(request: pytest.FixtureRequest) -> tuple[Kind, str]:
 def target(
     request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Target]:
-    """What the gateway is told to call, by our own settings."""
+    """The gateway's target, from our own settings."""
     real = server.url in PROVIDERS.values() and request.config.getoption("--record-mode")
     key = _asked_for(request)[0].key or (REAL_KEYS.get(server.protocol) if real else None)
     for name in (*PROVIDER_KEYS.values(), "EMBEDDED_MODEL_URL", "MINDS_FILE"):
@@ -189,7 +189,7 @@ def target(
 
 @pytest.fixture
 def work() -> Work:
-    """A job's generate stage, wanted for a minute."""
+    """A job's generate stage, with a deadline in a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
     given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": OutputBuffer(0)}
     needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
@@ -212,7 +212,7 @@ def vcr_config(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def every_recorded_answer_is_used(vcr: Cassette | None, record_mode: str) -> Iterator[None]:
-    """A request that matches nothing looks like a refused connection to the code under test."""
+    """To the code under test, a request without a match looks like a refused connection."""
     yield
     if vcr is not None:
         assert len(vcr) > 0
@@ -239,7 +239,7 @@ def _put_header(cassette: Path, server: Server) -> None:
 
 
 class _Readable(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """A YAML dumper that writes multi-line texts as blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""Answers streamed by real servers, through the gateway."""
+"""Answers streamed by real servers through the gateway."""
 
 import json
 
@@ -16,7 +16,7 @@ HELLO = [{"role": "user", "content": "Say hello in one short sentence."}]
 
 
 def body(vcr: Cassette) -> dict[str, object]:
-    """What the only request of a cassette asked for."""
+    """The body of a cassette's only request."""
     (request,) = vcr.requests
     sent: dict[str, object] = json.loads(request.body)
     return sent

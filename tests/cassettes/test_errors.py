@@ -1,4 +1,4 @@
-"""What real servers refuse, and what Trimind calls it."""
+"""Refusals of real servers, and the codes that Trimind gives them."""
 
 from dataclasses import replace
 from typing import Any

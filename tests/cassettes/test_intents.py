@@ -1,4 +1,4 @@
-"""Intents asked of real servers."""
+"""Intents classified by real servers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The cassette files themselves: no secret, no path, nothing missing and nothing left over."""
+"""The cassette files: no secrets, no paths, none missing, none unused."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ PATH = re.compile(
 
 
 def expected(kinds: dict[str, tuple[str, ...]]) -> set[str]:
-    """The cassettes of every test in the modules beside this one."""
+    """The cassettes that the tests of the neighbouring modules need."""
     names: set[str] = set()
     for module in set(HERE.glob("test_*.py")) - {Path(__file__)}:
         for test in ast.parse(module.read_text("utf-8")).body:
@@ -38,7 +38,7 @@ def expected(kinds: dict[str, tuple[str, ...]]) -> set[str]:
 
 
 def recorded() -> set[str]:
-    """The cassettes that are there."""
+    """The cassettes that exist."""
     return {file.relative_to(CASSETTES).as_posix() for file in CASSETTES.rglob("*.yaml")}
 
 
@@ -50,7 +50,7 @@ def texts() -> dict[str, str]:
 
 @pytest.fixture
 def cassettes(texts: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Each cassette, read."""
+    """Each cassette, parsed."""
     return {name: yaml.safe_load(text) for name, text in texts.items()}
 
 

@@ -1,4 +1,4 @@
-"""The stack that all these tests share, and the seed by which each is repeated."""
+"""The stack that these tests share, and the seed that repeats a test."""
 
 import random
 import sys
@@ -15,13 +15,13 @@ from .workers import Fleet
 
 
 class Shifts:
-    """The fleet that works in the shared stack, while one does."""
+    """The current fleet of the shared stack, if any."""
 
     def __init__(self) -> None:
         self._fleet: Fleet | None = None
 
     def present(self, stack: Stack) -> Fleet:
-        """The fleet, ready; a new one where there is none."""
+        """The current fleet, or a new one; ready."""
         if self._fleet is None:
             self._fleet = stack.fleet()
             self._fleet.start()
@@ -29,7 +29,7 @@ class Shifts:
         return self._fleet
 
     def end(self) -> None:
-        """Let nobody work any more."""
+        """Stop the current fleet."""
         if self._fleet is not None:
             self._fleet.stop()
             self._fleet = None
@@ -43,7 +43,7 @@ def profile() -> Profile:
 
 @pytest.fixture
 def rng(profile: Profile, request: pytest.FixtureRequest) -> random.Random:
-    """The randomness of one test; its seed is shown where the test fails."""
+    """A test's random numbers; a failed test prints the seed."""
     seed = f"{profile.seed}:{request.node.name}"
     sys.stdout.write(f"repeat with CHAOS_PROFILE={profile.name} CHAOS_SEED={profile.seed}\n")
     return random.Random(seed)
@@ -51,7 +51,7 @@ def rng(profile: Profile, request: pytest.FixtureRequest) -> random.Random:
 
 @pytest.fixture(scope="session")
 def report(profile: Profile) -> Iterator[Report]:
-    """Takes the figures of every test; written out at the end where CHAOS_REPORT names a file."""
+    """Collects the figures of all tests, and writes them to the file CHAOS_REPORT, if set."""
     made = Report(profile)
     yield made
     made.write()
@@ -65,7 +65,7 @@ def shared_stack(profile: Profile) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Iterator[Stack]:
-    """The shared stack without workers; it is mended after the test."""
+    """The shared stack, maybe without workers; faults are removed after the test."""
     yield shared_stack
     shared_stack.behave()
     shared_stack.redis().flushall()
@@ -73,14 +73,14 @@ def stack(shared_stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def idle_stack(stack: Stack, shifts: Shifts) -> Stack:
-    """The same, and nobody works in it until the test has somebody do so."""
+    """The shared stack without workers: the test starts its own."""
     shifts.end()
     return stack
 
 
 @pytest.fixture
 def fleet(stack: Stack, shifts: Shifts) -> Fleet:
-    """Workers that are kept alive; tests one after the other have the same."""
+    """Workers that are restarted when they die; consecutive tests share them."""
     return shifts.present(stack)
 
 

@@ -1,4 +1,4 @@
-"""Forks workers that are ready at once: orders come on stdin, process ids go to stdout.
+"""Forks workers that are ready at once: orders arrive on stdin, process ids leave on stdout.
 
 Importing LiteLLM takes 5 s of CPU, and a chaos test starts workers by the hundred. Here the
 libraries (and nothing of ours) are imported once; each child then runs Celery's own command line
@@ -37,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def reap_children(*_: Any) -> None:
-    """Let no child stay a zombie: whoever watches looks at its process id."""
+    """Reap dead children: a zombie's process id would look alive."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -46,7 +46,7 @@ def reap_children(*_: Any) -> None:
 
 
 def fork_worker(order: dict[str, Any]) -> int:
-    """Fork a worker; its process id."""
+    """Fork a worker and return its process id."""
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -70,7 +70,7 @@ def fork_worker(order: dict[str, Any]) -> int:
 
 
 def say(what: object) -> None:
-    """Answer with one line."""
+    """Write one line to stdout."""
     sys.stdout.write(f"{what}\n")
     sys.stdout.flush()
 

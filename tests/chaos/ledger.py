@@ -1,4 +1,4 @@
-"""The independent ledger: what was promised, what was served, and what the database holds.
+"""The independent ledger: what was promised, what was served, and what the database has.
 
 It reads the database by SQL of its own, and the provider's record over HTTP; none of the code
 under test has a part in it.
@@ -24,7 +24,7 @@ SLACK_S = 1.0
 
 @dataclass(frozen=True)
 class Entry:
-    """One job as the database holds it, with its answers and the calls that were made for it."""
+    """One job in the database, with its answers and its provider calls."""
 
     row: dict[str, Any]
     answers: list[str]
@@ -36,12 +36,12 @@ class Entry:
 
     @property
     def paid(self) -> int:
-        """How many whole answers the provider has given."""
+        """The number of complete answers from the provider."""
         return sum(bool(call["whole"]) for call in self.calls)
 
 
 class Ledger:
-    """The books of one run of the load."""
+    """The accounts of one load run."""
 
     def __init__(self, stack: Stack, load: Load) -> None:
         self._stack = stack
@@ -49,7 +49,7 @@ class Ledger:
         self._before = self.counters()
 
     def settle(self, within_s: float) -> None:
-        """Wait until every job that was promised has ended. Raises TooLate, naming the others."""
+        """Wait until every promised job has ended. Raises TooLate, which names the others."""
         end = time.monotonic() + within_s
         while stuck := self._unfinished():
             if time.monotonic() > end:
@@ -57,7 +57,7 @@ class Ledger:
             time.sleep(0.2)
 
     def entries(self) -> dict[str, Entry]:
-        """By mark, every job of this load."""
+        """Every job of this load, by mark."""
         calls: dict[str, list[dict[str, Any]]] = {}
         for call in self._stack.calls():
             calls.setdefault(str(call["mark"]), []).append(call)
@@ -78,7 +78,7 @@ class Ledger:
         return books
 
     def close(self, *, may_fail: frozenset[str] = frozenset()) -> dict[str, int]:
-        """Check every promise and return the counts; `may_fail` are codes of expected failures."""
+        """Check every promise and return the counts. `may_fail`: codes of expected failures."""
         books = self.entries()
         lost = [p for p in self._load.accepted if p.mark not in books]
         assert not lost, f"{len(lost)} jobs that were accepted do not exist: {lost[:3]}"
@@ -89,7 +89,7 @@ class Ledger:
         return self.counts(books)
 
     def counts(self, books: dict[str, Entry]) -> dict[str, int]:
-        """The figures of a report."""
+        """The figures for the report."""
         ends = Counter(entry.status for entry in books.values())
         accepted = {promise.mark for promise in self._load.accepted}
         return {
@@ -103,18 +103,18 @@ class Ledger:
         }
 
     def counters(self) -> dict[str, int]:
-        """The fleet's counters `reconciled/…`, as the database has them."""
+        """The fleet's `reconciled` counters in the database."""
         rows = self._rows("SELECT label, value FROM counters WHERE name = 'reconciled'")
         return {row["label"]: row["value"] for row in rows}
 
     def reconciled(self) -> dict[str, int]:
-        """What the reconcilers have done since this ledger was opened."""
+        """The reconcilers' actions since this ledger was opened."""
         now = Counter(self.counters())
         now.subtract(self._before)
         return {label: value for label, value in now.items() if value}
 
     def _unfinished(self) -> list[dict[str, Any]]:
-        """Also a job whose 202 was lost on its way counts."""
+        """A job whose 202 was lost counts as well."""
         return self._rows(
             "SELECT j.id, status, stage, slot, epoch, starts, attempts, lease_until,"
             " queue_lease_until, next_attempt_at, now()"
@@ -129,7 +129,7 @@ class Ledger:
 
 
 def faults(mark: str, entry: Entry, may_fail: frozenset[str]) -> list[str]:
-    """What is wrong with one job; nothing, if all is well."""
+    """What is wrong with one job, if anything."""
     row, done = entry.row, entry.status == "completed"
     if row["slot"] is not None or row["ended"] is None:
         return [f"{row['id']} has not ended"]

@@ -1,4 +1,4 @@
-"""A client that submits jobs over HTTP and writes down what it was promised."""
+"""A client that submits jobs over HTTP and records what it was promised."""
 
 import secrets
 import threading
@@ -34,7 +34,7 @@ class Promise:
 
 
 class Load:
-    """Submits jobs, with a bound on those that are unfinished, in threads of its own."""
+    """Submits jobs from its own threads, with a limit on unfinished ones."""
 
     def __init__(self, web: str, key: str, database_url: str) -> None:
         self._web = web
@@ -44,7 +44,7 @@ class Load:
         self.promises: list[Promise] = []
 
     def submit(self, client: httpx.Client, mark: str | None = None, **headers: str) -> Promise:
-        """Submit one job; whatever comes of it is written down."""
+        """Submit one job and record the outcome."""
         mark = mark or secrets.token_hex(8)
         sent_at, status, job_id = time.time(), None, None
         try:
@@ -88,7 +88,7 @@ class Load:
 
     @contextmanager
     def running(self, in_flight: int = MANY, jobs: int = 0, rest_s: float = 0) -> Iterator[None]:
-        """Submit from the side, `jobs` at least, until the block ends."""
+        """Submit jobs in the background until the block ends, `jobs` at least."""
         ended = threading.Event()
         with ThreadPoolExecutor(1) as pool:
             done = pool.submit(self.run, jobs, in_flight, lambda: not ended.is_set(), rest_s)
@@ -100,19 +100,19 @@ class Load:
 
     @property
     def accepted(self) -> list[Promise]:
-        """Those that were answered 202."""
+        """The promises that were answered 202."""
         with self._lock:
             return [promise for promise in self.promises if promise.status == 202]
 
     @property
     def marks(self) -> Iterable[str]:
-        """Of everything that was sent."""
+        """The marks of everything that was sent."""
         with self._lock:
             return [promise.mark for promise in self.promises]
 
 
 class _Gate:
-    """Holds the submitters while too many jobs are unfinished; open while the database is away."""
+    """Pauses submitters while too many jobs are unfinished, except while the database is down."""
 
     def __init__(self, database_url: str, in_flight: int) -> None:
         self._database_url = database_url
@@ -122,7 +122,7 @@ class _Gate:
         self._room = 0
 
     def wait(self, wanted: Going) -> bool:
-        """Wait for room; False: it is not wanted any more."""
+        """Wait until there is room. False: the load was stopped."""
         with self._lock:
             while self._room < 1:
                 if not wanted():

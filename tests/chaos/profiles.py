@@ -8,7 +8,7 @@ SHORT_SEED = 20_260_401
 
 @dataclass(frozen=True)
 class Profile:
-    """Numbers of a run. Times in seconds; `leases` are the settings of every process."""
+    """The sizes of a run. Times are in seconds; `leases` are settings of every process."""
 
     name: str
     seed: int
@@ -26,7 +26,7 @@ class Profile:
 
     @property
     def lease_s(self) -> float:
-        """For how long a silent owner is believed."""
+        """The length of a run's lease in seconds."""
         return float(self.leases.get("LEASE_S", 30))
 
 

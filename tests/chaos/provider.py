@@ -27,7 +27,7 @@ GOOD = {
 
 
 class State:
-    """How to behave, and what was served."""
+    """The configured faults, and a record of the calls."""
 
     def __init__(self) -> None:
         self.dealt: set[str] = set()  # the marks of all jobs that ever met a fault
@@ -37,7 +37,7 @@ class State:
         self.behave({})
 
     def behave(self, faults: dict[str, Any]) -> None:
-        """Behave so from now on; calls that hang now are let go."""
+        """Set the faults from now on, and end the calls that hang."""
         with self.lock:
             self.faults = GOOD | faults
             self.rng = random.Random(self.faults["seed"])
@@ -45,7 +45,7 @@ class State:
             self.generation += 1
 
     def begin(self, mark: str) -> tuple[dict[str, Any], float]:
-        """The record of a new call, its behaviour drawn, and the seconds that it takes."""
+        """The record of a new call with a random fault, and its latency in seconds."""
         with self.lock:
             kinds, weights = zip(*self.faults["weights"].items(), strict=True)
             kind = self.rng.choices(kinds, weights)[0]
@@ -112,28 +112,28 @@ class Handler(BaseHTTPRequestHandler):
         self._whole(500, error("server_error"))
 
     def _hang(self, call: dict[str, Any], latency_s: float) -> None:
-        """Say nothing until we are told to behave otherwise."""
+        """Send nothing until other faults are set."""
         generation = STATE.generation
         while STATE.generation == generation and not self._gone():
             time.sleep(0.1)
         self._drop()
 
     def _cut(self, call: dict[str, Any], latency_s: float) -> None:
-        """Break off in the middle of the stream."""
+        """Close the connection in the middle of the stream."""
         self._begin_stream()
         for text in self._words(call)[:2]:
             self._send(delta(text))
         self._drop()
 
     def _truncated(self, call: dict[str, Any], latency_s: float) -> None:
-        """End the stream well by HTTP, in the middle of an event."""
+        """End the response properly, but in the middle of an event."""
         self._begin_stream()
         self._send(delta("Half"))
         self._chunk(b'data: {"id": "chatcmpl-1", "object": "chat.comp')
         self._chunk(b"")
 
     def _malformed(self, call: dict[str, Any], latency_s: float) -> None:
-        """A 200 that is no answer."""
+        """Send a 200 that is not an answer."""
         self._whole(200, b"<html>Bad gateway</html>")
 
     def _words(self, call: dict[str, Any]) -> list[str]:
@@ -187,23 +187,23 @@ def chunk(delta: dict[str, Any], finish_reason: str | None, **more: Any) -> dict
 
 
 def delta(text: str) -> dict[str, Any]:
-    """The event of one more piece of text."""
+    """The event of another piece of text."""
     return chunk({"role": "assistant", "content": text}, None)
 
 
 def last(call: dict[str, Any]) -> dict[str, Any]:
-    """The event that ends an answer, with its usage."""
+    """The last event of an answer, with the usage."""
     usage = {"prompt_tokens": 20, "completion_tokens": 6, "total_tokens": 26}
     return chunk({}, "stop", usage=usage)
 
 
 def error(code: str) -> bytes:
-    """The body of a refusal."""
+    """The body of an error."""
     return json.dumps({"error": {"message": "On purpose.", "type": code, "code": code}}).encode()
 
 
 class Server(ThreadingHTTPServer):
-    """A thread a connection."""
+    """One thread per connection."""
 
     daemon_threads = True
     request_queue_size = 256

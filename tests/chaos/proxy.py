@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Forwards to a TCP port of this machine or to a unix socket; a context manager."""
+    """Forwards to a local TCP port or a Unix socket. A context manager."""
 
     def __init__(self, target: int | str) -> None:
         self._target = target
@@ -29,15 +29,15 @@ class Proxy:
             one.close()
 
     def freeze(self) -> None:
-        """Forward nothing from now on; connections stay, and new ones are accepted in silence."""
+        """Stop forwarding. Connections stay open, and new ones are accepted."""
         self._flows.clear()
 
     def thaw(self) -> None:
-        """Forward again, what has been held back first."""
+        """Forward again, starting with what was held back."""
         self._flows.set()
 
     def reset(self) -> None:
-        """Break all connections that are open now; new ones are accepted."""
+        """Reset all open connections; new ones are accepted."""
         broken, self._open = self._open[1:], self._open[:1]
         for one in broken:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A reader of event streams, as a browser would read them."""
+"""A reader of event streams that behaves like a browser."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ WITHIN_S = 60.0
 
 
 def lines(response: httpx.Response) -> Iterator[Told]:
-    """The events of an open stream; each says with `id` what it was sent as."""
+    """The events of an open stream, each with its `id`."""
     fields: dict[str, str] = {}
     for line in response.iter_lines():
         if line.startswith(":"):
@@ -27,7 +27,7 @@ def lines(response: httpx.Response) -> Iterator[Told]:
 
 
 class Reader:
-    """Reads one job's stream, drops the connection whenever it is told to, and goes on."""
+    """Reads one job's stream, drops the connection when asked to, and resumes."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url
@@ -36,12 +36,12 @@ class Reader:
 
     @property
     def ended(self) -> bool:
-        """Whether the job's end has been told."""
+        """Whether the last event has been read."""
         return bool(self.told) and "job" in self.told[-1]
 
     @property
     def text(self) -> str:
-        """The text as a client has it that does as the events say."""
+        """The text of a client that applies the events."""
         text = ""
         for event in self.told:
             if event["type"] == "job.delta":
@@ -59,7 +59,7 @@ class Reader:
     def read(
         self, until: Callable[[], bool] = lambda: False, *, after: str | None = None
     ) -> "Reader":
-        """Read from where it stopped, until something is so after an event; or to the end."""
+        """Resume reading until a condition holds after an event, or to the end."""
         headers = dict(self._headers)
         if self.told or after:
             headers["Last-Event-ID"] = after or self.told[-1]["id"]
@@ -73,7 +73,7 @@ class Reader:
         return self
 
     def read_to_end(self) -> "Reader":
-        """Read until the job's end, connecting again as often as the connection breaks."""
+        """Read to the job's end, reconnecting whenever the connection breaks."""
         while not self.ended:
             try:
                 self.read()
@@ -82,7 +82,7 @@ class Reader:
         return self
 
     def check(self) -> None:
-        """Numbers only grow; and the text is the job's output."""
+        """Check that numbers only grow, and that the text is the job's output."""
         numbers = [event["sequence_number"] for event in self.told]
         assert numbers == sorted(set(numbers))
         assert [event["id"] for event in self.told] == [str(number) for number in numbers]

@@ -1,4 +1,4 @@
-"""How long a job stood still after a fault, by the workers' own logs."""
+"""How long a job made no progress after a fault, from the workers' logs."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,18 @@ GOES_ON = {"stage started", "stage finished", "result adopted"}
 
 
 class Recovery:
-    """Who was hit, and when; afterwards, when each went on."""
+    """Which jobs were hit when, and when each continued."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._hits: list[tuple[float, str]] = []
 
     def hit(self, at: float, job_ids: Iterable[str]) -> None:
-        """These jobs were hit by a fault at this time."""
+        """Record that a fault hit these jobs at this time."""
         self._hits += [(at, job_id) for job_id in job_ids]
 
     def seconds(self) -> list[float]:
-        """For each hit, until the job's work went on; a job that was cancelled or so has none."""
+        """The seconds from each hit to the job's next progress; jobs that ended have none."""
         moves: dict[str, list[float]] = {}
         for worker in self._fleet.workers:
             for line in worker.lines():

@@ -1,4 +1,4 @@
-"""The figures of a run, as a table for people."""
+"""The figures of a run as a table."""
 
 import os
 from pathlib import Path
@@ -12,24 +12,24 @@ COLUMNS = (
 
 
 class Report:
-    """Rows of figures, one a test."""
+    """Rows of figures, one for each test."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._rows: list[tuple[str, dict[str, float | int | str]]] = []
 
     def add(self, what: str, counts: dict[str, int], **more: float | int | str) -> None:
-        """Take the figures of one test."""
+        """Add the figures of one test."""
         self._rows.append((what, {**counts, **more}))
 
     def write(self) -> None:
-        """Write all that was taken to the file that CHAOS_REPORT names; without one, nowhere."""
+        """Write the figures to the file that CHAOS_REPORT names, if any."""
         path = os.environ.get("CHAOS_REPORT")
         if path and self._rows:
             Path(path).write_text(self.text())
 
     def text(self) -> str:
-        """A table in Markdown, and below it what has no column."""
+        """A Markdown table, followed by the figures without a column."""
         lines = [
             f"Profile {self._profile.name}, seed {self._profile.seed}.",
             "",
@@ -49,7 +49,7 @@ class Report:
 
 
 def percentile(values: list[float], share: float) -> float | str:
-    """The value that this share of all does not pass; nothing where there are none."""
+    """The percentile of these values; None if there are none."""
     if not values:
         return ""
     ordered = sorted(values)

@@ -1,4 +1,4 @@
-"""The real stack, of its own: servers, web, provider, workers, and proxies between them."""
+"""A real stack: servers, web, provider, workers, and proxies between them."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ default = "only"
 
 
 class Stack:
-    """One whole Trimind on loopback; a context manager that leaves nothing behind."""
+    """A complete Trimind on loopback. A context manager that cleans up everything."""
 
     def __init__(self, profile: Profile, **environ: str) -> None:
         self.profile = profile
@@ -85,7 +85,7 @@ class Stack:
 
     @property
     def database_url(self) -> str:
-        """For psycopg."""
+        """The URL for psycopg."""
         return self.environ["DATABASE_URL"].replace("+psycopg", "")
 
     def redis(self) -> redis.Redis:
@@ -93,20 +93,20 @@ class Stack:
         return redis.Redis.from_url(self.environ["REDIS_URL"], decode_responses=True)
 
     def fleet(self, count: int | None = None, **environ: str) -> Fleet:
-        """Workers of a fleet of their own, not yet started."""
+        """A new fleet of workers, not started yet."""
         return Fleet([self.worker(**environ) for _ in range(count or self.profile.workers)])
 
     def worker(self, **environ: str) -> Worker:
-        """A worker, not yet started."""
+        """A new worker, not started yet."""
         self._named += 1
         return Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
 
     def behave(self, **faults: object) -> None:
-        """Tell the provider how to behave from now on; without arguments, well."""
+        """Set the provider's faults; without arguments, none."""
         httpx.put(f"{self.provider}/faults", json=faults, timeout=10).raise_for_status()
 
     def calls(self) -> list[dict[str, object]]:
-        """Every call that the provider has begun to serve."""
+        """All calls that the provider has begun to serve."""
         return list(httpx.get(f"{self.provider}/calls", timeout=30).json())
 
     # --- what befalls it
@@ -118,18 +118,18 @@ class Stack:
         self.backends.restart("redis")
 
     def kill_redis(self) -> None:
-        """Kill Redis; it stays away until `backends.restart`."""
+        """Kill Redis; it stays down until `backends.restart`."""
         self.backends.kill("redis")
 
     def crash_postgres(self) -> None:
-        """Stop PostgreSQL by an immediate shutdown; its next start recovers from its log."""
+        """Stop PostgreSQL with an immediate shutdown; the next start recovers from the WAL."""
         pid = self.backends.pid("postgres")
         assert pid is not None
         os.kill(pid, signal.SIGQUIT)
         wait_for(lambda: not (self.home / "postgres/postmaster.pid").exists(), 20, "the shutdown")
 
     def kill_web(self) -> None:
-        """Kill the web process, and start another at the same address."""
+        """Kill the web process and start another at the same address."""
         web = self._processes.pop()
         web.kill()
         self._start_web()
@@ -199,7 +199,7 @@ class Stack:
 
 
 def _bare() -> Mapping[str, str]:
-    """This process's environment without anything that could be meant for Trimind."""
+    """This process's environment without any of Trimind's variables."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER")
     return {name: os.environ[name] for name in kept if name in os.environ}
 

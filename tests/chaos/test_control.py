@@ -1,4 +1,4 @@
-"""The control arm: the same kills and the same flush, against a plain Celery chain.
+"""The control arm: the same kills and the same flush against a plain Celery chain.
 
 If it lost nothing under the flush, our own test would prove nothing. Under kills it may lose or
 double; what it does is reported.
@@ -33,7 +33,7 @@ KILL_EVERY_S = 3.0
 
 
 class Control:
-    """A Redis, a fleet, and a file of what is done."""
+    """A Redis, a fleet, and a log of completed jobs."""
 
     def __init__(
         self, home: Path, backends: Backends, forkserver: ForkServer, environ: dict[str, str]
@@ -58,7 +58,7 @@ class Control:
         )
 
     def submit(self, jobs: int) -> None:
-        """Send the chains of so many jobs."""
+        """Publish the chains of this many jobs."""
         for _ in range(jobs):
             mark = secrets.token_hex(8)
             first, *rest = (self._app.signature(f"{APP}.{stage}") for stage in STAGES)
@@ -66,11 +66,11 @@ class Control:
             self.sent.append(mark)
 
     def ended(self) -> Counter[str]:
-        """How often each job was done."""
+        """How often each job was completed."""
         return Counter(self.done.read_text().split())
 
     def counts(self) -> dict[str, int]:
-        """The figures of the report, once nothing more happens."""
+        """The figures for the report, once nothing happens any more."""
         # A message of a dead worker comes back within its visibility timeout: wait for four.
         seen = -1
         while seen != (seen := sum(self.ended().values())):

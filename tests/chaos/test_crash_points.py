@@ -45,7 +45,7 @@ def test_a_worker_may_die_at_every_point(
 
 
 def die_at_each(points: list[str], stack: Stack) -> None:
-    """Run workers, each armed with one point, a few at once, until each has died there."""
+    """Run a few workers at a time, each armed with one failpoint, until all have died there."""
     armed: list[Armed] = []
     for point in points:
         wait_for(lambda: alive(armed) < AT_ONCE, 300, f"a death at one of {points}")
@@ -56,7 +56,7 @@ def die_at_each(points: list[str], stack: Stack) -> None:
 
 
 class Armed:
-    """A worker that dies at one point."""
+    """A worker that dies at one failpoint."""
 
     def __init__(self, stack: Stack, point: str) -> None:
         self.point = point
@@ -67,5 +67,5 @@ class Armed:
 
 
 def alive(armed: "list[Armed]") -> int:
-    """How many have not died yet."""
+    """The number of workers that have not died yet."""
     return sum(one.worker.alive() for one in armed)

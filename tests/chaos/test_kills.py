@@ -1,4 +1,4 @@
-"""Fault 1: the process group of a random worker is killed again and again, under a backlog."""
+"""Fault 1: a random worker's process group is killed repeatedly, under a backlog."""
 
 import threading
 import time

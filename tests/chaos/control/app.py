@@ -1,4 +1,4 @@
-"""The control arm: what a plain Celery chain is without any of Trimind's care.
+"""The control arm: a plain Celery chain without any of Trimind's safeguards.
 
 Four tasks, late acknowledgement, and the broker as the only memory. The last task appends its
 job's mark to a file; the control's test counts what is missing there, and what is there twice.

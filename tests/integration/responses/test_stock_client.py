@@ -29,7 +29,7 @@ def answered(client: openai.OpenAI, **more: Any) -> Response:
 
 
 def text_of(events: Iterable[Any]) -> str:
-    """The text as a client has it that does as the events say."""
+    """The text of a client that applies the events."""
     return "".join(e.delta for e in events if e.type == "response.output_text.delta")
 
 

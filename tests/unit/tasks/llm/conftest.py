@@ -39,7 +39,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture
 def work() -> Work:
-    """A job's generate stage, wanted for a minute."""
+    """A job's generate stage, with a deadline in a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
     given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": OutputBuffer(0)}
     needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
