@@ -38,7 +38,7 @@ def main() -> None:
         try:
             fleet.start()
             fleet.wait_until_ready()
-            stack.behave(**SPEED)
+            stack.set_faults(**SPEED)
             asyncio.run(_streams(stack, 20, _through_trimind))  # connections, imports
             direct = asyncio.run(_streams(stack, STREAMS, _directly))
             with _asking(stack) as meanwhile:

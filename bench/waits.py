@@ -32,7 +32,7 @@ def main() -> None:
         try:
             fleet.start()
             fleet.wait_until_ready()
-            stack.behave(latency_s=[1.0, 3.0])
+            stack.set_faults(latency_s=[1.0, 3.0])
             _late_ms(stack, _wait)  # connections, imports
             polled, waited = _late_ms(stack, _poll), _late_ms(stack, _wait)
         finally:

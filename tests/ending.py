@@ -1,4 +1,4 @@
-"""How a run of the tests ends when it is asked to: in good order, with nothing left behind."""
+"""A graceful end of a test run that is interrupted, with nothing left running."""
 
 import queue
 import signal
@@ -10,7 +10,7 @@ import pytest
 from xdist.dsession import DSession
 from xdist.workermanage import WorkerController
 
-# For so long the processes that share the tests may stop their servers; then xdist kills them.
+# The worker processes may take this long to stop their servers; then xdist kills them.
 END_WITHIN_S = 60
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,7 +38,7 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 
 
 class _Listener:
-    """Keeps the handlers in place: a supervisor that a test runs in its own process leaves its."""
+    """Reinstalls the handlers, which a supervisor replaces if a test runs it in this process."""
 
     def __init__(self, ignored: list[int]) -> None:
         self._ignored = ignored
@@ -58,7 +58,7 @@ class _Listener:
 
 
 class _Once:
-    """Interrupts the tests; what comes after it would interrupt the ends of their fixtures."""
+    """Interrupts the tests once; another signal would interrupt the fixtures' teardown."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -70,7 +70,7 @@ class _Once:
 
 
 class _Controller:
-    """Tells the processes that share the tests: which signals count, and that it is over."""
+    """Tells the worker processes which signals count, and when to stop."""
 
     def __init__(self, config: pytest.Config, ignored: list[int]) -> None:
         self._config = config
@@ -80,7 +80,7 @@ class _Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
         self._nodes.add(node)
-        # The controller itself asks by SIGINT, so that one always counts.
+        # The controller itself sends SIGINT, so that one always counts.
         ignored = [number for number in self._ignored if number != signal.SIGINT]
         node.workerinput["ignored"] = ignored
 

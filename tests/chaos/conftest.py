@@ -67,7 +67,7 @@ def shared_stack(profile: Profile) -> Iterator[Stack]:
 def stack(shared_stack: Stack) -> Iterator[Stack]:
     """The shared stack, maybe without workers; faults are removed after the test."""
     yield shared_stack
-    shared_stack.behave()
+    shared_stack.set_faults()
     shared_stack.redis().flushall()
 
 

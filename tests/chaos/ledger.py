@@ -18,7 +18,7 @@ from .waiting import TooLate
 
 STAGES = ("intent", "compress", "generate", "persist")
 MARK = "substring(m.content FROM '\\[#([0-9a-f]{16})\\]')"
-# One clock for all, so that this is for what happens between two of its readings.
+# All use one clock, so this only covers the time between two readings.
 SLACK_S = 1.0
 
 

@@ -128,7 +128,7 @@ class _Gate:
                 if not wanted():
                     return False
                 room = self._in_flight - self._unfinished()
-                # Several at once, so that the database is not asked before each.
+                # Several at a time, so that the database is not queried before each one.
                 self._room = room if room >= self._in_flight // 5 else 0
                 if self._room < 1:
                     time.sleep(LOOK_S)

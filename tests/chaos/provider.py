@@ -34,9 +34,9 @@ class State:
         self.lock = threading.Lock()
         self.calls: list[dict[str, Any]] = []
         self.generation = 0
-        self.behave({})
+        self.set_faults({})
 
-    def behave(self, faults: dict[str, Any]) -> None:
+    def set_faults(self, faults: dict[str, Any]) -> None:
         """Set the faults from now on, and end the calls that hang."""
         with self.lock:
             self.faults = GOOD | faults
@@ -55,7 +55,7 @@ class State:
                 if seen >= self.faults["faults_per_job"]:
                     kind = "answer"
                 elif kind == "malformed" and mark in self.dealt:
-                    kind = "error"  # what no one can read is tried once more: never twice a job
+                    kind = "error"  # an unusable answer is retried once: never twice per job
                 self.dealt.add(mark)
             call = {"mark": mark, "at": time.time(), "kind": kind, "whole": False, "ended": None}
             self.calls.append(call)
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
         self._whole(200, json.dumps(calls).encode())
 
     def do_PUT(self) -> None:
-        STATE.behave(json.loads(self._body()))
+        STATE.set_faults(json.loads(self._body()))
         self._whole(200, b"{}")
 
     def do_POST(self) -> None:

@@ -23,7 +23,7 @@ from .waiting import wait_for
 from .workers import ROOT, Fleet, ForkServer, Worker
 
 HERE = Path(__file__).parent
-# No model may start, and the provider of these tests takes any key.
+# No model is started, and the provider of these tests accepts any key.
 KEY = {"OPENAI_API_KEY": "chaos"}
 MINDS = """
 default_mind = "one"
@@ -101,7 +101,7 @@ class Stack:
         self._named += 1
         return Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
 
-    def behave(self, **faults: object) -> None:
+    def set_faults(self, **faults: object) -> None:
         """Set the provider's faults; without arguments, none."""
         httpx.put(f"{self.provider}/faults", json=faults, timeout=10).raise_for_status()
 

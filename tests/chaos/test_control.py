@@ -71,7 +71,7 @@ class Control:
 
     def counts(self) -> dict[str, int]:
         """The figures for the report, once nothing happens any more."""
-        # A message of a dead worker comes back within its visibility timeout: wait for four.
+        # A dead worker's message is redelivered after its visibility timeout: wait for four.
         seen = -1
         while seen != (seen := sum(self.ended().values())):
             try:
@@ -92,7 +92,7 @@ def control() -> Iterator[Control]:
     home = Path(tempfile.mkdtemp(prefix="trimind-control-", dir="/tmp"))
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environ = kept | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    # Redis alone: nothing here asks a database or a model for anything.
+    # Redis alone: nothing here uses a database or a model.
     needless = {"DATABASE_URL": "postgresql://nowhere/none", "OPENAI_API_KEY": "none"}
     with Backends(home, needless) as backends:
         forkserver = ForkServer(environ)

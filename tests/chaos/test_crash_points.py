@@ -22,7 +22,7 @@ POINTS = [
 
 
 AT_ONCE = 6
-# Slower than they work: with a backlog of first stages nobody comes to the last one.
+# Slower than the workers: with a backlog of first stages, none reaches the last one.
 REST_S = 1.0
 
 
@@ -30,7 +30,7 @@ def test_a_worker_may_die_at_every_point(
     idle_stack: Stack, load: Load, ledger: Ledger, rng: Random, profile: Profile, report: Report
 ) -> None:
     stack = idle_stack
-    stack.behave(latency_s=[0.01, 0.02])
+    stack.set_faults(latency_s=[0.01, 0.02])
     with load.running(rest_s=REST_S):
         die_at_each(rng.sample(POINTS, len(POINTS)), stack)
     survivors = stack.fleet(1)

@@ -25,7 +25,7 @@ def test_killed_workers_lose_and_double_nothing(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(seed=profile.seed, latency_s=[0.2, 1.0])
+    stack.set_faults(seed=profile.seed, latency_s=[0.2, 1.0])
     recovery = Recovery(fleet)
     kills = 0
     with load.running(profile.in_flight, jobs=profile.jobs):

@@ -1,4 +1,4 @@
-"""Fault 4: PostgreSQL is stopped at once, and restarted, under load."""
+"""Fault 4: PostgreSQL is stopped immediately and restarted, under load."""
 
 import threading
 from random import Random
@@ -22,7 +22,7 @@ def test_a_crash_of_postgres_breaks_no_promise(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(seed=profile.seed, latency_s=[0.2, 0.8])
+    stack.set_faults(seed=profile.seed, latency_s=[0.2, 0.8])
     with load.running(profile.in_flight, jobs=profile.jobs // 2, rest_s=0.1):
         for _ in range(profile.flushes):
             threading.Event().wait(rng.uniform(2, 4))

@@ -1,4 +1,4 @@
-"""Fault 9: the provider limits, fails, hangs, breaks off, and talks nonsense."""
+"""Fault 9: the provider rate-limits, fails, hangs, breaks off, and sends nonsense."""
 
 import time
 from random import Random
@@ -30,7 +30,7 @@ def test_a_provider_with_every_fault_is_outlasted_within_the_budget(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(
+    stack.set_faults(
         seed=profile.seed,
         latency_s=[0.02, 0.1],
         weights=MIXED | {"hang": 1},
@@ -38,7 +38,7 @@ def test_a_provider_with_every_fault_is_outlasted_within_the_budget(
     )
     load.run(profile.jobs // 2, profile.in_flight)
     wait_for(lambda: len(stack.calls()) > profile.jobs // 4, 60, "calls")
-    stack.behave(seed=profile.seed, weights=MIXED, faults_per_job=PER_JOB)  # hanging calls end
+    stack.set_faults(seed=profile.seed, weights=MIXED, faults_per_job=PER_JOB)  # hanging calls end
     ledger.settle(profile.patience_s + 2 * WINDOW_S)
     counts = ledger.close()
     calls = sum(len(entry.calls) for entry in ledger.entries().values())
@@ -57,7 +57,7 @@ def test_a_provider_that_is_down_is_probed_once_a_window_by_the_whole_fleet(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(latency_s=[0.01, 0.05], weights={"error": 1}, faults_per_job=10_000)
+    stack.set_faults(latency_s=[0.01, 0.05], weights={"error": 1}, faults_per_job=10_000)
     before = len(stack.calls())
     load.run(profile.jobs // 2)
 
@@ -73,9 +73,9 @@ def test_a_provider_that_is_down_is_probed_once_a_window_by_the_whole_fleet(
         seen = first + WINDOW_S * QUIET
         wait_for(lambda until=seen: time.time() > until, WINDOW_S, "most of the window")
         made = [at for at in calls() if first <= at <= seen]
-        # A probe is one call with its quick tries; none other may come in its window.
+        # A probe is one call with its quick retries; no other call may come in its window.
         assert len(made) <= GENERATE.quick_tries
-    stack.behave()
+    stack.set_faults()
     probes = [at for at in calls() if opened < at <= seen]
     made = [at for at in calls() if at <= seen]
     rush = len(made) - len(probes)

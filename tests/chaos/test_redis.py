@@ -1,4 +1,4 @@
-"""Faults 2 and 3: Redis loses everything in mid-load, and Redis is not there at submit."""
+"""Faults 2 and 3: Redis loses its data under load, and Redis is down at submission."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ def test_an_emptied_redis_loses_and_doubles_nothing(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(seed=profile.seed, latency_s=[0.2, 0.6])
+    stack.set_faults(seed=profile.seed, latency_s=[0.2, 0.6])
     recovery = Recovery(fleet)
     with load.running(profile.in_flight, jobs=profile.jobs // 2):
         for _ in range(profile.flushes):

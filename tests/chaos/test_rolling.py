@@ -1,4 +1,4 @@
-"""Fault 10: one key sent many times at once, and rolling restarts under load."""
+"""Fault 10: concurrent requests with one key, and rolling restarts under load."""
 
 import secrets
 import signal
@@ -25,7 +25,7 @@ GONE_WITHIN_S = 25.0
 def test_one_key_sent_many_times_at_once_is_one_job(
     stack: Stack, fleet: Fleet, load: Load, ledger: Ledger, rng: Random, report: Report
 ) -> None:
-    stack.behave(latency_s=[0.1, 0.3])
+    stack.set_faults(latency_s=[0.1, 0.3])
     marks = [secrets.token_hex(8) for _ in range(KEYS)]
     sends = rng.sample(marks * COPIES, KEYS * COPIES)
     with httpx.Client(timeout=20) as client, ThreadPoolExecutor(COPIES) as pool:
@@ -51,7 +51,7 @@ def test_rolling_restarts_lose_and_double_nothing(
     report: Report,
 ) -> None:
     # Some calls take longer than a worker has until it must hand back.
-    stack.behave(seed=profile.seed, latency_s=[0.2, profile.lease_s * 1.2])
+    stack.set_faults(seed=profile.seed, latency_s=[0.2, profile.lease_s * 1.2])
     seconds = []
     with load.running(profile.in_flight, jobs=profile.jobs // 20):
         for number in range(profile.rolls):
@@ -70,7 +70,7 @@ def test_rolling_restarts_lose_and_double_nothing(
 
 
 def copies(stack: Stack, marks: list[str]) -> int:
-    """How many jobs there are for these submissions."""
+    """The number of jobs of these submissions."""
     with psycopg.connect(stack.database_url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM jobs j JOIN messages m ON m.id = j.message_id"

@@ -1,4 +1,4 @@
-"""Fault 8: between a worker and its servers nothing is forwarded, and nothing is closed."""
+"""Fault 8: a worker is cut off from its servers, without any connection being closed."""
 
 import time
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from .workers import Fleet, Worker
 
 @dataclass
 class Far:
-    """A worker behind proxies, and one that is not."""
+    """One worker behind proxies, and one without."""
 
     worker: Worker
     proxies: dict[str, Proxy]
 
     def finished(self) -> int:
-        """How many stages it has finished."""
+        """The number of stages that it has finished."""
         return sum(line["event"] == "stage finished" for line in self.worker.lines())
 
 
@@ -65,7 +65,7 @@ def test_a_worker_cut_off_in_silence_loses_and_doubles_nothing(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(seed=profile.seed, latency_s=[0.2, 0.6])
+    stack.set_faults(seed=profile.seed, latency_s=[0.2, 0.6])
     with load.running(profile.in_flight // 2, rest_s=0.1):
         wait_for(lambda: far.finished() > rng.randint(5, 20), 60, "work of the far worker")
         far.proxies[server].freeze()

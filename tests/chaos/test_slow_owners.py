@@ -1,4 +1,4 @@
-"""Faults 5 and 6: a worker that only was slow, and a message that is delivered twice."""
+"""Faults 5 and 6: a worker that was only slow, and a message that is delivered twice."""
 
 import json
 import signal
@@ -26,14 +26,14 @@ def test_a_worker_that_was_stopped_past_its_lease_is_refused(
     idle_stack: Stack, load: Load, ledger: Ledger, rng: Random, profile: Profile, report: Report
 ) -> None:
     stack = idle_stack
-    stack.behave(latency_s=[profile.lease_s, profile.lease_s * 1.5])
+    stack.set_faults(latency_s=[profile.lease_s, profile.lease_s * 1.5])
     with running(stack.worker()) as slow, httpx.Client(timeout=20) as client:
         jobs = {load.submit(client).job_id for _ in range(JOBS)}
         generating = {(job_id, "generate") for job_id in jobs}
         wait_for(lambda: in_hand(slow.log) == generating, 30, "every job to be in generate")
         wait_for(lambda: called(ledger) == JOBS, 30, "every call to be under way")
         slow.signal(signal.SIGSTOP)
-        stack.behave(latency_s=[0.05, 0.1])
+        stack.set_faults(latency_s=[0.05, 0.1])
         with running(stack.worker()):
             ledger.settle(profile.patience_s)
             ended = rows(ledger)
@@ -55,7 +55,7 @@ def test_a_running_message_that_is_delivered_again_is_dropped(
     profile: Profile,
     report: Report,
 ) -> None:
-    stack.behave(seed=profile.seed, latency_s=[0.5, 1.0])
+    stack.set_faults(seed=profile.seed, latency_s=[0.5, 1.0])
     broker, copies = stack.redis(), 0
     with load.running(profile.in_flight, jobs=profile.jobs // 2):
         while copies < max(REDELIVERIES, profile.jobs // 2):
@@ -70,7 +70,7 @@ def test_a_running_message_that_is_delivered_again_is_dropped(
 
 
 def redeliver(broker: redis.Redis, rng: Random) -> int:
-    """Put copies of some messages that are being worked on back, as a lost connection would."""
+    """Requeue copies of messages that are being processed, as after a lost connection."""
     held = list(broker.hvals("unacked"))
     chosen = rng.sample(held, min(3, len(held)))
     for text in chosen:
@@ -80,18 +80,18 @@ def redeliver(broker: redis.Redis, rng: Random) -> int:
 
 
 def called(ledger: Ledger) -> int:
-    """How many calls the provider has had for the jobs of this load."""
+    """The number of provider calls for the jobs of this load."""
     return sum(len(entry.calls) for entry in ledger.entries().values())
 
 
 def rows(ledger: Ledger) -> dict[str, object]:
-    """Every job of the load as it is."""
+    """The current state of every job of the load."""
     return {mark: (entry.row, entry.answers) for mark, entry in ledger.entries().items()}
 
 
 @contextmanager
 def running(worker: Worker) -> Iterator[Worker]:
-    """A worker for a while."""
+    """A worker, until the block ends."""
     worker.start()
     try:
         wait_for(worker.ready, 60, "the worker to be ready")

@@ -1,4 +1,4 @@
-"""Streams under faults: a reader misses nothing and repeats nothing, whatever breaks meanwhile."""
+"""Streams under faults: a reader neither misses nor repeats anything, whatever breaks."""
 
 import threading
 from collections.abc import Callable
@@ -22,8 +22,8 @@ Submit = Callable[[], Reader]
 
 @pytest.fixture
 def submit(stack: Stack, fleet: Fleet, load: Load) -> Submit:
-    """`submit()`: the reader of a job that is answered slowly."""
-    stack.behave(**SLOWLY)
+    """`submit()`: a reader of a job with a slow answer."""
+    stack.set_faults(**SLOWLY)
 
     def do() -> Reader:
         with httpx.Client(timeout=20) as client:
@@ -34,7 +34,7 @@ def submit(stack: Stack, fleet: Fleet, load: Load) -> Submit:
 
 
 def read_until_text(reader: Reader) -> Reader:
-    """Read until some of the text is there; then the connection is dropped."""
+    """Read some of the text, then drop the connection."""
     return reader.read(lambda: reader.text.count("And") >= 3)
 
 
@@ -128,7 +128,7 @@ def test_who_comes_while_redis_is_away_hears_each_piece_once_it_is_back(
     stack: Stack, submit: Submit
 ) -> None:
     reader = submit()
-    stack.behave(latency_s=[0.4, 0.4], words=120)
+    stack.set_faults(latency_s=[0.4, 0.4], words=120)
     wait_for(lambda: saved(stack) > 0, 20, "some of the text")
     stack.kill_redis()
     following = threading.Thread(target=reader.read_to_end)
@@ -157,7 +157,7 @@ def test_a_job_that_is_cancelled_ends_at_once_with_its_streams_and_its_call(
 
 
 def test_a_wait_is_over_when_the_job_is(stack: Stack, fleet: Fleet, rng: Random) -> None:
-    stack.behave(latency_s=[0.5, 0.5])
+    stack.set_faults(latency_s=[0.5, 0.5])
     headers = {"Authorization": f"Bearer {stack.key}", "Prefer": "wait=20"}
     message = {"message": f"Please consider [#{rng.randbytes(8).hex()}] and answer."}
     answer = httpx.post(f"{stack.web}/v1/jobs", json=message, headers=headers, timeout=30)
@@ -167,7 +167,7 @@ def test_a_wait_is_over_when_the_job_is(stack: Stack, fleet: Fleet, rng: Random)
 
 
 def saved(stack: Stack) -> int:
-    """How much of the only unfinished job's text its row has."""
+    """The length of the saved text of the only unfinished job."""
 
     query = "SELECT coalesce(max(length(partial)), 0) FROM jobs WHERE slot IS NOT NULL"
     with psycopg.connect(stack.database_url) as connection:
@@ -178,7 +178,7 @@ def saved(stack: Stack) -> int:
 def test_a_broadcast_is_one_stream_that_a_dropped_reader_goes_on_with(
     stack: Stack, fleet: Fleet, rng: Random
 ) -> None:
-    stack.behave(**SLOWLY)
+    stack.set_faults(**SLOWLY)
     headers = {"Authorization": f"Bearer {stack.key}"}
     message = {"message": f"Please consider [#{rng.randbytes(8).hex()}] and answer."}
     made = httpx.post(f"{stack.web}/v1/broadcasts", json=message, headers=headers, timeout=20)

@@ -1,4 +1,4 @@
-"""The other way round: where nothing fails, nothing is dispatched twice."""
+"""The converse: without faults, nothing is dispatched twice."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ from .stack import Stack
 
 @pytest.fixture
 def calm(profile: Profile) -> Iterator[Stack]:
-    """A stack whose leases are the usual ones, with two workers."""
+    """A stack with the default leases and two workers."""
     with Stack(replace(profile, leases={}, threads=16)) as stack:
         fleet = stack.fleet(2)
         fleet.start()

@@ -1,15 +1,15 @@
-"""Wait for what must come, never for a time."""
+"""Wait for a condition instead of a fixed time."""
 
 import time
 from collections.abc import Callable
 
 
 class TooLate(AssertionError):
-    """What had to come did not come in time."""
+    """A condition did not hold in time."""
 
 
 def wait_for(condition: Callable[[], object], within_s: float, what: str) -> None:
-    """Look until the condition holds. Raises TooLate, saying what was waited for."""
+    """Poll until the condition holds. Raises TooLate, which names it."""
     end = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Workers that can be killed, stopped and started again, each in a process group of its own."""
+"""Workers that can be killed, stopped and restarted, each in its own process group."""
 
 import json
 import os
@@ -24,7 +24,7 @@ FORK_SERVER = Path(__file__).with_name("forkserver.py")
 
 
 class ForkServer:
-    """Starts processes of Celery's command line in a few tenths of a second."""
+    """Starts Celery's command line in a few tenths of a second."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
@@ -38,12 +38,12 @@ class ForkServer:
         )
 
     def wait_until_ready(self) -> None:
-        """Wait until the libraries are imported."""
+        """Wait until it has imported the libraries."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
     def fork(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Identity:
-        """Start one; what it says goes to `log`."""
+        """Start a process whose output goes to `log`."""
         order = {"argv": argv, "environ": dict(environ), "log": str(log), "cwd": str(ROOT)}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -53,7 +53,7 @@ class ForkServer:
             return Identity.of(int(self._process.stdout.readline()))
 
     def close(self) -> None:
-        """End it, and with it every child that is left."""
+        """Kill it and all its remaining children."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.kill()
@@ -63,7 +63,7 @@ class ForkServer:
 
 
 class Worker:
-    """One worker by the Procfile's command; after a death another process takes its name."""
+    """One worker, by the Procfile's command; a restarted process keeps the name."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Worker:
         self.wanted = False
 
     def start(self, **more: str) -> "Worker":
-        """Start a process of it; `more` is added to its environment for this life."""
+        """Start a process, with `more` added to its environment."""
         assert not self.alive()
         self._lives += 1
         self.wanted = True
@@ -93,15 +93,15 @@ class Worker:
 
     @property
     def log(self) -> Path:
-        """What its present process says."""
+        """The output of its current process."""
         return self._folder / f"{self.name}.{self._lives}.log"
 
     def alive(self) -> bool:
-        """Whether its process runs (or is stopped)."""
+        """Whether its process exists, running or stopped."""
         return self.identity is not None and self.identity.alive()
 
     def ready(self) -> bool:
-        """Whether it consumes its queue."""
+        """Whether it consumes from its queue."""
         return self.alive() and self.log.exists() and " ready." in self.log.read_text()
 
     def signal(self, number: signal.Signals) -> None:
@@ -111,14 +111,14 @@ class Worker:
                 os.killpg(self.identity.pid, number)
 
     def kill(self) -> set[str]:
-        """Kill its group, as a fault would; the jobs that it had in hand."""
+        """Kill its process group; returns the jobs that it was working on."""
         identity, log = self.identity, self.log
         self.signal(signal.SIGKILL)
         wait_for(lambda: identity is None or not identity.alive(), 10, f"{self.name} to be dead")
         return {job_id for job_id, _ in in_hand(log)}
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What all its processes have logged, oldest first; `at` is in seconds since 1970."""
+        """The log entries of all its processes, oldest first; `at` is a Unix time."""
         for life in range(1, self._lives + 1):
             log = self._folder / f"{self.name}.{life}.log"
             for text in log.read_text().splitlines() if log.exists() else ():
@@ -132,7 +132,7 @@ ENDS = {"stage finished", "message dropped", "stage waits", "job failed", "resul
 
 
 def in_hand(log: Path) -> set[tuple[str, str]]:
-    """The (job, stage) that a process has begun and not finished, by its log."""
+    """The (job, stage) pairs that a process has begun but not finished, from its log."""
     begun: set[tuple[str, str]] = set()
     for text in log.read_text().splitlines() if log.exists() else ():
         with suppress(ValueError):
@@ -146,7 +146,7 @@ def in_hand(log: Path) -> set[tuple[str, str]]:
 
 
 class Fleet:
-    """Several workers, and a keeper that starts again those which died."""
+    """Several workers, which are restarted when they die."""
 
     def __init__(self, workers: list[Worker]) -> None:
         self.workers = workers
@@ -154,19 +154,19 @@ class Fleet:
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
     def start(self) -> None:
-        """Start all, and keep them."""
+        """Start all workers, and restart those that die."""
         for worker in self.workers:
             worker.start()
         self._keeper.start()
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Wait until every worker consumes its queue."""
+        """Wait until every worker consumes from its queue."""
         for worker in self.workers:
             wait_for(worker.ready, 60, f"{worker.name} to be ready")
 
     def stop(self) -> None:
-        """End all, at once."""
+        """Kill all workers."""
         self._ended.set()
         self._keeper.join()
         for worker in self.workers:
@@ -182,7 +182,7 @@ class Fleet:
 
 
 def command(name: str, environ: Mapping[str, str]) -> list[str]:
-    """The Procfile's worker, by a host name of its own."""
+    """The Procfile's worker command, with another host name."""
     threads = environ["WORKER_THREADS"]
     text = read_procfile(ROOT / "Procfile")["worker"].replace("${WORKER_THREADS:-32}", threads)
     return [*shlex.split(without_exec(text)), "--hostname", f"{name}@%h"]

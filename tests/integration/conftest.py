@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Valkey for a whole session of tests, and the environment that names them."""
+"""Real PostgreSQL and Valkey for a test session, and the environment to reach them."""
 
 import os
 import secrets
@@ -23,13 +23,13 @@ Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# No model is asked for anything here: the address only has to stand in for a provider's key.
+# No model is called here: the address only stands in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(scope="session")
 def backends() -> Iterator[Mapping[str, str]]:
-    """The environment of a process that uses the session's PostgreSQL and Valkey; migrated.
+    """The environment of a process that uses the session's PostgreSQL (migrated) and Valkey.
 
     This process has it too. Tests share the database: they tell their rows apart by `external_id`.
     """
@@ -40,7 +40,7 @@ def backends() -> Iterator[Mapping[str, str]]:
         for name, value in environment.items():
             patch.setenv(name, value)
         _forget_settings()
-        # Celery reads its broker once: not under the variables of whichever test comes first.
+        # Celery reads its broker once, which must not happen under another test's variables.
         app.conf.broker_url = environment["REDIS_URL"]
         upgrade()
         _wait_for_no_disk()
@@ -52,7 +52,7 @@ def backends() -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def quietly() -> Quietly:
-    """`with quietly(backends) as environment`: a database and a queue in which no worker works."""
+    """`with quietly(backends) as environment`: a database and a queue without a worker."""
     return _quietly
 
 
@@ -94,12 +94,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def external_id() -> str:
-    """A user of this test alone."""
+    """The external id of this test's own user."""
     return f"user-{secrets.token_hex(8)}"
 
 
 def _wait_for_no_disk() -> None:
-    """These tests kill processes at most: what a machine's fall would lose is not asked."""
+    """Turn fsync off: these tests kill processes, but crash no machine."""
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
     with autocommit as connection:
         connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")

@@ -1,4 +1,4 @@
-"""Programs of Debian's that no wheel has: unpacked into a cache, without root."""
+"""Debian's programs that have no wheel, unpacked into a cache without root."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A client of the application, as one user; and the server, as the Procfile starts it."""
+"""A client of the application for one user, and the server as the Procfile starts it."""
 
 import socket
 import subprocess
@@ -31,7 +31,7 @@ Connect = Callable[[], socket.socket]
 
 @pytest.fixture(scope="module")
 def backends(backends: Mapping[str, str], quietly: Quietly) -> Iterator[Mapping[str, str]]:
-    """The session's servers, but no worker: a job stays as it was accepted."""
+    """The session's servers without a worker: a job stays as it was accepted."""
     with quietly(backends) as environment:
         yield environment
 
@@ -43,7 +43,7 @@ def app(backends: Mapping[str, str]) -> Flask:
 
 @pytest.fixture
 def client_of(app: Flask, backends: Mapping[str, str]) -> Client:
-    """A client that asks for the user of this external id, with the shared secret."""
+    """A client that acts for the user with this external id, with the shared secret."""
 
     def make(external_id: str) -> FlaskClient:
         client = app.test_client()
@@ -66,7 +66,7 @@ def stranger(client_of: Client, external_id: str) -> FlaskClient:
 
 @pytest.fixture
 def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """What `serve` has started; all of it has to end when it is asked to."""
+    """The processes that `serve` has started; each must end when asked to."""
     started: list[subprocess.Popen[bytes]] = []
     yield started
     for process in started:
@@ -131,7 +131,7 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
 @pytest.fixture
 def dead_address() -> str:
-    """The address of a server that is not there."""
+    """An address at which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{taken.getsockname()[1]}"
@@ -139,7 +139,7 @@ def dead_address() -> str:
 
 @pytest.fixture
 def stops(backends: Mapping[str, str]) -> Iterator[Callable[[], list[str]]]:
-    """`stops()`: the ids of the jobs that were announced as stopped, until none comes any more."""
+    """`stops()`: the ids of the jobs published as cancelled since the last call."""
     with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
         channel = redis.pubsub(ignore_subscribe_messages=True)
         channel.subscribe(CHANNEL)
@@ -157,7 +157,7 @@ def stops(backends: Mapping[str, str]) -> Iterator[Callable[[], list[str]]]:
 
 @pytest.fixture
 def blocked(until: Callable[..., None]) -> Callable[[], None]:
-    """`blocked()`: wait until somebody's statement waits for a row."""
+    """`blocked()`: wait until a statement waits for a row lock."""
     waits = "wait_event_type = 'Lock' AND application_name LIKE 'trimind%'"
 
     def somebody() -> bool:

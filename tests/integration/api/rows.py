@@ -1,4 +1,4 @@
-"""The rows behind the API, looked at and changed past it."""
+"""The API's rows, read and changed directly."""
 
 from sqlalchemy import update
 
@@ -13,7 +13,7 @@ def change(job_id: str, **columns: object) -> None:
 
 
 def row(job_id: str) -> Job:
-    """A job as the database has it now."""
+    """The current row of a job."""
     with unit_of_work() as session:
         job = session.get(Job, job_id)
         assert job is not None

@@ -1,4 +1,4 @@
-"""Who may come in."""
+"""Authentication."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""GET /v1/broadcasts/{id}/events: the streams of all its jobs as one."""
+"""GET /v1/broadcasts/{id}/events: the streams of all its jobs in one."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def told(text: str) -> list[tuple[str, dict]]:
 
 @pytest.fixture
 def broadcast(client) -> dict:
-    """Two of its minds have answered, one was cancelled."""
+    """A broadcast of which two minds have answered and one was cancelled."""
     made = client.post("/v1/broadcasts", json=HELLO).json
     first, second, third = (job["id"] for job in made["jobs"])
     finish(first)

@@ -1,4 +1,4 @@
-"""Double text: a message for a track on which a job has not ended."""
+"""Double texting: a message for a track with an unfinished job."""
 
 import pytest
 from redis import Redis
@@ -26,7 +26,7 @@ def cancel(client, job_id: str) -> int:
 
 
 def slots(conversation: str) -> list[str | None]:
-    """The slots of a conversation's jobs, the oldest first."""
+    """The slots of a conversation's jobs, oldest first."""
     with unit_of_work() as session:
         query = select(Job.slot).where(Job.conversation_id == conversation)
         return list(session.scalars(query.order_by(Job.created_at, Job.id)))
@@ -34,7 +34,7 @@ def slots(conversation: str) -> list[str | None]:
 
 @pytest.fixture
 def begin(client):
-    """`begin(on_busy)`: the id of a conversation, empty yet."""
+    """`begin(on_busy)`: the id of a new conversation."""
 
     def do(on_busy: str = "enqueue") -> str:
         return client.post("/v1/conversations", json={"on_busy": on_busy}).json["id"]
@@ -44,7 +44,7 @@ def begin(client):
 
 @pytest.fixture
 def track(client, begin):
-    """`track(n)`: the ids of n jobs of one track, all but the first behind it."""
+    """`track(n)`: the ids of n jobs of one track; all but the first are blocked."""
 
     def do(number: int) -> list[str]:
         conversation = begin()

@@ -25,7 +25,7 @@ def submit(client, **body: object) -> dict:
 
 
 def found(client, q: str) -> list[str]:
-    """The titles of the conversations in which a text stands."""
+    """The titles of the conversations that contain a text."""
     answer = client.get("/v1/conversations", query_string={"q": q})
     assert answer.status_code == 200, answer.text
     return [item["title"] for item in answer.json["data"]]

@@ -1,4 +1,4 @@
-"""Databases that are no plain primary: behind a pooler in transaction mode, or read-only."""
+"""A database behind a pooler in transaction mode, and a read-only one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -93,7 +93,7 @@ def test_sixty_messages_at_once_through_a_pooler_are_accepted(serve, pooler) -> 
 
 @pytest.fixture
 def behind_pooler(pooler: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process works through the pooler."""
+    """Connect this process through the pooler."""
 
     def forget() -> None:
         get_engine().dispose()

@@ -1,4 +1,4 @@
-"""The deadline that a job is given."""
+"""A job's deadline."""
 
 from datetime import datetime
 

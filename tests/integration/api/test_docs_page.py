@@ -21,7 +21,7 @@ def key(backends, external_id) -> str:
 
 @pytest.fixture
 def requests(page: Page) -> list[Request]:
-    """Whatever the page asks for."""
+    """Every request of the page."""
     seen: list[Request] = []
     page.on("request", lambda sent: seen.append(sent))
     return seen
@@ -29,7 +29,7 @@ def requests(page: Page) -> list[Request]:
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What the browser has to say of the page; that its policy was broken is among it."""
+    """The browser's console messages, violations of the content policy included."""
     seen: list[str] = []
     page.on("console", lambda said: seen.append(said.text))
     page.on("pageerror", lambda error: seen.append(str(error)))

@@ -1,4 +1,4 @@
-"""GET /v1/jobs/{id}/events: where a reader goes on, what is refused, and who has to leave."""
+"""GET /v1/jobs/{id}/events: resuming, refusals, and readers that are disconnected."""
 
 import json
 import re
@@ -27,7 +27,7 @@ COST = {"input_tokens": 3, "output_tokens": 7, "cost_usd": Decimal("0.000123")}
 
 
 def run(job_id: str, stage: str, text: str | None = None) -> Fence:
-    """Begin a stage, and end it as a worker would."""
+    """Begin a stage and complete it like a worker."""
     fence = Fence(job_id, 1, stage, uuid4())
     with unit_of_work() as session:
         begun = begin(session, fence)
@@ -53,7 +53,7 @@ def finish(job_id: str) -> str:
 
 
 def generating(job_id: str, text: str) -> Fence:
-    """Bring a job to where a part of its text is saved."""
+    """Advance a job to a running generate with saved text."""
     for stage in ("intent", "compress"):
         run(job_id, stage)
     fence = Fence(job_id, 1, "generate", uuid4())
@@ -166,7 +166,7 @@ def test_a_last_event_id_that_is_no_number_is_refused_by_name(client, finished, 
 
 
 def numbers_sent(client, job_id: str) -> set[int]:
-    """Of every event that a finished job's stream has, and of every character; and the start."""
+    """The number of every event and character of a finished job's stream, and the start."""
     numbers = {0}
     for event in told(events(client, job_id).text):
         numbers |= {event["sequence_number"] - back for back in range(len(event.get("text", "x")))}
@@ -174,7 +174,7 @@ def numbers_sent(client, job_id: str) -> set[int]:
 
 
 def refused_numbers(client, job_id: str, numbers) -> set[int]:
-    """Those that are refused, by the name of the header and of the query alike."""
+    """Numbers that are refused, in the header as in the query."""
     refused = set()
     for number in numbers:
         by_header = events(client, job_id, **{"Last-Event-ID": str(number)})
@@ -245,7 +245,7 @@ def test_an_empty_last_event_id_is_none(client, finished):
 
 
 def test_every_block_of_a_stream_is_an_event(client, finished):
-    """Many readers take every empty line for the end of an event."""
+    """To many readers, every empty line ends an event."""
     blocks = events(client, finished).text.split("\n\n")
 
     assert blocks.pop() == ""
@@ -353,7 +353,7 @@ def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tm
 
 
 def finish_text(job_id: str) -> None:
-    """End a job, so that a stream of it is no longer than it has to be."""
+    """End a job, so that its stream ends."""
     with unit_of_work() as session:
         assert cancel(session, job_id)
         job = session.get(Job, job_id)

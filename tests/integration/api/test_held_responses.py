@@ -1,4 +1,4 @@
-"""A call of /v1/responses that is held; and that no answer is bought twice, nor given twice."""
+"""Calls of /v1/responses that are held open; no answer is paid for or delivered twice."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ Locked = Callable[[str], contextlib.AbstractContextManager[Callable[[int], None]
 
 @pytest.fixture
 def later() -> Iterator[Later]:
-    """`later(work, …)`: work in a thread of its own."""
+    """`later(work, …)`: run in a thread."""
     with ThreadPoolExecutor(8) as pool:
         yield pool.submit
 
@@ -43,7 +43,7 @@ def client(web) -> openai.OpenAI:
 
 
 def stock(web: httpx.Client, **more: Any) -> openai.OpenAI:
-    """The stock client of a server, as this test's user."""
+    """A stock client for a server, as this test's user."""
     return openai.OpenAI(
         base_url="http://web/v1",
         api_key=web.headers["Authorization"].removeprefix("Bearer "),
@@ -54,13 +54,13 @@ def stock(web: httpx.Client, **more: Any) -> openai.OpenAI:
 
 
 def jobs_of(web: httpx.Client) -> list[str]:
-    """The ids of this user's jobs, the oldest first."""
+    """The ids of this user's jobs, oldest first."""
     return [job["id"] for job in reversed(web.get("/v1/jobs").json()["data"])]
 
 
 @pytest.fixture
 def made(web, until) -> Callable[[int], list[str]]:
-    """`made(count)`: the ids of this user's jobs, once there are so many."""
+    """`made(count)`: wait until the user has so many jobs, and return their ids."""
 
     def read(count: int) -> list[str]:
         until(lambda: len(jobs_of(web)) == count)
@@ -70,7 +70,7 @@ def made(web, until) -> Callable[[int], list[str]]:
 
 
 def held_up() -> int:
-    """How many statements of the server wait for a lock."""
+    """The number of the server's statements that wait for a lock."""
     waits = "wait_event_type = 'Lock' AND application_name LIKE 'trimind%'"
     with unit_of_work() as session:
         count = f"SELECT count(*) FROM pg_stat_activity WHERE {waits}"
@@ -79,7 +79,7 @@ def held_up() -> int:
 
 @pytest.fixture
 def locked(backends, until) -> Locked:
-    """`with locked(table) as waiting`: nobody else can use it; `waiting(n)` waits until n try."""
+    """`with locked(table) as waiting`: lock a table; `waiting(n)` waits for n blocked users."""
 
     @contextlib.contextmanager
     def lock(table: str) -> Iterator[Callable[[int], None]]:
@@ -100,7 +100,7 @@ def end(job_id: str, answer: str = "Paris.") -> None:
 
 
 def open_calls(*job_ids: str) -> list[bool]:
-    """Of these jobs' calls that are not answered, which are abandoned."""
+    """Whether each unanswered call of these jobs is abandoned."""
     with unit_of_work() as session:
         of_jobs = (OpenCall.job_id.in_(job_ids), OpenCall.answered.is_(False))
         query = select(OpenCall.abandoned).where(*of_jobs)

@@ -1,4 +1,4 @@
-"""A POST with an Idempotency-Key: made once, answered alike."""
+"""A POST with an Idempotency-Key is executed once, and always answered alike."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ def user_id(backends, external_id) -> str:
 
 @contextmanager
 def owned(user_id: str, key: str) -> Iterator[None]:
-    """Meanwhile the first request with this key is still being answered."""
+    """Until the block ends, the first request with this key is in progress."""
     with unit_of_work() as session:
         assert take_key(session, user_id, key)
         yield

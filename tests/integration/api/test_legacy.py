@@ -13,7 +13,7 @@ def session_id() -> str:
 
 @pytest.fixture
 def service(app, backends):
-    """Posts as a service does that names its user in the body."""
+    """Posts like a service that names its user in the body."""
 
     def post(key: str | None = None, **body: object):
         client = app.test_client()

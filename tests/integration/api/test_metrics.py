@@ -13,7 +13,7 @@ BEARER = "Authorization"
 
 @pytest.fixture
 def scrape(app, backends):
-    """`scrape()`: every sample by its name and the values of its labels."""
+    """`scrape()`: every sample, by its name and label values."""
 
     def read() -> dict[tuple[str, ...], float]:
         response = app.test_client().get(

@@ -1,4 +1,4 @@
-"""Requests that nobody sends by mistake: each is refused in words, and costs nothing."""
+"""Malicious requests: each is refused with a clear error, at little cost."""
 
 import re
 import socket

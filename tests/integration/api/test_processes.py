@@ -1,4 +1,4 @@
-"""The server as the Procfile starts it: with everything there, and with something away."""
+"""The server as the Procfile starts it, with and without the servers that it needs."""
 
 import re
 import socket
@@ -124,7 +124,7 @@ def test_with_the_database_away_nothing_is_accepted_and_the_client_is_told_when(
 
 
 def test_a_database_connection_that_was_closed_between_requests_is_replaced(client):
-    """The replaced system closed it after every request, so that the second one failed."""
+    """The replaced system closed it after every request, so the second one failed."""
     for _ in range(3):
         assert client.post("/v1/jobs", json=HELLO).status_code == 202
         with unit_of_work() as session:

@@ -1,4 +1,4 @@
-"""RabbitMQ as the broker: jobs that are sent through it, and through a reset of its connections."""
+"""RabbitMQ as the broker, also through a reset of its connections."""
 
 import subprocess
 import sys

@@ -67,7 +67,7 @@ def test_a_wait_that_is_too_short_answers_with_what_there_is(client):
 
 
 def begin_soon(job_ids) -> threading.Timer:
-    """Begin the newest of these jobs once the call that makes it waits for it."""
+    """Begin the newest of these jobs once the call that created it waits for it."""
 
     def begin_it() -> None:
         with unit_of_work() as session:

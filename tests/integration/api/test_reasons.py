@@ -1,4 +1,4 @@
-"""What `/readyz` says to an operator: why a server can't be used, and nothing that is secret."""
+"""The reasons in `/readyz`: why a server can't be used, without secrets."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
 
 @contextmanager
 def role(options: str) -> Iterator[str]:
-    """A role of PostgreSQL with these options; its name."""
+    """The name of a new PostgreSQL role with these options."""
     name = f"somebody_{secrets.token_hex(4)}"
     engine = get_engine().execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

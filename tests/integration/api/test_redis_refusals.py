@@ -1,4 +1,4 @@
-"""What Redis answers when it is there but can't serve: workers wait, and the web accepts."""
+"""A Redis that refuses commands: workers wait, and the web still accepts jobs."""
 
 import json
 import subprocess
@@ -75,7 +75,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker that compresses, and imports no model."""
+    """A worker that compresses without a model."""
     command = "--quiet --app tasks.celery worker --pool threads --concurrency 2 --queues llm,cpu"
     quiet = "--hostname cpu@refusals --without-gossip --without-mingle"
     with log.open("wb") as file:
@@ -93,7 +93,7 @@ def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[
 
 @pytest.fixture
 def compressing(external_id: str) -> Callable[[], str]:
-    """`compressing()`: a job that is to be compressed, which no message in the broker tells of."""
+    """`compressing()`: a job at compress whose message is not in the broker."""
 
     def make() -> str:
         with unit_of_work() as session:
@@ -218,7 +218,7 @@ BACK = (["broker is back", "redis is back"], ["redis is back", "broker is back"]
 
 
 def said(log: Path, error: str | None = None) -> list[str]:
-    """What a worker has said of servers that are away, of this error or at all."""
+    """A worker's log lines about unavailable servers, all or those with this error."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     found = [line for line in lines if line["event"].endswith((" unavailable", " is back"))]
     return [line["event"] for line in found if error in (None, line.get("error"))]

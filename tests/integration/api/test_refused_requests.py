@@ -1,4 +1,4 @@
-"""What HTTP itself refuses: before there is a request, in the shape that every refusal has."""
+"""Malformed HTTP is refused in the same shape as any other refusal."""
 
 import socket
 
@@ -54,7 +54,7 @@ def test_requests_sent_at_once_are_answered_in_order(serve, connect):
 
 
 def test_what_follows_a_refused_request_is_no_request(serve, connect):
-    """Two servers that read a length differently see two requests in one: smuggling."""
+    """Servers that disagree on a length see two requests in one: request smuggling."""
     serve()
     caller = connect()
     caller.sendall((REFUSED["two lengths"][1] + WELL).encode())
@@ -114,7 +114,7 @@ def test_a_client_of_http_1_0_gets_a_stream_without_chunks(serve, connect):
 
 
 def answer_of(caller: socket.socket) -> tuple[str, str]:
-    """All that comes until the connection ends: the first answer's head, and the rest."""
+    """The head of the first answer, and everything until the connection ends."""
     received = b""
     while more := caller.recv(64 * 1024):
         received += more

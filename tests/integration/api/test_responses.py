@@ -75,7 +75,7 @@ def test_a_response_is_the_job_of_the_same_ulid(client):
 
 @pytest.fixture
 def limits(monkeypatch):
-    """`limits(WAIT_MAX_S=…, RESPONSE_HOLD_S=…)`: how long a call waits and is held."""
+    """`limits(WAIT_MAX_S=…, RESPONSE_HOLD_S=…)`: how long a call waits and is held open."""
 
     def change(**seconds: int) -> None:
         for name, value in seconds.items():

@@ -1,4 +1,4 @@
-"""Searches that take long: a user's own trouble, and nobody else's."""
+"""Slow searches slow down only the user who sent them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ SEARCHES = 24
 
 @pytest.fixture
 def unreadable_messages() -> Iterator[None]:
-    """Whoever reads messages waits, as for a search through very many of them."""
+    """Block reads of messages, like a search through very many of them."""
     with get_engine().begin() as connection:
         connection.execute(text("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE"))
         yield

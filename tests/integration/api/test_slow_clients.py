@@ -1,4 +1,4 @@
-"""Clients that send half of something, or take nothing: nobody else waits for them."""
+"""Clients that send half a request, or read nothing, slow down no other client."""
 
 import json
 import os
@@ -226,7 +226,7 @@ def test_a_process_that_dies_is_replaced_and_none_outlives_its_supervisor(serve,
 
 
 def whole_answer(client: socket.socket) -> str:
-    """The answer to its end."""
+    """Read the answer to its end."""
     received = b""
     while more := client.recv(64 * 1024):
         received += more
@@ -236,7 +236,7 @@ def whole_answer(client: socket.socket) -> str:
 def head_of(
     client: httpx.Client, *more: str, method: str = "POST", path: str = "/v1/jobs"
 ) -> bytes:
-    """The head of a request of the same user, with more headers."""
+    """The head of a request of this user, with additional headers."""
     lines = [f"{method} {path} HTTP/1.1", "Host: web", "Content-Type: application/json", *more]
     lines += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
     return "\r\n".join([*lines, "", ""]).encode()

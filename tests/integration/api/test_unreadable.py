@@ -1,4 +1,4 @@
-"""What does not belong into our own channels and keys in Redis is skipped and logged."""
+"""Foreign data in our Redis channels and keys is skipped and logged."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

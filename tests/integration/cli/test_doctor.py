@@ -1,4 +1,4 @@
-"""`trimind doctor` where what it asks is away."""
+"""`trimind doctor` without the servers that it checks."""
 
 import json
 import subprocess

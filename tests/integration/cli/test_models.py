@@ -32,7 +32,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An index that has each absent package as it is pinned, and a newer one."""
+    """An index with each absent package in its pinned version and a newer one."""
     folder = tmp_path_factory.mktemp("index")
     for name in ABSENT:
         for version in (PINNED[name], "999.0"):
@@ -48,7 +48,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def without_torch(tmp_path: Path) -> Path:
-    """The Python of an environment that has all that this one has but what is absent."""
+    """The Python of an environment like this one, without the absent packages."""
     folder = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     rest = tmp_path / "rest"

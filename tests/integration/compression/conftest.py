@@ -1,4 +1,4 @@
-"""Small models of the real architectures, with real tokenizers, made here: no download.
+"""Small models with the real architectures and tokenizers, generated here without a download.
 
 Their weights are random, so which words they keep means nothing; that everything else is right,
 with llmlingua's own code in between, is what these tests are about.

@@ -1,4 +1,4 @@
-"""The stage with weights on the machine: llmlingua's own code between two checkpoints."""
+"""The compress stage with weights: llmlingua's own code between two checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from tasks.stages import compress, intent
 def weights(
     backends: Mapping[str, str], bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """This process's cpu worker finds LLMLingua-2's weights for one test."""
+    """Let this process find LLMLingua-2's weights for one test."""
 
     def forget() -> None:
         get_settings.cache_clear()

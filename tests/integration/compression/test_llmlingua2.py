@@ -1,4 +1,4 @@
-"""llmlingua's own code, on a small model: nothing is lost, nothing is changed, nothing leaks."""
+"""llmlingua's own code on a small model: nothing is lost, altered or leaked."""
 
 import os
 import random
@@ -166,7 +166,7 @@ def test_weights_that_cannot_be_loaded_fail_by_name(tmp_path: Path, bert: Path) 
 
 
 def test_loading_reseeds_stays_offline_and_leaves_no_hash_seed(bert: Path) -> None:
-    """Two processes draw different numbers after it; neither opens a socket."""
+    """Afterwards two processes draw different random numbers; neither opens a socket."""
     code = (
         "import os, random, sys\n"
         "def watch(event, args):\n"

@@ -1,4 +1,4 @@
-"""Weights come over HTTP the way the hub serves them, and what was pulled can be loaded.
+"""Weights are pulled over HTTP as the hub serves them, and can be loaded.
 
 The hub here is a small server that speaks the hub's own protocol over a real socket (its four
 calls, as huggingface_hub 1.x makes them); the client is the real one, in a process of its own,

@@ -1,4 +1,4 @@
-"""What the tests of the embedded default share: a data folder, and a supervisor to be killed."""
+"""Fixtures for the embedded servers: a data folder, and a supervisor to kill."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ def wait_until() -> Callable[..., None]:
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests of the same session set these for themselves: here everything is embedded."""
+    """Unset what other tests of the session set: here all servers are embedded."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A data folder that PostgreSQL's user may enter, which `tmp_path` is not."""
+    """A data folder that PostgreSQL's user can enter, unlike `tmp_path`."""
     folder = Path(tempfile.mkdtemp(prefix="trimind-home-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
@@ -48,7 +48,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture
 def supervise(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Runs supervised.py on the data folder, as `trimind up` would run."""
+    """Runs supervised.py on the data folder, like `trimind up`."""
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str, **environ: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""A supervisor in a process of its own: `supervised.py WHAT HOME`."""
+"""A supervisor in a separate process: `supervised.py WHAT HOME`."""
 
 import os
 import sys

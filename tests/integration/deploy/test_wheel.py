@@ -1,4 +1,4 @@
-"""What a PaaS installs from `requirements.txt`: a wheel that has all that the checkout has."""
+"""A PaaS installs from `requirements.txt` a wheel with all files of the checkout."""
 
 import shutil
 import subprocess
@@ -79,7 +79,7 @@ def test_migrations_are_found_in_a_folder_with_a_percent_sign(
 
 
 def upgrade_in(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `trimind db upgrade` from a folder's own files; no database is there."""
+    """Run `trimind db upgrade` from a folder's files, without a database."""
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "db", "upgrade"],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Jobs in a real database, made without a broker."""
+"""Jobs in a real database, without a broker."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
-    """These tests look at every row: no worker may touch one."""
+    """These tests check all rows, so no worker must change one."""
     with quietly(backends):
         yield
 
@@ -38,7 +38,7 @@ def make_job(backends: Mapping[str, str], external_id: str) -> MakeJob:
 
 
 def read(job_id: str) -> Job:
-    """The job as the database has it now."""
+    """The current row of a job."""
     with unit_of_work() as session:
         job = session.get(Job, job_id)
         assert job is not None
@@ -54,7 +54,7 @@ def own(job_id: str, stage: str, epoch: int = 1) -> Fence:
 
 
 def advance(job_id: str, to: str) -> None:
-    """Bring a job to a stage, every stage before it done."""
+    """Advance a job to a stage, with every stage before it completed."""
     for stage in STAGES[: STAGES.index(to)]:
         with unit_of_work() as session:
             columns = {"answer": "An answer."} if stage == "generate" else {}

@@ -1,4 +1,4 @@
-"""A simulated world around the real transitions: a broker that forgets, and workers that die.
+"""A simulated world around the real transitions: a lossy broker, and workers that die.
 
 Each step is one transaction on the real database, or a fault between two of them. What must always
 be true is checked after every step; time passes only where a step lets it.
@@ -47,12 +47,12 @@ class Run:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What its stage hands on; an answer names the run that made it."""
+        """The columns that its stage passes on; an answer names the run that generated it."""
         return {"answer": str(self.fence.token)} if self.fence.stage == "generate" else {}
 
 
 class World:
-    """Jobs, their messages in the broker, and the runs that workers have in hand."""
+    """Jobs, their messages in the broker, and the runs in progress."""
 
     def __init__(self, rng: Random, jobs: list[str]) -> None:
         self.rng = rng
@@ -68,7 +68,7 @@ class World:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """One transaction; what it released is published, unless its process dies before."""
+        """One transaction; released jobs are published, unless the process dies before."""
         with unit_of_work() as session:
             noted = after_commit(session)
             yield session
@@ -79,7 +79,7 @@ class World:
     # --- what workers do
 
     def deliver(self) -> None:
-        """A message comes; now and then a copy of it stays."""
+        """A message is delivered; sometimes a copy stays in the broker."""
         if not self.broker:
             return
         message = self.rng.choice(self.broker)
@@ -96,7 +96,7 @@ class World:
             self.runs.append(Run(fence, found.starts, self.begun[fence.job_id]))
 
     def finish(self) -> None:
-        """A run has its result: it checkpoints or adopts, or completes the job."""
+        """A run finishes: it checkpoints or adopts, or completes the job."""
         run = self._drop_one()
         if run is None:
             return
@@ -123,19 +123,19 @@ class World:
             self._try(run, lambda session: wait(session, run.fence, delay, counts=counts))
 
     def give_up(self) -> None:
-        """A run fails its job; seldom, so that most stories go on."""
+        """A run fails its job; rarely, so that most stories continue."""
         if self.rng.random() < 0.1 and (run := self._drop_one()):
             self._try(run, lambda session: fail(session, run.fence, "internal", "It broke.", DONE))
 
     def beat(self) -> None:
-        """A worker beats for all its runs; those that lost their stage stop, or are too late to."""
+        """A worker's heartbeat for its runs; those that lost their stage stop, if they can."""
         with self.transaction() as session:
             owned = extend_leases(session, [run.fence.token for run in self.runs])
         if self.rng.random() < 0.5:
             self.runs = [run for run in self.runs if run.fence.token in owned]
 
     def stop(self) -> None:
-        """A worker is asked to end; its runs may have gone too far to stop."""
+        """A worker is asked to end; some of its runs may be too far to stop."""
         some = [run for run in self.runs if self.rng.random() < 0.5]
         with self.transaction() as session:
             hand_back(session, [run.fence.token for run in some])
@@ -143,7 +143,7 @@ class World:
     # --- what befalls them
 
     def flush(self) -> None:
-        """The broker loses everything, and somebody notices."""
+        """The broker loses everything, which a reconciler notices."""
         self.broker.clear()
         if self.rng.random() < 0.8:
             with self.transaction() as session:
@@ -155,26 +155,26 @@ class World:
             self.broker.remove(self.rng.choice(self.broker))
 
     def double(self) -> None:
-        """The broker delivers one twice."""
+        """The broker delivers one message twice."""
         if self.broker:
             self.broker.append(self.rng.choice(self.broker))
 
     def silence(self) -> None:
-        """Leases run out."""
+        """Leases expire."""
         self._set(Job.slot == "running", lease_until=now() - PAST)
 
     def pass_time(self) -> None:
-        """Queue leases and waits run out."""
+        """Queue leases and waits expire."""
         self._set(Job.slot == "queued", queue_lease_until=now() - PAST)
         self._set(Job.slot == "waiting", next_attempt_at=now() - PAST)
 
     def pass_deadline(self) -> None:
-        """One job's deadline passes; seldom."""
+        """One job's deadline passes; rarely."""
         if self.rng.random() < 0.05:
             self._set(Job.id == self.rng.choice(self.jobs), expires_at=now() - PAST)
 
     def cancel(self) -> None:
-        """A client cancels; seldom."""
+        """A client cancels; rarely."""
         if self.rng.random() < 0.05:
             with self.transaction() as session:
                 cancel(session, self.rng.choice(self.jobs))
@@ -182,14 +182,14 @@ class World:
     # --- what the reconciler does
 
     def reap(self) -> None:
-        """It gives up the dead, and ends what is overdue or has lost its message."""
+        """The reconciler reaps expired leases, and ends overdue and orphaned jobs."""
         with self.transaction() as session:
             end_all_orphans(session, MANY)
             end_all_overdue(session, MANY)
             reap_expired_leases(session, MANY, settled=timedelta(0))
 
     def publish(self) -> None:
-        """It publishes what is due; or dies before, or finds the broker away."""
+        """The reconciler publishes due jobs; or it dies before, or the broker is unavailable."""
         with self.transaction() as session:
             due = take_due(session, MANY)
         fate = self.rng.random()
@@ -202,7 +202,7 @@ class World:
     # --- what must be true
 
     def check(self) -> None:
-        """One answer at most, and just where a job is completed; what has ended never changes."""
+        """Check that just the completed jobs have an answer, and that ended jobs never change."""
         with self.transaction() as session:
             rows = session.execute(
                 select(*Job.__table__.c).where(Job.id.in_(self.jobs), Job.slot.is_(None))
@@ -231,7 +231,7 @@ class World:
         self.check()
 
     def calm_down(self, rounds: int = 60) -> None:
-        """The faults stop; whoever is late comes late, and everything has to end."""
+        """The faults stop; late runs still arrive, and every job must end."""
         for _ in range(rounds):
             if len(self.ended) == len(self.jobs):
                 return
@@ -292,7 +292,7 @@ def _change(session: Session, jobs: list[str], which: Any, columns: dict[str, An
     session.execute(update(Job).where(Job.id.in_(jobs), which).values(**columns))
 
 
-# How often each happens, to one another.
+# The relative frequency of each action.
 ACTIONS = {
     "deliver": 10, "finish": 7, "die": 2, "postpone": 1, "give_up": 1, "beat": 1, "stop": 4,
     "flush": 1, "lose": 2, "double": 2, "silence": 2, "pass_time": 3, "pass_deadline": 1,

@@ -1,4 +1,4 @@
-"""A broadcast with its jobs: what has become of them, what they cost, and whose answer is kept."""
+"""A broadcast and its jobs: their status, their cost, and the kept answer."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -34,7 +34,7 @@ def user(external_id: str) -> str:
 
 @pytest.fixture
 def broadcast(user: str) -> Broadcast:
-    """`broadcast(message, *minds, conversation_id=…)`: accepted, and nothing done for it."""
+    """`broadcast(message, *minds, conversation_id=…)`: an accepted broadcast."""
 
     def make(message: str = "Hello all", *minds: str, **more: str) -> BroadcastJobs:
         with unit_of_work() as session:
@@ -45,7 +45,7 @@ def broadcast(user: str) -> Broadcast:
 
 @pytest.fixture
 def read(user: str) -> Read:
-    """The same broadcast as the database has it now."""
+    """The current rows of a broadcast."""
 
     def again(whole: BroadcastJobs) -> BroadcastJobs:
         with unit_of_work() as session:

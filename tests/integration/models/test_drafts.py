@@ -1,4 +1,4 @@
-"""Drafts of many jobs are saved at once: one that can't be keeps no other from being."""
+"""Texts of many jobs are saved together; one that can't be saved affects no other."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ BEYOND = 2**63
 
 @pytest.fixture
 def generating(make_job: MakeJob) -> Iterator[Generating]:
-    """`generating(base)`: a job's running generate, as its worker has it."""
+    """`generating(base)`: a job's running generate, as in its worker."""
     with ExitStack() as running:
 
         def begin(base: int = 10) -> Work:

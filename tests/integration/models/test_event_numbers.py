@@ -1,4 +1,4 @@
-"""The numbers of a job's events: they only grow, also where others end or give up a run."""
+"""The numbers of a job's events only grow, even if a run is ended or given up from outside."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Lists cost in proportion to what they show and to the user's own data: judged by rows read."""
+"""The cost of a list, in rows read, depends on its page and the user's own data only."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ ANALYZE idempotency_keys; ANALYZE jobs; ANALYZE messages; ANALYZE conversations;
 
 @pytest.fixture(scope="module")
 def filled(backends: Mapping[str, str], quietly: Any) -> Iterator[None]:
-    """One user with much, one with little, in a database of their own."""
+    """One user with much data and one with little, in a separate database."""
     with quietly(backends):
         with unit_of_work() as session:
             for statement in FILL.split(";\n"):
@@ -48,7 +48,7 @@ def filled(backends: Mapping[str, str], quietly: Any) -> Iterator[None]:
 
 
 def rows_read(work: Any) -> int:
-    """How many rows the plans of `work`'s SELECTs and DELETEs touch, thrown-away ones counted."""
+    """The rows that `work`'s SELECTs and DELETEs read, discarded ones included."""
     said: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The migrations make just the tables that the models describe."""
+"""The migrations create exactly the tables that the models describe."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from models import Base
 from models.schema import upgrade, versions
 from models.session import get_engine
 
-# What the release before still reads and writes; the next migration drops it.
+# The release before still uses it; the next migration drops it.
 OF_THE_RELEASE_BEFORE = {("remove_column", "jobs", "deaths")}
 
 

@@ -1,4 +1,4 @@
-"""The rules by which a job moves, checked in simulated worlds on the real SQL.
+"""The rules of a job's transitions, checked in simulated worlds on the real SQL.
 
 TRIMIND_WORLDS and TRIMIND_WORLD_SEED make it more, and other, worlds.
 """

@@ -1,4 +1,4 @@
-"""What the reconciler finds, and what it leaves alone."""
+"""Which jobs the reconciler changes, and which it leaves alone."""
 
 from datetime import timedelta
 from typing import Any
@@ -36,7 +36,7 @@ def adopt(marker: str) -> int | None:
 
 
 def taken(job_id: str) -> list[tuple[int, str]]:
-    """What there is to be published of one job."""
+    """The due dispatches of one job."""
     with unit_of_work() as session:
         return [(d.epoch, d.stage) for d in take_due(session, MANY) if d.job_id == job_id]
 

@@ -1,4 +1,4 @@
-"""Jobs behind another of their track, and what lets them go; on the real SQL."""
+"""Jobs blocked on their track, and their release, on the real SQL."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -250,7 +250,7 @@ def test_an_end_with_nobody_behind_costs_one_statement_more(make_job: MakeJob) -
             assert complete(session, fence, DONE)
     finally:
         event.remove(get_engine(), "before_cursor_execute", note)
-    # The conversation, which is touched anyhow; the job; the answer; and whoever is behind.
+    # The conversation, which is touched anyway; the job; the answer; and the release.
     assert sorted(statements) == [
         "INSERT INTO",
         "UPDATE conversations",
@@ -260,7 +260,7 @@ def test_an_end_with_nobody_behind_costs_one_statement_more(make_job: MakeJob) -
 
 
 def acts_on(jobs: list[str], fences: list[Fence]) -> list[Callable[[Any], object]]:
-    """What may happen to running jobs of one conversation at the same moment."""
+    """What can happen to running jobs of one conversation at the same time."""
     tokens = [fence.token for fence in fences]
     owner = read(jobs[0])
     return [

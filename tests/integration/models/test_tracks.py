@@ -1,4 +1,4 @@
-"""A mind's track: its own turns and the messages that went to it; and chains of jobs."""
+"""A mind's track, and the history of jobs linked by `previous_id`."""
 
 from models.history import Spoken, Turn, linked, spoken, track
 from models.job_options import Options

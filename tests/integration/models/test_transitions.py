@@ -1,4 +1,4 @@
-"""The fences: what a transition demands, and what it leaves behind, on the real SQL."""
+"""The fences: what each transition requires and what it changes, on the real SQL."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -243,7 +243,7 @@ def test_only_one_of_many_runs_begins_a_stage(make_job: MakeJob, together: Any) 
 
 
 def give_up(job_id: str) -> None:
-    """What the reconciler does with a run whose lease ran out."""
+    """Reap a run whose lease has expired."""
     change(job_id, slot="queued", run_token=None, queue_lease_until=now(), epoch=Job.epoch + 1)
 
 

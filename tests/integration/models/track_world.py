@@ -1,4 +1,4 @@
-"""A simulated world in which one track gets message after message, while its jobs are worked on."""
+"""A simulated world in which one track keeps receiving messages while its jobs run."""
 
 from random import Random
 from typing import Any
@@ -29,7 +29,7 @@ class TrackWorld(World):
         self.fate = "kept"
 
     def step(self) -> None:
-        """Something happens, or another message is sent."""
+        """One action, or another message."""
         if len(self.jobs) < JOBS_MAX and self.rng.random() < 0.15:
             self.story.append("submit")
             self.submit()
@@ -47,7 +47,7 @@ class TrackWorld(World):
             self.broker.append((job_id, 1, "intent"))
 
     def meet(self, fate: str) -> None:
-        """The conversation meets its fate, whatever is going on in it."""
+        """The conversation meets its fate, whatever its jobs are doing."""
         self.story.append(fate)
         self.fate = fate
         with self.transaction() as session:
@@ -63,7 +63,7 @@ class TrackWorld(World):
             assert len(self.ended) == len(self.jobs), self.story
 
     def check(self) -> None:
-        """As ever; and the track is one line."""
+        """The checks of every world, and that the track is a queue."""
         if self.fate == "kept":
             super().check()
             self._check_line()
@@ -83,7 +83,7 @@ class TrackWorld(World):
         assert sorted(answered, key=self.jobs.index) == answered, f"out of order: {self.story}"
 
     def _check_ends(self) -> None:
-        """What had ended stays so; what had not is cancelled."""
+        """Ended jobs stay as they are; the others are cancelled."""
         with self.transaction() as session:
             rows: list[Any] = list(
                 session.execute(

@@ -150,7 +150,7 @@ def accept(backends: Mapping[str, str], external_id: str) -> Submit:
 
 
 def read(job_id: str) -> Job:
-    """The job as the database has it now."""
+    """The current row of a job."""
     with unit_of_work() as session:
         job = session.get(Job, job_id)
         assert job is not None

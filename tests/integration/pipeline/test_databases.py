@@ -34,7 +34,7 @@ class Provider:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def behave(self, **faults: object) -> None:
+    def set_faults(self, **faults: object) -> None:
         httpx.put(f"{self.url}/faults", json=faults, timeout=10, trust_env=False)
 
     def calls(self, mark: str) -> list[dict[str, Any]]:
@@ -154,14 +154,14 @@ def test_no_answer_is_paid_twice_for_a_server_that_turns_read_only_meanwhile(
     submit: Callable[[], tuple[str, str]],
     until: Callable[..., None],
 ) -> None:
-    provider.behave(latency_s=[2, 2])
+    provider.set_faults(latency_s=[2, 2])
     made = [submit() for _ in range(4)]
     until(lambda: all(provider.calls(mark) for _, mark in made))
 
     with read_only():
         until(lambda: all(provider.calls(mark)[0]["whole"] for _, mark in made))
         assert worker.poll() is None
-    provider.behave()
+    provider.set_faults()
 
     for job_id, mark in made:
         until(lambda job_id=job_id: finished(job_id), 60)

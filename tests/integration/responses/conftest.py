@@ -33,14 +33,14 @@ def fleet(shared_stack: Stack) -> Iterator[Fleet]:
 @pytest.fixture
 def stack(shared_stack: Stack, fleet: Fleet) -> Iterator[Stack]:
     yield shared_stack
-    shared_stack.behave()
+    shared_stack.set_faults()
     fleet.wait_until_ready()
 
 
 @pytest.fixture
 def slowly(stack: Stack) -> None:
     """Answers take their time."""
-    stack.behave(**SLOWLY)
+    stack.set_faults(**SLOWLY)
 
 
 @pytest.fixture

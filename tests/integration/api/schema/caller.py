@@ -1,4 +1,4 @@
-"""One user who makes generated calls, and compares what comes back with the document."""
+"""A user that sends generated calls and compares the answers with the document."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from .samples import Samples
 
 ANSWER_WITHIN_S = 10
 NEW_THINGS_EVERY = 25
-# Its own answers to a line or a header that is too long: the application never sees them.
+# The server's own answers to a line or header that is too long.
 SERVERS = {414, 431}
 EVENTS = "text/event-stream"
 # What a document can't say: whether a thing is there, what became of it, and what two fields make
@@ -44,7 +44,7 @@ UNKNOWN_HEADER = "x-schemathesis-unknown-property"
 
 
 class Caller:
-    """Makes a call with ids of its samples in it, most of the time; counts what came back."""
+    """Sends calls, most of them with ids of its samples, and counts the answers."""
 
     def __init__(self, client: httpx.Client, samples: Samples) -> None:
         self.statuses: Counter[tuple[str, int]] = Counter()
@@ -54,7 +54,7 @@ class Caller:
         self._headers = {name: client.headers[name] for name in ("Authorization", "X-Trimind-User")}
 
     def call(self, case: Case) -> None:
-        """Fails where the answer is not as documented, or there is none in time."""
+        """Send a call; fail if the answer is late or not as documented."""
         number = next(self._number)
         if number % NEW_THINGS_EVERY == 0:
             self._samples.renew()
@@ -74,11 +74,11 @@ class Caller:
             self._samples.renew()
 
     def went_well(self, label: str) -> bool:
-        """Whether the operation has ever done what it is for."""
+        """Whether a call of the operation has ever succeeded."""
         return any(status < 300 for name, status in self.statuses if name == label)
 
     def _mean_something(self, case: Case, number: int) -> None:
-        """Put known ids where ids belong, and a fresh key where one would be used again."""
+        """Insert known ids, and a fresh key instead of a used one."""
         sent = repr((case.path_parameters, case.query, case.body))
         draw = random.Random(zlib.crc32(sent.encode("utf-8", "surrogatepass")))
         known = self._samples.ended if _is_stream(case) else self._samples.known
@@ -96,21 +96,21 @@ class Caller:
 
 
 def positive_data_acceptance(context: CheckContext, response: Response, case: Case) -> bool | None:
-    """What fits the document is not refused, but for a reason that no document could name."""
+    """A valid call is not refused, except for a reason that no document can express."""
     if response.status_code in (400, 422) and _is_about_state(response.json()):
         return None
     return checks.positive_data_acceptance(context, response, case)
 
 
 def negative_data_rejection(context: CheckContext, response: Response, case: Case) -> bool | None:
-    """What does not fit the document is refused; but a header more is nobody's business."""
+    """An invalid call is refused, unless an extra header is all that is wrong."""
     if UNKNOWN_HEADER in case.headers:
         return None
     return checks.negative_data_rejection(context, response, case)
 
 
 def events_conformance(context: CheckContext, response: Response, case: Case) -> bool | None:
-    """Every event of a stream is named by the `type` in its data; the stream says where it is."""
+    """Every event of a stream has its `type` as its name, and has an id."""
     if not _is_events(response):
         return None
     for block in filter(None, response.text.split("\n\n")):
@@ -148,5 +148,5 @@ def _is_events(response: Response) -> bool:
 
 
 def _not_of(response: Response) -> list[Any]:
-    """It reads the schema of a stream, which is one text, as if it were that of each event."""
+    """The check takes the schema of a stream, which is one text, for that of an event."""
     return [checks.response_schema_conformance] if _is_events(response) else []

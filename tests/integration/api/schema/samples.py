@@ -1,4 +1,4 @@
-"""What a caller has: a conversation, and a job, a broadcast and a response in every state."""
+"""Samples for a caller: a conversation, and jobs, broadcasts and responses in every state."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class Samples:
         self.renew()
 
     def renew(self) -> None:
-        """Have new ones, whatever became of the others."""
+        """Create new samples."""
         queued, merged = self._post("/v1/jobs", QUESTION), self._broadcast()
         open_broadcast = self._post("/v1/broadcasts", QUESTION)
         jobs = [self._ended_job(status) for status in ENDS]
@@ -69,7 +69,7 @@ class Samples:
 
 @contextmanager
 def ending(samples: Samples) -> Iterator[None]:
-    """Meanwhile every other job ends soon, so that no stream and no wait is held open for long."""
+    """Until the block ends, end all other jobs soon, so that no stream or wait lasts long."""
     over = threading.Event()
 
     def end() -> None:

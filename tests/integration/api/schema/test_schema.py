@@ -64,7 +64,7 @@ def test_every_call_answers_as_documented(document, web, samples, subtests):
 
 
 def fuzz(operation: schemathesis.APIOperation, call: Callable[[schemathesis.Case], None]):
-    """A test of one operation: its examples, the edges of its schemas, and random calls."""
+    """A test of one operation: its examples, edge cases of its schemas, and random calls."""
     return build_operation_test(
         config=operation.schema.config,
         operation=operation,

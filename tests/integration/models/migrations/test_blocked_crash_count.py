@@ -1,4 +1,4 @@
-"""While a release is rolled out, processes of the release before work on the same rows.
+"""During a rolling release, processes of the release before work on the same rows.
 
 The statements in capitals are theirs.
 """
@@ -56,7 +56,7 @@ ON CONFLICT (name, label) DO UPDATE SET value = counters.value + :by
 
 
 class Execute(Protocol):
-    """`execute(statement, name=value, …)` in a transaction of its own; how many rows it hit."""
+    """`execute(statement, name=value, …)`: run a transaction; the number of rows it hit."""
 
     def __call__(self, statement: str, **values: object) -> int: ...
 
@@ -72,7 +72,7 @@ def execute(backends: Mapping[str, str]) -> Execute:
 
 @pytest.fixture
 def downgrade(backends: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """`downgrade()`: to the schema of the release before, until the test's end at most."""
+    """`downgrade()`: to the schema of the release before; upgraded again after the test."""
     config = Config()
     config.set_main_option("script_location", str(Path(models.__file__).with_name("migrations")))
     yield lambda: command.downgrade(config, "0009")
@@ -81,14 +81,14 @@ def downgrade(backends: Mapping[str, str]) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def blocked(make_job: MakeJob, execute: Execute) -> tuple[str, str]:
-    """A job, and the one that the release before has put behind it."""
+    """A job, and one that the release before has inserted as blocked by it."""
     first = make_job()
     execute(INSERT, id=f"{first}_2", sibling=first, deaths=0)
     return first, f"{first}_2"
 
 
 def columns(job_id: str) -> tuple[int, int]:
-    """Both names' values."""
+    """The values of both columns."""
     found = text("SELECT crash_count, deaths FROM jobs WHERE id = :id")
     with get_engine().connect() as connection:
         crash_count, deaths = connection.execute(found, {"id": job_id}).one()
@@ -153,7 +153,7 @@ def test_a_job_that_the_release_before_does_not_release_is_released_by_the_recon
 
 
 class Crashes:
-    """One job whose runs die and get on, under this release and the one before."""
+    """One job whose runs crash and checkpoint, under this release and the one before."""
 
     def __init__(self, job_id: str, execute: Execute) -> None:
         self.id = job_id
