@@ -1,10 +1,10 @@
 """Clients of Redis: bounded in time, without retries. Every caller can do without Redis."""
 
-from functools import lru_cache
 from typing import Final
 
 import redis
 
+from config.once import once
 from config.process import process_name
 from config.settings import get_settings
 
@@ -28,7 +28,7 @@ def _client(url: str) -> redis.Redis:
     return bounded_client(url, TIMEOUT_S, get_settings().redis_pool // 2)
 
 
-@lru_cache(maxsize=16)
+@once
 def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Redis:
     """Like `redis_client`, for any Redis, time-out and limit of connections."""
     pool = redis.BlockingConnectionPool.from_url(

@@ -4,7 +4,6 @@ import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
@@ -13,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from config.once import once
 from config.settings import get_settings
 from models.connection import open_engine
 from models.errors import DatabaseUnavailable
@@ -24,7 +24,7 @@ TRUSTED_S: Final = 10.0
 USED_AT: Final = "trimind.used_at"
 
 
-@lru_cache(maxsize=1)
+@once
 def get_engine() -> Engine:
     """The engine of this process, created on first use, so that no fork shares a connection.
 

@@ -5,7 +5,6 @@ number of searches keeps other users' calls from getting a connection.
 """
 
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from typing import Final
 
 from flask import g
@@ -13,6 +12,7 @@ from flask import g
 from app.http.errors import TooManySearches, TooManySearchesOfYours
 from app.http.problems import Problem
 from app.http.slots import Slots
+from config.once import once
 from config.settings import get_settings
 
 RETRY_AFTER: Final = {"Retry-After": "2"}
@@ -28,7 +28,7 @@ SHARE_TAKEN: Final = Problem(
 )
 
 
-@lru_cache(maxsize=1)
+@once
 def get_search_slots() -> Slots:
     """The slots for this process's searches."""
     count = max(1, get_settings().database_pool // 2)

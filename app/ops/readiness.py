@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
 
 import kombu
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.ops.reasons import BROKER, DATABASE, REDIS, reason_of
 from app.ops.ttl_cache import SingleFlightCache
 from config.broker_transport import PROBE_KEY
+from config.once import once
 from config.outages import outages
 from config.process import process_name
 from config.settings import Settings, get_settings
@@ -62,7 +62,7 @@ def readiness() -> Readiness:
     return _remembered(get_settings())()
 
 
-@lru_cache(maxsize=1)
+@once
 def _remembered(settings: Settings) -> SingleFlightCache[Readiness]:
     def look() -> Readiness:
         servers = check_all(settings)

@@ -1,7 +1,6 @@
 """Slots for connections that stay open, for a stream or a wait: WEB_STREAMS, and no user has more
 than half of them."""
 
-from functools import lru_cache
 from typing import Final
 
 from flask import g
@@ -10,6 +9,7 @@ from app.http.deferred import until_sent
 from app.http.errors import TooManyStreams, TooManyStreamsOfYours
 from app.http.problems import Problem
 from app.http.slots import Slots
+from config.once import once
 from config.settings import get_settings
 
 RETRY_AFTER: Final = {"Retry-After": "5"}
@@ -25,7 +25,7 @@ SHARE_TAKEN: Final = Problem(
 )
 
 
-@lru_cache(maxsize=1)
+@once
 def get_connection_slots() -> Slots:
     """The slots of this process."""
     return Slots(get_settings().web_streams, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)

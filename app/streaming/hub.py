@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, Final
 
 import redis
 import structlog
 
 from app.streaming.subscription import Subscription
+from config.once import once
 from config.outages import outages
 from config.redis import listening_client
 from config.shutdown import on_shutdown
@@ -197,7 +197,7 @@ class SubscriptionHub:
             return newer
 
 
-@lru_cache(maxsize=1)
+@once
 def get_hub() -> SubscriptionHub:
     """The hub of this process."""
     hub = SubscriptionHub()

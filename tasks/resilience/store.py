@@ -8,13 +8,13 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import redis
 import structlog
 from redis.commands.core import Script
 
+from config.once import once
 from config.outages import outages
 from config.redis import redis_client
 from tasks.policies import BreakerPolicy
@@ -261,7 +261,7 @@ def _script() -> Script:
     return _registered(client())
 
 
-@lru_cache(maxsize=4)
+@once
 def _registered(of: redis.Redis) -> Script:
     return of.register_script(SCRIPT)
 

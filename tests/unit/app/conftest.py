@@ -28,14 +28,12 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     _forget()
     yield
-    monkeypatch.undo()
     _forget()
 
 
 def _forget() -> None:
     """The application uses the process's engine: it must not stay for tests that have a server."""
-    if get_engine.cache_info().currsize:
-        get_engine().dispose()
+    get_engine().dispose()
     for cached in (get_settings, get_minds, get_engine):
         cached.cache_clear()
 

@@ -1,0 +1,34 @@
+"""What a process makes once: its connection pools, its hub, its slots."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class once(Generic[P, T]):  # noqa: N801 (a decorator)
+    """Calls a function at the first use of its result, once for the same positional arguments.
+
+    `lru_cache` would call it once for each thread that asks meanwhile: two pools instead of one.
+    No process forks after that: the web's processes and Celery's children are spawned.
+    """
+
+    def __init__(self, make: Callable[P, T]) -> None:
+        update_wrapper(self, make)
+        self._make, self._lock = make, Lock()
+        self._made: dict[object, T] = {}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what this process has."""
+        if args not in self._made:
+            with self._lock:
+                if args not in self._made:
+                    self._made[args] = self._make(*args, **kwargs)
+        return self._made[args]
+
+    def cache_clear(self) -> None:
+        """Make another at the next use, as a test has to that changes the settings."""
+        self._made.clear()
