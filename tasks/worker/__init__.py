@@ -1,1 +1,1 @@
-"""What a worker process does beside its stages."""
+"""What a worker process does besides its stages."""

@@ -1,4 +1,4 @@
-"""What a worker process does at its start and at its end."""
+"""How a worker process starts and how it ends."""
 
 import gc
 import logging
@@ -30,20 +30,20 @@ SWITCH_S: Final = 0.001
 
 log = structlog.get_logger(__name__)
 
-# It would say at every try that it can't connect.
+# It would log every failed attempt to connect.
 logging.getLogger(consumer.__name__).addFilter(
     RepeatFilter(consumer.CONNECTION_ERROR, consumer.CONNECTION_RETRY)
 )
 
-# A worker whose minds name no model that has a key would fail every job: it ends here instead.
+# If its minds name no model with a key, a worker would fail every job: it exits here instead.
 minds_or_exit()
 after_commit.register()
 
 
 @worker_ready.connect
 def _start_threads(sender: Any, **_: Any) -> None:
-    # What the libraries have imported stays: to look through it again and again for garbage stops
-    # all threads for some tenths of a second each time.
+    # Imported modules are never garbage, and each scan of them would stop all threads for some
+    # tenths of a second.
     gc.collect()
     gc.freeze()
     log.info("worker started", pool_size=sender.pool.limit)
@@ -53,19 +53,19 @@ def _start_threads(sender: Any, **_: Any) -> None:
         loop.start()
         on_shutdown(loop.stop)
     if threads:
-        # Pieces of an answer pass through several threads: none should wait long for the others.
+        # The pieces of an answer pass through several threads: none should wait long for another.
         sys.setswitchinterval(SWITCH_S)
         worker_shutting_down.connect(_drain, weak=False)
 
 
 def _drain(**_: Any) -> None:
-    """A prefork pool has Celery's own soft shutdown; a pool of threads has none."""
+    """Bound the shutdown of a thread pool; a prefork pool has Celery's soft shutdown."""
     Drain().start()
 
 
 @worker_process_init.connect
 def _warm_compressor(**_: Any) -> None:
-    """Only the prefork pool of the cpu worker sends this signal, in each of its children."""
+    """Load the model before the first job, in each child of the cpu worker's prefork pool."""
     settings = get_settings()
     try:
         found = explain(data_home(os.environ), settings.llmlingua_model)
@@ -73,10 +73,10 @@ def _warm_compressor(**_: Any) -> None:
         (log.warning if wanted else log.info)("compressor chosen", compressor=found)
         warm(chosen_compressor())
     except CompressionFailed as error:
-        log.error("compressor not warmed, prompts stay as they are", error=str(error))
-    random.seed()  # LLMLingua sets the same seed everywhere; retries must not come in step
+        log.error("compressor not loaded", effect="prompts are not compressed", error=str(error))
+    random.seed()  # LLMLingua seeds every process alike, and retries must not synchronize
 
 
 @worker_shutting_down.connect
-def _stop_waiting(**_: Any) -> None:
+def _end_waits(**_: Any) -> None:
     begin_shutdown()

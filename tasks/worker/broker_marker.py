@@ -1,4 +1,4 @@
-"""The broker's marker: a random value in Redis by which its emptying is noticed."""
+"""The broker's marker: a random value in Redis that reveals when Redis was emptied."""
 
 from typing import Final
 from uuid import uuid4
@@ -10,15 +10,15 @@ KEY: Final = "trimind:marker"
 
 
 def seen_marker() -> str | None:
-    """The broker's run id and its marker, set anew where it is missing; None: it has no marker.
+    """Return the broker's run id and marker, setting a missing marker; None if it is not Redis.
 
-    Only Redis has one; elsewhere the queue leases notice a loss. A restarted Redis has another run
-    id, and may have lost the last second of its log. Raises redis.RedisError where it is away.
+    The loss of another broker's messages is noticed by the queue leases. A restarted Redis has
+    another run id, and may have lost the last second of its log. Raises redis.RedisError.
     """
     if not get_settings().broker.startswith("redis"):
         return None
     client = broker_client()
-    # First set, then read: with the other order a second flush between the two would stay hidden.
+    # Set, then read: in the other order, a flush between the two would go unnoticed.
     client.set(KEY, uuid4().hex, nx=True)
-    run_id = client.info("server").get("run_id")  # some managed ones say little of themselves
+    run_id = client.info("server").get("run_id")  # some managed ones hide it
     return f"{run_id}:{client.get(KEY)!s}"

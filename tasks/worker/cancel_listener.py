@@ -1,4 +1,4 @@
-"""Listens, in a worker, for cancelled jobs, and stops their runs."""
+"""Stops the runs of cancelled jobs in this worker."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ PAUSE_S: Final = 2.0
 
 
 def _listen() -> None:
-    """Listen until the shutdown, or until the connection fails."""
+    """Listen until the process shuts down or the connection fails."""
     try:
         with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(CHANNEL)

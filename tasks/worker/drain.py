@@ -1,6 +1,6 @@
-"""SIGTERM to a worker of threads: finish what can be finished, hand back the rest, and go.
+"""SIGTERM to a worker with a thread pool: finish what can be finished, hand back the rest, exit.
 
-Celery's threads pool waits for its threads without limit, and a PaaS kills after 30 s.
+Celery's thread pool waits for its threads without limit, and a PaaS kills after 30 s.
 """
 
 import os
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Drain(threading.Thread):
-    """Started when the shutdown begins; ends the process if it is still there at the limit."""
+    """Started by the shutdown; ends the process if it still runs after DRAIN_S."""
 
     def __init__(self) -> None:
         super().__init__(name="drain", daemon=True)
@@ -27,9 +27,9 @@ class Drain(threading.Thread):
         log.info("draining", limit_s=limit_s)
         time.sleep(limit_s)
         try:
-            log.warning("handed back", jobs=hand_all_back())
+            log.warning("runs handed back", runs=hand_all_back())
         except DatabaseUnavailable as error:
-            log.warning("not handed back, their leases run out", error=str(error))
-        except Exception:  # the seam: whatever happened, the limit is kept
-            log.exception("not handed back, their leases run out")
+            log.warning("runs not handed back", effect="their leases expire", error=str(error))
+        except Exception:  # the boundary: the process must end at the limit
+            log.exception("runs not handed back", effect="their leases expire")
         os._exit(0)

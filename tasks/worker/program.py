@@ -1,7 +1,7 @@
-"""What a process that is Celery's program (`celery worker`, `celery flower`) does before all else.
+"""What a Celery program (`celery worker`, `celery flower`) does before anything else.
 
-The command has read variables of its own by then, and Flower will: what is set wrongly ends the
-process here, by its name.
+Celery's command has read environment variables by then, and Flower will read more: a wrong one ends
+the process here, named in the message.
 """
 
 import sys
@@ -17,7 +17,7 @@ _OF_QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
 
 
 def begin_program() -> None:
-    """Begin the log and check the settings, where this process is one of Celery's."""
+    """Begin the log and check the settings, if this process is one of Celery's."""
     process = _process()
     if process is None:
         return
@@ -29,7 +29,7 @@ def begin_program() -> None:
 
 
 def _process() -> str | None:
-    """The Procfile's name of this process; None where it is none of Celery's."""
+    """The Procfile's name of this process; None if it is not one of Celery's."""
     program = Path(sys.argv[0])
     if "celery" not in (program.name, program.parent.name):  # the latter: python -m celery
         return None

@@ -1,6 +1,7 @@
-"""The reconciler: finds jobs that the broker lost or whose worker died, and dispatches the rest.
+"""The reconciler: finds jobs that the broker lost or whose worker died, and dispatches what is left
+of them.
 
-One runs in every worker, as a thread; what they do at once is settled by the database.
+Every worker has one, as a thread. The database decides between those that run at the same time.
 """
 
 import math
@@ -39,36 +40,36 @@ log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """What one process knows of the database's outages."""
+    """Reconciles, and remembers the database's outages: after one, no run is reaped for a while."""
 
     def __init__(self) -> None:
-        self._away = False
+        self._unavailable = False
         self._back_since = -math.inf
 
     def reconcile(self) -> None:
-        """Find and dispatch once, unless the database is unavailable."""
+        """Find and dispatch jobs once; note it if the database is unavailable."""
         try:
             self._once()
         except DatabaseUnavailable as error:
-            self._away = True
+            self._unavailable = True
             outages.note("database", error, watcher=NAME)
 
     def _once(self) -> None:
         settled = time.monotonic() - self._back_since >= lease().total_seconds()
-        reconcile_ends(reap=settled and not self._away)
+        reconcile_ends(reap=settled and not self._unavailable)
         outages.clear("database", NAME)
-        if self._away:
-            # The others may have been cut off as well, and could not beat: they get the time to. A
-            # process that has just started knows of no outage: were it to wait, then workers that
-            # die young would reap nothing.
-            self._away, self._back_since = False, time.monotonic()
+        if self._unavailable:
+            # Other workers may have been cut off too, unable to extend their leases: give them time
+            # to. A process that has just started does not wait, or workers that crash soon after
+            # their start would never reap a run.
+            self._unavailable, self._back_since = False, time.monotonic()
         if broker_answers():
             notice_emptied_broker()
             publish_due()
 
 
 def reconcile_ends(*, reap: bool) -> None:
-    """End orphaned and overdue jobs and, with `reap`, give up the runs whose lease ran out."""
+    """End orphaned and overdue jobs and, with `reap`, give up the runs whose lease has expired."""
     with unit_of_work() as session:
         found = {
             "orphaned": end_all_orphans(session, BATCH),
@@ -83,7 +84,8 @@ def reconcile_ends(*, reap: bool) -> None:
 
 
 def notice_emptied_broker() -> None:
-    """End all queue leases where the broker is not the one that their messages were given to."""
+    """Expire all queue leases if their messages were published to another broker, or before this
+    one was emptied."""
     try:
         seen = seen_marker()
     except redis.RedisError as error:
@@ -95,11 +97,11 @@ def notice_emptied_broker() -> None:
         ended = adopt_marker(session, seen)
         count(session, "reconciled", ended or 0, "broker_emptied")
     if ended is not None:
-        log.warning("new broker noticed", queue_leases_ended=ended)
+        log.warning("broker was emptied or replaced", queue_leases_expired=ended)
 
 
 def publish_due() -> int:
-    """Publish again what should be in the broker and perhaps is not; how many messages went out."""
+    """Publish again what should be in the broker and may not be; return the number published."""
     with unit_of_work() as session:
         due = take_due(session, BATCH)
     failed = [
@@ -114,7 +116,7 @@ def publish_due() -> int:
 
 
 def broker_answers() -> bool:
-    """Whether the broker can be reached now: with it away, nothing is published."""
+    """Whether the broker can be reached now; without it, nothing is published."""
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=2)
