@@ -1,1 +1,1 @@
-"""For operators: health, readiness, metrics."""
+"""Health, readiness and metrics, for operators."""

@@ -1,6 +1,6 @@
-"""What Prometheus is told: the state of the whole fleet, read from where it is kept.
+"""The metrics for Prometheus: the state of the whole fleet, read from PostgreSQL and Redis.
 
-Nothing is counted in this process, so it does not matter which of the processes is asked.
+Nothing is counted in this process, so every process gives the same metrics.
 """
 
 import re
@@ -19,7 +19,7 @@ from tasks.resilience.states import BreakerState, breaker_states
 
 
 class Fleet(Collector):
-    """Reads everything at each scrape. With Redis away there are no breakers to be shown."""
+    """Reads everything at each scrape; without Redis, everything but the breakers and providers."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -27,7 +27,7 @@ class Fleet(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from counted(counters(self._session))
         yield from unfinished_jobs(backlog(self._session))
-        self._session.rollback()  # the connection goes back before Redis is asked
+        self._session.rollback()  # gives the connection back before the calls to Redis
         try:
             yield from circuits(breaker_states())
             yield wrongly_set_up(misconfigured())
@@ -36,11 +36,11 @@ class Fleet(Collector):
 
 
 def counted(values: dict[tuple[str, str], int]) -> Iterator[Metric]:
-    """A metric for each name, with a sample for each label."""
+    """Yield a counter for each name, with a sample for each label."""
     for name in sorted({name for name, _ in values}):
         metric = CounterMetricFamily(
             "trimind_" + re.sub(r"\W", "_", name, flags=re.ASCII),
-            f"What the fleet has counted as {name}.",
+            f"The fleet's counter {name}.",
             labels=["reason"],
         )
         for label in sorted(label for of, label in values if of == name):
@@ -49,7 +49,7 @@ def counted(values: dict[tuple[str, str], int]) -> Iterator[Metric]:
 
 
 def unfinished_jobs(found: Iterable[Backlog]) -> Iterator[Metric]:
-    """How many jobs are in each slot at each stage, the empty ones too; and how long they wait."""
+    """Yield the number of jobs for each slot and stage, zeros included, and the oldest's age."""
     jobs = {(entry.slot, entry.stage): entry for entry in found}
     number = GaugeMetricFamily(
         "trimind_jobs", "Unfinished jobs by slot and stage.", labels=["slot", "stage"]
@@ -61,16 +61,16 @@ def unfinished_jobs(found: Iterable[Backlog]) -> Iterator[Metric]:
     yield number
     yield GaugeMetricFamily(
         "trimind_oldest_queued_age_seconds",
-        "Since when the oldest of the queued jobs is here; 0 where none is queued.",
+        "Age of the oldest queued job; 0 if none is queued.",
         value=max((entry.oldest_s for entry in jobs.values() if entry.slot == "queued"), default=0),
     )
 
 
 def wrongly_set_up(found: Iterable[Misconfigured]) -> Metric:
-    """The providers and models that do not serve us as they are set up."""
+    """Return the providers and models that refuse service as configured."""
     wrong = GaugeMetricFamily(
         "trimind_misconfigured",
-        "1 for a provider or a model that refuses us: the operator has to look at the variable.",
+        "1 for a provider or model that refuses service: check the variable.",
         labels=["provider", "variable"],
     )
     for each in found:
@@ -79,17 +79,17 @@ def wrongly_set_up(found: Iterable[Misconfigured]) -> Metric:
 
 
 def circuits(states: Iterable[BreakerState]) -> Iterator[Metric]:
-    """Whether each shared breaker is open, how often it opened, and for how many users alone it is
-    open."""
+    """Yield whether each shared breaker is open, how often it has opened, and for how many users
+    alone it is open."""
     is_open = GaugeMetricFamily(
         "trimind_breaker_open", "1 while a breaker is open or half-open.", labels=["breaker"]
     )
     opens = CounterMetricFamily(
-        "trimind_breaker_opens", "Times that a breaker opened.", labels=["breaker"]
+        "trimind_breaker_opens", "Number of times that a breaker has opened.", labels=["breaker"]
     )
     blocked = GaugeMetricFamily(
         "trimind_breaker_blocked_users",
-        "Users for whom alone a breaker is open, since only their calls fail.",
+        "Users for whom alone a breaker is open, because only their calls fail.",
         labels=["breaker"],
     )
     for breaker in states:

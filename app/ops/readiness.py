@@ -1,4 +1,4 @@
-"""Whether what this process leans on is there: each dependency asked, none for long."""
+"""The state of this process's dependencies, each checked within two seconds."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ WATCHER: Final = "readyz"
 
 @dataclass(frozen=True)
 class State:
-    """How a server is: `ok`, or what is wrong and why, without where it is."""
+    """The state of a server: `ok`, or what is wrong and why, without its address."""
 
     name: str
     reason: str = ""
@@ -39,8 +39,8 @@ class State:
 
 @dataclass(frozen=True)
 class Readiness:
-    """The state of each server, and of each breaker that the fleet shares; and by provider or model
-    that does not serve us as it is set up, which variable the operator has to look at."""
+    """The state of each server and of each breaker that the fleet shares, and for each provider or
+    model that refuses service as configured, the variable to check."""
 
     servers: Mapping[str, State]
     breakers: Mapping[str, str]
@@ -48,33 +48,35 @@ class Readiness:
 
 
 OK: Final = State("ok")
-READ_ONLY: Final = State("read_only", "it takes no writes, as a replica or after a failover")
-OUTDATED: Final = State("schema_outdated", "its schema is another version's: trimind db upgrade")
+READ_ONLY: Final = State(
+    "read_only", "the server takes no writes: it is a replica, or was demoted by a failover"
+)
+OUTDATED: Final = State("schema_outdated", "the schema has another version: run trimind db upgrade")
 
 
 class NoWrites(Exception):
-    """A server takes no writes, as a replica or after a failover."""
+    """The server takes no writes: it is a replica, or was demoted by a failover."""
 
 
 def readiness() -> Readiness:
-    """The state of everything, as it was a moment ago: whoever asks needs no key, so that asking a
-    thousand times must not cost a thousand connections."""
-    return _remembered(get_settings())()
+    """Return the state of everything, up to a second old: this needs no key, so a thousand requests
+    must not open a thousand connections."""
+    return _cache(get_settings())()
 
 
 @once
-def _remembered(settings: Settings) -> SingleFlightCache[Readiness]:
-    def look() -> Readiness:
+def _cache(settings: Settings) -> SingleFlightCache[Readiness]:
+    def check() -> Readiness:
         servers = check_all(settings)
-        there = servers["redis"] == OK
-        breakers, wrong = (show_breakers(), show_misconfigured()) if there else ({}, {})
+        has_redis = servers["redis"] == OK
+        breakers, wrong = (show_breakers(), show_misconfigured()) if has_redis else ({}, {})
         return Readiness(servers, breakers, wrong)
 
-    return SingleFlightCache(look, fresh_s=FRESH_S, stale_s=STALE_S)
+    return SingleFlightCache(check, fresh_s=FRESH_S, stale_s=STALE_S)
 
 
 def check_all(settings: Settings) -> dict[str, State]:
-    """The state of each server, all asked at once."""
+    """Check each server, all at the same time."""
     checks = {"database": check_database, "redis": check_redis}
     if settings.broker_url:
         checks["broker"] = check_broker
@@ -84,8 +86,8 @@ def check_all(settings: Settings) -> dict[str, State]:
 
 
 def show_breakers() -> dict[str, str]:
-    """The state of each breaker that the fleet shares; none where Redis is away. An open one makes
-    nothing unready: its jobs wait, and others go on."""
+    """Return the state of each breaker that the fleet shares; none without Redis. An open breaker
+    does not affect readiness: its jobs wait, others continue."""
     try:
         return {breaker.name: breaker.state for breaker in breaker_states()}
     except RedisError:
@@ -93,7 +95,7 @@ def show_breakers() -> dict[str, str]:
 
 
 def show_misconfigured() -> dict[str, str]:
-    """By provider or model that does not serve us as it is set up, the variable that says how."""
+    """Return the providers and models that refuse service as configured, each with its variable."""
     try:
         return {each.name: each.variable for each in misconfigured()}
     except RedisError:
@@ -101,8 +103,8 @@ def show_misconfigured() -> dict[str, str]:
 
 
 def check_database(settings: Settings) -> State:
-    """`ok`, `unavailable`, `read_only`, or `schema_outdated`. On a connection of its own: a busy
-    pool is no reason to be taken out of service, and its time-out is short."""
+    """Return `ok`, `unavailable`, `read_only` or `schema_outdated`. Opens its own connection, with
+    short timeouts: a busy pool is no reason to be taken out of service."""
     engine = open_engine(
         settings.database_url.get_secret_value(),
         parameters={"connect_timeout": TIMEOUT_S, "tcp_user_timeout": TIMEOUT_S * 1000},
@@ -123,12 +125,12 @@ def check_database(settings: Settings) -> State:
 
 
 def check_redis(settings: Settings) -> State:
-    """`ok`, `read_only`, or `unavailable`."""
+    """Return `ok`, `read_only` or `unavailable`."""
     return _ask_redis(settings.redis_url.get_secret_value(), "redis", "REDIS_URL")
 
 
 def check_broker(settings: Settings) -> State:
-    """The same of the broker, where it is not REDIS_URL."""
+    """Return `ok`, `read_only` or `unavailable` for a broker that is not REDIS_URL."""
     if settings.broker.startswith("redis"):
         return _ask_redis(settings.broker, "broker", "BROKER_URL")
     connection = cast(Any, kombu).Connection  # kombu has no types

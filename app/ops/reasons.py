@@ -1,71 +1,74 @@
-"""Why a server can't be used, in the operator's words.
+"""Why a server can't be used, as `/readyz` explains it to the operator.
 
-What a server says may hold its address, a user's name or part of a URL. Whoever asks `/readyz` has
-no key, so that he gets one of these sentences and nothing of the message itself.
+A server's error message may contain its address, a user name or part of a URL. `/readyz` requires
+no key, so it shows one of these sentences instead.
 """
 
 import re
 from typing import Final
 
-# libpq gives no SQLSTATE of a connection that failed: the texts are those of PostgreSQL's
-# postinit.c, auth.c and proc.c, of libpq, and of PgBouncer.
+# libpq gives no SQLSTATE for a failed connection: these are texts of PostgreSQL (postinit.c,
+# auth.c, proc.c), libpq and PgBouncer.
 DATABASE: Final = (
     (
         r"password authentication failed|no password supplied|no pg_hba\.conf entry"
         r"|role \"[^\"]*\" does not exist|(?:auth|SASL authentication) failed",
-        "the server refuses the user or the password of DATABASE_URL",
+        "the server rejects the user or password in DATABASE_URL",
     ),
     (
         r"database \"[^\"]*\" does not exist|no such database",
-        "the server has no database of the name in DATABASE_URL",
+        "the database named in DATABASE_URL does not exist",
     ),
     (
         r"too many (?:clients|connections)|remaining connection slots|no more connections allowed",
-        "the server has no connection free: lower DATABASE_POOL, or allow more of them",
+        "the server has no free connection: lower DATABASE_POOL or raise its limit",
     ),
-    (r"starting up|shutting down|not yet accepting|in recovery", "the server starts or stops"),
+    (
+        r"starting up|shutting down|not yet accepting|in recovery",
+        "the server is starting up or shutting down",
+    ),
     (
         r"translate host name|Name or service not known|failed to resolve host"
         r"|nodename nor servname|No address associated",
-        "the host of DATABASE_URL is not known",
+        "the host in DATABASE_URL can't be resolved",
     ),
     (
         r"certificate|SSL|TLS",
         "no TLS connection: check sslmode and sslrootcert in DATABASE_URL",
     ),
-    (r"Connection refused|No such file or directory", "nothing listens there"),
-    (r"time(?:d)? ?out|timeout|statement timeout", "it does not answer in time"),
+    (r"Connection refused|No such file or directory", "the connection was refused"),
+    (r"time(?:d)? ?out|timeout|statement timeout", "the server did not answer in time"),
 )
 
 REDIS: Final = (
     (r"AuthenticationError|WRONGPASS|NOAUTH|Authentication required",
-     "the server refuses the user or the password of {variable}"),
-    (r"max number of clients", "the server has no connection free: lower REDIS_POOL"),
-    (r"MASTERDOWN|Link with MASTER is down", "it is a replica that has lost its primary"),
-    (r"LOADING|loading the dataset", "it is loading its data"),
-    (r"OOM|maxmemory|out of memory", "its memory is full"),
-    (r"MISCONF|AOF|persist", "it can't write to its disk and takes no writes"),
-    (r"(?i)cluster|slot", "its cluster is down, or has other nodes for this"),
-    (r"BUSY", "it is busy with a script"),
-    (r"NOPERM|permission", "the user of {variable} may not do what is needed"),
+     "the server rejects the user or password in {variable}"),
+    (r"max number of clients", "the server has no free connection: lower REDIS_POOL"),
+    (r"MASTERDOWN|Link with MASTER is down", "the server is a replica that has lost its primary"),
+    (r"LOADING|loading the dataset", "the server is loading its data"),
+    (r"OOM|maxmemory|out of memory", "the server's memory is full"),
+    (r"MISCONF|AOF|persist", "the server can't write to its disk, so it takes no writes"),
+    (r"(?i)cluster|slot", "the cluster is down, or other nodes have this key"),
+    (r"BUSY", "the server is busy running a script"),
+    (r"NOPERM|permission", "the user in {variable} lacks a permission"),
     (r"Name or service not known|nodename nor servname|No address associated",
-     "the host of {variable} is not known"),
+     "the host in {variable} can't be resolved"),
     (r"certificate|SSL|TLS", "no TLS connection: check ssl_cert_reqs in {variable}"),
-    (r"refused", "nothing listens there"),
-    (r"[Tt]ime(?:d)? ?out", "it does not answer in time"),
+    (r"refused", "the connection was refused"),
+    (r"[Tt]ime(?:d)? ?out", "the server did not answer in time"),
 )  # fmt: skip
 
 BROKER: Final = (
-    (r"ACCESS_REFUSED|403", "the server refuses the user or the password of BROKER_URL"),
-    (r"NOT_ALLOWED|530", "the server has no virtual host of the name in BROKER_URL"),
+    (r"ACCESS_REFUSED|403", "the server rejects the user or password in BROKER_URL"),
+    (r"NOT_ALLOWED|530", "the virtual host named in BROKER_URL does not exist"),
     *REDIS[-4:],
 )
 
-UNKNOWN: Final = "it can't be reached; the log says more"
+UNKNOWN: Final = "the server can't be reached: see the log"
 
 
 def reason_of(error: Exception, table: tuple[tuple[str, str], ...], variable: str) -> str:
-    """The sentence for an error; of several texts that fit, the first of the table."""
+    """Return the sentence for an error: the first of the table whose pattern matches."""
     said = " ".join(f"{type(each).__name__}: {each}" for each in _chain(error))
     for pattern, sentence in table:
         if re.search(pattern, said):

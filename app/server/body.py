@@ -1,4 +1,4 @@
-"""The body of a request, read whole on the event loop before a thread hears of it."""
+"""Request bodies, read whole on the event loop before a thread gets the request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -8,9 +8,10 @@ from typing import Any, Final
 from app.http.errors import BodyTooLarge, RequestTimeout, TooManyBodies
 from app.http.problems import Problem
 
-# What all bodies that are on their way may hold in a process.
+# The memory of all bodies that are being received in a process.
 BODIES_BYTES: Final = 64 * 1024 * 1024
-# More than fits is read and forgotten up to here: a client that still sends would lose the answer.
+# A body over the limit is read and discarded up to here, since a client that is still sending would
+# lose the response.
 READ_PAST_BYTES: Final = 8 * 1024 * 1024
 RETRY_AFTER_S: Final = 5
 
@@ -18,11 +19,11 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class ClientGone(Exception):
-    """Nobody is there any more to be answered."""
+    """The client has closed its connection."""
 
 
 class BodyRefused(Exception):
-    """The body is not read to its end; says what the client is told."""
+    """The body is not read to its end; the problem is the response."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -30,37 +31,37 @@ class BodyRefused(Exception):
 
 
 class Bodies:
-    """The bodies of a process, within one bound for all of them together.
+    """The bodies of a process, which share a bound of their memory.
 
     Args:
-        limit: the bytes that a body may have.
-        within_s: the seconds in which it has to come; its sender is given up after that.
+        limit: the maximum bytes of a body.
+        within_s: the seconds within which a body must arrive.
     """
 
     def __init__(self, limit: int, within_s: float) -> None:
         self._limit, self._within_s = limit, within_s
         self._held = 0
 
-    async def read(self, receive: Receive, room: "Room") -> tuple[bytes, int]:
-        """The body, and its length: more than the body has where it is over the limit.
+    async def read(self, receive: Receive, reservation: "Reservation") -> tuple[bytes, int]:
+        """Return the body and its length; of a body over the limit, the length alone.
 
-        Raises BodyRefused (408, 413, 503), or ClientGone.
+        Raises BodyRefused (408, 413, 503) or ClientGone.
         """
         try:
             async with asyncio.timeout(self._within_s):
-                return await self._read(receive, room)
+                return await self._read(receive, reservation)
         except TimeoutError:
             detail = f"The body did not arrive within {self._within_s:g} s."
             raise BodyRefused(Problem(RequestTimeout, detail)) from None
 
     @contextmanager
-    def room(self) -> Iterator["Room"]:
-        """Room for a body, which is given back at the end, if not before."""
-        room = Room(self._take)
+    def reservation(self) -> Iterator["Reservation"]:
+        """Memory for a body, released at the end if not before."""
+        reservation = Reservation(self._take)
         try:
-            yield room
+            yield reservation
         finally:
-            room.leave()
+            reservation.release()
 
     def _take(self, size: int) -> None:
         if size > 0 and self._held + size > BODIES_BYTES:
@@ -69,7 +70,7 @@ class Bodies:
             raise BodyRefused(Problem(TooManyBodies, detail, headers=headers))
         self._held += size
 
-    async def _read(self, receive: Receive, room: "Room") -> tuple[bytes, int]:
+    async def _read(self, receive: Receive, reservation: "Reservation") -> tuple[bytes, int]:
         body, length = bytearray(), 0
         while True:
             message = await receive()
@@ -78,7 +79,7 @@ class Bodies:
             part = message.get("body", b"")
             length += len(part)
             if length <= self._limit:
-                room.add(len(part))
+                reservation.add(len(part))
                 body += part
             elif length > READ_PAST_BYTES:
                 raise BodyRefused(Problem(BodyTooLarge, "The body is too large."))
@@ -86,19 +87,19 @@ class Bodies:
                 return (bytes(body), length) if length <= self._limit else (b"", length)
 
 
-class Room:
-    """What one body holds of it."""
+class Reservation:
+    """The memory that one body takes."""
 
     def __init__(self, take: Callable[[int], None]) -> None:
         self._take = take
         self._size = 0
 
     def add(self, size: int) -> None:
-        """Hold more. Raises BodyRefused where there is no more."""
+        """Take more. Raises BodyRefused if there is no more."""
         self._take(size)
         self._size += size
 
-    def leave(self) -> None:
-        """Hold nothing any more."""
+    def release(self) -> None:
+        """Give everything back."""
         self._take(-self._size)
         self._size = 0

@@ -12,7 +12,7 @@ from flask import Flask
 from app.http.deferred import GONE
 from app.http.refused import REFUSAL
 from app.http.request_body import max_body_bytes
-from app.server.body import READ_PAST_BYTES, Bodies, BodyRefused, ClientGone, Receive, Room
+from app.server.body import READ_PAST_BYTES, Bodies, BodyRefused, ClientGone, Receive, Reservation
 from app.server.environ import environ_of
 from app.server.exchange import Exchange, Send
 from config.settings import Settings
@@ -22,8 +22,8 @@ ABORT = "trimind.abort"
 
 @dataclass(frozen=True)
 class Body:
-    """What has come of a request's body. `length` is None where there is none; `refused` says why
-    it was not read to its end."""
+    """The body of a request as far as it was read. `length` is None if there is no body; `refused`
+    is why it was not read to its end."""
 
     read: bytes = b""
     length: int | None = None
@@ -31,13 +31,13 @@ class Body:
 
     @property
     def cut_off(self) -> bool:
-        """Whether some of it has not come: no other request can follow on its connection."""
+        """Whether some of it was not read, so that its connection can't be used again."""
         return self.refused is not None or (self.length or 0) > READ_PAST_BYTES
 
 
 class Bridge:
-    """Flask for a server of the event loop. WEB_THREADS views run at once; a thread is made when it
-    is needed."""
+    """The Flask application as an ASGI one. WEB_THREADS views run at once; their
+    threads start on demand."""
 
     def __init__(self, wsgi: Flask, settings: Settings) -> None:
         self.wsgi = wsgi
@@ -46,11 +46,11 @@ class Bridge:
         self._pool = ThreadPoolExecutor(settings.web_threads, thread_name_prefix="web")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request; nothing where its client has gone."""
-        # What a wait or a stream reads has the same threads as the views.
+        """Answer one request, unless its client has gone."""
+        # The queries of waits and streams share the views' threads.
         asyncio.get_running_loop().set_default_executor(self._pool)
-        with suppress(ClientGone), self._bodies.room() as room:  # nobody is there to be told
-            body = await self._body_of(scope, receive, room)
+        with suppress(ClientGone), self._bodies.reservation() as reservation:
+            body = await self._body_of(scope, receive, reservation)
             environ = environ_of(scope, body.read, body.length)
             environ[GONE] = scope.get(GONE, _unknown)
             if body.refused is not None:
@@ -64,17 +64,19 @@ class Bridge:
                 send_within_s=self._send_within_s,
                 last=body.cut_off,
             )
-            await exchange.answer(self.wsgi, environ, room.leave)
+            await exchange.answer(self.wsgi, environ, reservation.release)
 
-    async def _body_of(self, scope: Mapping[str, Any], receive: Receive, room: Room) -> Body:
+    async def _body_of(
+        self, scope: Mapping[str, Any], receive: Receive, reservation: Reservation
+    ) -> Body:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             return Body()
         if length is not None and int(length) > READ_PAST_BYTES:
-            return Body(length=int(length))  # refused before it comes
+            return Body(length=int(length))  # refused without being read
         try:
-            return Body(*await self._bodies.read(receive, room))
+            return Body(*await self._bodies.read(receive, reservation))
         except BodyRefused as refused:
             return Body(refused=refused)
 
@@ -84,4 +86,4 @@ def _unknown() -> bool:
 
 
 def _nothing() -> None:
-    """A server that is not ours has no way to cut a connection."""
+    """Another ASGI server offers no way to abort a connection."""

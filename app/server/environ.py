@@ -1,4 +1,4 @@
-"""A request of the event loop as WSGI's environ (PEP 3333), without what a client may not set."""
+"""An ASGI request as a WSGI environ (PEP 3333), without the keys that a client must not set."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from app.http.errors import InvalidHeader
 from app.http.problems import FieldError, Problem
 from app.http.refused import REFUSAL
 
-# What says who asks and where his call goes: said twice, it could be read either way.
+# Credentials, routing, preconditions: two values would be ambiguous.
 ONCE: Final = {
     b"authorization": "Authorization",
     b"x-trimind-user": "X-Trimind-User",
@@ -19,7 +19,7 @@ ONCE: Final = {
     b"content-type": "Content-Type",
     b"host": "Host",
 }
-# Hop by hop, or (`Proxy`) read by libraries as a variable of the environment: httpoxy.
+# Hop by hop, or (`Proxy`) taken by libraries for an environment variable: httpoxy.
 DROPPED: Final = frozenset({b"proxy", b"transfer-encoding", b"content-length"})
 UNNAMED: Final = {"content-type": "CONTENT_TYPE"}
 
@@ -27,13 +27,13 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 def environ_of(scope: Mapping[str, Any], body: bytes, length: int | None) -> dict[str, Any]:
-    """The environ of a request whose body is here. A header that may come once only, and came
-    twice, is refused by name as soon as the application sees it.
+    """Return the environ of a request whose body was read. The application refuses a request that
+    repeats a header of ONCE.
 
     Args:
-        scope: ASGI's, of type `http`.
-        body: what was taken in of the body.
-        length: how long the body is; None where there is none.
+        scope: the ASGI scope, of type `http`.
+        body: what was kept of the body.
+        length: the bytes of the body; None if there is no body.
     """
     client, server = scope.get("client") or ("", 0), scope.get("server") or ("localhost", 80)
     environ: dict[str, Any] = {
@@ -63,7 +63,7 @@ def environ_of(scope: Mapping[str, Any], body: bytes, length: int | None) -> dic
 
 def _add_headers(environ: dict[str, Any], headers: Headers) -> None:
     for raw, sent in headers:
-        # With an underscore it would be taken for the header that has a hyphen there.
+        # `x_trimind_user` would become the same key as `x-trimind-user`.
         if raw in DROPPED or b"_" in raw:
             continue
         name, value = raw.decode("latin-1"), sent.decode("latin-1")

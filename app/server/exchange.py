@@ -1,4 +1,4 @@
-"""One request and its answer: views in threads, everything that takes time on the event loop."""
+"""One request and its response: views in threads, whatever takes time on the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -28,14 +28,14 @@ Answer = bytes | LineStream | Deferred
 
 
 class Exchange:
-    """A request and its answer. A view has a thread for as long as it runs; a wait that it asks
-    for, the sending of its answer and a stream have none.
+    """A request and its response. A view occupies a thread while it runs; its waits, a stream and
+    the sending of the response occupy none.
 
     Args:
-        pool: where views run.
-        abort: cuts the connection.
-        send_within_s: a client that takes in nothing for so long is given up.
-        last: whether no other request may follow on this connection.
+        pool: runs the views.
+        abort: aborts the connection.
+        send_within_s: a client that takes nothing for so many seconds is disconnected.
+        last: whether to close the connection after the response.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class Exchange:
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(
-        self, wsgi: Wsgi, environ: dict[str, Any], forget_body: Callable[[], None]
+        self, wsgi: Wsgi, environ: dict[str, Any], release_body: Callable[[], None]
     ) -> None:
-        """Answer the request. Its body is forgotten once a view has run. Raises ClientGone."""
+        """Answer the request; release its body once the view has run. Raises ClientGone."""
         calls: list[AtEnd] = []
         environ[DEFERRABLE], environ[AT_END] = True, calls
         sent = False
         try:
             answer = await self._in_thread(self._view, wsgi, environ)
             environ["wsgi.input"] = BytesIO()
-            forget_body()
+            release_body()
             while isinstance(answer, Deferred):
                 environ[CONTINUATION] = await self._wait(answer)
                 answer = await self._in_thread(self._view, wsgi, environ)
@@ -95,7 +95,7 @@ class Exchange:
                 close()
 
     def _is_whole(self, environ: dict[str, Any]) -> bool:
-        """Whether this is not the stream that the view has opened: HEAD, or an error after it."""
+        """Whether the response is not the stream that the view opened: of HEAD, or an error."""
         has_length = any(name == b"content-length" for name, _ in self._start["headers"])
         return has_length or environ["REQUEST_METHOD"] == "HEAD"
 
@@ -106,13 +106,13 @@ class Exchange:
         code = int(status.split(" ", 1)[0])
         self._start = {"type": "http.response.start", "status": code, "headers": sent}
 
-    # --- what takes time
+    # --- on the event loop
 
     async def _wait(self, deferred: Deferred) -> Continuation:
         try:
-            with self._while_there():
+            with self._while_connected():
                 await deferred.wait()
-        except Exception as error:  # the seam: the application answers it
+        except Exception as error:  # the boundary: the application answers it
             if isinstance(error, ClientGone):
                 raise
             return deferred.failed(error)
@@ -130,7 +130,7 @@ class Exchange:
     async def _stream(self, stream: LineStream) -> None:
         await self._within_time(self._start)
         async with aclosing(stream.lines()) as lines:
-            with self._while_there():
+            with self._while_connected():
                 async for line in lines:
                     part = {"type": "http.response.body", "body": line, "more_body": True}
                     await self._within_time(part)
@@ -146,13 +146,13 @@ class Exchange:
             self._abort()
             raise ClientGone from None
 
-    # --- whether anybody is there
+    # --- the client's connection
 
     @contextmanager
-    def _while_there(self) -> Iterator[None]:
-        """Raises ClientGone in here as soon as the client has gone."""
+    def _while_connected(self) -> Iterator[None]:
+        """Raise ClientGone in the block as soon as the client has gone."""
         if self._watch is None:
-            self._watch = self._loop.create_task(self._notice_that_it_goes())
+            self._watch = self._loop.create_task(self._notice_disconnect())
         if self._gone:
             raise ClientGone
         task = self._waiting = asyncio.current_task()
@@ -165,9 +165,9 @@ class Exchange:
         finally:
             self._waiting = None
 
-    async def _notice_that_it_goes(self) -> None:
+    async def _notice_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass  # the end of a body that there is not
+            pass  # the end of an empty body
         self._gone = True
         if self._waiting is not None:
             self._waiting.cancel()

@@ -1,4 +1,4 @@
-"""Names of headers, spelled on the wire as everybody spells them: `Retry-After`."""
+"""Header names with their usual capitals on the wire: `Retry-After`."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ _COMPARED: Final = frozenset({"content-length", "transfer-encoding", "connection
 
 
 class FieldName(bytes):
-    """A name that stays as it is where uvicorn would lower it. HTTP does not mind, but clients that
-    read headers into a plain dictionary do."""
+    """A name that uvicorn can't lower. HTTP ignores case; a client that reads headers into a plain
+    dictionary does not."""
 
     def lower(self) -> "FieldName":
-        """The same."""
+        """Return the name as it is."""
         return self
 
 
 def field_name(name: str) -> bytes:
-    """A header's name for an ASGI message."""
+    """Return a header's name for an ASGI message."""
     return name.lower().encode() if name.lower() in _COMPARED else FieldName(name.encode())

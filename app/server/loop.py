@@ -1,4 +1,4 @@
-"""One event loop of the web process."""
+"""The event loop of a web process."""
 
 import gc
 import os
@@ -13,37 +13,37 @@ from config.shutdown import begin_shutdown
 
 
 class Loop(Server):
-    """One loop, which ends when it is asked to, and when its supervisor has gone."""
+    """Serves until a signal, or until its supervisor is gone."""
 
     def __init__(self, config: Config, supervisor: int | None = None) -> None:
         super().__init__(config)
         self._supervisor = supervisor
 
     def run(self, sockets: Any = None) -> None:
-        """Serve until the end is asked for."""
+        """Serve until SIGTERM or SIGINT."""
         settings = settings_or_exit()
         configure_logging(settings.log_level, settings.log_format)
-        signal.signal(signal.SIGTERM, _nothing)  # uvicorn raises it again once all has ended
+        signal.signal(signal.SIGTERM, _nothing)  # uvicorn raises it again after the shutdown
         signal.signal(signal.SIGINT, _nothing)
         super().run(sockets)
 
     async def startup(self, sockets: Any = None) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         gc.collect()
-        gc.freeze()  # what was imported stays: it need not be looked through for garbage again
+        gc.freeze()  # imported modules are never garbage: no need to scan them again
         await super().startup(sockets)
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Let those who wait know that this process ends, then answer what is left."""
+        """End the waits and streams, then answer the requests that remain."""
         begin_shutdown()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end now."""
+        """Return whether to shut down now."""
         if self._supervisor is not None and os.getppid() != self._supervisor:
             self.should_exit = True
         return await super().on_tick(counter)
 
 
 def _nothing(*_: object) -> None:
-    """The end has come already."""
+    """The shutdown is over."""

@@ -26,14 +26,14 @@ URL_MAX_BYTES: Final = 8190
 FIELD_MAX_BYTES: Final = 8190
 FIELDS_MAX: Final = 100
 HEAD_MAX_BYTES: Final = 64 * 1024
-# What chunks may add to a body: extensions and trailers that nobody reads.
-CHUNKED_FOR_NOTHING: Final = 16 * 1024
+# What chunks may add to a body: extensions and trailers, which are ignored.
+CHUNK_OVERHEAD_BYTES: Final = 16 * 1024
 
 log = structlog.get_logger(__name__)
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. What is wrong before there is a request is answered here, and it ends."""
+    """One connection. What is not a request is answered here, and closes it."""
 
     _late: TimerHandle | None = None
     _closing: TimerHandle | None = None
@@ -48,7 +48,7 @@ class Protocol(HttpToolsProtocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_timers()
+        self._cancel_timers()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -60,18 +60,18 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         too_long = self._in_head and self._head_bytes > HEAD_MAX_BYTES
         if too_long and self._refused is None and not self.transport.is_closing():
-            self._refuse(HeadersTooLarge, "The headers are too long.")
+            self._refuse(HeadersTooLarge, f"The headers exceed {HEAD_MAX_BYTES} bytes.")
             self.send_400_response("")
-        elif self._for_nothing() and not self.transport.is_closing():
+        elif self._is_mostly_overhead() and not self.transport.is_closing():
             self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no request, as a problem, and end the connection."""
+        """Answer an invalid request with a problem, and close the connection."""
         self._refused = self._refused or (BadRequest, "This is not a valid HTTP request.")
-        if self.cycle is not None and self.cycle.response_started and not self._between():
-            self.transport.abort()  # in the middle of another answer
+        if self.cycle is not None and self.cycle.response_started and not self._is_idle():
+            self.transport.abort()  # in the middle of another response
             return
-        self._tell(*self._refused)
+        self._send_problem(*self._refused)
 
     # --- the parser's callbacks
 
@@ -86,13 +86,16 @@ class Protocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > URL_MAX_BYTES:
-            self._refuse(UriTooLong, "The address is too long.")
+            self._refuse(UriTooLong, f"The URL exceeds {URL_MAX_BYTES} bytes.")
             raise HttpParserError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         if len(name) + len(value) > FIELD_MAX_BYTES or len(self.headers) > FIELDS_MAX:
-            self._refuse(HeadersTooLarge, "A header is too long, or there are too many.")
+            detail = (
+                f"A header exceeds {FIELD_MAX_BYTES} bytes, or there are more than {FIELDS_MAX}."
+            )
+            self._refuse(HeadersTooLarge, detail)
             raise HttpParserError
 
     def on_headers_complete(self) -> None:
@@ -109,14 +112,14 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._cut_later()
+            self._abort_later()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        self._cut_later()
+        self._abort_later()
 
     def shutdown(self) -> None:
-        """End where nothing is being answered; a body that is still to come is not waited for."""
+        """Close the connection after the response in progress; do not wait for a body."""
         waits = self.cycle is not None and self.cycle.more_body and self.cycle.body == b""
         if waits and _has_body(self.cycle.scope) and not self.cycle.response_started:
             self.transport.close()
@@ -130,15 +133,15 @@ class Protocol(HttpToolsProtocol):
             cycle.send = partial(_send_without_chunks, cycle, cycle.send)  # type: ignore[method-assign]
         super()._start_asgi_task(cycle, app)
 
-    def _between(self) -> bool:
+    def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _for_nothing(self) -> bool:
-        """Whether chunks carry next to nothing."""
+    def _is_mostly_overhead(self) -> bool:
+        """Whether the chunks carry next to nothing."""
         if self._in_head or self.cycle is None or not self.cycle.more_body:
             return False
         beside = self._received - self._bodied
-        return beside > CHUNKED_FOR_NOTHING + 16 * self._bodied
+        return beside > CHUNK_OVERHEAD_BYTES + 16 * self._bodied
 
     def _expect_head(self) -> None:
         self._late = self.loop.call_later(get_settings().headers_timeout_s, self._too_late)
@@ -147,18 +150,18 @@ class Protocol(HttpToolsProtocol):
         self._late = None
         if self.transport.is_closing():
             return
-        if not self._between():
+        if not self._is_idle():
             self.transport.abort()
         elif self._head_bytes:
             detail = f"The headers did not arrive within {get_settings().headers_timeout_s:g} s."
-            self._tell(RequestTimeout, detail)
+            self._send_problem(RequestTimeout, detail)
         else:
             self.transport.close()
 
     def _refuse(self, kind: type[TrimindError], detail: str) -> None:
         self._refused = (kind, detail)
 
-    def _tell(self, kind: type[TrimindError], detail: str) -> None:
+    def _send_problem(self, kind: type[TrimindError], detail: str) -> None:
         status, code = kind.status or 400, kind.code
         request_id = new_id("req")
         log.info("request refused", status=status, code=code, request_id=request_id)
@@ -171,15 +174,15 @@ class Protocol(HttpToolsProtocol):
         lines = [f"{name}: {value}\r\n" for name, value in (headers | SECURITY_HEADERS).items()]
         self.transport.write(STATUS_LINE[status] + "".join(lines).encode() + b"\r\n" + body)
         self.transport.close()
-        self._cut_later()
+        self._abort_later()
 
-    def _cut_later(self) -> None:
-        """A connection that is closed still waits for its client to take what was sent."""
+    def _abort_later(self) -> None:
+        """Bound the time that a closed connection waits for its client to receive the rest."""
         if self._closing is None:
             within_s = get_settings().send_timeout_s
             self._closing = self.loop.call_later(within_s, self.transport.abort)
 
-    def _forget_timers(self) -> None:
+    def _cancel_timers(self) -> None:
         for timer in (self._late, self._closing):
             if timer is not None:
                 timer.cancel()
@@ -187,8 +190,8 @@ class Protocol(HttpToolsProtocol):
 
 
 async def _send_without_chunks(cycle: RequestResponseCycle, send: Any, message: Any) -> None:
-    """Send what has no length as it comes, up to the end of the connection: HTTP/1.0 has no chunks
-    (RFC 9112, 6.1)."""
+    """Send a response without a length as it comes, and end it with the connection: HTTP/1.0 has no
+    chunks (RFC 9112, 6.1)."""
     if message["type"] == "http.response.start":
         if not any(name == b"content-length" for name, _ in message["headers"]):
             cycle.chunked_encoding = False

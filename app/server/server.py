@@ -23,7 +23,7 @@ BACKLOG: Final = 2048
 
 
 def serve() -> None:
-    """Serve until SIGTERM. Ends with status 78, naming the variable, where a setting is wrong."""
+    """Serve until SIGTERM. Exits with status 78, naming the variable, if a setting is wrong."""
     settings = settings_or_exit()
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
@@ -54,14 +54,14 @@ def _config(settings: Settings) -> Config:
     return Config(
         "app.asgi:app",
         **where,
-        http="app.server.protocol:Protocol",  # by its name: each process imports it
+        http="app.server.protocol:Protocol",  # by name: each process imports it
         loop="uvloop",
         ws="none",
         lifespan="off",
         log_config=None,
-        access_log=False,  # the application writes a line a request, with its id
+        access_log=False,  # the application logs each request, with its id
         server_header=False,
-        proxy_headers=False,  # whoever calls is no proxy that could be believed
+        proxy_headers=False,  # no caller is a trusted proxy
         workers=settings.web_concurrency,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -70,7 +70,7 @@ def _config(settings: Settings) -> Config:
 
 
 def _allow_many_connections() -> None:
-    """A connection takes a file descriptor, and the soft limit is often 1,024."""
+    """Raise the limit of file descriptors, often 1,024: each connection takes one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""WEB_CONCURRENCY processes behind one socket; whichever ends is replaced."""
+"""WEB_CONCURRENCY processes behind one socket; one that ends is replaced."""
 
 import multiprocessing
 import os
@@ -13,34 +13,34 @@ from uvicorn import Config
 
 from app.server.loop import Loop
 
-LOOK_EVERY_S: Final = 0.5
+CHECK_EVERY_S: Final = 0.5
 END_WITHIN_S: Final = 25.0
 
 log = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """Starts the processes that serve, and ends them when it is asked to end."""
+    """Starts the web processes, replaces those that end, and stops them all with itself."""
 
     def __init__(self, config: Config, listening: socket.socket) -> None:
         self._config, self._listening = config, listening
-        self._ending = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self) -> None:
         """Keep WEB_CONCURRENCY processes serving until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
+            signal.signal(number, self._stop)
         processes = [self._start() for _ in range(self._config.workers)]
-        while not self._ending.wait(LOOK_EVERY_S):
-            for place, process in enumerate(processes):
+        while not self._stopping.wait(CHECK_EVERY_S):
+            for index, process in enumerate(processes):
                 if not process.is_alive():
                     log.warning("web process ended", pid=process.pid, status=process.exitcode)
-                    processes[place] = self._start()
+                    processes[index] = self._start()
         for process in processes:
             process.terminate()
         for process in processes:
             process.join(END_WITHIN_S)
-            process.kill()  # where it has not ended
+            process.kill()  # if it still runs
 
     def _start(self) -> SpawnProcess:
         arguments = (self._config, self._listening, os.getpid())
@@ -48,8 +48,8 @@ class Supervisor:
         process.start()
         return process
 
-    def _end(self, *_: Any) -> None:
-        self._ending.set()
+    def _stop(self, *_: Any) -> None:
+        self._stopping.set()
 
 
 def _serve(config: Config, listening: socket.socket, supervisor: int) -> None:

@@ -84,7 +84,7 @@ def test_with_the_broker_away_a_job_is_accepted_all_the_same(serve, dead_address
     assert ready.json() == {
         "status": "degraded",
         "checks": {"database": "ok", "redis": "unavailable"},
-        "reasons": {"redis": "nothing listens there"},
+        "reasons": {"redis": "the connection was refused"},
         "breakers": {},
         "misconfigured": {},
     }

@@ -43,9 +43,9 @@ REFUSALS = {
     "CLUSTERDOWN The cluster is down": "cluster",
     "TRYAGAIN Multiple keys request during rehashing of slot": "other nodes",
     "NOAUTH Authentication required.": "password",
-    "WRONGPASS invalid username-password pair or user is disabled.": "the user or the password",
-    "NOPERM this user has no permissions to run the 'lpush' command": "may not",
-    "ERR unknown": "the log says more",
+    "WRONGPASS invalid username-password pair or user is disabled.": "the user or password",
+    "NOPERM this user has no permissions to run the 'lpush' command": "permission",
+    "ERR unknown": "see the log",
     FULL: "connection",
 }
 
