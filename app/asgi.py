@@ -1,4 +1,4 @@
-"""What our own server serves (app/http); `app.wsgi:app` is for any other."""
+"""The application for our server (`app/server`); any other serves `app.wsgi:app`."""
 
 from app.server.bridge import Bridge
 from app.wsgi import app as wsgi_app

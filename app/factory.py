@@ -1,4 +1,4 @@
-"""The web application. `create_app` puts it together; nothing is connected until it is asked."""
+"""The web application, assembled by `create_app`. Nothing is connected before it is used."""
 
 from typing import Final
 
@@ -38,18 +38,18 @@ RESOURCES: Final = (
 
 
 class Trimind(OpenAPI):
-    """Flask with declared views, whose requests carry JSON objects and nothing else."""
+    """Flask with declared views, whose requests have JSON objects as bodies, or none."""
 
     request_class = JsonRequest
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Go on where the request's view stopped to wait; a new request is let in first."""
-        go_on = request.environ.pop(CONTINUATION, None)
-        return go_on() if go_on is not None else super().preprocess_request()
+        """Continue a request whose view has waited; authenticate a new one first."""
+        resume = request.environ.pop(CONTINUATION, None)
+        return resume() if resume is not None else super().preprocess_request()
 
 
 def create_app() -> Trimind:
-    """The application of this process. Ends it, naming the variable, where a setting is wrong."""
+    """Create the application. Exits, naming the variable, if a setting is wrong."""
     settings = settings_or_exit()
     minds_or_exit()
     # It publishes and does nothing else by the broker, so that one connection may do.

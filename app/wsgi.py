@@ -1,4 +1,4 @@
-"""What a WSGI server serves; ours is in app/http, and serves `app.asgi:app`."""
+"""The application for any WSGI server; ours (`app/server`) serves `app.asgi:app`."""
 
 from app.factory import create_app
 from config.logging import configure_logging

@@ -1,1 +1,1 @@
-"""HTTP as every call has it: problems, validation, bodies, log lines, idempotency."""
+"""What all calls share: problems, validation, bodies, log lines, idempotency."""

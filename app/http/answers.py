@@ -1,4 +1,4 @@
-"""Answers: a declared body, a status, and the headers that belong to it."""
+"""Responses: a declared body, a status, headers."""
 
 from typing import Any, Final, cast
 
@@ -9,7 +9,7 @@ NOT_MODIFIED: Final[dict[str, Any]] = {"description": "Not changed since the `ET
 
 
 def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
-    """A body as JSON; `Retry_After` in Python is `Retry-After` on the wire."""
+    """Return a body as JSON. The header `Retry_After` is sent as `Retry-After`."""
     response = jsonify(body.model_dump())
     response.status_code = status
     response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
@@ -17,7 +17,7 @@ def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
 
 
 def if_changed(response: Response) -> Response:
-    """The same with an `ETag`; or a 304, where the caller has it already (RFC 9110, 13.1.2)."""
+    """Add an `ETag`; return a 304 if the caller has this one already (RFC 9110, 13.1.2)."""
     response.add_etag()
     response.headers["Cache-Control"] = "private, no-cache"
     return cast(Response, response.make_conditional(request))

@@ -1,4 +1,4 @@
-"""The connection of the request that is being answered."""
+"""The connection of the current request."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from app.http.deferred import GONE
 
 
 def caller_watch() -> Callable[[], bool]:
-    """What tells, also after this request, whether its caller has closed the connection, so that
-    nobody will read an answer. It tells of nobody where the server does not say (any but ours)."""
+    """Return a function that says whether this request's caller has closed the connection, also
+    after the request. It returns False under a server that does not know (any but ours)."""
     gone: Callable[[], bool] | None = request.environ.get(GONE)
     return gone if gone is not None else _unknown
 

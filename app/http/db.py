@@ -1,4 +1,4 @@
-"""The web's session: one a request, on the process's one pool, given back when the request ends."""
+"""The web's database session: one per request, on the process's pool, closed with the request."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from models.session import ask_before_use, get_engine
 
 
 class Database(SQLAlchemy):
-    """Sessions on the engine of `models.session`, instead of one of Flask-SQLAlchemy's own."""
+    """Sessions on the engine of `models.session`; Flask-SQLAlchemy would make its own."""
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         return get_engine()
 
 
-# What was committed stays readable: reading it again after a commit would hold a connection while
-# the broker is spoken to.
+# Objects stay readable after a commit: reading them again would occupy a connection while the
+# broker is called.
 db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False})
 
 
 def connect_database(app: Flask, settings: Settings) -> None:
-    """Give the application its sessions; the first query connects."""
+    """Set up the application's sessions; the first query connects."""
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"  # unused: see Database
     ask_before_use(get_engine())
     db.init_app(app)

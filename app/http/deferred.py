@@ -1,6 +1,6 @@
-"""Answers that take time: a view gives back its thread, and goes on when there is something to say.
+"""Responses that take time: the view releases its thread, and continues after the wait.
 
-Our own server waits on its event loop. Any other one waits in the thread of the request.
+Our server waits on its event loop; any other server waits in the request's thread.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar
 import structlog
 from flask import Response, after_this_request, g, request
 
-# What our server leaves in a request's environ, and finds there afterwards.
+# Keys of the environ that our server sets, or reads after the view.
 DEFERRABLE: Final = "trimind.deferrable"
 CONTINUATION: Final = "trimind.continuation"
 STREAM: Final = "trimind.stream"
 AT_END: Final = "trimind.at_end"
-# In the scope and the environ: tells whether the client has gone.
+# In the scope and the environ: returns whether the client has disconnected.
 GONE: Final = "trimind.gone"
 
 Wait = Callable[[], Awaitable[None]]
@@ -26,12 +26,11 @@ Result = TypeVar("Result")
 
 
 class Deferred(BaseException):
-    """Ends a view whose answer is not there yet. It is no failure, so that no `except Exception`
-    on its way takes it for one.
+    """Ends a view that has to wait. Not an Exception: no `except Exception` must catch it.
 
     Args:
         wait: what the server waits for.
-        then: makes the answer after that, in a new context of the same request.
+        then: returns the response after that, in a new context of the same request.
     """
 
     def __init__(self, wait: Wait, then: Continuation) -> None:
@@ -40,11 +39,11 @@ class Deferred(BaseException):
         self._then, self._resume = then, resumption()
 
     def then(self) -> Response:
-        """The answer."""
+        """Return the response."""
         return self._resume(self._then)
 
     def failed(self, error: Exception) -> Continuation:
-        """What answers instead where the wait has failed."""
+        """Return the continuation for a failed wait: it raises the error."""
 
         def fail() -> Response:
             raise error
@@ -53,14 +52,14 @@ class Deferred(BaseException):
 
 
 class LineStream:
-    """The body of a response that stays open: lines, for as long as they come."""
+    """The body of a stream: lines, as they come."""
 
     def __init__(self, lines: AsyncGenerator[str, None]) -> None:
         self._lines = lines
         self._log_context = structlog.contextvars.get_contextvars()
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
-        """The lines, on an event loop; what they log names the request."""
+        """Yield the lines on an event loop, with the request's log context."""
         structlog.contextvars.bind_contextvars(**self._log_context)
         try:
             async for line in self._lines:
@@ -69,7 +68,7 @@ class LineStream:
             await self._lines.aclose()
 
     def __iter__(self) -> Iterator[bytes]:
-        """The lines, in the thread of a server that has no event loop."""
+        """Yield the lines in the thread of a server without an event loop."""
         with asyncio.Runner() as runner:
             lines = self.lines()
             try:
@@ -80,7 +79,7 @@ class LineStream:
 
 
 def defer(wait: Wait, then: Continuation) -> Response:
-    """Answer with `then` once `wait` is over. Raises Deferred where the server can wait without a
+    """Return the response of `then` after `wait`. Raises Deferred if the server can wait without a
     thread, and whatever `wait` and `then` raise."""
     if request.environ.get(DEFERRABLE):
         raise Deferred(wait, then)
@@ -90,8 +89,8 @@ def defer(wait: Wait, then: Continuation) -> Response:
 
 
 def resumption() -> Callable[[Callable[[], Result]], Result]:
-    """What does a piece of work in a later context of this request: with what is known of it in
-    `g`, and in the lines of the log."""
+    """Return a function that runs work in a later context of this request, with its `g` and its log
+    context."""
     known, bound = dict(_values()), structlog.contextvars.get_contextvars()
 
     def resume(work: Callable[[], Result]) -> Result:
@@ -103,7 +102,7 @@ def resumption() -> Callable[[Callable[[], Result]], Result]:
 
 
 def at_end(call: AtEnd) -> None:
-    """Have something done once this request's answer was sent, or can't be: `call(sent)`."""
+    """Call `call(sent)` once the response to this request was sent, or can't be."""
     calls: list[AtEnd] | None = request.environ.get(AT_END)
     if calls is not None:
         calls.append(call)
@@ -116,7 +115,7 @@ def at_end(call: AtEnd) -> None:
 
 
 def until_sent(permit: AbstractContextManager[object]) -> None:
-    """Enter a context that is left once this request's answer was sent, or can't be."""
+    """Enter a context, and leave it once the response to this request was sent, or can't be."""
     stack = ExitStack()
     stack.enter_context(permit)
     at_end(lambda _: stack.close())

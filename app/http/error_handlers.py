@@ -1,4 +1,4 @@
-"""Which failure is which problem. A code's status is on its class."""
+"""The problem for each error. A code's status is on its class."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ from models.sqlstates import is_unavailable
 
 RETRY_AFTER_S: Final = 5
 
-# Writes a problem as a facade's clients read it; None for a request that is not one of theirs.
+# Returns a problem in the format of a facade; None if the request is not for the facade.
 ErrorFormat = Callable[[Problem], Response | None]
 FORMATS: Final = "error_formats"
 
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class InvalidInput(Exception):
-    """What was sent does not fit what the view declares."""
+    """The request does not match what the view declares."""
 
     def __init__(self, error: ValidationError) -> None:
         super().__init__(error)
@@ -48,22 +48,22 @@ class InvalidInput(Exception):
 
 
 def refuse_input(error: ValidationError) -> NoReturn:
-    """What flask-openapi3 calls. A type of its own: a ValidationError of our making is a 500."""
+    """Called by flask-openapi3. Its own type, since a ValidationError of our own is a 500."""
     raise InvalidInput(error) from None
 
 
 def format_errors(api: Blueprint, error_format: ErrorFormat) -> None:
-    """Have a facade's blueprint bring the facade's error format along.
+    """Register a facade's error format with the facade's blueprint.
 
-    It is asked about every failed request of the application, since a path or a method that does
-    not exist belongs to no blueprint.
+    It is called for every failed request of the application, since a path or a method that does not
+    exist belongs to no blueprint.
     """
     api.record_once(lambda state: _formats_of(state.app).append(error_format))
 
 
 def register_errors(app: Flask) -> None:
-    """Answer every failure, ours or the framework's, as a problem; or in the format of the facade
-    that the request was meant for."""
+    """Answer every error, ours or the framework's, with a problem, or in the format of the facade
+    that the request was for."""
     formats = _formats_of(app)
 
     def answer(error: Exception) -> Response:
@@ -80,7 +80,7 @@ def _formats_of(app: App) -> list[ErrorFormat]:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem of the nearest class in the table."""
+    """Return the problem for the nearest class in the table."""
     return next(TABLE[kind](error) for kind in type(error).__mro__ if kind in TABLE)
 
 
@@ -138,7 +138,7 @@ def _http(error: HTTPException) -> Problem:
 
 
 def _internal(error: Exception) -> Problem:
-    log.error("unhandled failure", exc_info=error)
+    log.error("unhandled error", exc_info=error)
     return Problem(Internal, "Internal error; see the server log.")
 
 

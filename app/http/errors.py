@@ -1,4 +1,4 @@
-"""The failures that only HTTP knows: see `models/errors.py`."""
+"""The errors that only HTTP knows; the others are in `models/errors.py`."""
 
 from typing import Final
 

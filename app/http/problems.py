@@ -62,16 +62,16 @@ class Problem:
 
     @property
     def code(self) -> str:
-        """For programs; stable."""
+        """The stable code, for programs."""
         return self.kind.code
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the response."""
         return self.status_here or self.kind.status or 500
 
     def response(self) -> Response:
-        """The answer, with the id of this request."""
+        """Return the response, with this request's id."""
         body = ProblemBody(
             title=title_of(self.status),
             status=self.status,
@@ -96,13 +96,13 @@ class Refusal(Exception):
 
 
 def title_of(status: int) -> str:
-    """A status in the words of RFC 9110; Python 3.11 still has older ones."""
+    """Return a status's phrase in RFC 9110; Python 3.11 has older ones."""
     renamed = {413: "Content Too Large", 422: "Unprocessable Content"}
     return renamed.get(status) or HTTPStatus(status).phrase
 
 
 def invalid(field: str, code: str, message: str) -> Refusal:
-    """The refusal of one field."""
+    """Return a refusal of one field."""
     detail = f"{field}: {message}" if field else message
     error = FieldError(field=field, code=code, message=message)
     return Refusal(Problem(InvalidRequest, detail, (error,)))

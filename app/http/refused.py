@@ -1,4 +1,4 @@
-"""What the server refuses is answered by the application: one shape, one id, one log line."""
+"""Requests that the server refuses: the application answers them, with an id and a log line."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ REFUSAL: Final = "trimind.refusal"
 
 
 def register_refusals(app: Flask) -> None:
-    """Answer what the server has refused already, before anybody is asked who he is."""
+    """Answer the requests that the server has refused, before authentication."""
     app.before_request(_refuse)
 
 

@@ -1,7 +1,7 @@
-"""The body of a request: a JSON object in UTF-8, or a refusal that says what it is instead.
+"""The body of a request: a JSON object in UTF-8; anything else is refused.
 
-flask-openapi3 asks `get_json(silent=True)`: malformed JSON would become a validation error, and a
-body that is a JSON *string* would be parsed a second time. So the guard stands here, before it.
+flask-openapi3 calls `get_json(silent=True)`: malformed JSON would become a validation error, and a
+body that is a JSON *string* would be parsed again. So the checks are made here.
 """
 
 import json
@@ -17,25 +17,25 @@ from app.http.storable_text import refused_character, unstorable
 from app.http.validation import UNKNOWN_FIELD, dotted
 from config.settings import Settings
 
-BYTES_A_CHARACTER: Final = 6  # as JSON may write one: \u0000
-BESIDE_THE_MESSAGE: Final = 64 * 1024
+BYTES_PER_CHARACTER: Final = 6  # escaped: \u0000
+OTHER_FIELDS_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 64
 
 
 def max_body_bytes(settings: Settings) -> int:
-    """What the longest message needs, however it is written, and some room for the rest."""
-    return settings.max_message_chars * BYTES_A_CHARACTER + BESIDE_THE_MESSAGE
+    """Return the size of the longest message, with every character escaped, plus 64 KiB."""
+    return settings.max_message_chars * BYTES_PER_CHARACTER + OTHER_FIELDS_BYTES
 
 
 class JsonRequest(Request):
     """A request whose JSON is an object of clean text."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        """The body's object; an empty one if there is no body. Never silent: anything else raises.
+        """Return the body's object; an empty one if there is no body. Anything else raises.
 
         Args:
-            force: ignored, as are the others; they are Flask's.
-            silent: ignored.
+            force: Flask's; ignored.
+            silent: ignored: errors are raised.
             cache: ignored.
         """
         if self._is_bare():
@@ -50,7 +50,7 @@ class JsonRequest(Request):
         return not self.content_type and not self.content_length and not self._whole()
 
     def _whole(self) -> bytes:
-        """The body. One without a length is cut at the limit by werkzeug, which says nothing."""
+        """Return the body. Werkzeug silently truncates one without a length, so that is refused."""
         data = self.get_data()
         limit = self.max_content_length
         if self.content_length is None and limit is not None and len(data) >= limit:
@@ -97,10 +97,11 @@ def refuse_unclean(body: dict[str, Any]) -> None:
 
 
 def _unclean(value: Any, depth: int) -> tuple[str, tuple[int | str, ...]] | None:
-    """The code of the first bad text, and the way to it from the inside out; None if all is clean.
+    """Return the code of the first refused text and its path, innermost first; None if there is
+    none.
 
-    Only the way to what is refused is built: the way to every item would cost items times depth. A
-    name counts as part of the object that has it.
+    Only the path of the refused text is built: that of every item would cost items times depth. The
+    name of a field counts as part of its object.
     """
     if isinstance(value, str):
         code = refused_character(value)

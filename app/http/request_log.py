@@ -1,4 +1,4 @@
-"""The request's id, in every answer and every line of the log, and one line a request."""
+"""The request's id, in every response and log line, and one log line per request."""
 
 import re
 import time
@@ -12,7 +12,7 @@ from models.ids import new_id
 
 HEADER: Final = "X-Request-Id"
 LOGGED_PATH_CHARS: Final = 200
-SANE: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 READS: Final = frozenset({"GET", "HEAD"})
 QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
 
@@ -20,16 +20,16 @@ log = structlog.get_logger("app.access")
 
 
 def register_request_log(app: Flask) -> None:
-    """Name each request before anything else happens, and log it once it is answered. A thread of
-    the server's forgets the name then: its next line may be about nobody's request."""
+    """Give each request its id before anything else, and log it once it is answered. Then the id is
+    cleared from the thread, whose next log line may belong to no request."""
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())
 
 
 def request_id_of(sent: str | None) -> str:
-    """The caller's own id if it can be trusted in a log, else a new one."""
-    return sent if sent and SANE.fullmatch(sent) else new_id("req")
+    """Return the caller's id if it is safe to log, else a new one."""
+    return sent if sent and SAFE_ID.fullmatch(sent) else new_id("req")
 
 
 def _begin() -> None:
@@ -53,7 +53,7 @@ def _end(response: Response) -> Response:
 
 
 def _is_quiet(status: int) -> bool:
-    """Whether a line is nobody's concern: a read that went well, as polling clients send by the
-    thousand, and what load balancers ask, unless it failed."""
-    went_well = status < 300 or status == 304
-    return (request.method in READS and went_well) or (request.path in QUIET and status < 500)
+    """Whether to log at DEBUG: successful reads, which polling clients send by the thousand, and
+    health checks that did not fail."""
+    succeeded = status < 300 or status == 304
+    return (request.method in READS and succeeded) or (request.path in QUIET and status < 500)

@@ -1,4 +1,4 @@
-"""What every answer says to a browser that gets to see it."""
+"""The security headers of every response, for browsers."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ CONTENT_POLICY: Final = "Content-Security-Policy"
 
 
 def policy_of(**sources: str) -> str:
-    """A policy for a page that loads these and nothing else: `script_src="'self'"`."""
+    """Return a policy for a page that loads only these sources: `script_src="'self'"`."""
     named = {"default-src": "'none'", "base-uri": "'none'", "form-action": "'none'"}
     named |= {"frame-ancestors": "'none'"}
     named |= {name.replace("_", "-"): value for name, value in sources.items()}
@@ -24,7 +24,7 @@ SECURITY_HEADERS: Final = {
 
 
 def register_security_headers(app: Flask) -> None:
-    """Put them on each answer that does not say otherwise."""
+    """Add the headers that a response does not set itself."""
     app.after_request(_add)
 
 

@@ -4,7 +4,7 @@ from werkzeug.routing import BaseConverter
 
 
 class IdConverter(BaseConverter):
-    """`<id:…>` takes what `models.ids.new_id` makes; anything else is no path of ours, so a 404,
-    and no strange text gets as far as the database."""
+    """`<id:…>` matches the ids of `models.ids.new_id`. Anything else is a 404 and never reaches the
+    database."""
 
     regex = r"[a-z]{1,8}_[0-9A-HJKMNP-TV-Z]{26}"

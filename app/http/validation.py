@@ -1,4 +1,4 @@
-"""Pydantic's errors as ours: stable codes, dotted paths, and never the rejected value."""
+"""Pydantic's errors as field errors: stable codes, dotted paths, never the rejected value."""
 
 from typing import Final
 
