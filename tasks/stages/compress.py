@@ -1,11 +1,11 @@
 """Stage 2, compress: a long prompt made shorter; the original where that fails or does not pay."""
 
 import os
-from functools import lru_cache
 
 import structlog
 
 from config.home import data_home
+from config.once import once
 from config.settings import get_settings
 from models.errors import CircuitOpen
 from tasks.compression import compressor
@@ -50,7 +50,7 @@ def _compress(work: Work, rate: float) -> Compressed:
         return chosen.compress(work.message, rate)
 
 
-@lru_cache(maxsize=1)
+@once
 def chosen_compressor() -> Compressor:
     """LLMLingua-2 where its weights are, else the extractive one; chosen once a process."""
     settings = get_settings()
