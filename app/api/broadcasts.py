@@ -7,11 +7,11 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from app.api.job_answers import (
+    answer_job,
     applied,
     broadcast_answer,
-    job_answer,
-    location_id,
-    waited_answer,
+    created_broadcast,
+    created_job,
 )
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
@@ -38,7 +38,6 @@ from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from models.errors import BroadcastEnded
 from tasks.jobs import broadcasts
-from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import Submission
 
 api = APIBlueprint(
@@ -70,19 +69,21 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     fields = body.model_dump(exclude={"minds", "deadline_s"})
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, **fields)
 
-    def create() -> Created:
-        whole = broadcasts.accept(db.session(), submission, body.minds)
-        answer = broadcast_answer(whole, 202, Location=f"/v1/broadcasts/{whole.broadcast.id}")
-        return Created(answer, then=lambda: broadcasts.publish(whole.siblings, body.message))
+    def respond(created: Created) -> Response:
+        if header.wait is None:
+            return created.response()
 
-    created = create_once(header.idempotency_key, create)
-    if header.wait is None:
-        return created
+        def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
+            now = broadcast_answer(whole, 200 if whole.ended else 202)
+            return applied(waited_s, created.mark(now))
 
-    def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
-        return applied(waited_s, created, broadcast_answer(whole, 200 if whole.ended else 202))
+        return _after_wait(created.id, header.wait, answer_now)
 
-    return _after_wait(location_id(created), header.wait, answer_now)
+    return create_once(
+        header.idempotency_key,
+        lambda: created_broadcast(broadcasts.accept(db.session(), submission, body.minds)),
+        respond,
+    )
 
 
 @api.get("", responses={200: BroadcastPage})
@@ -110,7 +111,7 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     """
 
     def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
-        return if_changed(applied(waited_s, None, broadcast_answer(whole)))
+        return if_changed(applied(waited_s, broadcast_answer(whole)))
 
     return _after_wait(path.broadcast_id, header.wait, answer_now)
 
@@ -178,17 +179,18 @@ def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) ->
     deadline_s = deadline_of(header, body.deadline_s)
 
     def create() -> Created:
-        job, message = broadcasts.accept_merge(
+        merge = broadcasts.accept_merge(
             db.session(),
             g.user_id,
             path.broadcast_id,
             metadata=body.metadata,
             deadline_s=deadline_s,
         )
-        answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
-        return Created(answer, then=lambda: publish(job, message))
+        return created_job(merge)
 
-    return waited_answer(g.user_id, create_once(header.idempotency_key, create), header.wait)
+    return create_once(
+        header.idempotency_key, create, lambda created: answer_job(created, header.wait)
+    )
 
 
 @api.post("/<id:broadcast_id>/choose", responses={200: BroadcastBody, **problems(404, 413, 415)})

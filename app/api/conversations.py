@@ -59,9 +59,10 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
     def create() -> Created:
         conversation = create_conversation(db.session(), g.user_id, **body.model_dump())
         location = f"/v1/conversations/{conversation.id}"
-        return Created(answer(conversation_body(conversation), 201, Location=location))
+        shown = conversation_body(conversation)
+        return Created.of(conversation.id, shown, 201, Location=location)
 
-    return create_once(header.idempotency_key, create)
+    return create_once(header.idempotency_key, create, Created.response)
 
 
 @api.get("", responses={200: ConversationPage, **problems(429)})

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Response
+from flask import Response, g
 
 from app.http.answers import answer
 from app.http.db import db
-from app.http.idempotency import REPLAYED
+from app.http.idempotency import Created
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
@@ -15,56 +15,59 @@ from models.broadcasts import BroadcastJobs
 from models.jobs import UNFINISHED, Job, find_job
 
 
-def waited_answer(user_id: str, created: Response, wait_s: int | None) -> Response:
-    """The answer to a job's submission; where the caller would rather wait, the job as it is after
-    that, whether or not it has ended. Its commit and its publication lie behind."""
+def created_job(job: Job) -> Created:
+    """A job that was accepted, with the 202 to it."""
+    location = f"/v1/jobs/{job.id}"
+    return Created.of(job.id, job_body(job), 202, Location=location, **_retry_after(job))
+
+
+def created_broadcast(whole: BroadcastJobs) -> Created:
+    """A broadcast that was accepted, with the 202 to it."""
+    broadcast_id = whole.broadcast.id
+    headers = {"Location": f"/v1/broadcasts/{broadcast_id}", **_retry_after(*whole.jobs)}
+    return Created.of(broadcast_id, broadcast_body(whole), 202, **headers)
+
+
+def answer_job(created: Created, wait_s: int | None) -> Response:
+    """The answer to a job's submission; with a wait, the job as it is after that, whether or not it
+    has ended."""
     if wait_s is None:
-        return created
-    job_id = location_id(created)
+        return created.response()
 
     def answer_now(waited_s: int | None) -> Response:
         db.session.expire_all()
-        job = find_job(db.session(), user_id, job_id)
+        job = find_job(db.session(), g.user_id, created.id)
         if job is None:  # its user was deleted meanwhile
-            return created
-        return applied(waited_s, created, job_answer(job, 202 if job.status in UNFINISHED else 200))
+            return created.response()
+        now = job_answer(job, 202 if job.status in UNFINISHED else 200)
+        return applied(waited_s, created.mark(now))
 
-    return answer_after([job_id], wait_s, answer_now)
+    return answer_after([created.id], wait_s, answer_now)
 
 
-def applied(waited_s: int | None, created: Response | None, now: Response) -> Response:
-    """What there is now, with what the answer to its creation said beside the body, and how long
-    was waited for it (RFC 7240, 3)."""
-    if created is not None:
-        kept = {name: v for name, v in created.headers if name in (REPLAYED, "Location")}
-        now.headers.update(kept)
+def applied(waited_s: int | None, now: Response) -> Response:
+    """What there is now, and how long was waited for it (RFC 7240, 3)."""
     if waited_s is not None:
         now.headers[APPLIED] = f"wait={waited_s}"
     return now
 
 
-def location_id(response: Response) -> str:
-    """The id of what a POST has created."""
-    return response.headers["Location"].rsplit("/", 1)[1]
-
-
-def job_answer(job: Job, status: int = 200, **headers: str) -> Response:
+def job_answer(job: Job, status: int = 200) -> Response:
     """A job; unfinished, it says when to ask again."""
-    if job.status in UNFINISHED:
-        headers["Retry_After"] = str(retry_after(datetime.now(UTC) - job.created_at))
-    return answer(job_body(job), status, **headers)
+    return answer(job_body(job), status, **_retry_after(job))
 
 
-def broadcast_answer(whole: BroadcastJobs, status: int = 200, **headers: str) -> Response:
+def broadcast_answer(whole: BroadcastJobs, status: int = 200) -> Response:
     """A broadcast; while any job of it is unfinished, it says when to ask again."""
-    unfinished = [job for job in whole.jobs if job.status in UNFINISHED]
-    if unfinished:
-        newest = max(job.created_at for job in unfinished)
-        headers["Retry_After"] = str(retry_after(datetime.now(UTC) - newest))
-    return answer(broadcast_body(whole), status, **headers)
+    return answer(broadcast_body(whole), status, **_retry_after(*whole.jobs))
 
 
-def retry_after(age: timedelta) -> int:
+def _retry_after(*jobs: Job) -> dict[str, str]:
+    created = [job.created_at for job in jobs if job.status in UNFINISHED]
+    return {"Retry_After": str(pause_of(datetime.now(UTC) - max(created)))} if created else {}
+
+
+def pause_of(age: timedelta) -> int:
     """Seconds until it is worth asking again: most jobs end within moments, old ones do not."""
     if age < timedelta(seconds=10):
         return 1

@@ -6,13 +6,13 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.job_answers import applied, job_answer, waited_answer
+from app.api.job_answers import answer_job, applied, created_job, job_answer
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.answers import NOT_MODIFIED, answer, if_changed
 from app.http.db import db
 from app.http.errors import CANCELLED_TOO_LATE
-from app.http.idempotency import Created, create_once
+from app.http.idempotency import create_once
 from app.http.request_body import refuse_fields
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
@@ -25,7 +25,6 @@ from app.streaming.sse import sse_response
 from models.errors import NotFound
 from models.jobs import Job, find_job, list_jobs
 from tasks.jobs.commands import cancel, retry
-from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import Submission, accept
 
 api = APIBlueprint(
@@ -52,12 +51,11 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     }
     submission = Submission(user_id=g.user_id, **fields)
 
-    def create() -> Created:
-        job = accept(db.session(), submission)
-        answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
-        return Created(answer, then=lambda: publish(job, submission.message))
-
-    return waited_answer(g.user_id, create_once(header.idempotency_key, create), header.wait)
+    return create_once(
+        header.idempotency_key,
+        lambda: created_job(accept(db.session(), submission)),
+        lambda created: answer_job(created, header.wait),
+    )
 
 
 @api.get("/<id:job_id>", responses={200: JobBody, 304: NOT_MODIFIED, **problems(404)})
@@ -70,7 +68,7 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     """
 
     def answer_now(waited_s: int | None) -> Response:
-        return if_changed(applied(waited_s, None, job_answer(_job(path))))
+        return if_changed(applied(waited_s, job_answer(_job(path))))
 
     return answer_after([path.job_id], header.wait, answer_now)
 
@@ -116,12 +114,11 @@ def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     """
     refuse_fields()
 
-    def create() -> Created:
-        job, message = retry(db.session(), g.user_id, path.job_id)
-        answer = job_answer(job, 202, Location=f"/v1/jobs/{job.id}")
-        return Created(answer, then=lambda: publish(job, message))
-
-    return waited_answer(g.user_id, create_once(header.idempotency_key, create), header.wait)
+    return create_once(
+        header.idempotency_key,
+        lambda: created_job(retry(db.session(), g.user_id, path.job_id)),
+        lambda created: answer_job(created, header.wait),
+    )
 
 
 @api.get("", responses={200: JobPage})

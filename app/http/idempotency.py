@@ -1,22 +1,25 @@
 """A POST that creates, made once for its Idempotency-Key, however often and at once it is sent.
 
-The key is owned by a lock of the transaction that creates, and stored in it together with the
-answer: a POST that failed leaves nothing behind. Whoever meets a key that somebody else owns looks
-again from time to time and holds no database connection in between, so that waiting copies keep
-nobody else out.
+The transaction that creates locks the key and stores the answer with it: a POST that failed leaves
+nothing behind. A request whose key is locked by another tries again from time to time, and occupies
+neither a thread nor a database connection in between.
 """
 
+import asyncio
 import hashlib
 import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from flask import Response, current_app, g, request
+from pydantic import BaseModel
 
 from app.http.db import db
+from app.http.deferred import defer
 from app.http.errors import IdempotencyInProgress, IdempotencyKeyReused
 from models.idempotency import Kept, find_kept, keep, take_key
 
@@ -24,7 +27,6 @@ REPLAYED: Final = "Idempotent-Replayed"
 IN_PROGRESS: Final = (
     "The first request with this Idempotency-Key is still being processed. Try again."
 )
-KEPT_HEADERS: Final = ("Location", "Retry-After")
 PATIENCE_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.25
@@ -32,69 +34,77 @@ LONGEST_PAUSE_S: Final = 0.25
 
 @dataclass(frozen=True)
 class Created:
-    """What a POST has added to the transaction: its answer, and what follows the commit."""
+    """What a POST has created, and the response to it: both are stored with its key.
 
-    answer: Response
-    then: Callable[[], object] = lambda: None
+    Attributes:
+        body: JSON as text, since JSONB would reorder its names.
+        replayed: whether an earlier request with the same key created it.
+    """
+
+    id: str
+    status: int
+    headers: dict[str, str]
+    body: str
+    replayed: bool = False
+
+    @classmethod
+    def of(cls, created_id: str, body: BaseModel, status: int, **headers: str) -> "Created":
+        """Pair an id with its response; `Retry_After` is sent as `Retry-After`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return cls(created_id, status, named, f"{current_app.json.dumps(body.model_dump())}\n")
+
+    def response(self) -> Response:
+        """The response, byte for byte the same for the same key."""
+        response = current_app.response_class(
+            self.body, self.status, self.headers, mimetype="application/json"
+        )
+        return self.mark(response)
+
+    def mark(self, response: Response) -> Response:
+        """Add the headers that every response to this POST has."""
+        if (location := self.headers.get("Location")) is not None:
+            response.headers["Location"] = location
+        if self.replayed:
+            response.headers[REPLAYED] = "true"
+        return response
 
 
-def create_once(key: str | None, create: Callable[[], Created]) -> Response:
-    """The answer of `create`, which is committed here; or the one that its key got before.
+def create_once(
+    key: str | None, create: Callable[[], Created], respond: Callable[[Created], Response]
+) -> Response:
+    """Create something and commit it, once per key; then respond to it.
+
+    Args:
+        create: adds it to the transaction.
+        respond: gets what was created, or what an earlier request with the same key created.
 
     Raises:
         IdempotencyKeyReused: the key came with another call or another body.
-        IdempotencyInProgress: the key stays in use for too long.
+        IdempotencyInProgress: another request locks the key for too long.
+        Deferred: another request locks the key.
     """
     if key is None:
-        return _commit(create())
-    kept = _own(key)
-    if kept is not None:
-        return _replay(kept)
-    created = create()
-    keep(db.session(), g.user_id, key, Kept(fingerprint(), _flat(created.answer)))
-    return _commit(created)
+        return respond(_commit(create()))
+    sent, give_up_at, pause_s = fingerprint(), time.monotonic() + PATIENCE_S, FIRST_PAUSE_S
 
-
-def _commit(created: Created) -> Response:
-    db.session.commit()
-    created.then()
-    return created.answer
-
-
-def _own(key: str) -> Kept | None:
-    """Own the key in this transaction; or find what it stands for."""
-    until = time.monotonic() + PATIENCE_S
-    pause = FIRST_PAUSE_S
-    while True:
-        mine = take_key(db.session(), g.user_id, key)
+    def attempt() -> Response:
+        nonlocal pause_s
+        locked = take_key(db.session(), g.user_id, key)
         kept = find_kept(db.session(), g.user_id, key)
-        if kept is not None or mine:
-            return kept
-        db.session.rollback()  # gives the connection back
-        if time.monotonic() >= until:
+        if kept is None and locked:
+            created = create()
+            keep(db.session(), g.user_id, key, Kept(sent, asdict(replace(created, replayed=True))))
+            return respond(_commit(created))
+        db.session.rollback()  # returns the connection
+        if kept is not None:
+            return respond(_replayed(kept, sent))
+        if time.monotonic() >= give_up_at:
             raise IdempotencyInProgress(IN_PROGRESS, retry_after=1)
-        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-        pause = min(pause * 2, LONGEST_PAUSE_S)
+        jittered_s = pause_s * random.uniform(0.5, 1)  # noqa: S311
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        return defer(partial(asyncio.sleep, jittered_s), attempt)
 
-
-def _replay(kept: Kept) -> Response:
-    db.session.rollback()
-    if kept.fingerprint != fingerprint():
-        detail = "This Idempotency-Key was used for another call or another body."
-        raise IdempotencyKeyReused(detail)
-    answer = kept.answer
-    response = current_app.response_class(
-        answer["body"], answer["status"], answer["headers"], mimetype="application/json"
-    )
-    response.headers[REPLAYED] = "true"
-    return response
-
-
-def _flat(response: Response) -> dict[str, Any]:
-    """An answer as JSONB keeps it. The body is one text, since JSONB would order its names anew."""
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    body = response.get_data(as_text=True)
-    return {"status": response.status_code, "headers": headers, "body": body}
+    return attempt()
 
 
 def fingerprint() -> bytes:
@@ -102,3 +112,23 @@ def fingerprint() -> bytes:
     not count: a client that tries again may have less time left."""
     body = json.dumps(request.get_json(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).digest()
+
+
+def _commit(created: Created) -> Created:
+    db.session.commit()
+    return created
+
+
+def _replayed(kept: Kept, sent: bytes) -> Created:
+    if kept.fingerprint != sent:
+        detail = "This Idempotency-Key was used for another call or another body."
+        raise IdempotencyKeyReused(detail)
+    of_older_release: dict[str, Any] = {"id": _id_in(kept.answer), "replayed": True}
+    return Created(**of_older_release | kept.answer)
+
+
+def _id_in(answer: dict[str, Any]) -> str:
+    """The id in an answer that a release before 0.2 has stored, which has no field of its own."""
+    location: str | None = answer["headers"].get("Location")
+    created_id: str = location.rsplit("/", 1)[1] if location else json.loads(answer["body"])["id"]
+    return created_id

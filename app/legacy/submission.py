@@ -17,7 +17,7 @@ def accept_in_session(
     message_id: str | None = None,
 ) -> Job:
     """Accept a message in the conversation that a session id means; without one, in a new one. The
-    caller commits, then publishes."""
+    caller commits."""
     conversation_id = None
     if session_id:
         conversation_id = get_or_create_session(session, user_id, session_id, title_of(message)).id
@@ -26,9 +26,9 @@ def accept_in_session(
 
 def accept_once(
     session: Session, user_id: str, message: str, session_id: str, given_id: str
-) -> tuple[Job, bool]:
-    """The job of a message that has an id already, and whether it is new; the same id again is the
-    same job. The caller commits, then publishes a new one.
+) -> Job:
+    """Accept a message that has an id already, unless it was accepted before: the same id again is
+    the same job. The caller commits.
 
     Our id of the message is derived from the user and theirs, so the messages' primary key is what
     keeps a second one out, however many arrive at once.
@@ -36,12 +36,12 @@ def accept_once(
     message_id = derived_id("msg", user_id, given_id)
     known = find_job_of_message(session, user_id, message_id)
     if known is not None:
-        return known, False
+        return known
     try:
         with session.begin_nested():
-            return accept_in_session(session, user_id, message, session_id, message_id), True
+            return accept_in_session(session, user_id, message, session_id, message_id)
     except IntegrityError:
         known = find_job_of_message(session, user_id, message_id)
         if known is None:
             raise
-        return known, False
+        return known

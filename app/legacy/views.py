@@ -1,14 +1,11 @@
 """The calls of the system that Trimind replaces, kept so that its clients continue to work."""
 
-from functools import partial
-
 from flask import Response, g, jsonify
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from app.apidoc.openapi import SERVICE_SECURITY, USER_SECURITY, listed, operation_id, problems
 from app.auth.bearer import provision_user, require_service, require_user
-from app.http.answers import answer
 from app.http.db import db
 from app.http.idempotency import Created, create_once
 from app.legacy.schemas import (
@@ -24,7 +21,6 @@ from app.legacy.submission import accept_in_session, accept_once
 from app.schemas.headers import CreateHeaders
 from models.conversations import find_session, latest_messages
 from models.users import external_id_of
-from tasks.jobs.dispatch import publish
 
 SHOWN_MESSAGES = 1000
 
@@ -64,12 +60,9 @@ def chat(header: CreateHeaders, body: Chat) -> Response:
         job = accept_in_session(db.session(), g.user_id, body.message, body.sessionId)
         session_id = body.sessionId or job.conversation_id
         accepted = ChatAccepted(jobId=job.id, messageId=job.message_id, sessionId=session_id)
-        location = f"/v1/jobs/{job.id}"
-        return Created(
-            answer(accepted, 202, Location=location), then=lambda: publish(job, body.message)
-        )
+        return Created.of(job.id, accepted, 202, Location=f"/v1/jobs/{job.id}")
 
-    return create_once(header.idempotency_key, create)
+    return create_once(header.idempotency_key, create, Created.response)
 
 
 @api.get("/messages", responses={200: listed(SessionMessage)})
@@ -96,11 +89,10 @@ def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     g.user_id = provision_user(body.userId)
 
     def create() -> Created:
-        job, is_new = accept_once(
+        job = accept_once(
             db.session(), g.user_id, body.message, body.sessionId, given_id=body.messageId
         )
         accepted = ChatAccepted(jobId=job.id, messageId=body.messageId, sessionId=body.sessionId)
-        then = partial(publish, job, body.message) if is_new else lambda: None
-        return Created(answer(accepted, 202, Location=f"/v1/jobs/{job.id}"), then)
+        return Created.of(job.id, accepted, 202, Location=f"/v1/jobs/{job.id}")
 
-    return create_once(header.idempotency_key, create)
+    return create_once(header.idempotency_key, create, Created.response)

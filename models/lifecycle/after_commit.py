@@ -29,10 +29,20 @@ class PendingDispatch:
 
 
 @dataclass(frozen=True)
-class AfterCommit:
-    """The jobs that have ended, those of them that were cancelled, and the jobs that were released
-    because one ahead of them ended. A savepoint that may be rolled back must note nothing."""
+class AcceptedJob(PendingDispatch):
+    """A job that was accepted; its message has to be published if its slot is `queued`."""
 
+    mind: str
+    slot: str
+
+
+@dataclass(frozen=True)
+class AfterCommit:
+    """The jobs that were accepted, those that have ended, those of them that were cancelled, and
+    the jobs that were released because one ahead of them ended. A savepoint that may be rolled back
+    must note nothing."""
+
+    accepted: list[AcceptedJob] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     released: list[PendingDispatch] = field(default_factory=list)

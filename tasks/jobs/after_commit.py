@@ -1,5 +1,5 @@
-"""What this process does after a commit that ended jobs. Best effort: readers poll the rows, fences
-stop the workers, and the reconciler dispatches jobs whose queue lease ran out."""
+"""What this process does after a commit that accepted or ended jobs. Best effort: readers poll the
+rows, fences stop the workers, and the reconciler dispatches jobs whose queue lease ran out."""
 
 import structlog
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 def register() -> None:
     """Make it follow every commit of this process; each process that changes jobs calls it once."""
-    register_after_commit(_announce_cancelled, _publish_ends, _dispatch_released)
+    register_after_commit(_announce_cancelled, _publish_ends, _dispatch)
 
 
 def _announce_cancelled(after: AfterCommit) -> None:
@@ -25,8 +25,13 @@ def _publish_ends(after: AfterCommit) -> None:
         publish_end(job_id)
 
 
-def _dispatch_released(after: AfterCommit) -> None:
-    for due in after.released:
-        log.info("job released", job_id=due.job_id)
+def _dispatch(after: AfterCommit) -> None:
+    for job in after.released:
+        log.info("job released", job_id=job.job_id)
+    for new in after.accepted:
+        chars = len(new.message)
+        log.info("job accepted", job_id=new.job_id, mind=new.mind, chars=chars, slot=new.slot)
+    queued = [new for new in after.accepted if new.slot == "queued"]
+    for due in (*after.released, *queued):
         if not dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message)):
             return

@@ -21,7 +21,6 @@ from models.job_options import Options
 from models.jobs import Job
 from models.lifecycle import endings
 from models.lifecycle.track_queue import lock_conversations
-from tasks.jobs import dispatch
 from tasks.jobs.submission import Submission, add_job, add_message, known_mind
 
 log = structlog.get_logger(__name__)
@@ -51,13 +50,6 @@ def accept(session: Session, submission: Submission, minds: Sequence[str] | None
     return BroadcastJobs(broadcast, jobs)
 
 
-def publish(jobs: Sequence[Job], message: str) -> None:
-    """Publish the chains of jobs that were just accepted, until the broker is unavailable."""
-    for job in jobs:
-        if not dispatch.publish(job, message):
-            break
-
-
 def cancel(session: Session, user_id: str, broadcast_id: str) -> BroadcastJobs:
     """Cancel the unfinished jobs of the user's broadcast, and commit.
 
@@ -80,12 +72,11 @@ def accept_merge(
     *,
     metadata: dict[str, str],
     deadline_s: int | None,
-) -> tuple[Job, str]:
-    """Add the job that merges the siblings' answers. The caller commits, then publishes.
+) -> Job:
+    """Add the job that merges the siblings' answers to the transaction that the caller commits.
 
-    It locks the conversation before the broadcast, as completing a merge does. Returns the job, and
-    the text of the message that it shares with its siblings. Raises NotFound, BroadcastInProgress,
-    NothingToMerge, MergeInProgress and ConversationBusy.
+    It locks the conversation before the broadcast, as completing a merge does. Raises NotFound,
+    BroadcastInProgress, NothingToMerge, MergeInProgress and ConversationBusy.
     """
     lock_conversations(session, Job.broadcast_id == broadcast_id, Job.user_id == user_id)
     whole = read(session, user_id, broadcast_id, lock=True)
@@ -98,7 +89,7 @@ def accept_merge(
         deadline_s=deadline_s,
         options=Options(merges=tuple(job.id for job in whole.completed)),
     )
-    return add_job(session, merge, message, MANAGER, broadcast_id), message.content
+    return add_job(session, merge, message, MANAGER, broadcast_id)
 
 
 def choose(session: Session, user_id: str, broadcast_id: str, job_id: str) -> BroadcastJobs:

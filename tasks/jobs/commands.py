@@ -29,12 +29,12 @@ def cancel(session: Session, user_id: str, job_id: str) -> Job:
     return job
 
 
-def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
+def retry(session: Session, user_id: str, job_id: str) -> Job:
     """Add a new job for the message of one that ended without an answer, with the same time limit.
-    The caller commits, then publishes.
+    The caller commits.
 
-    The new job is not part of a broadcast, unless it is a merge. Returns it with the text of its
-    message. Raises NotFound, and a Conflict that says why the job can't be retried.
+    The new job is not part of a broadcast, unless it is a merge. Raises NotFound, and a Conflict
+    that says why the job can't be retried.
     """
     job = _owned_job(session, user_id, job_id)
     conversation = lock_conversation(session, user_id, job.conversation_id or "")
@@ -44,20 +44,18 @@ def retry(session: Session, user_id: str, job_id: str) -> tuple[Job, str]:
     message = session.get(Message, job.message_id or "")
     if conversation is None or message is None:
         raise ConversationGone("The job's conversation or message was deleted.")
-    again = insert_job(
+    return insert_job(
         session,
+        message,
         admit(session, conversation.id, job.mind),
         job.expires_at - job.created_at,
         user_id=user_id,
-        conversation_id=conversation.id,
-        message_id=message.id,
         broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
         mind=job.mind,
         meta=job.meta,
         options=job.options,
         previous_id=job.previous_id,
     )
-    return again, message.content
 
 
 def delete_conversation(session: Session, user_id: str, conversation_id: str) -> None:

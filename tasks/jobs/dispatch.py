@@ -9,19 +9,10 @@ from kombu.exceptions import OperationalError
 
 from config.outages import outages
 from config.settings import get_settings
-from models.jobs import STAGES, Job
+from models.jobs import STAGES
 from tasks.celery import app
 
 log = structlog.get_logger(__name__)
-
-
-def publish(job: Job, message: str) -> bool:
-    """Publish the chain of a job whose transaction was just committed. False if the broker is
-    unavailable. A job that has to wait for another of its track is published when that ends."""
-    log.info("job accepted", job_id=job.id, mind=job.mind, chars=len(message), slot=job.slot)
-    if job.slot != "queued":
-        return True
-    return dispatch(job.id, job.epoch, job.stage, long=is_long(message))
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:

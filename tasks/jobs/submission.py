@@ -15,6 +15,7 @@ from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job
 from models.lifecycle.admission import admit
+from models.lifecycle.after_commit import AcceptedJob, after_commit
 from models.lifecycle.fence import now
 from models.lifecycle.leases import queue_lease, queue_lease_s
 
@@ -43,9 +44,11 @@ class Submission:
 
 
 def accept(session: Session, submission: Submission) -> Job:
-    """Add the user's message and its job.
+    """Add the user's message and its job to the transaction that the caller commits.
 
-    Raises InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
+    The commit is the promise; the chain is published after it, best effort. Without a broker the
+    reconciler publishes it. Raises InvalidRequest (unknown mind), NotFound (conversation) and
+    ConversationBusy.
     """
     mind = known_mind(submission.mind)
     message = add_message(session, submission)
@@ -85,11 +88,10 @@ def add_job(
     """
     return insert_job(
         session,
+        message,
         "queued" if alone else admit(session, message.conversation_id, mind),
         timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
         user_id=submission.user_id,
-        conversation_id=message.conversation_id,
-        message_id=message.id,
         broadcast_id=broadcast_id,
         previous_id=submission.previous_id,
         mind=mind,
@@ -113,10 +115,15 @@ def title_of(message: str) -> str:
     return message.strip().splitlines()[0][:TITLE_CHARS]
 
 
-def insert_job(session: Session, slot: str, time_left: timedelta, **columns: Any) -> Job:
-    """Insert a job in this slot, with its deadline after `time_left`."""
+def insert_job(
+    session: Session, message: Message, slot: str, time_left: timedelta, **columns: Any
+) -> Job:
+    """Insert a job in this slot, with its deadline after `time_left`; its chain is published after
+    the commit."""
     job = Job(
         id=new_id("job"),
+        conversation_id=message.conversation_id,
+        message_id=message.id,
         slot=slot,
         queue_lease_until=now() + queue_lease() if slot == "queued" else None,
         queue_lease_s=queue_lease_s(),
@@ -126,6 +133,8 @@ def insert_job(session: Session, slot: str, time_left: timedelta, **columns: Any
     )
     session.add(job)
     session.flush()
+    noted = AcceptedJob(job.id, job.epoch, job.stage, message.content, job.mind, slot)
+    after_commit(session).accepted.append(noted)
     return job
 
 

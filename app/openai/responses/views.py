@@ -37,7 +37,6 @@ from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
 from tasks.jobs.commands import cancel
-from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import accept
 
 UNKNOWN: Final = "No such response."
@@ -72,13 +71,13 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
 
     With `background`, it returns immediately; with `stream`, it sends events as they happen.
     """
-    if body.background and not body.stream:
-        return _answer_at_once(header, body)
-    take_slot()  # first: a client that is told to come again must not leave a job behind
-    call = _call(header, body)
-    if body.stream:
-        return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
-    return _held(call)
+    if body.stream or not body.background:
+        take_slot()  # first: a client that is told to come again must not leave a job behind
+    if header.idempotency_key is None:
+        return _answer(body, _call(header, body))
+    return create_once(
+        header.idempotency_key, lambda: _create(body), lambda created: _respond(body, created)
+    )
 
 
 @api.get("/<id:response_id>", responses={200: ResponseBody, **failures(404)})
@@ -89,7 +88,7 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
     their numbers are the same every time.
     """
     after = query.after
-    job = _find(job_id_of(path.response_id))
+    job = _find(_job_id(path.response_id))
     note_read(job)
     if not query.stream:
         return answer(response_body(job))
@@ -105,10 +104,7 @@ def cancel_response(path: ResponsePath) -> Response:
     It need not run in the background. Cancelling it again returns 200. If it has ended otherwise,
     the status is 400, with a message that says how.
     """
-    job_id = job_id_of(path.response_id)
-    if job_id is None:
-        raise NotFound(UNKNOWN)
-    job = cancel(db.session(), g.user_id, job_id)
+    job = cancel(db.session(), g.user_id, _job_id(path.response_id))
     body = response_body(job)
     if job.status != "cancelled":
         detail = f"Cannot cancel a response that is {body.status}."
@@ -116,12 +112,20 @@ def cancel_response(path: ResponsePath) -> Response:
     return answer(body)
 
 
-def _answer_at_once(header: ResponseHeaders, body: NewResponse) -> Response:
-    if header.idempotency_key is not None:
-        return create_once(header.idempotency_key, lambda: _create(body))
-    call = _call(header, body)
-    at_end(lambda sent: settle(call, answered=sent))
-    return answer(response_body(_find(call.job_id)))
+def _respond(body: NewResponse, created: Created) -> Response:
+    """The answer to a call with a key: in the background, the one that the key keeps."""
+    if body.background and not body.stream:
+        return created.response()
+    return _answer(body, Call(_job_id(created.id), replayed=created.replayed))
+
+
+def _answer(body: NewResponse, call: Call) -> Response:
+    if body.stream:
+        return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
+    if body.background:
+        at_end(lambda sent: settle(call, answered=sent))
+        return answer(response_body(_find(call.job_id)))
+    return _held(call)
 
 
 def _held(call: Call) -> Response:
@@ -157,10 +161,7 @@ def _held_answer(call: Call, job: Job | None, waiting: Waiting) -> Response:
 
 
 def _call(header: ResponseHeaders, body: NewResponse) -> Call:
-    """The job of a call: that of its key; that of an earlier call that got no answer; a new one."""
-    if header.idempotency_key is not None:
-        created = create_once(header.idempotency_key, lambda: _create(body))
-        return Call(_job_id_in(created), replayed=REPLAYED in created.headers)
+    """The job of a call: that of an earlier call that got no answer, or a new one."""
     session, this = db.session(), fingerprint()
     lock_call(session, g.user_id, this)
     for caller_gone in gone_callers(g.user_id, this):
@@ -173,12 +174,10 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     if not body.background and caller_watch()():
         detail = "The caller had gone before the response was made."
         raise RequestTimeout(detail)
-    submission = submission_of(session, g.user_id, body)
-    job = accept(session, submission)
+    job = accept(session, submission_of(session, g.user_id, body))
     kept = remembered_for()
     caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
     session.commit()
-    publish(job, submission.message)
     return Call(job.id, caller)
 
 
@@ -197,21 +196,21 @@ def _instead_of(call: Call) -> Call:
 
 
 def _create(body: NewResponse) -> Created:
-    submission = submission_of(db.session(), g.user_id, body)
-    job = accept(db.session(), submission)
-    return Created(answer(response_body(job)), then=lambda: publish(job, submission.message))
+    shown = response_body(accept(db.session(), submission_of(db.session(), g.user_id, body)))
+    return Created.of(shown.id, shown, 200)
 
 
-def _job_id_in(created: Response) -> str:
-    job_id = job_id_of(created.get_json()["id"])
-    assert job_id is not None  # noqa: S101 (it is ours)
+def _job_id(response_id: str) -> str:
+    job_id = job_id_of(response_id)
+    if job_id is None:
+        raise NotFound(UNKNOWN)
     return job_id
 
 
-def _find(job_id: str | None) -> Job:
+def _find(job_id: str) -> Job:
     """The caller's job as it is now; no connection is held after it."""
     db.session.expire_all()
-    job = find_job(db.session(), g.user_id, job_id) if job_id else None
+    job = find_job(db.session(), g.user_id, job_id)
     db.session.commit()
     if job is None:
         raise NotFound(UNKNOWN)

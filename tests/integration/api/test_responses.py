@@ -16,6 +16,8 @@ from config.settings import get_settings
 from models.jobs import Job
 from models.session import unit_of_work
 
+from .rows import store_as_before
+
 QUESTION = "What is the capital of France?"
 UNKNOWN = "resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 KEY = {"Idempotency-Key": "once"}
@@ -147,12 +149,14 @@ def test_the_same_key_is_the_same_response(client):
     assert other.json["error"]["code"] == "idempotency_key_reused"
 
 
-def test_the_same_key_waits_for_the_same_response(client, limits):
+@pytest.mark.parametrize("stored", [lambda: None, lambda: store_as_before(KEY["Idempotency-Key"])])
+def test_the_same_key_waits_for_the_same_response(client, limits, stored):
     limits(RESPONSE_HOLD_S=1)
     body = {"input": QUESTION}
     assert client.post("/v1/responses", json=body, headers=KEY).status_code == 504
     [job] = client.get("/v1/jobs").json["data"]
     end(job, answer="Paris.", finish_reason="stop")
+    stored()
 
     again = client.post("/v1/responses", json=body, headers=KEY)
 

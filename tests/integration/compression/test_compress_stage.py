@@ -12,6 +12,8 @@ from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 from tasks.stages import compress, intent
 
+from ..commits import unfollowed
+
 
 @pytest.fixture
 def weights(
@@ -32,7 +34,7 @@ def weights(
 
 @pytest.mark.usefixtures("weights")
 def test_llmlingua_compresses_where_its_weights_are(prose: str, external_id: str) -> None:
-    with unit_of_work() as session:
+    with unfollowed(), unit_of_work() as session:
         user = get_or_create_user(session, external_id)
         job_id = accept(session, Submission(user, prose)).id
     for stage in (intent.intent, compress.compress):

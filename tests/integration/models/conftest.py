@@ -14,6 +14,8 @@ from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 
+from ..commits import unfollowed
+
 MakeJob = Callable[..., str]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
@@ -21,7 +23,7 @@ Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]
 @pytest.fixture(scope="module", autouse=True)
 def quiet(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
     """These tests check all rows, so no worker must change one."""
-    with quietly(backends):
+    with quietly(backends), unfollowed():
         yield
 
 
@@ -30,7 +32,7 @@ def make_job(backends: Mapping[str, str], external_id: str) -> MakeJob:
     """`make_job(message, conversation_id=…, mind=…)`: the id of an accepted job of this test."""
 
     def make(message: str = "Hello there", **more: Any) -> str:
-        with unit_of_work() as session:
+        with unfollowed(), unit_of_work() as session:
             user = get_or_create_user(session, external_id)
             return accept(session, Submission(user, message, **more)).id
 

@@ -7,9 +7,16 @@ from sqlalchemy import QueuePool
 from sqlalchemy.orm import Session
 
 from models.jobs import Job
-from models.lifecycle.after_commit import AfterCommit, after_commit, register_after_commit
+from models.lifecycle.after_commit import (
+    AcceptedJob,
+    AfterCommit,
+    after_commit,
+    register_after_commit,
+)
 from models.lifecycle.endings import cancel
 from models.session import get_engine, unit_of_work
+from models.users import get_or_create_user
+from tasks.jobs.submission import Submission, accept
 
 from .conftest import MakeJob, read
 
@@ -44,6 +51,16 @@ def test_each_handler_is_called_in_order_though_one_fails(
     after = AfterCommit(ended=[job_id], cancelled=[job_id])
     assert handled == [("first", after), ("second", after), ("third", after)]
     assert read(job_id).status == "cancelled"
+
+
+def test_an_accepted_job_is_noted_with_what_is_to_be_published(
+    external_id: str, handled: Handled
+) -> None:
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        job_id = accept(session, Submission(user, "Hello", mind="muse")).id
+    accepted = AcceptedJob(job_id, 1, "intent", "Hello", "muse", "queued")
+    assert [after.accepted for _, after in handled] == [[accepted]] * 3
 
 
 def test_handlers_keep_no_connection_busy(make_job: MakeJob) -> None:

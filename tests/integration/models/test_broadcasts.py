@@ -61,7 +61,7 @@ def merge(user: str) -> Callable[[BroadcastJobs], str]:
     def make(whole: BroadcastJobs) -> str:
         with unit_of_work() as session:
             identity = (session, user, whole.broadcast.id)
-            return accept_merge(*identity, metadata={}, deadline_s=None)[0].id
+            return accept_merge(*identity, metadata={}, deadline_s=None).id
 
     return make
 

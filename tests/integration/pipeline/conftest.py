@@ -22,8 +22,9 @@ from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.celery import app
 from tasks.jobs import submission
-from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import Submission
+
+from ..commits import followed, unfollowed
 
 ROOT = Path(__file__).parents[3]
 # A mind that fails every job: what it is told is more than the embedded model holds.
@@ -122,6 +123,13 @@ def variables(
     forget()
 
 
+@pytest.fixture(autouse=True)
+def undispatched() -> Iterator[None]:
+    """No job is dispatched that a test of this folder accepts, except by `submit`."""
+    with unfollowed():
+        yield
+
+
 @pytest.fixture
 def submit(backends: Mapping[str, str], external_id: str) -> Submit:
     """`submit(message, …)`: accept and dispatch a job of this test's user; its id."""
@@ -129,10 +137,8 @@ def submit(backends: Mapping[str, str], external_id: str) -> Submit:
     def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
-        with unit_of_work() as session:
-            job = submission.accept(session, Submission(user, message, **more))
-        publish(job, message)
-        return job.id
+        with followed(), unit_of_work() as session:
+            return submission.accept(session, Submission(user, message, **more)).id
 
     return do
 

@@ -13,10 +13,10 @@ from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs import broadcasts
-from tasks.jobs.dispatch import publish
 from tasks.jobs.submission import Submission
 from tasks.stages import compress, generate, intent, persist
 
+from ..commits import followed
 from .conftest import SetVariables, finished, read
 
 QUESTION = "Name one river in France."
@@ -37,23 +37,22 @@ class Asker:
 
     def ask(self, message: str, *minds: str, conversation_id: str | None = None) -> BroadcastJobs:
         """The broadcast, once every mind has ended."""
-        with unit_of_work() as session:
+        with followed(), unit_of_work() as session:
             submission = Submission(self.user_id, message, conversation_id)
             whole = broadcasts.accept(session, submission, minds)
-        broadcasts.publish(whole.siblings, message)
         for job in whole.siblings:
             self.until(lambda job_id=job.id: finished(job_id), 120)
         return self.read(whole)
 
     def merge(self, whole: BroadcastJobs) -> Job:
         """The merge of its answers, once it has ended."""
-        job, message = self.accept_merge(whole)
-        publish(job, message)
+        with followed():
+            job = self.accept_merge(whole)
         self.until(lambda: finished(job.id), 120)
         return read(job.id)
 
-    def accept_merge(self, whole: BroadcastJobs) -> tuple[Job, str]:
-        """A merge of its answers that is not dispatched, and its message."""
+    def accept_merge(self, whole: BroadcastJobs) -> Job:
+        """A merge of its answers, which is not dispatched."""
         with unit_of_work() as session:
             return broadcasts.accept_merge(
                 session, self.user_id, whole.broadcast.id, metadata={}, deadline_s=None
@@ -138,7 +137,7 @@ def test_answers_of_larger_models_are_cut_to_what_the_managers_model_holds(
         )
     # In this process, and a smaller context: the model reads about 150 tokens a second.
     variables(EMBEDDED_MODEL_CONTEXT="1024", MAX_TOKENS="100")
-    job, _ = asker.accept_merge(whole)
+    job = asker.accept_merge(whole)
 
     for stage in (intent.intent, compress.compress, generate.generate, persist.persist):
         stage.apply(args=(job.id, 1), task_id=f"{job.id}.1.{stage.name}")

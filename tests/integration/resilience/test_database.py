@@ -10,16 +10,16 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from models.errors import DatabaseUnavailable, Superseded
-from models.lifecycle.after_commit import register_after_commit
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
-from tasks.jobs import after_commit
 from tasks.jobs.cancel_channel import CHANNEL
 from tasks.jobs.submission import Submission, accept
 from tasks.policies import PERSIST
 from tasks.resilience.breaker import reset_all
 from tasks.resilience.transaction import run_transaction_with_retry
+
+from ..commits import followed
 
 
 def do(work: object) -> object:
@@ -65,14 +65,11 @@ def test_what_follows_the_commit_is_done_once_however_often_the_work_is_tried(
             raise error
         return cancelled
 
-    replaced = register_after_commit()
-    after_commit.register()
-    with Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
+    with followed(), Redis.from_url(backends["REDIS_URL"], decode_responses=True) as redis:
         stops = redis.pubsub(ignore_subscribe_messages=True)
         stops.subscribe(CHANNEL)
         stops.get_message(timeout=5)  # the subscription is confirmed
         assert do(cancel_at_the_second_try)
-        register_after_commit(*replaced)
         redis.publish(CHANNEL, "the next message")
         announced = [stops.get_message(timeout=5) for _ in range(2)]
     assert [message and message["data"] for message in announced] == [job_id, "the next message"]
