@@ -17,14 +17,15 @@ run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serv
 
 # Schemathesis' plugin takes a second to load in each process, and no unit test uses it.
 unit: $(VENV)/.test ## Run the fast tests, which need no server: seconds (ARGS="-k name")
-	@$(BIN)/python -m pytest -m unit -n $$(nproc) -p no:schemathesis $(ARGS)
+	@exec $(BIN)/python -m pytest --with-parent -m unit -n $$(nproc) -p no:schemathesis $(ARGS)
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+	@exec $(BIN)/python -m pytest --with-parent -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build
-	@CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md $(BIN)/python -m pytest tests/chaos -p no:randomly $(ARGS)
+	@exec env CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md \
+		$(BIN)/python -m pytest --with-parent tests/chaos -p no:randomly $(ARGS)
 	@cat build/chaos.md
 
 check: $(VENV)/.test ## Lint, types, import directions

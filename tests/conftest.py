@@ -13,7 +13,9 @@ import structlog
 from hypothesis import settings
 from playwright.sync_api import Page, sync_playwright
 
-from . import ending, sharing, speed
+from app.cli.local.parent import end_with_parent
+
+from . import ending, leftovers, sharing, speed
 from .browser import running_browser
 from .fresh_python import FreshPython, run
 from .npm import Packages, install
@@ -25,8 +27,15 @@ settings.load_profile("trimind")
 DEADLINE_S = 30.0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--with-parent", action="store_true", help="end when the parent process dies")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     ending.listen(config)
+    if config.option.with_parent and not hasattr(config, "workerinput"):
+        end_with_parent()
+    leftovers.watch()
     config.pluginmanager.register(speed.UnitTests())
 
 

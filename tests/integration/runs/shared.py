@@ -36,9 +36,12 @@ def test_it_leaves_handlers_of_its_own_behind() -> None:
 
 
 def test_it_is_in_the_middle_of_something(server: Supervisor) -> None:
+    # As the acceptance tests start the whole stack: no supervisor of this process knows it.
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True).stdout
     [ignored] = [line.split()[1] for line in status.splitlines() if line.startswith("SigIgn")]
-    found = {"me": os.getpid(), "server": server.pid("server"), "ignored": int(ignored, 16)}
+    found = {"me": os.getpid(), "server": server.pid("server"), "child": child.pid}
+    found["ignored"] = int(ignored, 16)
     draft = HERE / f"{os.getpid()}.draft"
     draft.write_text(json.dumps(found))
     draft.rename(draft.with_suffix(".json"))

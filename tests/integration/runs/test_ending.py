@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.sessions import Identity
+from tests import leftovers
 from tests.ending import END_WITHIN_S
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +52,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for run in started:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
+        run.wait()
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ def middle(tmp_path: Path, until: Until) -> Middle:
     return wait
 
 
-def alive(doing: list[dict[str, int]]) -> set[Identity]:
-    return {Identity.of(one[who]) for one in doing for who in ("me", "server")}
+def alive(doing: list[dict[str, int]], *who: str) -> set[Identity]:
+    return {Identity.of(one[name]) for one in doing for name in who or ("me", "server")}
 
 
 def test_a_signal_to_the_run_alone_ends_it_and_leaves_nothing(
@@ -112,3 +113,38 @@ def test_under_nohup_it_outlives_its_terminal_and_its_servers_ignore_nothing(
     assert run.wait(END_WITHIN_S + 30) == INTERRUPTED
     assert not any(one.alive() for one in family)
     assert list(tmp_path.glob("home-*")) == []
+
+
+def test_a_run_that_is_killed_leaves_no_process(start: Start, middle: Middle, until: Until) -> None:
+    run = start()
+    family = alive(middle(), "me", "server", "child")
+
+    run.kill()
+
+    until(lambda: not any(one.alive() for one in family), leftovers.END_WITHIN_S + 10)
+
+
+def test_a_process_of_a_run_that_is_killed_leaves_none(
+    start: Start, middle: Middle, until: Until
+) -> None:
+    start()
+    one, _ = middle()
+    family = alive([one], "server", "child")
+
+    os.kill(one["me"], signal.SIGKILL)
+
+    until(lambda: not any(one.alive() for one in family), leftovers.END_WITHIN_S + 10)
+
+
+def test_a_run_ends_with_the_make_that_started_it(
+    start: Start, middle: Middle, until: Until, tmp_path: Path
+) -> None:
+    # As `make` runs it: the run is the child of what is killed.
+    make = "import subprocess, sys; subprocess.run([*sys.argv[1:], '--with-parent'])"
+    run = start(sys.executable, "-c", make)
+    family = alive(middle(), "me", "server", "child")
+
+    run.kill()
+
+    until(lambda: not any(one.alive() for one in family), END_WITHIN_S + 30)
+    until(lambda: list(tmp_path.glob("home-*")) == [])
