@@ -1,1 +1,1 @@
-"""What it takes to run Trimind somewhere: containers, units, charts and the embedded default."""
+"""Everything for running Trimind: today the embedded servers of `trimind up`."""

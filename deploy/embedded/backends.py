@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and the model: those that nobody has set, started; all of them, named."""
+"""PostgreSQL, Redis and the model: the embedded ones, unless the environment names others."""
 
 import os
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ _REDIS_SCHEMES = ("redis://", "rediss://")
 
 
 class Backends:
-    """What the application needs around it; what `environ` sets wins, and empty counts as unset.
+    """The application's backends. Those that `environ` names are used; blank counts as unset.
 
-    Under `trimind up` a supervisor owns the data folder and is given `services()`. Tests use it as
-    a context manager, which brings a supervisor of its own:
+    Under `trimind up` a supervisor owns the data folder and is given `services()`. Tests use this
+    as a context manager, with its own supervisor:
 
         with Backends(home, {}) as backends:
             backends.environment()["DATABASE_URL"]
 
     Args:
-        home: the data folder; as root one that every user may enter (not pytest's `tmp_path`).
-        environ: decides what is started; empty for tests.
+        home: the data folder; as root one that every user can enter (not pytest's `tmp_path`).
+        environ: determines what is started; empty for tests.
         model_slots: requests that the model answers at once.
-        log: gets (name, line) when used as a context manager; by default nobody does, and a
-            failure's message has the last lines.
+        log: called with (name, line) when used as a context manager; by default lines are dropped,
+            and a failure's message has the last ones.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Backends:
         self.home = home
         self._set = drop_unset(environ)
         self._model_slots = model_slots
-        self._supervisor = Supervisor(home, log or _to_nobody)
+        self._supervisor = Supervisor(home, log or _drop)
 
     def __enter__(self) -> "Backends":
         self._supervisor.__enter__()
         try:
             self._supervisor.start(self.services())
-        except BaseException as error:  # whatever it was, nothing may stay behind
+        except BaseException as error:  # whatever it was, no process must be left
             self._supervisor.__exit__(type(error), error, error.__traceback__)
             raise
         return self
@@ -69,19 +69,19 @@ class Backends:
         self._supervisor.__exit__(kind, error, traceback)
 
     def services(self) -> list[Service]:
-        """What has to be started; independent of each other. Call it while owning the folder."""
+        """The services to start, independent of each other. Call it while the folder is locked."""
         postgres = self._postgres.services() if self._postgres else []
         redis = [self._redis.service()] if self._redis else []
         model = [self._model.service()] if self._model else []
         return [*model, *redis, *postgres]
 
     def names(self) -> tuple[str, ...]:
-        """The names of the services that others need: of postgres, redis, model, the embedded."""
+        """The names of the embedded services among postgres, redis and model."""
         found = {"postgres": self._postgres, "redis": self._redis, "model": self._model}
         return tuple(name for name, backend in found.items() if backend)
 
     def environment(self) -> dict[str, str]:
-        """The variables to hand to the application's processes, over the current environment."""
+        """The variables for the application's processes, on top of the current environment."""
         secrets = self._secrets
         made = {
             "TRIMIND_HOME": str(self.home),
@@ -99,19 +99,19 @@ class Backends:
         return made | {name: self._set[name] for name in given if name in self._set}
 
     def kill(self, name: str) -> None:
-        """Kills postgres, redis or model with SIGKILL and returns when it is gone."""
+        """Kill postgres, redis or model with SIGKILL; return when it is gone."""
         self._supervisor.kill(name)
 
     def restart(self, name: str) -> None:
-        """Starts it again (stops it first if it runs), same URL; returns when it is ready."""
+        """Restart it with the same URL; return when it is ready."""
         self._supervisor.restart(name)
 
     def pid(self, name: str) -> int | None:
-        """Its process id, None while it is down."""
+        """Its process id; None while it is down."""
         return self._supervisor.pid(name)
 
     def _around_proxies(self) -> dict[str, str]:
-        """Keeps HTTP clients from asking the environment's proxy for our loopback address."""
+        """Variables that keep HTTP clients from using a proxy for loopback."""
         if not any(name.lower() in _PROXIES for name in self._set):
             return {}
         given = self._set.get("no_proxy") or self._set.get("NO_PROXY")
@@ -120,7 +120,7 @@ class Backends:
 
     @property
     def _set_redis_url(self) -> str:
-        """A broker that is a Redis serves as our Redis too; RabbitMQ has no streams for us."""
+        """The configured Redis: REDIS_URL, or BROKER_URL if that is a Redis; else empty."""
         broker = self._set.get("BROKER_URL", "")
         return self._set.get("REDIS_URL") or (broker if broker.startswith(_REDIS_SCHEMES) else "")
 
@@ -145,5 +145,5 @@ class Backends:
         return Model(os.environ, self._model_slots)
 
 
-def _to_nobody(name: str, line: str) -> None:
-    """Drops a log line."""
+def _drop(name: str, line: str) -> None:
+    """Drop a log line."""

@@ -1,4 +1,4 @@
-"""The services' log lines on one screen, each with its service's name and colour; or as JSON."""
+"""The services' log lines on one terminal, with each service's name and color, or as JSON."""
 
 import json
 import os
@@ -15,15 +15,15 @@ _RESET = "\x1b[0m"
 
 
 class Console:
-    """Writes `name | line`. Colours only on a terminal, and not where NO_COLOR is set.
+    """A log of lines `name | line`. Colors only on a terminal, and not if NO_COLOR is set.
 
-    Whoever read us may go away (a pipe, a terminal): then it is silent, and the services live on.
+    If the reader (a pipe, a terminal) goes away, it falls silent, and the services keep running.
 
     Args:
-        stream: where to; stdout by default.
-        width: of the names.
-        as_json: one object a line instead: a service's own, or one that has its line as `event`;
-            `process` is the service.
+        stream: the output; stdout by default.
+        width: the width of the name column.
+        as_json: write one object per line instead: the service's own, or one with the line as
+            `event`; `process` is the service.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Console:
         self._written_at = 0.0
 
     def __call__(self, name: str, line: str) -> None:
-        """Writes one line; safe from any thread."""
+        """Write one line; thread-safe."""
         with self._lock, suppress(OSError, ValueError):  # the pipe is broken, the stream closed
             text = _object(name, line) if self._as_json else f"{self._prefix(name)} {line}"
             self._stream.write(f"{text}\n")
@@ -46,8 +46,8 @@ class Console:
             self._written_at = time.monotonic()
 
     def wait_for_quiet(self, for_s: float = 0.5, within_s: float = 3) -> None:
-        """Returns once no line has come for so long, and after `within_s` in any case: what is
-        written next stays at the end."""
+        """Wait until no line was written for `for_s` seconds, but at most `within_s`, so that the
+        next lines stay at the end."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < min(deadline, self._written_at + for_s):
             time.sleep(_LOOK_S)

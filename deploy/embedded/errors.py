@@ -1,28 +1,30 @@
-"""What can go wrong before and while the embedded processes run."""
+"""Errors of starting and running the embedded processes."""
 
 import errno
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-# What the system says where a file can't grow: the disk, the quota, or the limit of the process.
+# Errors of a file that can't grow: because of the disk, the quota or the process's limit.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SAID_FULL = (
     "No space left on device",
     "Disk quota exceeded",
     "File too large",
     "File size limit exceeded",
-    f"ended by signal {signal.SIGXFSZ:d} ",
+    f"was killed by signal {signal.SIGXFSZ:d} ",
 )
-MAKE_ROOM = "make room on the disk of TRIMIND_HOME, or set TRIMIND_HOME to a folder on another one"
+MAKE_ROOM = (
+    "free space on the disk of TRIMIND_HOME, or set TRIMIND_HOME to a folder on another disk"
+)
 
 
 class EmbeddedError(RuntimeError):
-    """Something the operator has to change; the message says what."""
+    """An error that the operator has to fix; the message says how."""
 
 
 class HomeInUseError(EmbeddedError):
-    """Another supervisor owns the data folder."""
+    """Another supervisor uses the data folder."""
 
 
 class HomeUnusableError(EmbeddedError):
@@ -30,25 +32,25 @@ class HomeUnusableError(EmbeddedError):
 
     @classmethod
     def by(cls, home: Path, error: OSError) -> "HomeUnusableError":
-        """Says what the system said, and what to do."""
+        """The error for a failed system call, with what to do."""
         advice = f": {MAKE_ROOM}" if error.errno in FULL else ""
         return cls(f"TRIMIND_HOME={home} cannot be used: {error.strerror or error}{advice}")
 
 
 class NotInstalledError(EmbeddedError):
-    """A wheel or binary is missing, and no URL replaces it."""
+    """A wheel or program is missing, and no URL is set instead."""
 
 
 class ProcfileError(EmbeddedError):
-    """The Procfile has a line that is not `name: command`."""
+    """The Procfile is missing, or has an invalid line."""
 
 
 class StopRequestedError(EmbeddedError):
-    """A signal asked for the end while services were still starting."""
+    """A signal requested the stop while services were starting."""
 
 
 class ServiceFailedError(EmbeddedError):
-    """A service did not become ready, or keeps dying; the message ends with its last log lines."""
+    """A service did not become ready, or keeps crashing; the message has its last log lines."""
 
     def __init__(self, name: str, reason: str, last_lines: Sequence[str] = ()) -> None:
         super().__init__(name, reason, tuple(last_lines))
@@ -59,6 +61,6 @@ class ServiceFailedError(EmbeddedError):
     def __str__(self) -> str:
         said = (self.reason, *self.last_lines)
         if any(full in line for line in said for full in _SAID_FULL):
-            return f"{self.name} {self.reason}, since the disk is full: {MAKE_ROOM}"
+            return f"{self.name} {self.reason} because the disk is full: {MAKE_ROOM}"
         lines = "".join(f"\n  {self.name} | {line}" for line in self.last_lines)
         return f"{self.name} {self.reason}{lines or ' (it logged nothing)'}"

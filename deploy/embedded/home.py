@@ -1,4 +1,4 @@
-"""The data folder: where it is, who may enter it, and who owns it at the moment."""
+"""The data folder: its location, its permissions and its lock."""
 
 import fcntl
 import json
@@ -22,15 +22,15 @@ __all__ = [
     "write_private",
 ]
 
-# A killed supervisor's helper holds the lock while it cleans up: 10 s of grace, and a little.
+# A killed supervisor's helper keeps the lock while it cleans up: 10 s of grace, and some margin.
 CLEANUP_S = 20
 _POLL_S = 0.1
 
 
 def prepare_home(home: Path) -> None:
-    """Creates the folder and its `run`; 0755 as root, since PostgreSQL's user must pass, else 0700.
+    """Create the folder and its `run`; 0755 as root, for PostgreSQL's user to enter, else 0700.
 
-    A folder that already holds something of somebody else keeps its mode.
+    A folder that already contains other files keeps its mode.
 
     Raises:
         HomeUnusableError: it cannot be created or written.
@@ -45,26 +45,26 @@ def prepare_home(home: Path) -> None:
 
 
 def check_room(home: Path, needed: int) -> None:
-    """Makes sure that the folder's disk has so many bytes left.
+    """Check that the folder's disk has this many bytes free.
 
     Raises:
-        HomeUnusableError: it has not.
+        HomeUnusableError: it does not.
     """
     free = shutil.disk_usage(home).free
     if free < needed:
         raise HomeUnusableError(
-            f"TRIMIND_HOME={home} is on a disk that has {free // 2**20} MB left, and"
+            f"TRIMIND_HOME={home} is on a disk with {free // 2**20} MB free, but"
             f" {needed // 2**20} MB are needed: {MAKE_ROOM}"
         )
 
 
 def run_folder(home: Path) -> Path:
-    """What is true only while a supervisor runs: its lock and its services."""
+    """The folder of a running supervisor's state: its lock and its services."""
     return home / "run"
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only we may read (0600), whole or not at all."""
+    """Write a file that only this user can read (0600), atomically."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -75,17 +75,17 @@ def write_private(path: Path, text: str) -> None:
 
 
 def can_enter(path: Path, uid: int, gid: int) -> bool:
-    """Whether a user without other groups may pass every folder down to and through `path`."""
+    """Whether a user without other groups can enter `path` and every folder above it."""
     return all(_may_pass(folder, uid, gid) for folder in _passed(path))
 
 
 class HomeLock:
-    """Owns the data folder while held; a context manager.
+    """The data folder's lock; a context manager.
 
-    After a kill -9 the helper that cleans up still holds it: then waits for it, at most 40 s.
+    After a kill -9, waits up to 20 s for the helper that cleans up and still has the lock.
 
     Raises:
-        HomeInUseError: another supervisor runs on it; names the folder and its process id.
+        HomeInUseError: another supervisor uses the folder; names the folder and the process id.
     """
 
     def __init__(self, home: Path) -> None:
@@ -94,7 +94,7 @@ class HomeLock:
         self.descriptor = -1
 
     def __enter__(self) -> "HomeLock":
-        # Close-on-exec, like every descriptor of Python's: the services do not hold it.
+        # Close-on-exec, like every descriptor in Python: the services don't inherit it.
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._wait_for_it()
@@ -136,7 +136,7 @@ class HomeLock:
     def _holder(self) -> Identity | None:
         try:
             pid, started = json.loads(self._path.read_text())
-        except ValueError:  # it has only just been taken
+        except ValueError:  # it has just been acquired
             return None
         return Identity(pid, started)
 
@@ -146,7 +146,7 @@ def _is_ours(home: Path) -> bool:
 
 
 def _passed(path: Path) -> set[Path]:
-    real = path.resolve()  # of a symbolic link both ways are gone
+    real = path.resolve()  # for a symbolic link, both paths count
     return {path, *path.parents, real, *real.parents}
 
 

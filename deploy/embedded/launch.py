@@ -1,8 +1,8 @@
-"""Becomes a service: `python -I -S launch.py PARENT SIGNAL UID GID ARGV...`.
+"""The launcher of a service: `python -I -S launch.py PARENT SIGNAL UID GID ARGV...`.
 
-A script and not a `preexec_fn`, since Python code between fork and exec can deadlock in a process
-that has threads. It changes the user itself, since the interpreter may lie where that user cannot
-go. It imports nothing but the standard library and costs 20 ms.
+A script instead of a `preexec_fn`, since Python code between fork and exec can deadlock in a
+process that has threads. It changes the user itself, since that user may be unable to read the
+interpreter. It imports only the standard library and takes 20 ms.
 """
 
 import ctypes
@@ -21,18 +21,18 @@ def main(argv: list[str]) -> None:
     _default_signals()
     if uid != KEEP_USER:
         _become(uid, gid)
-    # After the change of user, which clears it.
+    # After changing the user, which clears the setting.
     libc.prctl(PR_SET_PDEATHSIG, death_signal)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os.kill(os.getpid(), death_signal)
     try:
-        os.execvp(command[0], command)  # noqa: S606 -- a shell would stand between us and it
+        os.execvp(command[0], command)  # noqa: S606 -- a shell would intercept signals
     except OSError as error:
         sys.exit(f"cannot start {command[0]}: {error.strerror}")
 
 
 def _default_signals() -> None:
-    # Python ignores SIGPIPE and a shell's `&` ignores SIGINT: a service must inherit neither.
+    # Python ignores SIGPIPE, and a shell's background jobs ignore SIGINT: don't pass that on.
     for number in (
         signal.SIGHUP,
         signal.SIGINT,

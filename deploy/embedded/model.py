@@ -20,7 +20,7 @@ class Model:
 
     Args:
         environ: of the process to start.
-        slots: how many requests it answers at once; more wait in its queue.
+        slots: how many requests it answers at once; further ones are queued.
 
     Raises:
         NotInstalledError: llama.cpp or the model is missing.
@@ -34,7 +34,7 @@ class Model:
 
     @property
     def url(self) -> str:
-        """Without a path: OpenAI's API is at `/v1` below it."""
+        """The server's URL, without the path `/v1` of its OpenAI-compatible API."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
@@ -43,7 +43,7 @@ class Model:
         return TOKENS_PER_SLOT
 
     def service(self) -> Service:
-        """The server; it dies at once when asked to end, having nothing to keep."""
+        """The server's service; it stops at once, since it has no state."""
         context = str(self._slots * TOKENS_PER_SLOT)
         arguments = ("--port", str(self._port), "--context", context, "--parallel")
         return Service(
@@ -56,7 +56,7 @@ class Model:
         )
 
     def ready(self) -> bool:
-        """Whether the weights are loaded. Not through a proxy, whatever the environment says."""
+        """Whether the weights are loaded. Ignores the environment's proxies."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_LOOK_S)
         try:
             connection.request("GET", "/health")

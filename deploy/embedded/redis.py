@@ -26,7 +26,7 @@ class Redis:
     Args:
         home: the prepared data folder; data goes to its `redis`.
         environ: of the process to start.
-        password: what clients must give.
+        password: the password of its clients.
 
     Raises:
         NotInstalledError: no server on the PATH and none in the wheels.
@@ -41,11 +41,11 @@ class Redis:
 
     @property
     def url(self) -> str:
-        """With the password."""
+        """The URL, with the password."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def service(self) -> Service:
-        """The server; writes its configuration, where the password is (0600)."""
+        """The server's service; writes its configuration (0600), which contains the password."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         config = self._folder / "redis.conf"
         write_private(config, self._config())
@@ -59,7 +59,7 @@ class Redis:
         )
 
     def ready(self) -> bool:
-        """Whether it answers PING; it does so once its data is loaded."""
+        """Whether it answers PING, as it does once its data is loaded."""
         client = Client.from_url(
             self.url,
             socket_timeout=_LOOK_S,
@@ -82,7 +82,7 @@ class Redis:
                 f'dir "{_quoted(self._folder)}"',
                 "appendonly yes",
                 'save ""',  # the append-only file is enough
-                "maxmemory-policy noeviction",  # a queue may not forget
+                "maxmemory-policy noeviction",  # a queue must not lose entries
                 "loglevel warning",
                 "daemonize no",
                 "",
@@ -91,12 +91,12 @@ class Redis:
 
 
 def _quoted(path: Path) -> str:
-    """As it stands between the quotes of a configuration."""
+    """Escape a path for a quoted value of the configuration."""
     return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def find_server() -> str:
-    """The path of a server program: the machine's own, else a wheel's.
+    """The path of a server program: the system's, else a wheel's.
 
     Raises:
         NotInstalledError: there is none.
@@ -105,7 +105,7 @@ def find_server() -> str:
         if found := shutil.which(name):
             return found
     for package, program in _IN_WHEELS:
-        # Found and not imported: both packages do things at import.
+        # Located without importing: both packages have side effects at import.
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             if (path := Path(folder) / program).is_file():

@@ -1,4 +1,4 @@
-"""The secrets that nobody has set: made once, kept in the data folder."""
+"""Generated secrets, stored in the data folder."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from deploy.embedded.home import write_private
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the embedded installation needs to keep to itself; never printed."""
+    """The embedded installation's secrets; never printed."""
 
     shared_secret: str
     flower_basic_auth: str
@@ -22,10 +22,10 @@ class Secrets:
 
     @classmethod
     def of(cls, home: Path) -> "Secrets":
-        """Reads `secrets.json` (0600) of the data folder; makes it the first time.
+        """Read `secrets.json` (0600) of the data folder; generate it the first time.
 
         Raises:
-            HomeUnusableError: the file is there, but not what was written.
+            HomeUnusableError: the file is damaged.
         """
         path = home / "secrets.json"
         try:
@@ -36,7 +36,7 @@ class Secrets:
             return made
         except (ValueError, TypeError) as error:
             raise HomeUnusableError(
-                f"{path} is damaged: remove it, and new secrets are made"
+                f"{path} is damaged: remove it to generate new secrets"
             ) from error
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the supervisor is told about a service."""
+"""The description of a service for the supervisor."""
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -20,23 +20,23 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Service:
-    """A process to run, and when it may start, is ready, and has to be gone.
+    """A process to run: when it may start, when it is ready, and how it is stopped.
 
     Attributes:
-        name: shown before each of its log lines.
-        command: program and arguments, or what gives them, called before each start.
+        name: the prefix of its log lines.
+        command: program and arguments, or a callable that returns them before each start.
         environ: the whole environment of the process.
-        ready: asked again and again after the start; must answer within about 2 s, and say False
+        ready: polled after the start; must return within about 2 s, and return False
             rather than raise.
-        needs: names of services that have to be healthy (or done) before it starts; they are
+        needs: names of services that must be healthy (or done) before it starts; they are
             stopped after it.
-        stop_signal: asks it to end.
-        stop_grace_s: seconds it then has, until its whole session is killed.
-        ready_within_s: seconds from its start until it has to be ready.
-        once: it has to end with 0 (a migration); then it is done and what needs it may start.
-        user, cwd: whom it runs as, and where.
+        stop_signal: the signal that stops it.
+        stop_grace_s: seconds after that signal until its whole session is killed.
+        ready_within_s: seconds from its start until it must be ready.
+        once: it must exit with 0 (a migration); then it is done, and services that need it start.
+        user, cwd: the user that it runs as, and its working directory.
         url: shown by `trimind status`; without passwords.
-        scratch: a temporary folder of its own, removed after the stop.
+        scratch: its temporary folder, removed after the stop.
     """
 
     name: str
@@ -54,5 +54,5 @@ class Service:
     scratch: Path | None = None
 
     def arguments(self) -> Sequence[str]:
-        """The command of this start."""
+        """The command for this start."""
         return self.command() if callable(self.command) else self.command

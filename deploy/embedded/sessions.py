@@ -1,7 +1,7 @@
-"""Who a process is, and which processes live in a session: read from /proc (Linux only).
+"""The identity of a process, and the processes of a session: read from /proc (Linux only).
 
-A process id alone proves nothing, since ids are used again. An id with its start time does; and
-the id of a session is not given away while any member of it is alive.
+A process id alone proves nothing, since ids are reused; together with a start time it does. The
+id of a session is not reused while any member of it is alive.
 """
 
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_S = 0.05
-_GONE = "ZX"  # a zombie is dead: only its parent has not looked yet
+_GONE = "ZX"  # a zombie is dead: only its parent has not reaped it yet
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity":
-        """Who has this id now.
+        """The process that has this id now.
 
         Raises:
-            ProcessLookupError: nobody has it.
+            ProcessLookupError: there is none.
         """
         stat = _stat(pid)
         if stat is None:
@@ -43,20 +43,20 @@ class Identity:
 
 @dataclass(frozen=True)
 class Session:
-    """A service's session: its leader, and the signal that asks the leader to end."""
+    """A service's session: its leader, and the leader's stop signal."""
 
     leader: Identity
     stop_signal: int = signal.SIGTERM
 
     def members(self) -> list[int]:
-        """The ids of all living processes of the session, and of whatever descends from them.
+        """The ids of all living processes of the session, and of their descendants.
 
-        Descendants count, since PostgreSQL's processes begin sessions of their own.
+        Descendants count, since PostgreSQL's processes start their own sessions.
         """
         stats = _stats()
         leader = stats.get(self.leader.pid)
         if leader is not None and leader.started != self.leader.started:
-            return []  # the number is somebody else's by now, so the session is over
+            return []  # the id has been reused, so the session is over
         of = self.leader.pid
         found = {pid for pid, stat in stats.items() if of in (pid, stat.session)}
         while children := {pid for pid, stat in stats.items() if stat.parent in found} - found:
@@ -64,7 +64,7 @@ class Session:
         return [pid for pid in found if stats[pid].state not in _GONE]
 
     def family(self) -> set[Identity]:
-        """The members by identity: one in a session of its own is lost once its parent is dead."""
+        """The members by identity: those with their own sessions are lost if a parent dies."""
         found = set()
         for pid in self.members():
             with suppress(ProcessLookupError):
@@ -72,30 +72,30 @@ class Session:
         return found
 
     def ask_to_end(self) -> None:
-        """Sends the stop signal to the leader alone: it knows how to end its children."""
+        """Send the stop signal to the leader only, which stops its children."""
         if self.leader.alive():
             send(self.leader.pid, self.stop_signal)
 
     def kill_orphans(self) -> None:
-        """Kills what has outlived the leader: nobody else will end it."""
+        """Kill the members that have outlived the leader."""
         if not self.leader.alive():
             self.kill()
 
     def kill(self) -> None:
-        """Sends SIGKILL to every member."""
+        """Send SIGKILL to every member."""
         for pid in self.members():
             send(pid, signal.SIGKILL)
 
 
 def end_all(sessions: Iterable[Session], within_s: float, kill_within_s: float = 5) -> bool:
-    """Asks every session to end, waits, and kills what is left.
+    """Stop every session, and kill those that don't stop in time.
 
     Args:
-        within_s: seconds for the graceful end, of all sessions together.
-        kill_within_s: seconds to wait for the killed ones to disappear.
+        within_s: seconds for all sessions together to stop gracefully.
+        kill_within_s: seconds to wait for killed processes to disappear.
 
     Returns:
-        Whether nothing is left.
+        Whether no process is left.
     """
     asked = list(sessions)
     families = {member for session in asked for member in session.family()}
@@ -120,13 +120,13 @@ def _wait_for_end(
 
 
 def send(pid: int, number: int) -> None:
-    """Sends a signal; a process that is already gone is fine."""
+    """Send a signal; ignore a process that is already gone."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def boot_id() -> str:
-    """The machine's current boot: start times of another one mean nothing."""
+    """The id of the machine's current boot: start times of another boot are meaningless."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -143,7 +143,7 @@ def _stat(pid: int) -> _Stat | None:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name stands in brackets and may hold anything, brackets and blanks too.
+    # The name is in parentheses and may contain anything, including parentheses and spaces.
     fields = text[text.rindex(")") + 2 :].split()
     return _Stat(fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 

@@ -1,4 +1,4 @@
-"""What runs on a data folder, for whoever asks from another process: run/services.json."""
+"""The services on a data folder, published to other processes as run/services.json."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from deploy.embedded.sessions import Identity, Session, boot_id
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A service as the supervisor last saw it; pid and start time are None while there is none."""
+    """A service as the supervisor last saw it; pid and start time are None without a process."""
 
     name: str
     state: State
@@ -29,15 +29,15 @@ class ServiceStatus:
 
 
 def write_services(home: Path, statuses: Iterable[ServiceStatus]) -> None:
-    """Replaces the file, whole or not at all."""
+    """Replace the file atomically."""
     written = {"boot_id": boot_id(), "services": [asdict(status) for status in statuses]}
     write_private(run_folder(home) / "services.json", json.dumps(written, indent=1))
 
 
 def read_services(home: Path) -> list[ServiceStatus]:
-    """The services of the data folder; a process that is not there any more is `dead`.
+    """The services of the data folder; one whose process is gone is `dead`.
 
-    Empty where nothing has ever run. Needs no lock.
+    Empty if nothing has ever run. Needs no lock.
     """
     return [
         status if status.pid is None or _alive(status) else replace(status, state="dead")
@@ -46,7 +46,7 @@ def read_services(home: Path) -> list[ServiceStatus]:
 
 
 def leftovers(home: Path) -> list[Session]:
-    """Sessions of an earlier run that still have members; ask only while holding the lock."""
+    """Sessions of an earlier run that still have members; call only while the folder is locked."""
     sessions = [status.session() for status in _recorded(home)]
     return [session for session in sessions if session is not None and session.members()]
 
@@ -56,7 +56,7 @@ def _recorded(home: Path) -> list[ServiceStatus]:
         written = json.loads((run_folder(home) / "services.json").read_text())
     except FileNotFoundError:
         return []
-    if written["boot_id"] != boot_id():  # its process ids are of another life of the machine
+    if written["boot_id"] != boot_id():  # the process ids are from before a reboot
         written["services"] = [{**one, "started": -1} for one in written["services"]]
     return [ServiceStatus(**one) for one in written["services"]]
 

@@ -1,6 +1,6 @@
-"""Starts services when what they need is healthy, keeps them alive, and ends them all.
+"""The supervisor: starts services in the order of their needs, restarts them, and stops them all.
 
-One thread does everything, in short looks at every service; only the logs have threads.
+One thread polls every service; only the logs have threads.
 """
 
 import queue
@@ -20,27 +20,27 @@ from deploy.embedded.sessions import end_all
 from deploy.embedded.status import leftovers, write_services
 from deploy.embedded.unit import Log, Unit
 
-STOP_WITHIN_S = 28  # all of it; a PaaS kills after 30
+STOP_WITHIN_S = 28  # for all services; a PaaS kills after 30
 _LEFTOVERS_WITHIN_S = 20
-_STARTING_LOOK_S = 0.03
-_RUNNING_LOOK_S = 0.2
-_ROOM_LOOK_S = 10.0
-# PostgreSQL needs the room of one more file of its write-ahead log.
+_STARTING_POLL_S = 0.03
+_RUNNING_POLL_S = 0.2
+_ROOM_POLL_S = 10.0
+# PostgreSQL needs room for one more file of its write-ahead log.
 LEAST_ROOM_BYTES = 16 * 2**20
-# Wrappers pass a terminal's SIGINT on, so that it comes twice at once: that is not impatience.
+# Wrappers forward a terminal's SIGINT, so that it arrives twice at once: that is not impatience.
 _IMPATIENCE_S = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """Owns a data folder and the services on it; a context manager that stops what it started.
+    """The owner of a data folder and its services; a context manager that stops what it started.
 
     Args:
         home: the data folder; created if needed, and locked from enter to exit.
-        log: gets (service's name, line) from several threads; the screen by default.
+        log: called with (service's name, line) from several threads; the console by default.
 
     Raises (on enter):
-        HomeInUseError: another supervisor has the folder.
+        HomeInUseError: another supervisor uses the folder.
         HomeUnusableError: it cannot be created.
     """
 
@@ -53,14 +53,14 @@ class Supervisor:
         self._asked_at: float | None = None
         self._hurried = False
         self._written: list[object] = []
-        self._room_seen_at = -_ROOM_LOOK_S
-        self._told_of_room = False
+        self._room_seen_at = -_ROOM_POLL_S
+        self._room_logged = False
 
     def __enter__(self) -> "Supervisor":
         prepare_home(self.home)
         with ExitStack() as exits:
             lock = exits.enter_context(HomeLock(self.home))
-            # Only if a supervisor and its reaper were both killed is there anything left.
+            # Something is left only if a supervisor and its reaper were both killed.
             end_all(leftovers(self.home), within_s=_LEFTOVERS_WITHIN_S)
             self._reaper = Reaper(lock.descriptor)
             exits.callback(self._reaper.done)
@@ -77,10 +77,10 @@ class Supervisor:
             self.stop()
 
     def main(self, services: Iterable[Service]) -> int:
-        """Runs the services until a signal (0) or until one cannot be kept alive (1).
+        """Run the services until a signal (0) or until one keeps failing (1).
 
-        SIGINT, SIGTERM and SIGHUP stop everything in order, within 30 s; another SIGINT, a second
-        later or more, kills what is left.
+        SIGINT, SIGTERM and SIGHUP stop everything in order, within 30 s; another SIGINT, at least a
+        second later, kills what is left.
         Call it on the main thread, instead of `start`, inside the `with`.
         """
         self.handle_signals()
@@ -98,74 +98,74 @@ class Supervisor:
         return 0
 
     def handle_signals(self) -> None:
-        """Turns the three signals into a request to stop; needs the main thread."""
+        """Turn the three signals into a request to stop; requires the main thread."""
         for number in _SIGNALS:
-            # nohup stays nohup; but a shell's background job, which ignores SIGINT, ends by it.
+            # SIGHUP stays ignored under nohup; SIGINT works even in a shell's background job.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 
     def start(self, services: Iterable[Service]) -> None:
-        """Starts services in the order of their needs and returns when all are healthy or done.
+        """Start services in the order of their needs; return when all are healthy or done.
 
         Raises:
-            ServiceFailedError: one ended or was late; the others run on until `stop`.
-            StopRequestedError: a signal came.
-            ValueError: a name comes twice, or a need is unknown or circular.
+            ServiceFailedError: one exited or was late; the others run until `stop`.
+            StopRequestedError: a signal arrived.
+            ValueError: a name is repeated, or a need is unknown or circular.
         """
         new = [Unit(service, self._log) for service in services]
         self._add(new)
         while not all(unit.state in ("healthy", "done") for unit in new):
-            self.look()
-            self._pause(_STARTING_LOOK_S)
+            self.poll()
+            self._pause(_STARTING_POLL_S)
 
     def run(self) -> None:
-        """Keeps the services alive until a signal comes.
+        """Restart crashed services until a signal arrives.
 
         Raises:
-            ServiceFailedError: one died five times within a minute, or was not ready again in time.
+            ServiceFailedError: one crashed five times within a minute, or was not ready in time.
         """
         while self._asked_at is None:
-            self.look()
-            self.look_at_room()
+            self.poll()
+            self.poll_room()
             self._reaper.check()
             try:
-                self._pause(_RUNNING_LOOK_S)
+                self._pause(_RUNNING_POLL_S)
             except StopRequestedError:
                 return
 
     def stop(self) -> None:
-        """Ends every service, what needs it first, within 30 s; kills what does not end."""
+        """Stop every service after those that need it, within 30 s; kill what does not stop."""
         deadline = time.monotonic() + STOP_WITHIN_S
         if any(unit.status().pid is not None for unit in self._units.values()):
             self._log("trimind", "stopping")
         while not self._stopped(now=self._hurried or time.monotonic() >= deadline):
-            self._wait(_STARTING_LOOK_S)
+            self._wait(_STARTING_POLL_S)
 
     def kill(self, name: str) -> None:
-        """Kills a service's whole session, as a fault would; it stays down until `restart`."""
+        """Kill a service's whole session, as a fault would; it stays down until `restart`."""
         unit = self._units[name]
         unit.kill()
         while not unit.finish_stop(now=True):
-            self._wait(_STARTING_LOOK_S)
+            self._wait(_STARTING_POLL_S)
         self._record()
 
     def restart(self, name: str) -> None:
-        """Stops a service if it runs, starts it, and returns when it is healthy again.
+        """Stop a service if it runs, start it, and return when it is healthy.
 
         Raises:
-            ServiceFailedError: it ended or was late.
+            ServiceFailedError: it exited or was late.
         """
         unit = self._units[name]
         unit.begin_stop()
         while not unit.finish_stop(now=False):
-            self._wait(_STARTING_LOOK_S)
+            self._wait(_STARTING_POLL_S)
         self._launch(unit)
         while unit.state != "healthy":
-            self.look()
-            self._pause(_STARTING_LOOK_S)
+            self.poll()
+            self._pause(_STARTING_POLL_S)
 
     def pid(self, name: str) -> int | None:
-        """The process id of a service, None while it has no process."""
+        """The process id of a service; None while it has no process."""
         return self._units[name].status().pid
 
     def _add(self, new: list[Unit]) -> None:
@@ -180,35 +180,35 @@ class Supervisor:
             if unit.service.scratch is not None:
                 self._reaper.remove(unit.service.scratch)
 
-    def look(self) -> None:
-        """One look at every service: starts, restarts, records; `start` and `run` do it for you.
+    def poll(self) -> None:
+        """Check every service once: start, restart and record; `start` and `run` call this.
 
         Raises:
             ServiceFailedError: as they do.
         """
         for unit in self._units.values():
-            unit.look()
-            begins = unit.state == "waiting" and self._needs_met(unit)
-            if begins or unit.may_start_again():
+            unit.poll()
+            starts = unit.state == "waiting" and self._needs_met(unit)
+            if starts or unit.may_restart():
                 self._launch(unit)
         self._record()
 
-    def look_at_room(self, least: int = LEAST_ROOM_BYTES) -> None:
-        """Says so once where the folder's disk has less than `least` bytes left, until it has more.
+    def poll_room(self, least: int = LEAST_ROOM_BYTES) -> None:
+        """Log once, until there is more, that the folder's disk has less than `least` bytes free.
 
         The services wait meanwhile: PostgreSQL and Redis refuse what they can't write.
         """
-        if time.monotonic() < self._room_seen_at + _ROOM_LOOK_S:
+        if time.monotonic() < self._room_seen_at + _ROOM_POLL_S:
             return
         self._room_seen_at = time.monotonic()
         try:
             check_room(self.home, least)
         except HomeUnusableError as error:
-            if not self._told_of_room:
+            if not self._room_logged:
                 self._log("trimind", str(error))
-            self._told_of_room = True
+            self._room_logged = True
         else:
-            self._told_of_room = False
+            self._room_logged = False
 
     def _needs_met(self, unit: Unit) -> bool:
         return all(self._units[name].state in ("healthy", "done") for name in unit.service.needs)
@@ -234,13 +234,13 @@ class Supervisor:
             self._written = list(statuses)
             try:
                 write_services(self.home, statuses)
-            except OSError as error:  # a full disk: what runs goes on, and `trimind status` is late
+            except OSError as error:  # a full disk: services continue, `trimind status` is outdated
                 self._log("trimind", str(HomeUnusableError.by(self.home, error)))
 
     def _pause(self, seconds: float) -> None:
         self._wait(seconds)
         if self._asked_at is not None:
-            raise StopRequestedError("asked to stop")
+            raise StopRequestedError("stop requested")
 
     def _wait(self, seconds: float) -> None:
         try:
@@ -263,7 +263,7 @@ def _check_needs(services: list[Service], met: set[str]) -> None:
         ready = [name for name, service in left.items() if met.issuperset(service.needs)]
         if not ready:
             unmet = {name: service.needs for name, service in left.items()}
-            raise ValueError(f"needs that are unknown or go in a circle: {unmet}")
+            raise ValueError(f"needs are unknown or circular: {unmet}")
         met.update(ready)
         for name in ready:
             del left[name]

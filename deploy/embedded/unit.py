@@ -1,4 +1,4 @@
-"""One service in the supervisor's hands: its process, its state, and its deaths."""
+"""A supervised service: its process, its state, and its crashes."""
 
 import time
 from collections import deque
@@ -11,17 +11,17 @@ from deploy.embedded.service import Service, State
 from deploy.embedded.sessions import Session
 from deploy.embedded.status import ServiceStatus
 
-MAX_DEATHS = 5
-DEATHS_WITHIN_S = 60
+MAX_CRASHES = 5
+CRASHES_WITHIN_S = 60
 _BACKOFF_S = (0.25, 0.5, 1, 2)
 
 Log = Callable[[str, str], None]
 
 
 class Unit:
-    """Moves one service from state to state; decides nothing about the others.
+    """The state machine of one service, independent of the others.
 
-    waiting -> starting -> healthy -> stopping -> stopped; a death while healthy leads through
+    waiting -> starting -> healthy -> stopping -> stopped; a crash while healthy leads through
     restarting back to starting; a service that runs once is done instead of healthy.
     """
 
@@ -30,12 +30,12 @@ class Unit:
         self.state: State = "waiting"
         self.process: Process | None = None
         self._log = log
-        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
+        self._crashes: deque[float] = deque(maxlen=MAX_CRASHES)
         self._has_been_healthy = False
         self._due = 0.0  # when it must be ready, may start again, or is killed
 
     def launch(self) -> Session:
-        """Starts the process."""
+        """Start the process."""
         service = self.service
         self.process = Process(
             service.arguments(),
@@ -49,11 +49,11 @@ class Unit:
         self._due = time.monotonic() + service.ready_within_s
         return self.process.session
 
-    def look(self) -> None:
-        """Sees whether it has become ready, or has died.
+    def poll(self) -> None:
+        """Check whether it has become ready, or has died.
 
         Raises:
-            ServiceFailedError: it did not become ready, or has died five times within a minute.
+            ServiceFailedError: it did not become ready, or crashed five times within a minute.
         """
         if self.process is None or self.state not in ("starting", "healthy"):
             return
@@ -66,14 +66,14 @@ class Unit:
         elif self.state == "starting" and time.monotonic() >= self._due:
             self._late(self.process)
 
-    def may_start_again(self) -> bool:
-        """Whether the backoff is over and nothing is left of the process that died."""
+    def may_restart(self) -> bool:
+        """Whether the backoff is over and no process of the crashed run is left."""
         if self.state != "restarting" or time.monotonic() < self._due:
             return False
         return self.process is None or self.process.gone()
 
     def begin_stop(self) -> None:
-        """Sends the stop signal; the grace begins."""
+        """Send the stop signal; the grace period begins."""
         if self.state in ("stopping", "stopped", "done"):
             return
         self.state = "stopping"
@@ -88,7 +88,7 @@ class Unit:
             self.process.kill()
 
     def finish_stop(self, *, now: bool) -> bool:
-        """Whether nothing is left of it; kills the session after the grace, or `now`."""
+        """Whether no process is left; kills the session after the grace period, or `now`."""
         if self.state in ("stopped", "done"):
             return True
         if self.process is not None and not self.process.gone():
@@ -99,7 +99,7 @@ class Unit:
         return True
 
     def status(self) -> ServiceStatus:
-        """What others are told."""
+        """The service's status for other processes."""
         running = self.process is not None and self.state not in ("stopped", "done")
         identity = self.process.identity if self.process is not None and running else None
         return ServiceStatus(
@@ -112,11 +112,11 @@ class Unit:
         )
 
     def _ended(self, process: Process, code: int) -> None:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
         if self.service.once and code == 0:
             self.state = "done"
         elif self._has_been_healthy:
-            self._died(process, how)
+            self._crashed(process, how)
         else:
             self._fail(process, f"{how} before it was ready")
 
@@ -125,15 +125,16 @@ class Unit:
         if not self._has_been_healthy:
             self._fail(process, late)
         process.kill()
-        self._died(process, late)
+        self._crashed(process, late)
 
-    def _died(self, process: Process, how: str) -> None:
+    def _crashed(self, process: Process, how: str) -> None:
         now = time.monotonic()
-        self._deaths.append(now)
-        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] <= DEATHS_WITHIN_S:
-            self._fail(process, f"{how}: {MAX_DEATHS} deaths within {DEATHS_WITHIN_S} s, giving up")
-        pause = _BACKOFF_S[min(len(self._deaths), len(_BACKOFF_S)) - 1]
-        self._log("trimind", f"{self.service.name} {how}; starting it again in {pause:g} s")
+        self._crashes.append(now)
+        if len(self._crashes) == MAX_CRASHES and now - self._crashes[0] <= CRASHES_WITHIN_S:
+            crashes = f"{MAX_CRASHES} crashes within {CRASHES_WITHIN_S} s"
+            self._fail(process, f"{how}: {crashes}, giving up")
+        pause = _BACKOFF_S[min(len(self._crashes), len(_BACKOFF_S)) - 1]
+        self._log("trimind", f"{self.service.name} {how}; restarting in {pause:g} s")
         self.state = "restarting"
         self._due = now + pause
 

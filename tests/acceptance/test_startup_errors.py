@@ -183,7 +183,7 @@ def test_up_where_files_can_not_grow_says_what_to_do_in_one_line(
     )
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
-    assert "make room on the disk of TRIMIND_HOME" in line
+    assert "free space on the disk of TRIMIND_HOME" in line
 
 
 PASSWORD = "canary-p@ss/canary-w#rd%canary"

@@ -99,7 +99,9 @@ def test_damaged_secrets_are_not_made_anew(home: Path) -> None:
 def test_a_disk_without_room_is_named_with_what_to_do(tmp_path: Path) -> None:
     check_room(tmp_path, 1)
 
-    with pytest.raises(HomeUnusableError, match=r"MB left, and \d+ MB are needed: make room") as no:
+    with pytest.raises(
+        HomeUnusableError, match=r"MB free, but \d+ MB are needed: free space"
+    ) as no:
         check_room(tmp_path, 2**60)
 
     assert f"TRIMIND_HOME={tmp_path} is on a disk" in str(no.value)

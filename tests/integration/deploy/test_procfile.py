@@ -24,7 +24,7 @@ def test_rubbish_is_refused_with_its_line(rubbish: str) -> None:
 
 
 def test_a_name_that_comes_twice_is_refused_with_its_line() -> None:
-    with pytest.raises(ProcfileError, match="line 3: web is there twice"):
+    with pytest.raises(ProcfileError, match="line 3: web is repeated"):
         parse_procfile("web: a\nflower: b\nweb: c\n")
 
 

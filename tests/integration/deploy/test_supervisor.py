@@ -81,7 +81,7 @@ def test_a_service_that_ends_before_it_is_ready_fails_at_once_with_its_last_line
         supervisor.start([broken])
 
     assert str(caught.value) == (
-        "broken ended with code 3 before it was ready\n  broken | no such table"
+        "broken exited with code 3 before it was ready\n  broken | no such table"
     )
 
 
@@ -98,7 +98,7 @@ def test_a_service_that_never_becomes_ready_fails_with_its_last_lines(
 def test_needs_that_cannot_be_met_are_refused(
     supervisor: Supervisor, needs: tuple[str, ...]
 ) -> None:
-    with pytest.raises(ValueError, match="unknown or go in a circle"):
+    with pytest.raises(ValueError, match="unknown or circular"):
         supervisor.start([shell("one", "sleep 1000", needs=needs)])
 
 
@@ -111,9 +111,9 @@ def test_a_service_that_dies_is_started_again(
 
     os.kill(first, signal.SIGKILL)
     supervisor.start([shell("later", "sleep 1000")])  # looks after the others meanwhile
-    wait_until(lambda: (supervisor.look(), supervisor.pid("web") not in (None, first))[1])
+    wait_until(lambda: (supervisor.poll(), supervisor.pid("web") not in (None, first))[1])
 
-    assert ("trimind", "web was ended by signal 9; starting it again in 0.25 s") in log
+    assert ("trimind", "web was killed by signal 9; restarting in 0.25 s") in log
 
 
 def test_a_service_that_dies_again_and_again_is_given_up(
@@ -126,7 +126,7 @@ def test_a_service_that_dies_again_and_again_is_given_up(
     code = supervisor.main([dying])
 
     assert code == 1
-    assert ("trimind", "dying ended with code 1: 5 deaths within 60 s, giving up") in log
+    assert ("trimind", "dying exited with code 1: 5 crashes within 60 s, giving up") in log
     assert ("trimind", "  dying | ouch") in log
 
 
@@ -270,20 +270,20 @@ def test_a_service_that_finds_the_disk_full_ends_in_one_line_that_says_what_to_d
         supervisor.start([service])
 
     [line] = str(failed.value).splitlines()
-    assert line.startswith("postgres ended with code 1")
-    assert "the disk is full: make room on the disk of TRIMIND_HOME" in line
+    assert line.startswith("postgres exited with code 1")
+    assert "the disk is full: free space on the disk of TRIMIND_HOME" in line
 
 
 def test_a_disk_that_gets_full_is_told_of_once(supervisor: Supervisor, log: Log) -> None:
     for _ in range(3):
-        supervisor.look_at_room(2**60)
+        supervisor.poll_room(2**60)
 
     [(name, line)] = log
     assert name == "trimind"
-    assert f"TRIMIND_HOME={supervisor.home} is on a disk that has" in line
+    assert f"TRIMIND_HOME={supervisor.home} is on a disk with" in line
 
 
 def test_a_disk_with_room_is_not_spoken_of(supervisor: Supervisor, log: Log) -> None:
-    supervisor.look_at_room(1)
+    supervisor.poll_room(1)
 
     assert log == []
