@@ -20,7 +20,7 @@ def db() -> None:
 
 @db.command("upgrade")
 def upgrade_command() -> None:
-    """Migrate the schema to the newest version; the release step of a deployment."""
+    """Migrate the schema to the newest version: a deployment's release step."""
     settings = settings_or_exit()
     configure_logging(settings.log_level, settings.log_format)
     warn_of_misspelled(os.environ)

@@ -51,7 +51,10 @@ def create(user: str, name: str) -> None:
 @key.command("list")
 @click.option("--user", callback=_external_id, help="Only list this user's keys.")
 def list_(user: str | None) -> None:
-    """List keys, oldest first: id, first characters, creation time, state, user, name."""
+    """List keys, oldest first.
+
+    Prints id, first characters, creation time, state, user and name.
+    """
     with _database() as session:
         found = list_keys(session, user)
     for each in found:
@@ -61,7 +64,7 @@ def list_(user: str | None) -> None:
 @key.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """Revoke the key with this id (see `trimind key list`), effective immediately."""
+    """Revoke a key at once, by the id that `trimind key list` shows."""
     with _database() as session:
         if not revoke_key(session, key_id):
             raise click.ClickException(f"there is no key {line(key_id)}; see `trimind key list`")

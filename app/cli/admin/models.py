@@ -1,4 +1,4 @@
-"""`trimind models`: the weights of LLMLingua-2."""
+"""`trimind models`: LLMLingua-2 and its weights."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tasks.compression.weights import pull
 
 @click.group()
 def models() -> None:
-    """Fetch the weights of LLMLingua-2."""
+    """Install LLMLingua-2 and its weights."""
 
 
 @models.command("pull")
