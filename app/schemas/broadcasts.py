@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.examples import BROADCAST, page_of
 from app.schemas.jobs import (
-    ASK_AGAIN,
+    POLL_AGAIN,
     Deadline,
     JobBody,
     Metadata,
@@ -93,7 +93,7 @@ class BroadcastBody(Identified):
 
     model_config = ConfigDict(
         json_schema_extra={"example": BROADCAST},
-        openapi_extra=ASK_AGAIN,  # type: ignore[typeddict-unknown-key]
+        openapi_extra=POLL_AGAIN,  # type: ignore[typeddict-unknown-key]
     )
 
     id: str
@@ -122,18 +122,18 @@ class BroadcastPage(Page[BroadcastBody]):
     model_config = ConfigDict(json_schema_extra={"example": page_of(BROADCAST)})
 
 
-def broadcast_body(whole: BroadcastJobs) -> BroadcastBody:
+def broadcast_body(gathered: BroadcastJobs) -> BroadcastBody:
     """Return a broadcast's response body."""
-    broadcast = whole.broadcast
+    broadcast = gathered.broadcast
     return BroadcastBody(
         id=broadcast.id,
-        status=whole.status,
+        status=gathered.status,
         message_id=broadcast.message_id,
         conversation_id=broadcast.conversation_id,
         created_at=timestamp(broadcast.created_at),
-        jobs=[job_body(job) for job in whole.siblings],
-        merge=job_body(whole.merge) if whole.merge else None,
+        jobs=[job_body(job) for job in gathered.siblings],
+        merge=job_body(gathered.merge) if gathered.merge else None,
         kept_job_id=broadcast.kept_job_id,
-        usage=usage_body(whole.usage),
+        usage=usage_body(gathered.usage),
         metadata=broadcast.meta,
     )

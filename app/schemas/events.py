@@ -11,7 +11,7 @@ from app.schemas.headers import malformed_header
 LAST_EVENT_ID: Final = "Last-Event-ID"
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
 LARGEST_NUMBER: Final = 10**18
-PLACE: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
+POSITION: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
 
 
 def _last_event(form: re.Pattern[str], example: str) -> Any:
@@ -61,12 +61,12 @@ class EventsQuery(BaseModel):
     )
 
 
-def _place_header(sent: Any) -> str | None:
-    return _read(PLACE, "a broadcast's event id", sent)
+def _position_header(sent: Any) -> str | None:
+    return _read(POSITION, "a broadcast's event id", sent)
 
 
-def _place_query(sent: str) -> str:
-    if not PLACE.fullmatch(sent):
+def _position_query(sent: str) -> str:
+    if not POSITION.fullmatch(sent):
         raise PydanticCustomError("not_a_place", "must be a broadcast's event id")
     return sent
 
@@ -76,8 +76,8 @@ class BroadcastEventsHeaders(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    last_event_id: Annotated[str | None, BeforeValidator(_place_header)] = _last_event(
-        PLACE, "12-40-7"
+    last_event_id: Annotated[str | None, BeforeValidator(_position_header)] = _last_event(
+        POSITION, "12-40-7"
     )
 
 
@@ -86,8 +86,8 @@ class BroadcastEventsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    starting_after: Annotated[str, AfterValidator(_place_query)] | None = Field(
+    starting_after: Annotated[str, AfterValidator(_position_query)] | None = Field(
         None,
         description="Only events after this `id`. Defaults to all events.",
-        json_schema_extra={"pattern": f"^{PLACE.pattern}$", "example": "12-40-7"},
+        json_schema_extra={"pattern": f"^{POSITION.pattern}$", "example": "12-40-7"},
     )

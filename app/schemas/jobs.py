@@ -18,9 +18,9 @@ METADATA_ENTRIES: Final = 16
 METADATA_NAME_CHARS: Final = 64
 METADATA_VALUE_CHARS: Final = 512
 UNTIMED: Final = ("pending", "running")
-# JSONB forgets the order of an object's names; a person reads them in this one.
+# JSONB does not keep the order of keys; people read them in this one.
 LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
-# Of a line, what is not for clients, or stands in fields of its own.
+# Keys of a record that are internal, or fields of their own.
 LINE_OWN: Final = frozenset({"name", "status", "ms", "began", "ended", "text"})
 
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
@@ -133,7 +133,7 @@ class UsageBody(BaseModel):
 
 
 # flask-openapi3 reads `openapi_extra`.
-ASK_AGAIN: Final[Any] = {
+POLL_AGAIN: Final[Any] = {
     "headers": {
         "Retry-After": {
             "description": "Seconds to wait before polling again. Sent until the end.",
@@ -148,7 +148,7 @@ class JobBody(Identified):
 
     model_config = ConfigDict(
         json_schema_extra={"example": JOB},
-        openapi_extra=ASK_AGAIN,  # type: ignore[typeddict-unknown-key]
+        openapi_extra=POLL_AGAIN,  # type: ignore[typeddict-unknown-key]
     )
 
     id: str

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from config.settings import get_settings
 
 
-def _says_something(message: str) -> str:
+def _check_message(message: str) -> str:
     if not message.strip():
         raise PydanticCustomError("blank", "must not be blank")
     limit = get_settings().max_message_chars
@@ -19,7 +19,7 @@ def _says_something(message: str) -> str:
 
 MessageText = Annotated[
     str,
-    AfterValidator(_says_something),
+    AfterValidator(_check_message),
     Field(
         description="The user's message. Must not be blank, nor longer than the server's "
         "`MAX_MESSAGE_CHARS`.",
