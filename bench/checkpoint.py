@@ -20,11 +20,12 @@ from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.schema import upgrade
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 
 JOBS = 500
-LINE = {"status": "completed", "ms": 3, "intent": "coding", "confidence": 0.93, "cached": False}
+RECORD = StageRecord(status="completed", ms=3, intent="coding", confidence=0.93, cached=False)
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def _advance(jobs: list[str], stage: str) -> None:
         with unit_of_work() as session:
             begin(session, fence)
         with unit_of_work() as session:
-            checkpoint(session, fence, LINE, {"intent": "coding"})
+            checkpoint(session, fence, RECORD, {"intent": "coding"})
 
 
 def _bare_updates(jobs: list[str]) -> None:

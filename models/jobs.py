@@ -25,6 +25,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from models.base import Base, Id, Timestamp
 from models.errors import InvalidRequest
+from models.stage_record import StageRecord
 
 STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
@@ -43,7 +44,7 @@ class Job(Base):
     """One job. While unfinished, it is in exactly one slot; the checks below say what each needs.
 
     `partial` is the text that a running generate has saved so far; a cancelled job keeps it.
-    `stages` has the receipt's record of each stage: status, ms, and the stage's decisions.
+    `stages` has each stage's `StageRecord`, by its name; read one with `record`.
     `options` says how the caller wants it answered (`models/job_options.py`);
     `previous_id` is the job that it continues, instead of its whole track.
     `request_id` is the id of the request that created it, for the log.
@@ -128,6 +129,10 @@ class Job(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
     text_base: Mapped[int | None] = mapped_column(BigInteger)
     restarts: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    def record(self, stage: str) -> StageRecord:
+        """The record of a stage; one that has not begun is pending."""
+        return StageRecord.of(self.stages.get(stage, {}))
 
 
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:

@@ -1,5 +1,6 @@
 """Request and response bodies of jobs."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,18 +14,21 @@ from app.schemas.numbers import WHOLE
 from app.schemas.times import timestamp, timestamp_or_none
 from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
+from models.stage_record import StageRecord, StageStatus
 
 METADATA_ENTRIES: Final = 16
 METADATA_NAME_CHARS: Final = 64
 METADATA_VALUE_CHARS: Final = 512
 UNTIMED: Final = ("pending", "running")
-# JSONB does not keep the order of keys; people read them in this one.
-LINE_ORDER: Final = ("intent", "confidence", "cached", "reason")
-# Keys of a record that are internal, or fields of their own.
-LINE_OWN: Final = frozenset({"name", "status", "ms", "began", "ended", "text"})
+# The fields of a stage's record that clients see, besides status and time, in their order. A field
+# that is not listed is internal.
+SHOWN: Final = (
+    "intent", "confidence", "cached", "reason", "code",
+    "model", "tried", "first_token_ms", "merged", "cut",
+    "compressor", "tokens_before", "tokens_after",
+)  # fmt: skip
 
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
-StageStatus = Literal["pending", "running", "completed", "skipped", "degraded", "failed"]
 MetadataName = Annotated[str, Field(max_length=METADATA_NAME_CHARS)]
 MetadataValue = Annotated[str, Field(max_length=METADATA_VALUE_CHARS)]
 Metadata = Annotated[
@@ -200,7 +204,7 @@ def job_body(job: Job) -> JobBody:
         started_at=timestamp_or_none(job.started_at),
         completed_at=timestamp_or_none(job.completed_at),
         expires_at=timestamp(job.expires_at),
-        stages=[stage_body(name, _line(job, name)) for name in STAGES],
+        stages=[stage_body(name, _record(job, name)) for name in STAGES],
         route=RouteBody.model_validate(job.route) if job.route else None,
         output=output,
         finish_reason=job.finish_reason if output is not None else None,
@@ -220,27 +224,21 @@ def output_of(job: Job) -> str | None:
     return job.answer if job.status == "completed" else None
 
 
-def _line(job: Job, name: str) -> dict[str, Any]:
-    """A stage's line. Nothing runs in a job that has ended: the stage at which it failed is shown
-    as failed, any other that was not done as pending."""
-    line: dict[str, Any] = job.stages.get(name, {})
-    if job.status in UNFINISHED or line.get("status", "pending") not in UNTIMED:
-        return line
+def _record(job: Job, name: str) -> StageRecord:
+    """A stage's record. Nothing runs in a job that has ended: the stage at which it failed is shown
+    as failed, any other unfinished stage as pending."""
+    record = job.record(name)
+    if job.status in UNFINISHED or record.status not in UNTIMED:
+        return record
     fatal = job.status == "failed" and (job.error or {}).get("stage") == name
-    return {**line, "status": "failed" if fatal else "pending"}
+    return replace(record, status="failed" if fatal else "pending")
 
 
-def stage_body(name: str, line: dict[str, Any]) -> StageBody:
-    """A stage's line as clients read it."""
-    status = line.get("status", "pending")
-    ms = None if status in UNTIMED else line.get("ms")
-    decided = {key: value for key, value in line.items() if key not in LINE_OWN}
-    ordered = {key: decided[key] for key in sorted(decided, key=_line_order)}
-    return StageBody(name=name, status=status, ms=ms, **ordered)
-
-
-def _line_order(name: str) -> int:
-    return LINE_ORDER.index(name) if name in LINE_ORDER else len(LINE_ORDER)
+def stage_body(name: str, record: StageRecord) -> StageBody:
+    """Return a stage's part of a response body."""
+    ms = None if record.status in UNTIMED else record.ms
+    shown = {key: value for key in SHOWN if (value := getattr(record, key)) is not None}
+    return StageBody(name=name, status=record.status, ms=ms, **shown)
 
 
 def usage_body(used: Job | Usage) -> UsageBody:

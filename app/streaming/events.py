@@ -8,6 +8,7 @@ from typing import Any
 from app.schemas.jobs import job_body, output_of, stage_body
 from models.jobs import FINISHED, STAGES, UNFINISHED, Job
 from models.lifecycle.event_numbers import QUEUED, NumberedText, after_stage
+from models.stage_record import StageRecord
 from tasks.events.envelope import Envelope
 
 
@@ -36,11 +37,12 @@ def steps_of(job: Job) -> list[Event]:
     """Every event but those of the text, in order; of a retried stage, those of its last run."""
     steps = [Event(QUEUED, "job.queued", {})]
     for name in STAGES:
-        steps += _stage_steps(name, job.stages.get(name, {}))
+        steps += _stage_steps(name, job.record(name))
     if job.restarts and job.text_base is not None:
         steps.append(Event(job.text_base, "job.restarted", {}))
-    if "ended" in (answered := job.stages.get("generate", {})) and job.answer is not None:
-        steps.append(Event(after_stage(answered["ended"]), "job.usage", _usage(job)))
+    answered = job.record("generate").ended
+    if answered is not None and job.answer is not None:
+        steps.append(Event(after_stage(answered), "job.usage", _usage(job)))
     if job.status not in UNFINISHED:
         end = {"job": job_body(job).model_dump()}
         steps.append(Event(job.sequence, f"job.{job.status}", end))
@@ -61,19 +63,19 @@ def text_of(job: Job) -> Text | None:
 def event_of(envelope: Envelope) -> Event:
     """The event that a published envelope stands for, as its row will have it."""
     if envelope.kind == "stage":
-        stage = stage_body(envelope.data["name"], envelope.data).model_dump()
+        stage = stage_body(envelope.data["name"], StageRecord.of(envelope.data)).model_dump()
         return Event(envelope.number, "job.stage", {"stage": stage})
     kind = {"text": "delta", "restarted": "restarted", "usage": "usage"}[envelope.kind]
     return Event(envelope.number, f"job.{kind}", envelope.data)
 
 
-def _stage_steps(name: str, line: dict[str, Any]) -> Iterator[Event]:
-    if "began" in line:
-        stage = stage_body(name, {"status": "running"}).model_dump()
-        yield Event(line["began"], "job.stage", {"stage": stage})
-    if "ended" in line:
-        stage = stage_body(name, line).model_dump()
-        yield Event(line["ended"], "job.stage", {"stage": stage})
+def _stage_steps(name: str, record: StageRecord) -> Iterator[Event]:
+    if record.began is not None:
+        stage = stage_body(name, StageRecord(status="running")).model_dump()
+        yield Event(record.began, "job.stage", {"stage": stage})
+    if record.ended is not None:
+        stage = stage_body(name, record).model_dump()
+        yield Event(record.ended, "job.stage", {"stage": stage})
 
 
 def _usage(job: Job) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from app.http.problems import Refusal, invalid
 from app.schemas.events import LAST_EVENT_ID, EventsHeaders, EventsQuery
 from app.schemas.headers import malformed_header
 from app.streaming.events import steps_of, text_of
-from models.jobs import UNFINISHED, Job
+from models.jobs import STAGES, UNFINISHED, Job
 from models.lifecycle.event_numbers import SEQUENCE_GAP
 
 QUERY: Final = "starting_after"
@@ -67,7 +67,7 @@ def may_have_been_sent(job: Job, number: int) -> bool:
     before = max(each for each in known if each < number)
     if number - before > MAX_UNSAVED_CHARS:
         return False
-    generating = job.stages.get("generate", {}).get("status") == "running"
+    generating = job.record("generate").status == "running"
     if text is not None and generating and before == text.number:
         return True
     return number < job.sequence and _has_run_again(job)
@@ -75,12 +75,15 @@ def may_have_been_sent(job: Job, number: int) -> bool:
 
 def _in_generate(job: Job, number: int) -> bool:
     """Whether it was the number of a character, even if the text was not kept."""
-    line = job.stages.get("generate", {})
-    return "ended" in line and bool(line["began"] <= number <= line["ended"])
+    record = job.record("generate")
+    if record.began is None or record.ended is None:
+        return False
+    return record.began <= number <= record.ended
 
 
 def _has_run_again(job: Job) -> bool:
     """Whether a stage has run more than once, or will."""
-    lines = job.stages.values()
-    waits = any(line["status"] == "pending" and "ended" in line for line in lines)
-    return waits or job.restarts > 0 or job.starts > sum("began" in line for line in lines)
+    records = [job.record(name) for name in STAGES]
+    waits = any(each.status == "pending" and each.ended is not None for each in records)
+    begun = sum(each.began is not None for each in records)
+    return waits or job.restarts > 0 or job.starts > begun

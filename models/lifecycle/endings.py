@@ -43,6 +43,7 @@ from models.lifecycle.fence import (
 )
 from models.lifecycle.track_queue import lock_conversations, release
 from models.spent import NOTHING, Spent, added_now
+from models.stage_record import StageRecord
 
 # What `conclude` needs to know about a job that has ended.
 END_COLUMNS: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
@@ -60,7 +61,7 @@ def fail(
     fence: Fence,
     code: str,
     message: str,
-    line: Mapping[str, Any],
+    record: StageRecord,
     sequence: int | None = None,
     spent: Spent = NOTHING,
 ) -> bool:
@@ -71,7 +72,7 @@ def fail(
         fence: the run that owns the stage.
         code: one of `docs/errors.md`.
         message: what the client reads.
-        line: the stage's line of the receipt.
+        record: the stage's record for the receipt.
         sequence: the number of the job's last event, its end; by default the next one.
         spent: added to the job's costs.
     """
@@ -85,7 +86,7 @@ def fail(
             error=json_literal(error).op("||")(
                 func.jsonb_build_object("attempts", Job.attempts + 1)
             ),
-            stages=noting(fence.stage, line),
+            stages=noting(fence.stage, record),
             **added_now(spent),
         )
         .returning(*END_COLUMNS)
@@ -96,16 +97,16 @@ def fail(
 
 
 def complete(
-    session: Session, fence: Fence, line: Mapping[str, Any], sequence: int | None = None
+    session: Session, fence: Fence, record: StageRecord, sequence: int | None = None
 ) -> bool:
     """End the job as completed and store its answer, exactly once. False if the fence no longer
     holds.
 
     Locks the conversation, then runs the fenced UPDATE, then inserts the message. A merged answer
-    becomes the one that every track continues from. `line` and `sequence` as in `fail`.
+    becomes the one that every track continues from. `record` and `sequence` as in `fail`.
     """
     session.execute(_touch_statement(), {"job_id": fence.job_id, "token": fence.token})
-    values = {**fence.values(), "note": {fence.stage: dict(line)}, "at_sequence": sequence}
+    values = {**fence.values(), "note": {fence.stage: record.stored()}, "at_sequence": sequence}
     job = session.execute(_complete_statement(), values).one_or_none()
     if job is None:
         end_orphans(session, Job.id == fence.job_id)

@@ -1,6 +1,5 @@
 """The fence: the conditions under which a run may still write to its job."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -19,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from models.jobs import Job
+from models.stage_record import StageRecord
 
 now = func.clock_timestamp
 
@@ -75,9 +75,9 @@ def no_owner() -> dict[str, None]:
     return {"run_token": None, "lease_until": None}
 
 
-def noting(stage: str, line: Mapping[str, Any]) -> ColumnElement[Any]:
-    """The receipt with this line set for a stage."""
-    return Job.stages.op("||")(json_literal({stage: dict(line)}))
+def noting(stage: str, record: StageRecord) -> ColumnElement[Any]:
+    """The receipt with this record set for a stage."""
+    return Job.stages.op("||")(json_literal({stage: record.stored()}))
 
 
 def json_literal(value: dict[str, Any]) -> ColumnElement[Any]:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -49,8 +48,9 @@ from models.lifecycle.leases import lease, queue_lease, queue_lease_s
 from models.lifecycle.track_queue import lock_conversations
 from models.spent import COLUMNS as COSTS
 from models.spent import NOTHING, Spent, added, added_now
+from models.stage_record import StageRecord
 
-PENDING: Final = MappingProxyType({"status": "pending"})
+PENDING: Final = StageRecord()
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dic
 def checkpoint(
     session: Session,
     fence: Fence,
-    line: Mapping[str, Any],
+    record: StageRecord,
     columns: Mapping[str, Any],
     sequence: int | None = None,
     spent: Spent = NOTHING,
@@ -162,7 +162,7 @@ def checkpoint(
     Args:
         session: its transaction is the caller's to commit.
         fence: the run that owns the stage.
-        line: the stage's line of the receipt.
+        record: the stage's record for the receipt.
         columns: the job's columns that later stages need.
         sequence: the number of the last event of this stage; by default the next one.
         spent: added to the job's costs.
@@ -172,7 +172,7 @@ def checkpoint(
         None if the fence no longer holds.
     """
     statement = _checkpoint_statement(fence.stage, tuple(columns), spent != NOTHING)
-    values = {**fence.values(), "note": {fence.stage: dict(line)}}
+    values = {**fence.values(), "note": {fence.stage: record.stored()}}
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     if spent != NOTHING:
         values |= spent.values()
@@ -212,7 +212,7 @@ def wait(
     session: Session,
     fence: Fence,
     delay: timedelta,
-    line: Mapping[str, Any] = PENDING,
+    record: StageRecord = PENDING,
     sequence: int | None = None,
     spent: Spent = NOTHING,
     *,
@@ -231,7 +231,7 @@ def wait(
             slot="waiting",
             next_attempt_at=now() + delay,
             attempts=Job.attempts + (1 if counts else 0),
-            stages=noting(fence.stage, line),
+            stages=noting(fence.stage, record),
             sequence=next_number(after_unknown_events()) if sequence is None else sequence,
             **added_now(spent),
             **no_owner(),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 import structlog
@@ -32,15 +32,16 @@ from models.errors import (
 )
 from models.jobs import after
 from models.lifecycle.endings import fail
-from models.lifecycle.event_numbers import after_stage
+from models.lifecycle.event_numbers import after_stage, next_number
 from models.lifecycle.fence import Fence
 from models.lifecycle.ownership import Adopted, adopt
 from models.lifecycle.transitions import checkpoint, wait
 from models.spent import NOTHING, Spent, add_late
+from models.stage_record import StageRecord
 from tasks.celery import app
 from tasks.execution import failpoints
 from tasks.execution.heartbeat import beating
-from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_line
+from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_record
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
@@ -98,7 +99,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
     except Exception as error:  # noqa: BLE001 (the seam: whatever fails becomes a wait or a code)
         _settle(task, policy, work, error)
     else:
-        log.info("stage finished", status=outcome.status, ms=work.ms, **outcome.line)
+        log.info("stage finished", ms=work.ms, **outcome.record.stored())
 
 
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
@@ -128,11 +129,12 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
 
 
 def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
-    line = work.line(outcome.status, **outcome.line)
+    number = work.end_number
+    record = work.ended(outcome.record, number)
     failpoints.point(work.fence.stage, "before_checkpoint")
-    spent = _write(work, lambda session: _store(session, work, work.fence, line, outcome))
+    spent = _write(work, lambda session: _store(session, work, work.fence, outcome, record, number))
     if spent is not None:
-        publish_checkpoint(work, line, spent)
+        publish_checkpoint(work, record, number, spent)
         return
     adopted = _write(work, lambda session: _adopt(session, work, outcome))
     if adopted is None:
@@ -161,18 +163,18 @@ def _publish_next(task: Task) -> None:
 
 
 def _store(
-    session: Session, work: Work, fence: Fence, line: dict[str, Any], outcome: Outcome
+    session: Session, work: Work, fence: Fence, outcome: Outcome, record: StageRecord, number: int
 ) -> Spent | None:
-    """The stage's end is one event; the number after it is kept for what it cost."""
-    number = after_stage(line["ended"])
-    return checkpoint(session, fence, line, outcome.columns, number, work.bill.spent)
+    """The stage's end is the event `number`; the number after it is kept for what it cost."""
+    return checkpoint(session, fence, record, outcome.columns, after_stage(number), work.bill.spent)
 
 
 def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
     adopted = adopt(session, work.fence, work.starts)
     if adopted is not None:
-        line = work.line(outcome.status, adopted.sequence, **outcome.line)
-        _store(session, work, replace(work.fence, epoch=adopted.epoch), line, outcome)
+        number = next_number(adopted.sequence)
+        fence = replace(work.fence, epoch=adopted.epoch)
+        _store(session, work, fence, outcome, work.ended(outcome.record, number), number)
     return adopted
 
 
@@ -190,26 +192,29 @@ def _settle(task: Task, policy: Policy, work: Work, error: Exception) -> None:
 def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     delay = timedelta(seconds=again.delay_s)
     code = getattr(error, "code", Internal.code)
-    line = work.line("pending", reason=code, **({"text": True} if work.draft.text else {}))
+    number = work.end_number
+    waiting = StageRecord(status="pending", reason=code, text=bool(work.draft.text) or None)
+    record = work.ended(waiting, number)
 
     def give_back(session: Session) -> bool:
         spent = work.bill.spent
-        return wait(session, work.fence, delay, line, line["ended"], spent, counts=again.counts)
+        return wait(session, work.fence, delay, record, number, spent, counts=again.counts)
 
     if not _write(work, give_back):
         _drop_late(task, work, "superseded while it failed")
         return
-    publish_line(work, line)
+    publish_record(work, record, number)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
 
 def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
-    line = work.line("failed", code=end.code)
+    number = work.end_number
+    record = work.ended(StageRecord(status="failed", code=end.code), number)
 
     def end_job(session: Session) -> bool:
-        number, spent = after_stage(line["ended"]), work.bill.spent
-        return fail(session, work.fence, end.code, end.message, line, number, spent)
+        spent = work.bill.spent
+        return fail(session, work.fence, end.code, end.message, record, after_stage(number), spent)
 
     if not _write(work, end_job):
         _drop_late(task, work, "superseded while it failed")

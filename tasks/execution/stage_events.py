@@ -1,35 +1,33 @@
-"""What a stage tells of itself: that it began, how it ended, and what an answer cost."""
-
-from typing import Any
+"""The events of a stage: it began, it ended, and what an answer cost."""
 
 from models.lifecycle.event_numbers import after_stage
 from models.spent import Spent
+from models.stage_record import StageRecord
 from tasks.events.envelope import Envelope
 from tasks.events.publisher import publish_event, publish_text
 from tasks.execution.work import Work
 
 
 def publish_begun(work: Work) -> None:
-    """Tell that a stage runs; and, of a text that begins anew, that it does."""
-    line = {"name": work.fence.stage, "status": "running"}
-    publish_event(work.fence.job_id, Envelope.step("stage", work.number, line))
+    """Publish that a stage runs; and, if it writes its text again, that the text restarts."""
+    publish_record(work, StageRecord(status="running"), work.number)
     if work.fence.stage == "generate" and work.draft.saved().restarts:
         publish_text(work.fence.job_id, None, work.number, work.draft.number)
 
 
-def publish_line(work: Work, line: dict[str, Any]) -> None:
-    """Tell how a stage ended, or that it waits."""
-    named = {"name": work.fence.stage, **line}
-    publish_event(work.fence.job_id, Envelope.step("stage", line["ended"], named))
+def publish_record(work: Work, record: StageRecord, number: int) -> None:
+    """Publish a stage's record: the stage runs, has ended, or waits."""
+    data = {"name": work.fence.stage, **record.stored()}
+    publish_event(work.fence.job_id, Envelope.step("stage", number, data))
 
 
-def publish_checkpoint(work: Work, line: dict[str, Any], spent: Spent) -> None:
-    """Tell that a stage is done; and with an answer, what the job has cost."""
-    publish_line(work, line)
+def publish_checkpoint(work: Work, record: StageRecord, number: int, spent: Spent) -> None:
+    """Publish that a stage is done; and with an answer, what the job has cost."""
+    publish_record(work, record, number)
     if work.fence.stage == "generate":
         cost = {
             "input_tokens": spent.input_tokens,
             "output_tokens": spent.output_tokens,
             "cost_usd": f"{spent.cost_usd:.6f}",
         }
-        publish_event(work.fence.job_id, Envelope.step("usage", after_stage(line["ended"]), cost))
+        publish_event(work.fence.job_id, Envelope.step("usage", after_stage(number), cost))

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,7 @@ from models.job_options import Options
 from models.lifecycle.event_numbers import next_number, text_base
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import Begun, begin
+from models.stage_record import StageRecord
 from tasks.bill import Bill
 from tasks.events.publisher import publish_text
 from tasks.execution.output_buffer import OutputBuffer
@@ -56,16 +57,14 @@ class Work:
         return round((time.monotonic() - self.began) * 1000)
 
     @property
-    def last_number(self) -> int:
-        """The number of the last event that this run has made."""
-        return max(self.number, self.draft.number)
+    def end_number(self) -> int:
+        """The number of the event that this run's end is."""
+        return next_number(max(self.number, self.draft.number))
 
-    def line(self, status: str, last: int | None = None, **decided: Any) -> dict[str, Any]:
-        """This stage's line of the receipt at its end, which is the event after `last`."""
-        ended = next_number(self.last_number if last is None else last)
-        line = {"status": status, "ms": self.ms, "began": self.number, "ended": ended, **decided}
-        tried = self.bill.tried
-        return {**line, "tried": tried} if tried else line
+    def ended(self, record: StageRecord, number: int) -> StageRecord:
+        """Complete the stage's record at its end, which is the event `number`."""
+        tried = self.bill.tried or record.tried
+        return replace(record, ms=self.ms, began=self.number, ended=number, tried=tried)
 
     @property
     def overtime(self) -> bool:
@@ -80,13 +79,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a stage: its status, its line of the receipt, and the job's columns it sets.
+    """The result of a stage: its record, and the columns of the job that it sets.
 
-    `stored` says that the stage has written its own end, in its own transaction.
+    `stored`: the stage has written its own end, in its own transaction.
     """
 
-    status: Literal["completed", "skipped", "degraded"]
-    line: dict[str, Any] = field(default_factory=dict)
+    record: StageRecord
     columns: dict[str, Any] = field(default_factory=dict)
     stored: bool = False
 

@@ -8,6 +8,7 @@ from config.home import data_home
 from config.once import once
 from config.settings import get_settings
 from models.errors import CircuitOpen
+from models.stage_record import StageRecord
 from tasks.compression import compressor
 from tasks.compression.compressor import Compressor
 from tasks.compression.errors import CompressionFailed
@@ -25,21 +26,23 @@ def compress(work: Work) -> Outcome:
     """Compress the message if it is longer than the threshold; on any failure keep the original."""
     settings = get_settings()
     if len(work.message) <= settings.compress_over_chars:
-        return Outcome("skipped", {"reason": "short"})
+        return Outcome(StageRecord(status="skipped", reason="short"))
     try:
         done = _compress(work, settings.compress_rate)
     except (CompressionFailed, CircuitOpen) as error:
         log.warning("not compressed, the original serves", error=str(error))
-        return Outcome("degraded", {"reason": "compression_failed", "compressor": "none"})
+        degraded = StageRecord(status="degraded", reason="compression_failed", compressor="none")
+        return Outcome(degraded)
     if not done.shortened:
-        return Outcome("skipped", {"reason": "no_gain", "compressor": done.compressor})
+        skipped = StageRecord(status="skipped", reason="no_gain", compressor=done.compressor)
+        return Outcome(skipped)
     return Outcome(
-        "completed",
-        {
-            "compressor": done.compressor,
-            "tokens_before": done.tokens_before,
-            "tokens_after": done.tokens_after,
-        },
+        StageRecord(
+            status="completed",
+            compressor=done.compressor,
+            tokens_before=done.tokens_before,
+            tokens_after=done.tokens_after,
+        ),
         {"prompt": done.text, "tokens_saved": done.tokens_saved},
     )
 

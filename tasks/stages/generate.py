@@ -1,13 +1,12 @@
 """Stage 3, generate: the answer, from the first model of the route that gives one."""
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
 from models.history import linked, spoken, track
+from models.stage_record import StageRecord
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.context import Exchange, exchanges, fit, tokens
@@ -36,7 +35,7 @@ def generate(work: Work) -> Outcome:
         return _ask(work, past, merges.get(target.name), target)
 
     answered = complete_with_fallback(route.models, ask, GENERATE, work.user_id, work.bill)
-    return _outcome(route, work, answered, _line(answers, answered, merges.get(answered.model)))
+    return _outcome(route, work, answered, _record(answers, answered, merges.get(answered.model)))
 
 
 def _past(session: Session, work: Work) -> list[Exchange]:
@@ -91,23 +90,22 @@ def _max_tokens(work: Work, target: Target) -> int:
     return min(asked, target.context_tokens // 2) if asked else get_settings().max_tokens
 
 
-def _line(answers: list[Answer], answered: Answered, merged: Merge | None) -> dict[str, Any]:
-    line = {
-        "model": answered.model,
-        "tried": [],  # of who failed, the work knows more
-        "first_token_ms": answered.completion.first_token_ms,
-    }
-    if merged is None:
-        return line
-    return {**line, "merged": [answer.mind for answer in answers], "cut": merged.cut}
+def _record(answers: list[Answer], answered: Answered, merged: Merge | None) -> StageRecord:
+    return StageRecord(
+        status="completed",
+        model=answered.model,
+        tried=[],  # of those that failed, the work's bill knows more
+        first_token_ms=answered.completion.first_token_ms,
+        merged=[answer.mind for answer in answers] if merged else None,
+        cut=merged.cut if merged else None,
+    )
 
 
-def _outcome(route: Route, work: Work, answered: Answered, line: dict[str, Any]) -> Outcome:
+def _outcome(route: Route, work: Work, answered: Answered, record: StageRecord) -> Outcome:
     made = answered.completion
     fell_back = f"fallback:{answered.tried[-1]['code']}" if answered.tried else None
     return Outcome(
-        "completed",
-        line,
+        record,
         {
             "answer": made.text,
             "finish_reason": made.finish_reason,

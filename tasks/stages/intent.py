@@ -1,12 +1,11 @@
 """Stage 1, intent: what is asked, and which models shall answer."""
 
-from typing import Any
-
 import structlog
 
 from config.minds import EMBEDDED_MODEL, FALLBACK_INTENT, get_minds, with_keys
 from config.settings import get_settings
 from models.errors import PermanentError, TransientError
+from models.stage_record import StageRecord
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.models import target
@@ -62,11 +61,13 @@ def _outcome(
 ) -> Outcome:
     name = found.intent if found.intent in get_minds().intents else FALLBACK_INTENT
     route = route_of(work, name)
-    line: dict[str, Any] = {"intent": name, "confidence": found.confidence, "cached": cached}
-    if degraded:
-        line["reason"] = degraded
     return Outcome(
-        status="degraded" if degraded else "completed",
-        line=line,
+        StageRecord(
+            status="degraded" if degraded else "completed",
+            intent=name,
+            confidence=found.confidence,
+            cached=cached,
+            reason=degraded,
+        ),
         columns={"intent": name, "route": route.column(next(iter(route.models), None))},
     )

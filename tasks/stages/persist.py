@@ -1,17 +1,21 @@
 """Stage 4, persist: the job completed and its answer stored, in one transaction, exactly once."""
 
 import time
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from models.errors import Superseded
 from models.lifecycle.endings import complete
 from models.lifecycle.event_numbers import after_stage
+from models.stage_record import StageRecord
 from tasks.execution import failpoints
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import PERSIST
 from tasks.resilience.transaction import run_transaction_with_retry
+
+COMPLETED: Final = StageRecord(status="completed")
 
 
 @stage(PERSIST)
@@ -20,11 +24,12 @@ def persist(work: Work) -> Outcome:
 
     def store(session: Session) -> bool:
         failpoints.point(PERSIST.stage, "before_checkpoint")
-        line = work.line("completed")
-        return complete(session, work.fence, line, sequence=after_stage(line["ended"]))
+        number = work.end_number
+        record = work.ended(COMPLETED, number)
+        return complete(session, work.fence, record, sequence=after_stage(number))
 
     # After a commit whose reply was lost, the second try finds the job finished: no harm done.
     stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
-    return Outcome("completed", stored=True)
+    return Outcome(COMPLETED, stored=True)

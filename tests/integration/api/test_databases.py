@@ -18,11 +18,12 @@ from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.schema import upgrade
 from models.session import get_engine, unit_of_work
+from models.stage_record import StageRecord
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 from tests.integration.pooler import pooled
 
-DONE: Final = {"status": "completed"}
+DONE: Final = StageRecord(status="completed")
 
 
 @pytest.fixture(scope="module")

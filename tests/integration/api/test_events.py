@@ -18,6 +18,7 @@ from models.lifecycle.ownership import save_partials
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 from tasks.execution.output_buffer import Saved
 
 HELLO = {"message": "hello"}
@@ -36,11 +37,11 @@ def run(job_id: str, stage: str, text: str | None = None) -> Fence:
         if text is not None:
             saved = Saved(text_base(begun.sequence), text, begun.restarts)
             last, columns = saved.number, {"answer": text, **saved.place, **COST}
-        line = {"status": "completed", "ms": 1, "began": begun.sequence, "ended": last + 1}
+        record = StageRecord(status="completed", ms=1, began=begun.sequence, ended=last + 1)
         if stage == "persist":
-            assert complete(session, fence, line, last + 2)
+            assert complete(session, fence, record, last + 2)
         else:
-            assert checkpoint(session, fence, line, columns, last + 2)
+            assert checkpoint(session, fence, record, columns, last + 2)
     return fence
 
 
@@ -215,8 +216,8 @@ def test_a_number_of_a_stage_that_was_tried_again_is_taken(client, job):
     with unit_of_work() as session:
         fence = Fence(job, 1, "intent", uuid4())
         assert begin(session, fence)
-        line = {"status": "pending", "ms": 1, "began": 2, "ended": 3}
-        assert wait(session, fence, timedelta(0), line, 3, counts=True)
+        record = StageRecord(status="pending", ms=1, began=2, ended=3)
+        assert wait(session, fence, timedelta(0), record, 3, counts=True)
     with unit_of_work() as session:
         take_due(session, 1000)
     finish(job)
@@ -232,8 +233,8 @@ def test_the_text_of_a_failed_answer_had_its_numbers(client, job):
         begun = begin(session, fence)
         assert begun is not None
         ended = begun.sequence + 10
-        line = {"status": "failed", "ms": 1, "began": begun.sequence, "ended": ended}
-        assert fail(session, fence, "internal", "It broke.", line, ended + 1)
+        record = StageRecord(status="failed", ms=1, began=begun.sequence, ended=ended)
+        assert fail(session, fence, "internal", "It broke.", record, ended + 1)
 
     assert refused_numbers(client, job, range(begun.sequence, ended + 3)) == {ended + 2}
 
@@ -289,7 +290,7 @@ def test_a_failed_job_tells_its_end_and_not_what_was_dropped(client, job):
     fence = Fence(job, 1, "persist", uuid4())
     with unit_of_work() as session:
         assert begin(session, fence)
-        assert fail(session, fence, "internal", "It broke.", {"status": "failed", "ms": 1})
+        assert fail(session, fence, "internal", "It broke.", StageRecord(status="failed", ms=1))
 
     found = told(events(client, job).text)
 

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 from tests.conftest import wait_until
@@ -102,7 +103,7 @@ def compressing(external_id: str) -> Callable[[], str]:
         with unit_of_work() as session:
             fence = Fence(job_id, 1, "intent", uuid4())
             assert begin(session, fence)
-            assert checkpoint(session, fence, {"status": "completed"}, {})
+            assert checkpoint(session, fence, StageRecord(status="completed"), {})
         change(job_id, queue_lease_until=text("now()"), queue_lease_s=1)
         return job_id
 

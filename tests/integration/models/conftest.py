@@ -11,6 +11,7 @@ from models.jobs import STAGES, Job
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 
@@ -60,5 +61,5 @@ def advance(job_id: str, to: str) -> None:
     for stage in STAGES[: STAGES.index(to)]:
         with unit_of_work() as session:
             columns = {"answer": "An answer."} if stage == "generate" else {}
-            line = {"status": "completed", "ms": 1}
-            assert checkpoint(session, own(job_id, stage), line, columns)
+            record = StageRecord(status="completed", ms=1)
+            assert checkpoint(session, own(job_id, stage), record, columns)

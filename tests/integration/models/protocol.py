@@ -31,8 +31,9 @@ from models.lifecycle.reconciliation import (
 )
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 
-DONE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 PAST = timedelta(seconds=1)
 MANY = 1000
 

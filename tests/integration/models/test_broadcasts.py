@@ -12,6 +12,7 @@ from models.history import Turn, track
 from models.jobs import Job
 from models.lifecycle.endings import cancel, complete, fail
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 from models.users import get_or_create_user
 from tasks.jobs.broadcasts import accept, accept_merge
 from tasks.jobs.broadcasts import read as read_broadcast
@@ -19,7 +20,7 @@ from tasks.jobs.submission import Submission
 
 from .conftest import MakeJob, advance, own
 
-LINE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 ALL = ("sage", "maker", "muse")
 
 Broadcast = Callable[..., BroadcastJobs]
@@ -71,7 +72,7 @@ def answer(job_id: str, text: str) -> str:
     with unit_of_work() as session:
         session.execute(update(Job).where(Job.id == job_id).values(answer=text))
     with unit_of_work() as session:
-        assert complete(session, own(job_id, "persist"), LINE)
+        assert complete(session, own(job_id, "persist"), DONE)
     return job_id
 
 
@@ -83,7 +84,7 @@ def end(job_id: str, status: str) -> None:
         if status == "cancelled":
             assert cancel(session, job_id)
         else:
-            assert fail(session, own(job_id, "intent"), "internal", "It broke.", LINE)
+            assert fail(session, own(job_id, "intent"), "internal", "It broke.", DONE)
 
 
 def turns(job_id: str) -> list[Turn]:
@@ -194,7 +195,7 @@ def test_a_merge_that_was_cancelled_while_it_was_stored_is_not_kept(
     fence = own(merging, "persist")
     end(merging, "cancelled")
     with unit_of_work() as session:
-        assert not complete(session, fence, LINE)
+        assert not complete(session, fence, DONE)
     assert read(whole).broadcast.kept_job_id is None
 
 

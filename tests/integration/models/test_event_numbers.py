@@ -10,10 +10,11 @@ from models.lifecycle.event_numbers import SEQUENCE_GAP
 from models.lifecycle.reconciliation import take_due
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 
 from .conftest import MakeJob, advance, own, read
 
-DONE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 
 
 def test_each_step_of_a_job_has_a_number_larger_than_the_last(make_job: MakeJob) -> None:
@@ -26,7 +27,7 @@ def test_each_step_of_a_job_has_a_number_larger_than_the_last(make_job: MakeJob)
             assert checkpoint(session, fence, DONE, {"answer": "Yes."})
         seen.append(read(job_id).sequence)
     assert seen == sorted(set(seen))
-    assert read(job_id).stages["generate"] == DONE
+    assert read(job_id).stages["generate"] == DONE.stored()
 
 
 def test_a_begin_that_is_tried_again_takes_no_second_number(make_job: MakeJob) -> None:
@@ -47,9 +48,9 @@ def test_a_text_begins_anew_only_where_an_earlier_one_may_have_been_heard(
     job_id = make_job()
     advance(job_id, "generate")
     fence = own(job_id, "generate")
-    line = {"status": "pending", **({"text": True} if heard else {})}
+    record = StageRecord(status="pending", text=heard or None)
     with unit_of_work() as session:
-        assert wait(session, fence, timedelta(0), line, counts=True)
+        assert wait(session, fence, timedelta(0), record, counts=True)
     with unit_of_work() as session:
         assert take_due(session, 1000)
     own(job_id, "generate")

@@ -25,10 +25,11 @@ from models.lifecycle.reconciliation import (
 from models.lifecycle.track_queue import release_stranded
 from models.lifecycle.transitions import begin
 from models.session import get_engine, unit_of_work
+from models.stage_record import StageRecord
 
 from .conftest import MakeJob, advance, own, read
 
-DONE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 MANY = 10_000
 AT_ONCE = timedelta(0)
 

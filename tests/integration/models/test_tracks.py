@@ -4,17 +4,18 @@ from models.history import Spoken, Turn, linked, spoken, track
 from models.job_options import Options
 from models.lifecycle.endings import cancel, complete, fail
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 
 from .conftest import MakeJob, advance, own, read
 
-LINE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 
 
 def answered(make_job: MakeJob, message: str, **more: object) -> str:
     job_id = make_job(message, **more)
     advance(job_id, "persist")
     with unit_of_work() as session:
-        assert complete(session, own(job_id, "persist"), LINE)
+        assert complete(session, own(job_id, "persist"), DONE)
     return job_id
 
 
@@ -61,7 +62,7 @@ def test_a_mind_does_not_see_what_went_to_another(make_job: MakeJob) -> None:
 def test_failed_turns_stay_out(make_job: MakeJob) -> None:
     failed = make_job("Fails")
     with unit_of_work() as session:
-        assert fail(session, own(failed, "intent"), "internal", "It broke.", LINE)
+        assert fail(session, own(failed, "intent"), "internal", "It broke.", DONE)
     after = make_job("After", conversation_id=read(failed).conversation_id)
     assert turns(after) == []
 

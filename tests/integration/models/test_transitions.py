@@ -17,10 +17,11 @@ from models.lifecycle.fence import Fence, now
 from models.lifecycle.ownership import adopt, extend_leases, hand_back, save_partials
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
+from models.stage_record import StageRecord
 
 from .conftest import MakeJob, advance, own, read
 
-DONE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 
 WRITES: dict[str, Callable[[Any, Fence], bool]] = {
     "checkpoint": lambda session, fence: checkpoint(session, fence, DONE, {}),
@@ -97,12 +98,12 @@ def test_a_checkpoint_queues_the_next_stage_and_keeps_the_result(make_job: MakeJ
     job_id = make_job()
     fence = own(job_id, "intent")
     with unit_of_work() as session:
-        line = {"status": "completed", "ms": 3, "intent": "coding"}
-        assert checkpoint(session, fence, line, {"intent": "coding"})
+        record = StageRecord(status="completed", ms=3, intent="coding")
+        assert checkpoint(session, fence, record, {"intent": "coding"})
     job = read(job_id)
     assert (job.stage, job.slot, job.run_token) == ("compress", "queued", None)
     assert job.queue_lease_until is not None
-    assert job.stages["intent"] == line
+    assert job.stages["intent"] == record.stored()
     assert job.intent == "coding"
 
 

@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 
 from app.api.job_answers import retry_after
-from app.schemas.jobs import job_body
+from app.schemas.jobs import SHOWN, job_body
 from app.schemas.times import timestamp
 from models.jobs import Job
+from models.stage_record import FIELDS
 
 MOMENT = datetime(2026, 1, 31, 10, 30, tzinfo=timezone(timedelta(hours=1)))
 
@@ -104,6 +105,17 @@ def test_what_a_stage_decided_stands_in_its_entry():
     entry = job_body(job(stages={"intent": line})).stages[0].model_dump()
 
     assert list(entry) == ["name", "status", "ms", "intent", "confidence", "cached"]
+
+
+def test_a_field_that_is_not_named_is_not_shown():
+    kept_inside = {"began", "ended", "text"}
+    whole = {name: 7 for name in FIELDS if name != "status"} | {"status": "completed"}
+    stored = {**whole, "name": "intent", "of_another_release": "secret"}
+
+    entry = job_body(job(stages={"intent": stored})).stages[0].model_dump()
+
+    assert list(entry) == ["name", "status", "ms", *SHOWN]
+    assert set(FIELDS) == {"status", "ms", *SHOWN} | kept_inside
 
 
 def test_an_error_has_its_names_in_order():

@@ -23,13 +23,14 @@ from models.lifecycle.reconciliation import MAX_CRASHES, reap_expired_leases
 from models.lifecycle.transitions import checkpoint
 from models.schema import upgrade
 from models.session import get_engine, unit_of_work
+from models.stage_record import StageRecord
 from tasks.worker.reconciler import reconcile_ends
 
 from ..conftest import MakeJob, own, read
 
 MANY = 10_000
 AT_ONCE = timedelta(0)
-DONE = {"status": "completed", "ms": 1}
+DONE = StageRecord(status="completed", ms=1)
 INSERT = """
 INSERT INTO jobs (id, user_id, conversation_id, message_id, mind, metadata, options, status, stage,
     slot, epoch, queue_lease_until, queue_lease_s, attempts, starts, deaths, expires_at, stages,
