@@ -79,7 +79,7 @@ def stream(
             _read(target, watch, reading, target.max_chars * VALUE_BYTES + SPARE_BYTES)
         made = reading.completion()
     except TrimindError as error:
-        billed = reading.came or watch.abandoned
+        billed = reading.is_billed or watch.abandoned
         work.bill.failed(target.name, error.code, reading.spent() if billed else None)
         raise
     work.bill.add(made.spent)
@@ -106,16 +106,16 @@ def _read(target: Target, watch: Watch, reading: Reading, value_bytes: int) -> N
     response = watch.response
     if response is None:
         raise ProviderUnavailable(f"{target.name} did not answer.")
-    came = values(response.iter_raw(), value_bytes)
+    received = values(response.iter_raw(), value_bytes)
     try:
-        for value in came:
+        for value in received:
             if not reading.take(value):
                 break
             _pace(target, watch, reading)
         else:
             return
         watch.end_within(DRAIN_S)
-        for _ in came:
+        for _ in received:
             return  # there is more: the connection is closed rather than read to its end
     except (*LIBRARY_ERRORS, ErrorEvent, CutOff, MalformedAnswer) as error:
         if watch.stopped or not reading.ended:
@@ -127,7 +127,7 @@ def _read(target: Target, watch: Watch, reading: Reading, value_bytes: int) -> N
 
 def _pace(target: Target, watch: Watch, reading: Reading) -> None:
     """Adjust the limits: a model may reason before its first text, but not after its end."""
-    watch.end_within(AFTER_END_S if reading.ended and not reading.grew else None)
+    watch.end_within(AFTER_END_S if reading.ended and not reading.has_grown else None)
     if reading.first_token_ms:
         watch.silence_s = target.idle_limit_s
 

@@ -63,7 +63,7 @@ class Reading:
         self._output_tokens: int | None = None
         self.finish: str | None = None
         self.first_token_ms = 0
-        self.grew = False
+        self.has_grown = False
 
     @property
     def ended(self) -> bool:
@@ -79,7 +79,7 @@ class Reading:
         if not isinstance(value, dict):
             return True
         piece = self._read(value)
-        self.grew = bool(piece.text)
+        self.has_grown = bool(piece.text)
         self._count(piece)
         if self.finish != DECLINED:
             self.finish = piece.finish or self.finish
@@ -128,7 +128,7 @@ class Reading:
         )
 
     @property
-    def came(self) -> bool:
+    def is_billed(self) -> bool:
         """Whether anything was received that a provider bills."""
         counted = self._thoughts or self._input_tokens or self._output_tokens
         return bool(self._draft.text or counted or self.ended)

@@ -36,7 +36,7 @@ class _Stream(httpcore.NetworkStream):
         watch = current()
         if watch is None:
             return self._stream.read(max_bytes, timeout)
-        watch.asked = True
+        watch.sent = True
         since = time.monotonic()
         while True:
             watch.check(since)

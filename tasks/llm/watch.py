@@ -45,7 +45,7 @@ class Watch:
         self.max_bytes = max_bytes
         self.response: httpx.Response | None = None
         self.failure: TrimindError | None = None
-        self.asked = False  # whether the request was sent
+        self.sent = False  # whether the request was sent
         self._limit_s = limit_s
         self._ends = time.monotonic() + limit_s
         self._ends_early: float | None = None
@@ -64,7 +64,7 @@ class Watch:
     @property
     def abandoned(self) -> bool:
         """Whether the call was abandoned while the provider worked on it, which it bills."""
-        return self.asked and isinstance(self.failure, ProviderUnavailable | Superseded)
+        return self.sent and isinstance(self.failure, ProviderUnavailable | Superseded)
 
     def check(self, since: float) -> None:
         """End the call if it is stopped or has exceeded a limit.

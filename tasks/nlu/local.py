@@ -9,7 +9,7 @@ from tasks.nlu.classification import Classification
 HEAD_CHARS: Final = 1500
 TAIL_CHARS: Final = 500
 
-_SIGNS: Final[dict[str, tuple[tuple[float, str], ...]]] = {
+_PATTERNS: Final[dict[str, tuple[tuple[float, str], ...]]] = {
     "greeting": (
         (3.0, r"^\W*(hi|hello|hey|howdy|greetings|good (morning|afternoon|evening))\b.{0,40}$"),
         (3.0, r"^\W*(thanks?|thank you|bye|goodbye|see you)\b.{0,40}$"),
@@ -48,9 +48,9 @@ _SIGNS: Final[dict[str, tuple[tuple[float, str], ...]]] = {
         (1.0, r"^\W*(what|who|when|where|which|how|is|are|does|do|can|could|tell me|explain)\b"),
     ),
 }
-SIGNS: Final = {
-    intent: tuple((weight, re.compile(sign, re.IGNORECASE)) for weight, sign in signs)
-    for intent, signs in _SIGNS.items()
+PATTERNS: Final = {
+    intent: tuple((weight, re.compile(pattern, re.IGNORECASE)) for weight, pattern in patterns)
+    for intent, patterns in _PATTERNS.items()
 }
 
 
@@ -60,8 +60,8 @@ def classify(message: str) -> Classification:
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     weights = {
-        intent: sum(weight for weight, sign in signs if sign.search(text))
-        for intent, signs in SIGNS.items()
+        intent: sum(weight for weight, pattern in patterns if pattern.search(text))
+        for intent, patterns in PATTERNS.items()
     }
     best = max(weights, key=lambda intent: weights[intent])
     if not weights[best]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.minds import BUILT_IN, read_minds
-from tasks.nlu.local import HEAD_CHARS, SIGNS, TAIL_CHARS, classify
+from tasks.nlu.local import HEAD_CHARS, PATTERNS, TAIL_CHARS, classify
 
 EXAMPLES = {
     "greeting": ["Hello!", "hi there", "Thanks a lot!", "Good morning", "How are you?"],
@@ -57,12 +57,12 @@ def test_the_middle_of_a_long_message_is_material() -> None:
 
 
 def test_every_intent_it_names_is_in_the_built_in_table() -> None:
-    assert SIGNS.keys() | {"other"} <= read_minds(BUILT_IN).intents.keys()
+    assert PATTERNS.keys() | {"other"} <= read_minds(BUILT_IN).intents.keys()
 
 
 @given(st.text(max_size=4000))
 def test_any_text_has_an_intent(message: str) -> None:
     found = classify(message)
 
-    assert found.intent in SIGNS.keys() | {"other"}
+    assert found.intent in PATTERNS.keys() | {"other"}
     assert 0 <= found.confidence <= 0.95
