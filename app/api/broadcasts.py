@@ -1,4 +1,4 @@
-"""/v1/broadcasts: one message to several minds; read them together, cancel, merge, choose."""
+"""/v1/broadcasts: send one message to several minds; retrieve, follow, cancel, merge, choose."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,18 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.job_answers import (
-    answer_job,
+from app.api.job_responses import (
     applied,
-    broadcast_answer,
+    broadcast_response,
     created_broadcast,
     created_job,
+    respond_with_job,
 )
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
-from app.http.answers import NOT_MODIFIED, answer, if_changed
 from app.http.db import db
 from app.http.idempotency import Created, create_once
+from app.http.responses import NOT_MODIFIED, if_changed, json_response
 from app.schemas.broadcasts import (
     BroadcastBody,
     BroadcastPage,
@@ -33,7 +33,7 @@ from app.schemas.lists import PageQuery
 from app.schemas.paths import BroadcastPath
 from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, positions_of
 from app.streaming.job_stream import HAS_ALL
-from app.streaming.prefer import answer_after
+from app.streaming.prefer import respond_after
 from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from models.errors import BroadcastEnded
@@ -69,20 +69,10 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     fields = body.model_dump(exclude={"minds", "deadline_s"})
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, **fields)
 
-    def respond(created: Created) -> Response:
-        if header.wait is None:
-            return created.response()
-
-        def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
-            now = broadcast_answer(whole, 200 if whole.ended else 202)
-            return applied(waited_s, created.mark(now))
-
-        return _after_wait(created.id, header.wait, answer_now)
-
     return create_once(
         header.idempotency_key,
         lambda: created_broadcast(broadcasts.accept(db.session(), submission, body.minds)),
-        respond,
+        lambda created: _respond(created, header.wait),
     )
 
 
@@ -94,7 +84,7 @@ def read_broadcasts(query: PageQuery) -> Response:
     """
     found = list_broadcasts(db.session(), g.user_id, **query.model_dump())
     bodies = [broadcast_body(whole) for whole in gather(db.session(), found)]
-    return answer(BroadcastPage.of(bodies, query.limit))
+    return json_response(BroadcastPage.of(bodies, query.limit))
 
 
 @api.get(
@@ -110,10 +100,10 @@ def read_broadcast(path: BroadcastPath, header: ReadHeaders) -> Response:
     or after N seconds.
     """
 
-    def answer_now(whole: BroadcastJobs, waited_s: int | None) -> Response:
-        return if_changed(applied(waited_s, broadcast_answer(whole)))
+    def respond(whole: BroadcastJobs, waited_s: int | None) -> Response:
+        return if_changed(applied(waited_s, broadcast_response(whole)))
 
-    return _after_wait(path.broadcast_id, header.wait, answer_now)
+    return _after_wait(path.broadcast_id, header.wait, respond)
 
 
 @api.get(
@@ -129,25 +119,40 @@ def read_broadcast_events(
     connection, reconnect with the last `id` to resume without missing or repeating an event.
     """
     whole = broadcasts.read(db.session(), g.user_id, path.broadcast_id)
-    db.session.commit()  # a stream holds no connection
+    db.session.commit()  # a stream occupies no connection
     after = positions_of(whole, header, query)
     if after is None:
         return Response(status=204)
     return sse_response(broadcast_lines(g.user_id, whole, after))
 
 
+def _respond(created: Created, wait_s: int | None) -> Response:
+    """Respond to the submission of a broadcast, now or after a wait."""
+    if wait_s is None:
+        return created.response()
+
+    def respond(whole: BroadcastJobs, waited_s: int | None) -> Response:
+        now = broadcast_response(whole, 200 if whole.ended else 202)
+        return applied(waited_s, created.mark(now))
+
+    return _after_wait(created.id, wait_s, respond)
+
+
 def _after_wait(
-    broadcast_id: str, wait_s: int | None, answer: Callable[[BroadcastJobs, int | None], Response]
+    broadcast_id: str, wait_s: int | None, respond: Callable[[BroadcastJobs, int | None], Response]
 ) -> Response:
-    """The answer made of the broadcast, once its jobs have ended or the wait is over, and of the
-    seconds that were granted."""
+    """Respond once the broadcast's jobs have ended or the wait is over.
+
+    Args:
+        respond: gets the broadcast, and the seconds granted, or None if there was no wait.
+    """
 
     def read() -> BroadcastJobs:
-        db.session.expire_all()  # what was just accepted may have moved on
+        db.session.expire_all()  # a job that was just accepted may have changed
         return broadcasts.read(db.session(), g.user_id, broadcast_id)
 
     job_ids = [job.id for job in read().siblings]
-    return answer_after(job_ids, wait_s, lambda waited_s: answer(read(), waited_s))
+    return respond_after(job_ids, wait_s, lambda waited_s: respond(read(), waited_s))
 
 
 @api.post("/<id:broadcast_id>/cancel", responses={200: BroadcastBody, **problems(404, 409)})
@@ -162,7 +167,7 @@ def cancel_broadcast(path: BroadcastPath) -> Response:
     if not any(job.status == "cancelled" for job in whole.jobs):
         detail = f"The broadcast can't be cancelled: it has ended as {whole.status}."
         raise BroadcastEnded(detail)
-    return broadcast_answer(whole)
+    return broadcast_response(whole)
 
 
 @api.post(
@@ -189,7 +194,7 @@ def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) ->
         return created_job(merge)
 
     return create_once(
-        header.idempotency_key, create, lambda created: answer_job(created, header.wait)
+        header.idempotency_key, create, lambda created: respond_with_job(created, header.wait)
     )
 
 
@@ -200,6 +205,6 @@ def choose_answer(path: BroadcastPath, body: Choice) -> Response:
     Every mind continues from it, including minds that were not part of the broadcast. The latest
     choice or merge wins.
     """
-    return broadcast_answer(
+    return broadcast_response(
         broadcasts.choose(db.session(), g.user_id, path.broadcast_id, body.job_id)
     )

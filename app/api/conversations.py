@@ -9,9 +9,9 @@ from flask_openapi3.models.tag import Tag
 from app.api.searches import search_slot
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
-from app.http.answers import answer
 from app.http.db import db
 from app.http.idempotency import Created, create_once
+from app.http.responses import json_response
 from app.schemas.conversations import (
     ConversationBody,
     ConversationChange,
@@ -74,7 +74,7 @@ def read_conversations(query: ConversationQuery) -> Response:
     with search_slot() if query.q is not None else nullcontext():
         found = list_conversations(db.session(), g.user_id, **query.model_dump())
     bodies = [conversation_body(conversation) for conversation in found]
-    return answer(ConversationPage.of(bodies, query.limit))
+    return json_response(ConversationPage.of(bodies, query.limit))
 
 
 @api.get("/<id:conversation_id>", responses={200: ConversationBody, **problems(404)})
@@ -83,7 +83,7 @@ def read_conversation(path: ConversationPath) -> Response:
 
     Its messages are listed separately.
     """
-    return answer(conversation_body(_conversation(path)))
+    return json_response(conversation_body(_conversation(path)))
 
 
 @api.patch("/<id:conversation_id>", responses={200: ConversationBody, **problems(404, 413, 415)})
@@ -96,7 +96,7 @@ def change_conversation(path: ConversationPath, body: ConversationChange) -> Res
     for name, value in body.model_dump(exclude_unset=True).items():
         setattr(conversation, name, value)
     db.session.commit()
-    return answer(conversation_body(conversation))
+    return json_response(conversation_body(conversation))
 
 
 @api.delete("/<id:conversation_id>", responses={204: None, **problems(404)})
@@ -119,7 +119,7 @@ def read_messages(path: ConversationPath, query: PageQuery) -> Response:
     found = list_messages(db.session(), _conversation(path), **query.model_dump())
     began = jobs_of_messages(db.session(), [message.id for message in found])
     bodies = [message_body(message, message.job_id or began.get(message.id)) for message in found]
-    return answer(MessagePage.of(bodies, query.limit))
+    return json_response(MessagePage.of(bodies, query.limit))
 
 
 def _conversation(path: ConversationPath) -> Conversation:

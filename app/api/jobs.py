@@ -6,20 +6,20 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.job_answers import answer_job, applied, created_job, job_answer
+from app.api.job_responses import applied, created_job, job_response, respond_with_job
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
-from app.http.answers import NOT_MODIFIED, answer, if_changed
 from app.http.db import db
 from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import create_once
 from app.http.request_body import refuse_fields
+from app.http.responses import NOT_MODIFIED, if_changed, json_response
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
 from app.schemas.paths import JobPath
 from app.streaming.job_stream import HAS_ALL, STREAM, job_lines
-from app.streaming.prefer import answer_after
+from app.streaming.prefer import respond_after
 from app.streaming.resume import has_all, resume_after
 from app.streaming.sse import sse_response
 from models.errors import NotFound
@@ -54,7 +54,7 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     return create_once(
         header.idempotency_key,
         lambda: created_job(accept(db.session(), submission)),
-        lambda created: answer_job(created, header.wait),
+        lambda created: respond_with_job(created, header.wait),
     )
 
 
@@ -67,10 +67,10 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     `Prefer: wait=N`, the response comes when the job has ended, or after N seconds.
     """
 
-    def answer_now(waited_s: int | None) -> Response:
-        return if_changed(applied(waited_s, job_answer(_job(path))))
+    def respond(waited_s: int | None) -> Response:
+        return if_changed(applied(waited_s, job_response(_job(path))))
 
-    return answer_after([path.job_id], header.wait, answer_now)
+    return respond_after([path.job_id], header.wait, respond)
 
 
 @api.get("/<id:job_id>/events", responses={200: STREAM, 204: HAS_ALL, **problems(404)})
@@ -99,7 +99,7 @@ def cancel_job(path: JobPath) -> Response:
     if job.status != "cancelled":
         detail = f"The job can't be cancelled: it has ended as {job.status}."
         raise CANCELLED_TOO_LATE[job.status](detail)
-    return job_answer(job)
+    return job_response(job)
 
 
 @api.post(
@@ -117,7 +117,7 @@ def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     return create_once(
         header.idempotency_key,
         lambda: created_job(retry(db.session(), g.user_id, path.job_id)),
-        lambda created: answer_job(created, header.wait),
+        lambda created: respond_with_job(created, header.wait),
     )
 
 
@@ -128,12 +128,12 @@ def read_jobs(query: JobQuery) -> Response:
     Returns your jobs, newest first, optionally by status or conversation.
     """
     jobs = list_jobs(db.session(), g.user_id, **query.model_dump())
-    return answer(JobPage.of([job_body(job) for job in jobs], query.limit))
+    return json_response(JobPage.of([job_body(job) for job in jobs], query.limit))
 
 
 def _job(path: JobPath) -> Job:
     job = find_job(db.session(), g.user_id, path.job_id)
-    db.session.commit()  # a stream, or a wait, holds no connection
+    db.session.commit()  # a stream or a wait occupies no connection
     if job is None:
         raise NotFound("No such job.")
     return job

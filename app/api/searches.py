@@ -1,4 +1,4 @@
-"""How many searches run at once: each occupies a database connection for up to two seconds.
+"""Limits how many searches run at once: each occupies a database connection for up to two seconds.
 
 Together they may use half of the process's connections, and one user half of those, so that no
 number of searches keeps other users' calls from getting a connection.
@@ -30,12 +30,12 @@ SHARE_TAKEN: Final = Problem(
 
 @once
 def get_search_slots() -> Slots:
-    """The slots for this process's searches."""
+    """Return this process's slots for searches."""
     count = max(1, get_settings().database_pool // 2)
     return Slots(count, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)
 
 
 def search_slot() -> AbstractContextManager[None]:
-    """A slot for a search by this request's user. Entering it raises Refusal, with `Retry-After`,
-    if there is none."""
+    """Return a slot for a search by this request's user. Entering it raises Refusal, with
+    `Retry-After`, if none is free."""
     return get_search_slots().slot(g.user_id)

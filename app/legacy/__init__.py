@@ -1,1 +1,1 @@
-"""The replaced system's calls: removable as one."""
+"""The calls of the replaced system. This folder can be removed as a whole."""

@@ -1,4 +1,4 @@
-"""Jobs as the replaced system submits them: by session ids and message ids of its own."""
+"""Submissions with the replaced system's own ids of sessions and messages."""
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -16,8 +16,7 @@ def accept_in_session(
     session_id: str | None,
     message_id: str | None = None,
 ) -> Job:
-    """Accept a message in the conversation that a session id means; without one, in a new one. The
-    caller commits."""
+    """Accept a message in the conversation of a session id, or in a new one. The caller commits."""
     conversation_id = None
     if session_id:
         conversation_id = get_or_create_session(session, user_id, session_id, title_of(message)).id
@@ -27,11 +26,10 @@ def accept_in_session(
 def accept_once(
     session: Session, user_id: str, message: str, session_id: str, given_id: str
 ) -> Job:
-    """Accept a message that has an id already, unless it was accepted before: the same id again is
-    the same job. The caller commits.
+    """Accept a message with the client's own id, or return the job that was accepted for this id.
 
-    Our id of the message is derived from the user and theirs, so the messages' primary key is what
-    keeps a second one out, however many arrive at once.
+    The caller commits. Our id is derived from the user and the client's id, so that the primary key
+    of the messages excludes a duplicate, however many arrive at once.
     """
     message_id = derived_id("msg", user_id, given_id)
     known = find_job_of_message(session, user_id, message_id)

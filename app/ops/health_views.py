@@ -8,7 +8,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.apidoc.openapi import operation_id, problems
-from app.http.answers import answer
+from app.http.responses import json_response
 from app.ops.readiness import readiness
 
 api = APIBlueprint(
@@ -66,7 +66,7 @@ def healthz() -> Response:
 
     Checks no dependency.
     """
-    return answer(Health())
+    return json_response(Health())
 
 
 @api.get("/api/v1/health", responses={200: Health}, deprecated=True)
@@ -75,7 +75,7 @@ def legacy_health() -> Response:
 
     Use `/healthz` instead.
     """
-    return answer(Health())
+    return json_response(Health())
 
 
 @api.get("/readyz", responses={200: Readiness, 503: Readiness})
@@ -95,4 +95,4 @@ def readyz() -> Response:
         "breakers": found.breakers,
         "misconfigured": found.misconfigured,
     }
-    return answer(Readiness.model_validate(body), 200 if ready else 503)
+    return json_response(Readiness.model_validate(body), 200 if ready else 503)

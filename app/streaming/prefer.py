@@ -13,15 +13,15 @@ from config.settings import get_settings
 from models.jobs import unfinished
 
 
-def answer_after(
-    job_ids: Collection[str], wait_s: int | None, answer: Callable[[int | None], Response]
+def respond_after(
+    job_ids: Collection[str], wait_s: int | None, respond: Callable[[int | None], Response]
 ) -> Response:
     """The response once all these jobs of the caller have ended, or the wait is over.
 
     Args:
         job_ids: jobs of the caller.
         wait_s: the seconds that the caller asked for; capped by `WAIT_MAX_S`.
-        answer: makes the response; it gets the seconds granted, or None if there was no wait.
+        respond: makes the response; it gets the seconds granted, or None if there was no wait.
 
     Raises:
         DatabaseUnavailable: if the jobs can't be read.
@@ -29,17 +29,17 @@ def answer_after(
     """
     user_id, granted_s = g.user_id, min(wait_s or 0, get_settings().wait_max_s)
     if granted_s <= 0:
-        return answer(None)
+        return respond(None)
     rest = unfinished(db.session(), user_id, job_ids)
     db.session.rollback()  # no connection is busy meanwhile
     if not rest:
-        return answer(granted_s)
+        return respond(granted_s)
     try:
         take_slot()
     except Refusal:  # no room for a wait: the caller polls
-        return answer(None)
+        return respond(None)
 
     async def wait() -> None:
         await wait_for_end(user_id, rest, granted_s)
 
-    return defer(wait, lambda: answer(granted_s))
+    return defer(wait, lambda: respond(granted_s))

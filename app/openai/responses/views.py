@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from app.apidoc.openapi import USER_SECURITY, described, operation_id
 from app.auth.bearer import require_user
-from app.http.answers import answer
 from app.http.connection import caller_watch
 from app.http.db import db
 from app.http.deferred import at_end, defer, resumption
@@ -20,6 +19,7 @@ from app.http.error_handlers import format_errors
 from app.http.errors import CANCELLED_TOO_LATE, RequestTimeout
 from app.http.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.http.problems import Problem, Refusal
+from app.http.responses import json_response
 from app.openai.declarations import failures
 from app.openai.errors import answer_as_openai
 from app.openai.ids import job_id_of
@@ -72,11 +72,13 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
     With `background`, it returns immediately; with `stream`, it sends events as they happen.
     """
     if body.stream or not body.background:
-        take_slot()  # first: a client that is told to come again must not leave a job behind
+        take_slot()  # first: a refused client must not leave a job behind
     if header.idempotency_key is None:
-        return _answer(body, _call(header, body))
+        return _respond(body, _call(header, body))
     return create_once(
-        header.idempotency_key, lambda: _create(body), lambda created: _respond(body, created)
+        header.idempotency_key,
+        lambda: _create(body),
+        lambda created: _respond_with_key(body, created),
     )
 
 
@@ -91,7 +93,7 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
     job = _find(_job_id(path.response_id))
     note_read(job)
     if not query.stream:
-        return answer(response_body(job))
+        return json_response(response_body(job))
     if after is not None:
         refuse_unsent(job, after)
     return sse_response(response_lines(job, after))
@@ -109,27 +111,27 @@ def cancel_response(path: ResponsePath) -> Response:
     if job.status != "cancelled":
         detail = f"Cannot cancel a response that is {body.status}."
         raise Refusal(Problem(CANCELLED_TOO_LATE[job.status], detail, status_here=400))
-    return answer(body)
+    return json_response(body)
 
 
-def _respond(body: NewResponse, created: Created) -> Response:
-    """The answer to a call with a key: in the background, the one that the key keeps."""
+def _respond_with_key(body: NewResponse, created: Created) -> Response:
+    """Respond to a call with a key; in the background, with the response stored for it."""
     if body.background and not body.stream:
         return created.response()
-    return _answer(body, Call(_job_id(created.id), replayed=created.replayed))
+    return _respond(body, Call(_job_id(created.id), replayed=created.replayed))
 
 
-def _answer(body: NewResponse, call: Call) -> Response:
+def _respond(body: NewResponse, call: Call) -> Response:
     if body.stream:
         return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
     if body.background:
         at_end(lambda sent: settle(call, answered=sent))
-        return answer(response_body(_find(call.job_id)))
+        return json_response(response_body(_find(call.job_id)))
     return _held(call)
 
 
 def _held(call: Call) -> Response:
-    """The response once it has ended; after `WAIT_MAX_S`, one that is still being sent."""
+    """Respond once the response has ended; after `WAIT_MAX_S`, start to send and keep waiting."""
     resume = resumption()
     if call.caller is not None:
         kept = watch(call.caller, g.user_id, fingerprint(), caller_watch())
@@ -154,14 +156,14 @@ def _held_answer(call: Call, job: Job | None, waiting: Waiting) -> Response:
     elif job.status in UNFINISHED:
         raise Refusal(unfinished(job))
     else:
-        response = answer(response_body(job))
+        response = json_response(response_body(job))
     if call.replayed:
         response.headers[REPLAYED] = "true"
     return response
 
 
 def _call(header: ResponseHeaders, body: NewResponse) -> Call:
-    """The job of a call: that of an earlier call that got no answer, or a new one."""
+    """Find the job of an earlier attempt that got no answer, or accept a new one."""
     session, this = db.session(), fingerprint()
     lock_call(session, g.user_id, this)
     for caller_gone in gone_callers(g.user_id, this):
@@ -169,10 +171,10 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     call = _earlier(session, this, retries=header.retries)
     if call is not None:
         session.commit()
-        log.info("call answered by another attempt's job", job_id=call.job_id)
+        log.info("call matched to earlier attempt", job_id=call.job_id)
         return call
     if not body.background and caller_watch()():
-        detail = "The caller had gone before the response was made."
+        detail = "The client disconnected before the response was created."
         raise RequestTimeout(detail)
     job = accept(session, submission_of(session, g.user_id, body))
     kept = remembered_for()
@@ -187,9 +189,9 @@ def _earlier(session: Session, this: bytes, **more: Any) -> Call | None:
 
 
 def _instead_of(call: Call) -> Call:
-    """What a call gets whose job was taken over while its caller is still there, as far as can be
-    seen: that of another call for which nobody waits, or the same answer as its retry. Nothing is
-    bought, since he may have gone without a word."""
+    """Find another job for a call whose job was taken over, though its client seems connected: an
+    abandoned call's, or else the same as its retry. No new job is created, since the client may
+    have disconnected unnoticed."""
     other = _earlier(db.session(), fingerprint(), retries=1, lost_within=timedelta(0))
     db.session.commit()
     return other or replace(call, caller=None)
@@ -208,7 +210,7 @@ def _job_id(response_id: str) -> str:
 
 
 def _find(job_id: str) -> Job:
-    """The caller's job as it is now; no connection is held after it."""
+    """Read the user's job, and return the connection."""
     db.session.expire_all()
     job = find_job(db.session(), g.user_id, job_id)
     db.session.commit()

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.api.job_answers import retry_after
+from app.api.job_responses import retry_after
 from app.schemas.jobs import SHOWN, job_body
 from app.schemas.times import timestamp
 from models.jobs import Job

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 NOT_MODIFIED: Final[dict[str, Any]] = {"description": "Not changed since the `ETag`."}
 
 
-def answer(body: BaseModel, status: int = 200, **headers: str) -> Response:
+def json_response(body: BaseModel, status: int = 200, **headers: str) -> Response:
     """Return a body as JSON. The header `Retry_After` is sent as `Retry-After`."""
     response = jsonify(body.model_dump())
     response.status_code = status

@@ -1,0 +1,73 @@
+"""Responses with jobs: now, or after a wait."""
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Response, g
+
+from app.http.db import db
+from app.http.idempotency import Created
+from app.http.responses import json_response
+from app.schemas.broadcasts import broadcast_body
+from app.schemas.headers import APPLIED
+from app.schemas.jobs import job_body
+from app.streaming.prefer import respond_after
+from models.broadcasts import BroadcastJobs
+from models.jobs import UNFINISHED, Job, find_job
+
+
+def created_job(job: Job) -> Created:
+    """Pair an accepted job with its 202."""
+    location = f"/v1/jobs/{job.id}"
+    return Created.of(job.id, job_body(job), 202, Location=location, **_retry_header(job))
+
+
+def created_broadcast(whole: BroadcastJobs) -> Created:
+    """Pair an accepted broadcast with its 202."""
+    broadcast_id = whole.broadcast.id
+    headers = {"Location": f"/v1/broadcasts/{broadcast_id}", **_retry_header(*whole.jobs)}
+    return Created.of(broadcast_id, broadcast_body(whole), 202, **headers)
+
+
+def respond_with_job(created: Created, wait_s: int | None) -> Response:
+    """Respond to the submission of a job: now, or with its state after a wait, ended or not."""
+    if wait_s is None:
+        return created.response()
+
+    def respond(waited_s: int | None) -> Response:
+        db.session.expire_all()
+        job = find_job(db.session(), g.user_id, created.id)
+        if job is None:  # deleted with its user during the wait
+            return created.response()
+        now = job_response(job, 202 if job.status in UNFINISHED else 200)
+        return applied(waited_s, created.mark(now))
+
+    return respond_after([created.id], wait_s, respond)
+
+
+def applied(waited_s: int | None, now: Response) -> Response:
+    """Add the header that says how long the server waited (RFC 7240, 3)."""
+    if waited_s is not None:
+        now.headers[APPLIED] = f"wait={waited_s}"
+    return now
+
+
+def job_response(job: Job, status: int = 200) -> Response:
+    """Return a job, with `Retry-After` until it has ended."""
+    return json_response(job_body(job), status, **_retry_header(job))
+
+
+def broadcast_response(whole: BroadcastJobs, status: int = 200) -> Response:
+    """Return a broadcast, with `Retry-After` until all of its jobs have ended."""
+    return json_response(broadcast_body(whole), status, **_retry_header(*whole.jobs))
+
+
+def _retry_header(*jobs: Job) -> dict[str, str]:
+    created = [job.created_at for job in jobs if job.status in UNFINISHED]
+    return {"Retry_After": str(retry_after(datetime.now(UTC) - max(created)))} if created else {}
+
+
+def retry_after(age: timedelta) -> int:
+    """Return the seconds until the next poll: most jobs end within moments, old ones don't."""
+    if age < timedelta(seconds=10):
+        return 1
+    return 3 if age < timedelta(minutes=1) else 10
