@@ -1,1 +1,1 @@
-"""How one stage is run: owned, timed, checkpointed, told of."""
+"""How a stage is run: owned, timed, checkpointed, published."""

@@ -1,7 +1,7 @@
-"""Crash points: places where a test may let this process die, as if it had been killed there.
+"""Failpoints: places where a test can make this process die, as if it had been killed.
 
-`CRASH_AT=<stage>.<point>` arms one; it kills once, which the file `CRASH_ONCE` remembers. Points:
-before and after begin, checkpoint, publish (of the next stage's message) and ack.
+`CRASH_AT=<stage>.<point>` arms one. It fires once: the file `CRASH_ONCE` records that. The points
+are before and after begin, checkpoint, publish (of the next stage's message) and ack.
 """
 
 import os
@@ -18,7 +18,7 @@ from models.jobs import STAGES
 
 
 def point(stage: str, name: str) -> None:
-    """Die here, without a word to anybody, if this point is armed and has not killed yet."""
+    """Exit at once, without cleanup, if this failpoint is armed and has not fired yet."""
     settings = get_settings()
     if settings.crash_at != f"{stage}.{name}" or settings.crash_once is None:
         return
@@ -35,7 +35,7 @@ def _first(path: Path) -> bool:
 
 
 class CrashingRequest(Request):  # type: ignore[misc]
-    """A request that may die around its acknowledgement."""
+    """A Celery request with failpoints around its acknowledgement."""
 
     def acknowledge(self) -> None:
         point(self.task_name, "before_ack")
@@ -44,13 +44,13 @@ class CrashingRequest(Request):  # type: ignore[misc]
 
 
 class CrashingTask(Task):  # type: ignore[misc]
-    """A task whose requests may die so."""
+    """A task whose requests have these failpoints."""
 
     Request = f"{__name__}:CrashingRequest"
 
 
 def task_class() -> type[Task]:
-    """The class of the stages' tasks: Celery's own, unless a crash point is armed."""
+    """Return the class of the stages' tasks: Celery's own, unless a failpoint is armed."""
     return CrashingTask if variable("CRASH_AT") else Task
 
 

@@ -1,4 +1,4 @@
-"""Keep the leases of the stages that run in this process, and their drafts, from the side."""
+"""Extend the leases of the runs in this process and save their drafts, in threads of their own."""
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -22,13 +22,13 @@ log = structlog.get_logger(__name__)
 
 _running: dict[UUID, Work] = {}
 _saved: dict[UUID, int] = {}
-_unsavable: set[UUID] = set()  # those of the running whose drafts can't be stored
+_unsavable: set[UUID] = set()  # runs whose drafts can't be stored
 _lock = threading.Lock()
 
 
 @contextmanager
 def beating(work: Work) -> Iterator[None]:
-    """Extend the lease of this run while its body works; a run that lost it is told to stop."""
+    """Extend this run's lease while its body works; a run that loses its lease is stopped."""
     with _lock:
         _running[work.fence.token] = work
     _heartbeat.start()
@@ -43,9 +43,9 @@ def beating(work: Work) -> Iterator[None]:
 
 
 def beat() -> None:
-    """Extend every lease of this process once; stop the runs that do not own their stage now.
+    """Extend every lease of this process once; stop the runs that no longer own their stage.
 
-    A run past its limits is not extended: a call that hangs must not keep its lease for ever.
+    A run past its time limit is not extended, so that a call that hangs can't keep its lease.
     """
     runs = {token: work for token, work in _runs().items() if not work.overtime}
     if not runs:
@@ -56,10 +56,13 @@ def beat() -> None:
 
 
 def save_drafts() -> None:
-    """Keep the drafts that have grown since, so that a cancelled job shows what was generated.
+    """Save the drafts that have grown, so that a cancelled job shows what was generated.
 
-    All in one statement; where that fails because of one of them, one by one, and without that one
-    from then on. Raises DatabaseUnavailable.
+    One statement saves them all. If one draft makes it fail, each is saved by itself, and that one
+    is left out from then on.
+
+    Raises:
+        DatabaseUnavailable: no draft was saved, or not all of them.
     """
     drafts = {token: work.draft.saved() for token, work in _runs().items() if work.draft.text}
     grown = {
@@ -73,8 +76,8 @@ def save_drafts() -> None:
         _save(grown)
     except DatabaseUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 (the seam: it is one job's, and not the others')
-        log.warning("drafts are saved one by one", drafts=len(grown), error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 (boundary: one draft must not fail the others)
+        log.warning("saving drafts one by one", drafts=len(grown), error=type(error).__name__)
         for token, saved in grown.items():
             _save_alone(token, saved)
 
@@ -82,7 +85,7 @@ def save_drafts() -> None:
 def _save(grown: Mapping[UUID, Saved]) -> None:
     with unit_of_work() as session:
         owned = save_partials(session, {token: saved.columns for token, saved in grown.items()})
-    with _lock:  # of the runs that are still there: the others have ended meanwhile
+    with _lock:  # only of runs that have not ended meanwhile
         _saved.update({t: saved.number for t, saved in grown.items() if t in _running})
     _stop(grown.keys() - owned)
 
@@ -92,7 +95,7 @@ def _save_alone(token: UUID, saved: Saved) -> None:
         _save({token: saved})
     except DatabaseUnavailable:
         raise
-    except Exception:  # the seam: what can't be stored is this job's to end with
+    except Exception:  # boundary: a draft that can't be stored fails its own job alone
         with _lock:
             work = _running.get(token)
             if work is not None:
@@ -102,7 +105,7 @@ def _save_alone(token: UUID, saved: Saved) -> None:
 
 
 def _stop(tokens: Collection[UUID]) -> None:
-    """Stop the runs that do not own their stage any more."""
+    """Stop the runs that no longer own their stage."""
     for token, work in _runs().items():
         if token in tokens and not work.stop.is_set():
             log.warning("run lost its stage", job_id=work.fence.job_id, **work.named)
@@ -110,7 +113,7 @@ def _stop(tokens: Collection[UUID]) -> None:
 
 
 def stop_job(job_id: str) -> None:
-    """Tell the runs of a job, if any are here, that nobody wants them any more."""
+    """Stop the runs of a cancelled job, if this process has any."""
     for work in _runs().values():
         if work.fence.job_id == job_id:
             log.info("run stopped", job_id=job_id, **work.named)
@@ -118,7 +121,7 @@ def stop_job(job_id: str) -> None:
 
 
 def hand_all_back() -> int:
-    """Give up every run of this process, in the database first; how many."""
+    """Give up every run of this process, in the database first. Return how many."""
     runs = _runs()
     if not runs:
         return 0
@@ -134,8 +137,8 @@ def _runs() -> dict[UUID, Work]:
         return dict(_running)
 
 
-# Two of them: no draft that is slow to save delays the leases. Both continue while the process
-# drains, since its runs still own their stages. An outage may outlast the leases: then the fence of
-# each write decides.
+# Two threads, so that slow saves don't delay the leases. Both continue while the process drains,
+# since its runs still own their stages. An outage can outlast the leases: then the fence of each
+# write decides.
 _heartbeat: Final = DaemonLoop("heartbeat", beat, lambda: get_settings().beat_s)
 _saver: Final = DaemonLoop("draft-saver", save_drafts, lambda: min(SAVE_S, get_settings().beat_s))

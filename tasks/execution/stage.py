@@ -1,8 +1,8 @@
-"""`@stage(policy)`: a Celery task that begins, works, checkpoints, and tells Flower the truth.
+"""`@stage(policy)`: a Celery task that begins, works, checkpoints, and shows its true state.
 
-The database decides what happens; the chain's messages only ask. How a task ends:
-dropped, stale or cancelled: succeeded, its chain cut; waiting: retried, nothing published;
-job failed: failed. Never Ignore, which Flower shows as started for ever.
+The database decides what happens; a message is only a request. How Flower shows a task: dropped,
+stale or cancelled as succeeded, with its chain cut; waiting as retried, with nothing published; a
+failed job as failed. Never raise Ignore: Flower shows it as started for ever.
 """
 
 import random
@@ -55,7 +55,7 @@ Body = Callable[[Work], Outcome]
 
 
 def stage(policy: Policy) -> Callable[[Body], Task]:
-    """Make a stage's body the Celery task of its name."""
+    """Make a stage's body a Celery task, named after the stage."""
 
     def decorate(body: Body) -> Task:
         @app.task(
@@ -76,7 +76,7 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
 
 
 def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
-    """One delivery of one message, from begin to checkpoint."""
+    """Process one delivery of one message, from begin to checkpoint."""
     work = _begin(task, policy, fence)
     if work is None:
         return
@@ -96,7 +96,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
             _publish_next(task)
     except Superseded as error:
         _drop_late(task, work, str(error))
-    except Exception as error:  # noqa: BLE001 (the seam: whatever fails becomes a wait or a code)
+    except Exception as error:  # noqa: BLE001 (boundary: every failure becomes a wait or a code)
         _settle(task, policy, work, error)
     else:
         log.info("stage finished", ms=work.ms, **outcome.record.stored())
@@ -114,14 +114,14 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
     try:
         work = run_transaction_with_retry(begin, asked_at + LOAD_PATIENCE_S)
     except (DatabaseUnavailable, CircuitOpen) as error:
-        # Nothing can be written down. The job is queued in the database, whose lease runs out.
-        _drop(task, f"database away: {error}")
+        # Nothing can be stored. The job is still queued in the database, and its lease will expire.
+        _drop(task, f"database unavailable: {error}")
         return None
     if work is None:
         _drop(task, "nothing to begin")
         return None
     if time.monotonic() - asked_at > get_settings().lease_s:
-        # The reply came so late that the job has another owner by now: nothing is paid for here.
+        # The reply came so late that the job may have another owner: call no model here.
         _drop(task, "begun too late")
         return None
     failpoints.point(fence.stage, "after_begin")
@@ -147,8 +147,11 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
 
 
 def _publish_next(task: Task) -> None:
-    """Publish the chain's next message, best effort. Celery would do it after this task, and show
-    it as failed where the broker is away, though its work is done and the job goes on."""
+    """Publish the chain's next message, best effort.
+
+    Celery would publish it after this task, and show the task as failed if the broker is
+    unavailable, although its work is done and the job continues.
+    """
     chain, task.request.chain = task.request.chain, None
     if not chain:
         return
@@ -159,13 +162,13 @@ def _publish_next(task: Task) -> None:
         )
     except OperationalError as error:
         outages.note("broker", error)
-        log.debug("the next stage waits for its lease")
+        log.debug("next stage not published")
 
 
 def _store(
     session: Session, work: Work, fence: Fence, outcome: Outcome, record: StageRecord, number: int
 ) -> Spent | None:
-    """The stage's end is the event `number`; the number after it is kept for what it cost."""
+    """Checkpoint. The stage ends with the event `number`; the next one is the usage event."""
     return checkpoint(session, fence, record, outcome.columns, after_stage(number), work.bill.spent)
 
 
@@ -201,7 +204,7 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
         return wait(session, work.fence, delay, record, number, spent, counts=again.counts)
 
     if not _write(work, give_back):
-        _drop_late(task, work, "superseded while it failed")
+        _drop_late(task, work, "superseded while failing")
         return
     publish_record(work, record, number)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
@@ -217,7 +220,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
         return fail(session, work.fence, end.code, end.message, record, after_stage(number), spent)
 
     if not _write(work, end_job):
-        _drop_late(task, work, "superseded while it failed")
+        _drop_late(task, work, "superseded while failing")
         return
     log.error("job failed", code=end.code, exc_info=error if end.code == Internal.code else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
@@ -228,7 +231,7 @@ def _write(work: Work, change: Callable[[Session], T]) -> T:
 
 
 def _drop_late(task: Task, work: Work, why: str) -> None:
-    """Drop a run that does not own its stage any more; what it has cost is on the receipt."""
+    """Drop a run that no longer owns its stage, and add its costs to the receipt."""
     _drop(task, why)
     spent = work.bill.spent
     if spent == NOTHING:
@@ -236,10 +239,10 @@ def _drop_late(task: Task, work: Work, why: str) -> None:
     try:
         _write(work, lambda session: add_late(session, work.fence, work.number, spent))
     except (DatabaseUnavailable, CircuitOpen) as error:
-        log.warning("costs not written", error=str(error), cost_usd=str(spent.cost_usd))
+        log.warning("costs not stored", error=str(error), cost_usd=str(spent.cost_usd))
 
 
 def _drop(task: Task, why: str) -> None:
-    """End the chain here: this message has nothing more to say."""
+    """Ignore the message and cut its chain."""
     task.request.chain = None
     log.info("message dropped", why=why)

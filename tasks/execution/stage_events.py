@@ -1,4 +1,4 @@
-"""The events of a stage: it began, it ended, and what an answer cost."""
+"""The events of a stage: its begin, its end, and the usage of an answer."""
 
 from models.lifecycle.event_numbers import after_stage
 from models.spent import Spent
@@ -9,20 +9,20 @@ from tasks.execution.work import Work
 
 
 def publish_begun(work: Work) -> None:
-    """Publish that a stage runs; and, if it writes its text again, that the text restarts."""
+    """Publish that a stage runs; and that its text restarts, if it does."""
     publish_record(work, StageRecord(status="running"), work.number)
     if work.fence.stage == "generate" and work.draft.saved().restarts:
         publish_text(work.fence.job_id, None, work.number, work.draft.number)
 
 
 def publish_record(work: Work, record: StageRecord, number: int) -> None:
-    """Publish a stage's record: the stage runs, has ended, or waits."""
+    """Publish a stage's record at the event `number`."""
     data = {"name": work.fence.stage, **record.stored()}
     publish_event(work.fence.job_id, Envelope.step("stage", number, data))
 
 
 def publish_checkpoint(work: Work, record: StageRecord, number: int, spent: Spent) -> None:
-    """Publish that a stage is done; and with an answer, what the job has cost."""
+    """Publish that a stage is done; after generate, also the job's usage."""
     publish_record(work, record, number)
     if work.fence.stage == "generate":
         cost = {

@@ -1,4 +1,4 @@
-"""What a stage is given, and what it hands back: frozen, both."""
+"""What a stage is given and what it returns, both frozen."""
 
 import threading
 import time
@@ -22,10 +22,14 @@ from tasks.execution.output_buffer import OutputBuffer
 class Work:
     """One run of one stage of a job.
 
-    `began` and `deadline` are on `time.monotonic()`. `starts` tells this run from others, also once
-    its lease was given up. `bill` is what its calls of models cost. `number` is that of the event
-    that it began. `stop` is set when the work is not wanted any more; every stage that takes long
-    looks at it. `request_id` names the request that made the job.
+    Attributes:
+        starts: how often the stage has started; tells runs apart even after a lost lease.
+        began: when the run began, on `time.monotonic()`.
+        deadline: when the job must have ended, on the same clock.
+        number: the number of the event that the run began.
+        bill: what its model calls cost.
+        stop: set when the result is no longer wanted. Stages that take long check it.
+        request_id: the request that created the job.
     """
 
     fence: Fence
@@ -48,7 +52,7 @@ class Work:
 
     @property
     def named(self) -> dict[str, str | None]:
-        """Whose work it is, for the lines of the log."""
+        """The user and the request, for log lines."""
         return {"user_id": self.user_id, "request_id": self.request_id}
 
     @property
@@ -58,30 +62,30 @@ class Work:
 
     @property
     def end_number(self) -> int:
-        """The number of the event that this run's end is."""
+        """The number of the event that ends this run."""
         return next_number(max(self.number, self.draft.number))
 
     def ended(self, record: StageRecord, number: int) -> StageRecord:
-        """Complete the stage's record at its end, which is the event `number`."""
+        """Complete the stage's record; `number` is the event that ends the run."""
         tried = self.bill.tried or record.tried
         return replace(record, ms=self.ms, began=self.number, ended=number, tried=tried)
 
     @property
     def overtime(self) -> bool:
-        """Whether this run has had its time."""
+        """Whether this run has exceeded its time limit."""
         return time.monotonic() - self.began > self.run_limit_s
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the job's deadline; negative after it."""
+        """Seconds until the job's deadline; negative once it has passed."""
         return self.deadline - time.monotonic()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a stage: its record, and the columns of the job that it sets.
+    """The result of a stage: its record, and the job's columns that it sets.
 
-    `stored`: the stage has written its own end, in its own transaction.
+    `stored`: the stage has already stored its result, in a transaction of its own.
     """
 
     record: StageRecord
@@ -90,7 +94,7 @@ class Outcome:
 
 
 def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
-    """Begin the stage and load what it works on; None where there is nothing to be done."""
+    """Begin the stage and load its input. None: there is nothing to do."""
     began = time.monotonic()
     job = begin(session, fence)
     if job is None:

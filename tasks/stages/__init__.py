@@ -1,1 +1,1 @@
-"""The four tasks of the chain."""
+"""The four tasks of the chain, a module each."""

@@ -1,4 +1,4 @@
-"""Stage 2, compress: a long prompt made shorter; the original where that fails or does not pay."""
+"""Stage 2, compress: shorten a long prompt; keep the original if that fails or saves nothing."""
 
 import os
 
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 
 @stage(COMPRESS)
 def compress(work: Work) -> Outcome:
-    """Compress the message if it is longer than the threshold; on any failure keep the original."""
+    """Compress the message if it exceeds the threshold; on failure keep the original."""
     settings = get_settings()
     if len(work.message) <= settings.compress_over_chars:
         return Outcome(StageRecord(status="skipped", reason="short"))
     try:
         done = _compress(work, settings.compress_rate)
     except (CompressionFailed, CircuitOpen) as error:
-        log.warning("not compressed, the original serves", error=str(error))
+        log.warning("compression failed", error=str(error))
         degraded = StageRecord(status="degraded", reason="compression_failed", compressor="none")
         return Outcome(degraded)
     if not done.shortened:
@@ -55,6 +55,9 @@ def _compress(work: Work, rate: float) -> Compressed:
 
 @once
 def chosen_compressor() -> Compressor:
-    """LLMLingua-2 where its weights are, else the extractive one; chosen once a process."""
+    """Return LLMLingua-2 if its weights are installed, else the extractive compressor.
+
+    Chosen once per process.
+    """
     settings = get_settings()
     return compressor.choose(data_home(os.environ), settings.llmlingua_model)

@@ -1,4 +1,4 @@
-"""Stage 3, generate: the answer, from the first model of the route that gives one."""
+"""Stage 3, generate: stream the answer from the first model on the route that gives one."""
 
 from sqlalchemy.orm import Session
 
@@ -21,13 +21,13 @@ from tasks.resilience.transaction import run_transaction_with_retry
 
 @stage(GENERATE)
 def generate(work: Work) -> Outcome:
-    """Give the mind what was said before and the prompt, and stream the answer from the models."""
+    """Send the history and the prompt to the route's models, and stream the answer."""
     past = run_transaction_with_retry(lambda session: _past(session, work), work.deadline)
     answers = run_transaction_with_retry(
         lambda session: answers_of(session, work.options.merges), work.deadline
     )
     route = route_of(work, work.intent)
-    merges: dict[str, Merge] = {}  # by model: made once, however often it is tried
+    merges: dict[str, Merge] = {}  # by model: built once, however often it is tried
 
     def ask(target: Target) -> Completion:
         if answers and target.name not in merges:
@@ -39,7 +39,7 @@ def generate(work: Work) -> Outcome:
 
 
 def _past(session: Session, work: Work) -> list[Exchange]:
-    """The chain that the job goes on from, else its mind's track; then what came with the call."""
+    """Return the chain that the job continues, else its mind's track; then the caller's history."""
     before = linked(session, work.fence.job_id)
     if not before:
         before = spoken(track(session, work.fence.job_id))
@@ -85,7 +85,7 @@ def _input_tokens(work: Work, target: Target) -> int:
 
 
 def _max_tokens(work: Work, target: Target) -> int:
-    """What a caller asks for is an upper bound: the prompt must fit as well."""
+    """Return the limit of an answer: the caller's, cut so that a prompt fits as well."""
     asked = work.options.max_tokens
     return min(asked, target.context_tokens // 2) if asked else get_settings().max_tokens
 
@@ -94,7 +94,7 @@ def _record(answers: list[Answer], answered: Answered, merged: Merge | None) -> 
     return StageRecord(
         status="completed",
         model=answered.model,
-        tried=[],  # of those that failed, the work's bill knows more
+        tried=[],  # `Work.ended` adds the models that failed
         first_token_ms=answered.completion.first_token_ms,
         merged=[answer.mind for answer in answers] if merged else None,
         cut=merged.cut if merged else None,

@@ -1,4 +1,4 @@
-"""Stage 1, intent: what is asked, and which models shall answer."""
+"""Stage 1, intent: classify the message and choose the models that answer it."""
 
 import structlog
 
@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 @stage(INTENT)
 def intent(work: Work) -> Outcome:
-    """Recall or classify the message's intent, and fix the route by it.
+    """Recall or classify the message's intent, and fix the route accordingly.
 
-    A configured model is asked; it failing, or none being configured, the local classifier decides.
+    A configured model classifies it; without one, or if it fails, the local classifier does.
     """
     classifier = _classifier()
     remembered = cache.key(work.user_id, work.message, classifier or "local", get_minds().version)
@@ -36,14 +36,14 @@ def intent(work: Work) -> Outcome:
         try:
             found = _ask(work, classifier)
         except (TransientError, PermanentError) as error:
-            log.warning("classifier failed, local one serves", model=classifier, error=str(error))
+            log.warning("classifier failed", model=classifier, error=str(error))
             return _outcome(work, local.classify(work.message), degraded=error.code)
     cache.remember(remembered, found)
     return _outcome(work, found, cached=False)
 
 
 def _classifier() -> str | None:
-    """The model to ask: the first that has a key. The embedded model is not clever enough."""
+    """Return the first classifier model that has a key. The embedded model is too weak for this."""
     models = with_keys(get_minds().intent_models, get_settings())
     return models[0] if models and models[0] != EMBEDDED_MODEL else None
 

@@ -1,4 +1,4 @@
-"""Stage 4, persist: the job completed and its answer stored, in one transaction, exactly once."""
+"""Stage 4, persist: complete the job and store its answer in one transaction, exactly once."""
 
 import time
 from typing import Final
@@ -20,7 +20,7 @@ COMPLETED: Final = StageRecord(status="completed")
 
 @stage(PERSIST)
 def persist(work: Work) -> Outcome:
-    """Store the answer that generate has checkpointed; nothing here is paid for again."""
+    """Store the checkpointed answer. A retry calls no model again."""
 
     def store(session: Session) -> bool:
         failpoints.point(PERSIST.stage, "before_checkpoint")
@@ -28,7 +28,7 @@ def persist(work: Work) -> Outcome:
         record = work.ended(COMPLETED, number)
         return complete(session, work.fence, record, sequence=after_stage(number))
 
-    # After a commit whose reply was lost, the second try finds the job finished: no harm done.
+    # If the reply to a commit is lost, the second try finds the job finished, which is harmless.
     stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
