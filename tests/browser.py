@@ -34,8 +34,8 @@ QUIETLY = (
 def running_browser(packages: Packages, until: Until) -> Iterator[str]:
     """A running Chromium, and the address at which Playwright connects to it.
 
-    It is a process of its own: Playwright's loop would otherwise run in the tests' thread for as
-    long as the browser does, and no test could run a loop of its own.
+    It runs in a separate process: otherwise Playwright's event loop would run in the tests' thread
+    as long as the browser does, and no test could run its own.
     """
     executable, variables = _executable(packages)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -16,10 +16,10 @@ _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def listen(config: pytest.Config) -> None:
-    """Have every signal that asks for the end stop the tests as Ctrl-C does.
+    """Make every termination signal interrupt the tests like Ctrl-C.
 
-    What is ignored stays ignored, as under `nohup` and in a shell's background job; but by a
-    handler, which a child does not inherit: the servers under test have to end when asked to.
+    A signal that is ignored, as under `nohup` or in a background job, stays ignored, but by a
+    handler, which children don't inherit: the servers under test must end when asked to.
     """
     worker = getattr(config, "workerinput", None)
     ignored = worker["ignored"] if worker else _ignored()

@@ -54,8 +54,8 @@ def install() -> Packages:
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder that `make` has filled, now or earlier: all of it, though several sessions or
-    processes fill it at once."""
+    """A folder filled by `make`, now or earlier. It is complete even if several processes fill it
+    at the same time."""
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=folder.parent))

@@ -1,8 +1,8 @@
 """Cassettes: real answers of servers, recorded with `make record` and replayed offline.
 
-A test says what it needs by the name of one argument (KINDS). Recording asks the provider whose key
-is set, and the embedded model's server, on fixed ports, where none is. Each cassette begins with
-the server it came from; a replay calls that server's address and model.
+A test declares what it needs by the name of an argument (KINDS). Recording calls the providers
+whose keys are set, or else the embedded model's server, on fixed ports. Each cassette's header
+names the server that it came from; a replay calls that server's address and model.
 """
 
 import os

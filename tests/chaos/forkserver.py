@@ -1,8 +1,8 @@
 """Forks workers that are ready at once: orders arrive on stdin, process ids leave on stdout.
 
-Importing LiteLLM takes 5 s of CPU, and a chaos test starts workers by the hundred. Here the
-libraries (and nothing of ours) are imported once; each child then runs Celery's own command line
-in a process group of its own, and imports Trimind afresh, with the environment that it was given.
+Importing LiteLLM takes 5 s of CPU, and a chaos test starts hundreds of workers. This process
+imports the libraries once, and nothing of ours; each child then runs Celery's own command line in
+its own process group, and imports Trimind with the environment of its order.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """The independent ledger: what was promised, what was served, and what the database has.
 
-It reads the database by SQL of its own, and the provider's record over HTTP; none of the code
-under test has a part in it.
+It reads the database with its own SQL, and the provider's record over HTTP, and uses none of the
+code under test.
 """
 
 import time

@@ -21,9 +21,9 @@ SUBMIT_WITHIN_S = 20.0
 
 @dataclass(frozen=True)
 class Promise:
-    """One submission: its mark, when it was sent and answered, and with what.
+    """One submission: its mark, its times, and its answer.
 
-    Without a status no reply came: the job may be there or not.
+    Without a status there was no answer: the job may exist or not.
     """
 
     mark: str
@@ -69,8 +69,10 @@ class Load:
         going: Going = lambda: False,
         rest_s: float = 0,
     ) -> None:
-        """Submit so many jobs, and more while `going`; wait while `in_flight` are unfinished, and
-        in each of a few threads `rest_s` after each."""
+        """Submit this many jobs, and more while `going`, from a few threads.
+
+        At most `in_flight` are unfinished at a time; threads pause for `rest_s` after each job.
+        """
         gate = _Gate(self._database_url, in_flight)
         order = count()
 

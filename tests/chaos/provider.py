@@ -1,8 +1,8 @@
 """A provider that misbehaves on request: `python provider.py PORT`.
 
-It speaks OpenAI's chat completions, streamed, and answers with the mark that it finds in the
-prompt, so that each call and each answer can be laid to a job. `PUT /faults` says how it behaves,
-`GET /calls` what it served. It knows nothing of Trimind.
+It serves OpenAI's streamed chat completions, and answers with the mark in the prompt, so that each
+call and answer can be attributed to a job. `PUT /faults` sets its faults, `GET /calls` lists the
+calls. It knows nothing about Trimind.
 """
 
 import json
@@ -176,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             return False
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Send no answer."""
 
 
 def chunk(delta: dict[str, Any], finish_reason: str | None, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The control arm: the same kills and the same flush against a plain Celery chain.
 
 If it lost nothing under the flush, our own test would prove nothing. Under kills it may lose or
-double; what it does is reported.
+duplicate jobs, which is reported.
 """
 
 import os

@@ -31,7 +31,7 @@ NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
 def backends() -> Iterator[Mapping[str, str]]:
     """The environment of a process that uses the session's PostgreSQL (migrated) and Valkey.
 
-    This process has it too. Tests share the database: they tell their rows apart by `external_id`.
+    It is also set in this process. Tests share the database; each uses its own `external_id`.
     """
     home = Path(tempfile.mkdtemp(prefix="trimind-tests-", dir="/tmp"))
     home.chmod(0o755)  # PostgreSQL's own user must be able to enter
@@ -78,8 +78,8 @@ def _quietly(backends: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout's files as git has them, without what an earlier build has left; in a folder as
-    CI names it after a branch, or a desktop after a copy."""
+    """A copy of git's files, without build artifacts, in a folder with special characters
+    like those that CI systems and desktops put into names."""
     folder = tmp_path_factory.mktemp("feature%2Fx (copy)")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")

@@ -11,12 +11,12 @@ from pathlib import Path
 def unpacked(
     name: str, packages: tuple[str, ...], prepare: Callable[[Path, Path], None] | None = None
 ) -> Path:
-    """The folder of these packages' files, fetched once for this machine and user.
+    """The folder of these packages' files, downloaded once for this machine and user.
 
     Args:
-        name: of the cache's folder.
-        packages: Debian's, with what they need and the machine may lack.
-        prepare: called with the files, and with the folder where they will be.
+        name: the name of the cache folder.
+        packages: Debian packages, with the dependencies that the machine may lack.
+        prepare: called with the folder of the files, and with their final folder.
     """
     cache = Path(tempfile.gettempdir()) / f"trimind-{name}-{os.getuid()}"
     if not cache.exists():

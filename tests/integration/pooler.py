@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode: Debian's package, unpacked into a cache without root."""
+"""A real PgBouncer in transaction mode, from Debian's package, without root."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
 
 @contextmanager
 def pooled(database_url: str, *, size: int = 4) -> Iterator[str]:
-    """The URL of a pooler before a database; it has `size` connections to the server."""
+    """The URL of a pooler in front of a database, with `size` connections to the server."""
     said = conninfo_to_dict(database_url.replace("+psycopg", ""))
     folder, port = Path(tempfile.mkdtemp(prefix="trimind-pooler-", dir="/tmp")), free_port()
     folder.chmod(0o755)
@@ -33,7 +33,7 @@ def pooled(database_url: str, *, size: int = 4) -> Iterator[str]:
         f"unix_socket_dir =\nauth_type = any\nauth_file = {folder}/users.txt\n"
     )
     command = [str(_files() / "usr/sbin/pgbouncer"), str(folder / "pgbouncer.ini")]
-    # PgBouncer refuses to be root, and only the server's own user enters the folder of its socket.
+    # PgBouncer refuses to run as root, and only the server's user can enter its socket's folder.
     owner = Path(str(said["host"])).stat()
     given = {"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}
     with (folder / "log").open("wb") as log:

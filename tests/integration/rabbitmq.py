@@ -1,4 +1,4 @@
-"""A real RabbitMQ: Debian's packages, unpacked into a cache without root."""
+"""A real RabbitMQ, from Debian's packages, without root."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ START_WITHIN_S = 60
 
 @contextmanager
 def running() -> Iterator[int]:
-    """The port of a broker of this test's own, on loopback; user and password are `guest`."""
+    """The loopback port of this test's own broker; user and password are `guest`."""
     files = unpacked("rabbitmq", PACKAGES, _let_erlang_be_anywhere)
     [home] = (files / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
     folder = Path(tempfile.mkdtemp(prefix="trimind-rabbitmq-", dir="/tmp"))
@@ -66,7 +66,7 @@ def running() -> Iterator[int]:
 
 
 def _let_erlang_be_anywhere(files: Path, cache: Path) -> None:
-    """Its start script has the folder of the package written into it."""
+    """Replace the package's folder, which is hard-coded in the start script."""
     script = files / "usr/lib/erlang/bin/erl"
     script.write_text(script.read_text().replace("=/usr/lib/erlang", f"={cache}/usr/lib/erlang"))
 

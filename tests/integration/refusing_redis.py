@@ -1,7 +1,7 @@
-"""A Redis that refuses: a TCP server before a real one, which answers commands with an error.
+"""A Redis that refuses commands: a TCP proxy in front of a real one.
 
-A command that is to be refused is replaced by a script that returns the error, so that the real
-server keeps the order of its answers. A connection's first words (HELLO, AUTH, …) are let through.
+A command to refuse is replaced by a script that returns the error, so that the answers keep their
+order. The commands that set up a connection (HELLO, AUTH, …) are let through.
 """
 
 import socket
@@ -16,7 +16,7 @@ FIRST_WORDS: Final = frozenset({"HELLO", "AUTH", "CLIENT", "SELECT"})
 
 
 class RefusingRedis:
-    """Listens on `port`; refuses nothing until it is told to."""
+    """Listens on `port`, and refuses nothing until `refuse` is called."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -33,8 +33,8 @@ class RefusingRedis:
         return int(self._listening.getsockname()[1])
 
     def refuse(self, error: str | None, *only: str) -> None:
-        """Answer this error from now on: to all commands but first words, or to these alone. None:
-        serve."""
+        """Answer with this error from now on, to these commands or to all but those that set up a
+        connection. None ends the refusals."""
         if error is not None:
             self.refused = Counter()
         self._error, self._only = error, frozenset(only)
@@ -43,7 +43,7 @@ class RefusingRedis:
 
     @contextmanager
     def refusing(self, error: str, *only: str) -> Iterator[None]:
-        """Refuse for as long as this lasts."""
+        """Refuse until the block ends."""
         self.refuse(error, *only)
         try:
             yield
@@ -100,7 +100,7 @@ class RefusingRedis:
 
 @contextmanager
 def refusing(host: str, port: int) -> Iterator[RefusingRedis]:
-    """Such a server before the one at this address."""
+    """Such a server in front of the one at this address."""
     server = RefusingRedis((host, port))
     try:
         yield server

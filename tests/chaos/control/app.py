@@ -1,7 +1,7 @@
 """The control arm: a plain Celery chain without any of Trimind's safeguards.
 
-Four tasks, late acknowledgement, and the broker as the only memory. The last task appends its
-job's mark to a file; the control's test counts what is missing there, and what is there twice.
+Four tasks with late acknowledgement, and the broker as the only memory. The last task appends its
+job's mark to a file, in which the test counts missing and duplicate marks.
 """
 
 import os

@@ -81,8 +81,10 @@ def serve(
     tmp_path: Path,
     servers: list[subprocess.Popen[bytes]],
 ) -> Iterator[Serve]:
-    """Starts the server with changed variables and gives a client of it, as this test's user. It
-    listens at a socket in a folder, or where `BIND` says: `127.0.0.1:PORT`."""
+    """`serve(**variables)`: start the server and return a client for it, as this test's user.
+
+    It listens on a Unix socket, or at `BIND` (`127.0.0.1:PORT`).
+    """
     clients: list[httpx.Client] = []
 
     def start(**changed: str) -> httpx.Client:
@@ -116,8 +118,8 @@ def serve(
 
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[Connect]:
-    """`connect()`: a bare connection to the first server that `serve` has started, for what no
-    client would send."""
+    """`connect()`: a raw connection to the first server that `serve` has started, to send what no
+    client would."""
     with ExitStack() as opened:
 
         def make() -> socket.socket:

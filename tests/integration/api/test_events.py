@@ -321,7 +321,7 @@ def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_
     job_id = job_of(client)
 
     with client.stream("GET", f"/v1/jobs/{job_id}/events") as first:
-        lines = first.iter_lines()  # to let go of it would close the connection
+        lines = first.iter_lines()  # dropping it would close the connection
         assert next(lines) == "retry: 2000"
         refused = client.get(f"/v1/jobs/{job_id}/events")
         assert (refused.status_code, refused.json()["code"]) == (503, "too_many_streams")
@@ -344,7 +344,7 @@ def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tm
     head += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
     slow.sendall("\r\n".join([*head, "", ""]).encode())
     slow.settimeout(20)
-    assert slow.recv(12) == b"HTTP/1.1 200"  # so it has the only place, and reads no more
+    assert slow.recv(12) == b"HTTP/1.1 200"  # so it has the only slot, and reads no more
     assert client.get(f"/v1/jobs/{job_id}/events").status_code == 503
 
     finish_text(job_id)

@@ -243,7 +243,7 @@ def test_who_follows_the_response_to_its_end_after_all_has_had_it(web, until):
     with web.stream("GET", read, params={"stream": "true"}) as stream:
         lines = stream.iter_lines()
         next(lines)
-        end(job, "")  # what has no events has no text
+        end(job, "")  # a job without events has no text
         assert "event: response.completed" in list(lines)
 
     until(lambda: open_calls(job) == [])

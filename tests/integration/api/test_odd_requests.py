@@ -21,8 +21,7 @@ def conversation(client) -> str:
 
 @pytest.fixture
 def speak(tmp_path: Path) -> Callable[[httpx.Client, str], str]:
-    """`speak(client, head)`: what is answered to a POST of a job with these lines, whose body
-    never comes."""
+    """`speak(client, head)`: the answer to the head of a POST of a job, without its body."""
 
     def answer_to(client: httpx.Client, head: str) -> str:
         whom = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())

@@ -27,8 +27,8 @@ def proxy() -> Iterator[Proxy]:
 
 @pytest.fixture(scope="module")
 def environment(backends: Mapping[str, str], proxy: Proxy) -> dict[str, str]:
-    """A database of this module's own, whose messages go through RabbitMQ. Intents are found
-    without a model, and the worker has no stage behind compress."""
+    """A separate database whose messages go through RabbitMQ. Intents are classified without a
+    model, and the worker has no stage after compress."""
     return {
         **backends,
         "REDIS_URL": backends["REDIS_URL"].rpartition("/")[0] + "/8",

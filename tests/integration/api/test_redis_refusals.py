@@ -26,7 +26,7 @@ from tests.integration.refusing_redis import FULL, RefusingRedis, refusing
 from .rows import change, row
 
 ROOT = Path(__file__).parents[3]
-# Whole but for its body, which is no JSON.
+# Valid, except for its body, which is not JSON.
 CONTROL = json.dumps(
     {
         "body": "rubbish",

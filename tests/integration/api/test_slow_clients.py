@@ -92,7 +92,7 @@ def test_neither_streams_nor_waits_take_a_thread(serve, servers, until):
         assert client.get("/readyz").status_code == 200
         assert client.post("/v1/jobs", json=HELLO).status_code == 202
         assert time.monotonic() - began < 2
-        # The subscriptions' own, the views' two, and those of a check of readiness.
+        # One for subscriptions, two for views, and those of a readiness check.
         assert server.num_threads() <= before + 5
         client.post(f"/v1/jobs/{job_id}/cancel")
         answers = [each.result() for each in waiting]

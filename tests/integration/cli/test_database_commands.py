@@ -77,7 +77,7 @@ def test_a_key_that_is_not_there_is_not_revoked() -> None:
 def test_an_upgrade_of_a_new_schema_does_nothing_and_says_its_version(
     backends: Mapping[str, str],
 ) -> None:
-    # In a process of its own, as a release is: it sets up logging for the whole of it.
+    # In a separate process, since it configures the logging of its process.
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "db", "upgrade"],
         env={**os.environ, **backends},

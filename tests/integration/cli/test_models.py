@@ -1,5 +1,5 @@
-"""`trimind models pull` where PyTorch is not: it installs what the weights are for, by the real pip
-from an index of this machine, before it fetches them."""
+"""`trimind models pull` without PyTorch first installs the packages that use the weights, with the
+real pip from a local index."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from app.cli.local.extras import CONSTRAINTS, required
 
 ROOT = Path(__file__).parents[3]
 FAMILY = "bert-base-multilingual-cased"
-# What is large; the others of the extra come with LiteLLM.
+# The large packages; the others of the extra come with LiteLLM.
 ABSENT = ("accelerate", "llmlingua", "torch", "transformers")
 PINNED = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
 

@@ -1,7 +1,7 @@
 """Small models with the real architectures and tokenizers, generated here without a download.
 
-Their weights are random, so which words they keep means nothing; that everything else is right,
-with llmlingua's own code in between, is what these tests are about.
+Their weights are random, so which words they keep means nothing. These tests check everything else,
+including llmlingua's own code.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Weights are pulled over HTTP as the hub serves them, and can be loaded.
 
-The hub here is a small server that speaks the hub's own protocol over a real socket (its four
-calls, as huggingface_hub 1.x makes them); the client is the real one, in a process of its own,
-since it reads its endpoint when it is imported.
+The hub is a small server that implements the hub's protocol over a real socket (the four calls of
+huggingface_hub 1.x). The client is the real one, in a separate process, since it reads its endpoint
+on import.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """A simulated world around the real transitions: a lossy broker, and workers that die.
 
-Each step is one transaction on the real database, or a fault between two of them. What must always
-be true is checked after every step; time passes only where a step lets it.
+Each step is one transaction on the real database, or a fault between two of them. The invariants
+are checked after every step; time passes only in steps that let it.
 """
 
 from collections.abc import Iterator

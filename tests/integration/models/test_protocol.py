@@ -1,6 +1,6 @@
 """The rules of a job's transitions, checked in simulated worlds on the real SQL.
 
-TRIMIND_WORLDS and TRIMIND_WORLD_SEED make it more, and other, worlds.
+TRIMIND_WORLDS and TRIMIND_WORLD_SEED set the number of worlds and their seed.
 """
 
 import os

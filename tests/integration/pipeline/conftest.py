@@ -1,4 +1,4 @@
-"""The chain with all its real parts: database, broker, embedded model, and workers."""
+"""The chain with real parts: database, broker, embedded model, and workers."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ from tasks.jobs.submission import Submission
 from ..commits import followed, unfollowed
 
 ROOT = Path(__file__).parents[3]
-# A mind that fails every job: what it is told is more than the embedded model holds.
+# A mind that fails every job: its prompt exceeds the embedded model's context.
 WORDY = f"""
 [minds.wordy]
 title = "The Wordy"
@@ -50,7 +50,7 @@ def model_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def supervisor(backends: Mapping[str, str], model_home: Path) -> Iterator[Supervisor]:
-    """Owns what the tests of this folder start, beside the session's servers."""
+    """The supervisor of what these tests start in addition to the session's servers."""
     with Supervisor(model_home) as owner:
         yield owner
 
@@ -59,7 +59,7 @@ def supervisor(backends: Mapping[str, str], model_home: Path) -> Iterator[Superv
 def environment(
     backends: Mapping[str, str], supervisor: Supervisor, model_home: Path
 ) -> dict[str, str]:
-    """What a worker is told; the embedded model runs."""
+    """A worker's environment; the embedded model is running."""
     servers = {name: backends[name] for name in ("DATABASE_URL", "REDIS_URL")}
     model = Backends(model_home, servers)
     supervisor.start(model.services())
@@ -78,7 +78,7 @@ def environment(
 
 @pytest.fixture(scope="session")
 def workers(environment: dict[str, str], supervisor: Supervisor) -> None:
-    """Both workers, by the Procfile's own commands."""
+    """Both workers, started with the Procfile's commands."""
     commands = read_procfile(ROOT / "Procfile")
     services = [
         Service(
@@ -95,7 +95,7 @@ def workers(environment: dict[str, str], supervisor: Supervisor) -> None:
 
 
 def answers(name: str) -> bool:
-    """Whether a worker answers to a ping over the broker."""
+    """Whether a worker answers a ping over the broker."""
     prefix = "llm@" if name == "worker" else "cpu@"
     replies = app.control.ping(timeout=1)
     return any(node.startswith(prefix) for reply in replies for node in reply)
@@ -105,7 +105,7 @@ def answers(name: str) -> bool:
 def variables(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SetVariables]:
-    """`variables(NAME=value)`: this process's settings for one test; the model is the workers'."""
+    """`variables(NAME=value)`: this process's settings for one test, with the workers' model."""
 
     def forget() -> None:
         get_settings.cache_clear()
@@ -132,7 +132,7 @@ def undispatched() -> Iterator[None]:
 
 @pytest.fixture
 def submit(backends: Mapping[str, str], external_id: str) -> Submit:
-    """`submit(message, …)`: accept and dispatch a job of this test's user; its id."""
+    """`submit(message, …)`: the id of a new job of this test's user, dispatched."""
 
     def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:
@@ -145,7 +145,7 @@ def submit(backends: Mapping[str, str], external_id: str) -> Submit:
 
 @pytest.fixture
 def accept(backends: Mapping[str, str], external_id: str) -> Submit:
-    """`accept(message, …)`: a job that is not dispatched; its id."""
+    """`accept(message, …)`: the id of a new job, not dispatched."""
 
     def do(message: str, **more: Any) -> str:
         with unit_of_work() as session:

@@ -28,7 +28,7 @@ Until = Callable[..., None]
 
 
 class Asker:
-    """A user who asks several minds, and waits for what comes of it."""
+    """A user who asks several minds and waits for the result."""
 
     def __init__(self, external_id: str, until: Until) -> None:
         self.until = until
@@ -36,7 +36,7 @@ class Asker:
             self.user_id = get_or_create_user(session, external_id)
 
     def ask(self, message: str, *minds: str, conversation_id: str | None = None) -> BroadcastJobs:
-        """The broadcast, once every mind has ended."""
+        """Wait until every mind has ended, and return the broadcast."""
         with followed(), unit_of_work() as session:
             submission = Submission(self.user_id, message, conversation_id)
             whole = broadcasts.accept(session, submission, minds)
@@ -45,14 +45,14 @@ class Asker:
         return self.read(whole)
 
     def merge(self, whole: BroadcastJobs) -> Job:
-        """The merge of its answers, once it has ended."""
+        """Wait for the merge of its answers to end, and return it."""
         with followed():
             job = self.accept_merge(whole)
         self.until(lambda: finished(job.id), 120)
         return read(job.id)
 
     def accept_merge(self, whole: BroadcastJobs) -> Job:
-        """A merge of its answers, which is not dispatched."""
+        """A merge of its answers, not dispatched."""
         with unit_of_work() as session:
             return broadcasts.accept_merge(
                 session, self.user_id, whole.broadcast.id, metadata={}, deadline_s=None
@@ -135,7 +135,7 @@ def test_answers_of_larger_models_are_cut_to_what_the_managers_model_holds(
         session.execute(
             update(Job).where(Job.id.in_(long)).values(answer="The river Loire is long. " * 2000)
         )
-    # In this process, and a smaller context: the model reads about 150 tokens a second.
+    # In this process, with a smaller context: the model reads about 150 tokens per second.
     variables(EMBEDDED_MODEL_CONTEXT="1024", MAX_TOKENS="100")
     job = asker.accept_merge(whole)
 

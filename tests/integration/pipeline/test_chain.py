@@ -1,4 +1,4 @@
-"""The chain of four tasks, worked by the Procfile's own workers."""
+"""The chain of four tasks, run by the Procfile's workers."""
 
 import json
 import secrets
@@ -80,7 +80,7 @@ def test_three_messages_of_one_conversation_are_answered_in_their_order(
         assert earlier.completed_at <= later.started_at
         # The end of the earlier one dispatched it: the reconciler would have waited for the lease.
         assert later.started_at - earlier.completed_at < queue_lease()
-        assert earlier.input_tokens < later.input_tokens  # it is asked in the light of the earlier
+        assert earlier.input_tokens < later.input_tokens  # its prompt includes the earlier turn
     with unit_of_work() as session:
         said = select(Message.job_id).where(Message.job_id.in_(jobs)).order_by(Message.position)
         assert session.scalars(said).all() == jobs

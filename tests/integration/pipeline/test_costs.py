@@ -1,4 +1,4 @@
-"""Every call that a provider bills is on the receipt, whatever came of it."""
+"""The receipt includes every call that a provider bills, whatever its outcome."""
 
 import json
 import threading
@@ -56,7 +56,7 @@ NOTHING = sends(chunk(None, "stop"), usage(300_000, 30_000), DONE)
 
 @pytest.fixture
 def asked(serve: Serve, accept: Submit, variables: SetVariables) -> Asks:
-    """`asked(first, second, …)`: a job at generate whose provider answers so, in turn; its id."""
+    """`asked(first, second, …)`: the id of a job at generate whose provider gives these answers."""
 
     def ask(*answers: Answer) -> str:
         left = [GREETING, *answers]
@@ -75,12 +75,12 @@ def asked(serve: Serve, accept: Submit, variables: SetVariables) -> Asks:
 
 
 def warm_up() -> None:
-    """A process's first call takes seconds on a busy machine: more than an intent may take."""
+    """Warm up: on a busy machine, a process's first call takes longer than an intent may."""
     classify("Hello!", {"greeting": "greets"}, target("openai/gpt-5.4-nano"), 60)
 
 
 def again(job_id: str) -> str:
-    """Run generate once more, as if its wait had run out; how it ended."""
+    """Run generate again, as if its wait were over, and return the outcome."""
     with unit_of_work() as session:
         due = (
             "UPDATE jobs SET slot = 'queued', next_attempt_at = NULL,"
@@ -96,7 +96,7 @@ def used(job: Job) -> tuple[int, int]:
 
 
 def tried(job: Job) -> list[tuple[str, int, Any]]:
-    """What failed at generate: the code, how many calls, and the tokens that they were given."""
+    """The failures at generate: code, number of calls, and their input tokens."""
     rows = job.stages["generate"]["tried"]
     return [(row["code"], row["calls"], row.get("input_tokens")) for row in rows]
 

@@ -1,4 +1,4 @@
-"""A worker whose database is no plain primary: behind a pooler, and read-only for a while."""
+"""A worker whose database is behind a pooler, or read-only for a while."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ Quietly = Callable[[Mapping[str, str]], Any]
 
 
 class Provider:
-    """What misbehaves on request, and keeps a record of its calls."""
+    """A provider that misbehaves on request and records its calls."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -61,7 +61,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def alone(backends: Mapping[str, str], quietly: Quietly) -> Iterator[Mapping[str, str]]:
-    """A database in which no other worker works."""
+    """A database without another worker."""
     with quietly(backends) as environment:
         yield environment
 
@@ -102,7 +102,7 @@ def worker(
 
 @pytest.fixture
 def submit(external_id: str) -> Callable[[], tuple[str, str]]:
-    """`submit()`: a job that the worker's reconciler finds; its id, and its mark."""
+    """`submit()`: the id and mark of a job that the worker's reconciler finds."""
 
     def do() -> tuple[str, str]:
         mark = secrets.token_hex(8)
@@ -117,7 +117,7 @@ def submit(external_id: str) -> Callable[[], tuple[str, str]]:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """The server takes no writes, in connections that are open either, as after a failover."""
+    """Make the server read-only, open connections included, as after a failover."""
     _set_read_only("on")
     try:
         yield

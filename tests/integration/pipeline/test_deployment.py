@@ -1,4 +1,4 @@
-"""What a PaaS does: install from `requirements.txt` and start what the Procfile names."""
+"""A PaaS deployment: install from `requirements.txt` and start the Procfile's processes."""
 
 import os
 import secrets
@@ -36,7 +36,7 @@ STOP_WITHIN_S = 30
 
 @pytest.fixture(scope="module")
 def installed(source: Path) -> Path:
-    """The folder of a fresh environment's commands: nothing of this one's is in it."""
+    """The `bin` folder of a fresh environment, independent of this one."""
     folder = source.with_name("installed")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     # Compiling what is run once takes as long as the rest.
@@ -47,7 +47,7 @@ def installed(source: Path) -> Path:
 
 @pytest.fixture
 def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[str, str]:
-    """What a PaaS tells each process; the database is new, and has no schema."""
+    """The environment that a PaaS gives each process; the database is new, without a schema."""
     name = f"deployed_{secrets.token_hex(4)}"
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
     with autocommit as connection:
@@ -70,7 +70,7 @@ def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[s
 
 @pytest.fixture
 def start(source: Path, told: dict[str, str]) -> Iterator[Start]:
-    """`start(name, **variables)`: a process of the Procfile, by a shell; all have to end."""
+    """`start(name, **variables)`: run a process of the Procfile in a shell; each must end."""
     commands = read_procfile(source / "Procfile")
     started: list[subprocess.Popen[bytes]] = []
 
@@ -100,7 +100,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
     client = httpx.Client(base_url=f"http://127.0.0.1:{web}", headers=headers, trust_env=False)
     until(lambda: status(client, "/readyz") == 200, 60)
 
-    # Long enough for the cpu worker.
+    # Long enough to go to the cpu worker.
     job = client.post("/v1/jobs", json={"message": "The river runs to the sea. " * 30}).json()
 
     def ended() -> dict[str, Any] | None:
@@ -125,7 +125,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
         statuses = set(threads.map(work, range(96)))
         until(lambda: connections.postgres["trimind-worker"] and connections.redis["trimind-cpu"])
     assert statuses == {200, 202}
-    # What docs/deploying.md says of a small plan; no connection is without its process's name.
+    # As docs/deploying.md says of a small plan; every connection has its process's name.
     assert connections.postgres.keys() == {"trimind-web", "trimind-worker", "trimind-cpu"}
     assert all(most <= POSTGRES[name] for name, most in connections.postgres.items())
     assert sum(POSTGRES.values()) <= 20
@@ -135,7 +135,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
 
 
 class Connections:
-    """How many connections each process has at most, by its name, while this is open."""
+    """The peak number of connections of each process, by name, until the block ends."""
 
     def __init__(self, told: dict[str, str]) -> None:
         self.postgres: Counter[str] = Counter()
@@ -170,7 +170,7 @@ class Connections:
 
 
 def status(client: httpx.Client, path: str) -> int | None:
-    """The status of an answer; None while nobody listens."""
+    """The status of an answer, or None while no server listens."""
     try:
         return client.get(path).status_code
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""An answer without a text is stored and shown as any other: cut by a limit, or declined."""
+"""An empty answer, cut by a limit or declined, is stored and shown like any other."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_an_empty_answer_completes_a_job_and_is_incomplete_to_openais_clients(
     job = read(job_id)
     shown = job_body(job)
     assert (shown.status, shown.output, shown.finish_reason) == ("completed", "", reason)
-    # The intent's call was billed as well, though it did not answer with one.
+    # The intent's call was billed as well, though its answer was not an intent.
     assert (job.input_tokens, job.output_tokens, job.attempts) == (14, 2000, 0)
     response = body.response_body(job)
     assert response.status == "incomplete"

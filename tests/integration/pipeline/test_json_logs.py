@@ -1,5 +1,5 @@
-"""`LOG_FORMAT=json`: each line of each process of the Procfile is an object, from its start to its
-end by SIGTERM, and those about a job say whose it is."""
+"""`LOG_FORMAT=json`: each line of every Procfile process is an object, from its start to SIGTERM,
+and lines about a job name its user."""
 
 import json
 import os
@@ -29,7 +29,7 @@ REQUEST = "a-request-of-ours"
 
 @pytest.fixture(scope="module")
 def told(environment: dict[str, str]) -> dict[str, str]:
-    """What each process is told; the database is new, and has no schema."""
+    """Each process's environment; the database is new, without a schema."""
     name = f"logged_{secrets.token_hex(4)}"
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
     with autocommit as connection:
@@ -50,7 +50,7 @@ def told(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def lines(told: dict[str, str]) -> Iterator[Lines]:
-    """By process, what it wrote while a job was answered and until its end."""
+    """The output of each process, from its start over a job to its end."""
     with tempfile.TemporaryDirectory() as folder:
         started = {}
         try:
@@ -76,7 +76,7 @@ def start(told: dict[str, str], name: str, folder: Path) -> "subprocess.Popen[by
 
 
 def answer(told: Mapping[str, str]) -> None:
-    """Have a job answered that passes both workers."""
+    """Run a job that passes through both workers."""
     headers = {"Authorization": f"Bearer {told['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
     transport = httpx.HTTPTransport(retries=20)  # until it listens
     with httpx.Client(

@@ -1,4 +1,4 @@
-"""A job whose provider does not serve us as it is set up waits for the operator, who is told."""
+"""A job with a misconfigured provider waits, and the operator is notified."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

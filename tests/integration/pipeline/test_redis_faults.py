@@ -1,4 +1,4 @@
-"""A Redis that is there but can't serve, and what does not belong into its queues."""
+"""A Redis that is up but can't serve, and foreign messages in its queues."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -21,7 +21,7 @@ Until = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def soon(variables: SetVariables) -> None:
-    """A job that could not be published is looked for after 3 s, not after 30."""
+    """A job that could not be published is found after 3 s instead of 30."""
     variables(QUEUE_LEASE_S="3")
 
 
@@ -35,7 +35,7 @@ def redis(backends: Mapping[str, str]) -> Iterator[Redis]:
 
 
 def pids() -> set[int]:
-    """The processes of both workers; the supervisor would start another for one that ended."""
+    """The process ids of both workers, which change when the supervisor restarts one."""
     stats = app.control.inspect(timeout=1).stats() or {}
     return {worker["pid"] for worker in stats.values()}
 

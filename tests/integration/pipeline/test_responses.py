@@ -1,4 +1,4 @@
-"""The stock `openai` package against everything, the embedded model included."""
+"""The stock `openai` package against the whole system, the embedded model included."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,7 +24,7 @@ Until = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def web(environment: dict[str, str], supervisor: Supervisor) -> str:
-    """Where the server serves, by the Procfile's own command."""
+    """The address of a server that runs the Procfile's command."""
     address = f"127.0.0.1:{free_port()}"
     command = shell_command(read_procfile(ROOT / "Procfile")["web"])
     ready = partial(serves, f"http://{address}/healthz")

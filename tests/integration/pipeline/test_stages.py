@@ -1,4 +1,4 @@
-"""Each stage alone, in this process: what it decides when something fails."""
+"""Each stage alone, in this process: its decisions on failures."""
 
 import pytest
 from celery.result import EagerResult
@@ -23,8 +23,8 @@ DEAD_ADDRESS = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def closed_breakers(variables: SetVariables, environment: dict[str, str]) -> None:
-    """No test inherits another one's failures, or its compressor; and none opens a breaker of the
-    workers, which share theirs in another database of the same server."""
+    """Isolate each test's breakers and compressor. The workers' breakers are in another database of
+    the same server."""
     variables(REDIS_URL=environment["REDIS_URL"].removesuffix("/0") + "/1")
     breaker.reset_all()
     compress.chosen_compressor.cache_clear()
@@ -207,7 +207,7 @@ def test_a_failed_job_shows_as_a_failed_task(accept: Submit) -> None:
 def test_a_compressor_that_fails_leaves_the_original(
     accept: Submit, variables: SetVariables, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    # A folder of the right name that turns out to hold no model.
+    # A folder with the right name, but without a model.
     folder = tmp_path_factory.mktemp("weights") / "bert-base-multilingual-cased"
     folder.mkdir()
     variables(LLMLINGUA_MODEL=str(folder))

@@ -1,10 +1,10 @@
-"""A process that calls under breakers, as it is told on its input: one JSON object a line.
+"""A process that calls under breakers. It reads orders from stdin, one JSON object per line:
 
     {"do": "call", "count": 20, "how": "ok" | "fail" | "hold" | …, "name": …, "policy": {…}}
-    {"do": "release", "how": "ok" | "fail", "name": …}       ends the call that is held
+    {"do": "release", "how": "ok" | "fail", "name": …}       ends the held call
 
-It says `{"ready": true}` first. Each order is answered by one line: how many calls were made, the
-`retry_after` of those that were not, and the seconds that the slowest took.
+It prints `{"ready": true}` first, and one line for each order: the number of calls made, the
+`retry_after` of those that were not, and the seconds of the slowest.
 """
 
 import json

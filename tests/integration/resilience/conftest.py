@@ -1,4 +1,4 @@
-"""A Valkey of these tests' own, to be killed, and processes that call under breakers it keeps."""
+"""A Valkey that these tests may kill, and processes that call under its breakers."""
 
 import json
 import os
@@ -25,14 +25,14 @@ from tasks.resilience.store import read
 ROOT = Path(__file__).parents[3]
 CALLER = Path(__file__).with_name("caller.py")
 
-# By so much a process may see later than Redis that a probe is due: an answer takes its time.
+# How much later than Redis a process may see that a probe is due, since answers take time.
 LATE_S = 0.2
 
 Server = tuple[Supervisor, str]
 
 
 class Process:
-    """A caller in a process of its own."""
+    """A caller in a separate process."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.child = subprocess.Popen(
@@ -64,7 +64,7 @@ class Process:
 
 
 class Breaker:
-    """A breaker of one test alone, and what processes do under it."""
+    """A breaker of one test, and the calls of processes under it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -78,12 +78,12 @@ class Breaker:
         process.send("call", how=how, count=count, name=self.name, policy=self.policy)
 
     def call(self, process: Process, how: str, count: int = 1) -> dict[str, Any]:
-        """`count` calls at once; what came of them."""
+        """Make `count` concurrent calls, and return the outcome."""
         self.start(process, how, count)
         return process.answer()
 
     def release(self, process: Process, how: str) -> None:
-        """Let the calls that are held end."""
+        """End the calls that are held."""
         process.send("release", how=how, name=self.name)
         assert process.answer()["made"] == 1
 
@@ -92,7 +92,7 @@ class Breaker:
             assert self.call(process, "fail")["made"] == 1
 
     def kept(self) -> BreakerState:
-        """What Redis knows of it."""
+        """Its state in Redis."""
         return next(state for state in breaker_states() if state.name == self.name)
 
 
@@ -109,7 +109,7 @@ def breaker_server() -> Iterator[Server]:
 
 @pytest.fixture
 def environment(breaker_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The environment of a process that uses this server; this process has it too."""
+    """The environment of a process that uses this server, also set in this process."""
     monkeypatch.setenv("REDIS_URL", breaker_server[1])
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
     monkeypatch.setenv("SHARED_SECRET", "s" * 32)
@@ -122,7 +122,7 @@ def environment(breaker_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def supervisor(environment: Server) -> Iterator[Supervisor]:
-    """Kills and restarts the server; it is there again after the test."""
+    """Kills and restarts the server, which runs again after the test."""
     yield environment[0]
     if environment[0].pid("redis") is None:
         environment[0].restart("redis")
@@ -130,7 +130,7 @@ def supervisor(environment: Server) -> Iterator[Supervisor]:
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[list[Process]]:
-    """Processes that have met no outage; those that are dead are left out."""
+    """The live processes that have seen no outage."""
     started: list[Process] = []
     yield started
     for process in started:
@@ -139,7 +139,7 @@ def pool() -> Iterator[list[Process]]:
 
 @pytest.fixture
 def processes(environment: Server, pool: list[Process]) -> Callable[[int], list[Process]]:
-    """`processes(n)`: n of them, used by other tests before; no two tests share a breaker."""
+    """`processes(n)`: n processes, shared with other tests, though no breaker is."""
 
     def take(count: int) -> list[Process]:
         pool[:] = [process for process in pool if process.child.poll() is None]
@@ -154,7 +154,7 @@ def processes(environment: Server, pool: list[Process]) -> Callable[[int], list[
 
 @pytest.fixture
 def new_processes(environment: Server) -> Iterator[Callable[[int], list[Process]]]:
-    """`new_processes(n)`: n of them, for this test alone."""
+    """`new_processes(n)`: n processes for this test alone."""
     with ExitStack() as started:
 
         def start(count: int) -> list[Process]:
@@ -168,13 +168,13 @@ def new_processes(environment: Server) -> Iterator[Callable[[int], list[Process]
 
 @pytest.fixture
 def breaker() -> Breaker:
-    """A breaker that no other test knows."""
+    """A breaker that no other test uses."""
     return Breaker(f"test-{secrets.token_hex(4)}")
 
 
 @pytest.fixture
 def is_due(breaker: Breaker) -> Callable[[], bool]:
-    """Whether every process knows that a probe may be made."""
+    """Whether every process knows that a probe is due."""
     return lambda: probe_is_due(breaker.name)
 
 
@@ -190,7 +190,7 @@ def probe_is_due(name: str) -> bool:
 
 @pytest.fixture
 def hung(supervisor: Supervisor) -> Iterator[None]:
-    """Redis accepts connections, and answers nothing."""
+    """Make Redis accept connections without answering."""
     pid = supervisor.pid("redis")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""The database's breaker: only the absence of PostgreSQL opens it, and Redis is not asked."""
+"""The database's breaker is opened only by an unavailable PostgreSQL, and needs no Redis."""
 
 import time
 from collections.abc import Mapping

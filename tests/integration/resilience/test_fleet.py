@@ -1,4 +1,4 @@
-"""Breakers of a whole fleet: several processes, one Valkey."""
+"""Breakers shared by a fleet: several processes, one Valkey."""
 
 import signal
 import time

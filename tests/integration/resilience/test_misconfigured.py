@@ -1,4 +1,4 @@
-"""A provider that does not serve us as it is set up: who is told, and until when."""
+"""Where a misconfigured provider is reported, and for how long."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def test_whoever_is_served_takes_it_back(error: ProviderMisconfigured) -> None:
     Reporter().failed(MODEL, error)
     Reporter().succeeded(OTHER)
     assert len(names()) == 1
-    Reporter().succeeded(MODEL)  # by another process, such as a worker that was started anew
+    Reporter().succeeded(MODEL)  # by another process, such as a restarted worker
 
     assert names() == []
 

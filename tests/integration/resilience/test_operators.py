@@ -1,4 +1,4 @@
-"""What people see of the fleet's breakers, and how they close them."""
+"""How operators see the fleet's breakers and close them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Breakers while Redis is away: each process has its own, and no call waits for Redis."""
+"""Breakers while Redis is down: each process has its own, and no call waits for Redis."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Whose failures open a breaker: one user's alone keep only him waiting, those of two everybody."""
+"""One user's failures open a breaker for that user; those of two users open it for all."""
 
 import secrets
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Until = Callable[..., None]
 
 
 class Users:
-    """Calls of users under one breaker, in this process. It is open for `reset_s`."""
+    """Users' calls under one breaker in this process, which stays open for `reset_s`."""
 
     def __init__(self, *, shared: bool, reset_s: float) -> None:
         self.name = f"test-{secrets.token_hex(4)}"
@@ -42,7 +42,7 @@ class Users:
             return False
 
     def may_probe(self, user_id: str) -> bool:
-        """Whether a call is let through; one that tells nothing."""
+        """Whether a call is let through; its outcome does not count."""
         try:
             with circuit_breaker(self.name, self.policy, user_id):
                 raise Superseded("cancelled")
@@ -55,7 +55,7 @@ class Users:
 
 @pytest.fixture(autouse=True)
 def redis_is_there(environment: object, until: Until) -> None:
-    """This process may have found it away under another test, and asks it again after a while."""
+    """Wait until this process retries Redis, which it may have found down in another test."""
     until(lambda: breaker_store.ask("look", "any", PERSIST.breaker))
 
 
@@ -66,7 +66,7 @@ def users(request: pytest.FixtureRequest) -> Users:
 
 @pytest.fixture(params=[True, False], ids=["fleet", "process"])
 def probing(request: pytest.FixtureRequest) -> Users:
-    """It is open for a moment only."""
+    """A breaker that is open only for a moment."""
     return Users(shared=request.param, reset_s=0.5)
 
 
@@ -136,7 +136,7 @@ def test_while_he_probes_his_other_calls_wait(probing: Users, until: Until) -> N
 
 
 def open_until_due(probing: Users, until: Until) -> None:
-    """Open it for all, and wait until a probe may be made."""
+    """Open it for all users, and wait until a probe is due."""
     probing.fail(ONE, 2)
     probing.fail(OTHER)
     until(lambda: probing.may_probe(THIRD))

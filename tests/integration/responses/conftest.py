@@ -1,4 +1,4 @@
-"""The stock `openai` package against our web, real workers, and a provider that streams slowly."""
+"""The stock `openai` package with our web, real workers, and a slow provider."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,7 +23,7 @@ def shared_stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def fleet(shared_stack: Stack) -> Iterator[Fleet]:
-    """One worker; after a death another one takes its place."""
+    """One worker, which is restarted when it dies."""
     workers = shared_stack.fleet(1)
     workers.start()
     yield workers
@@ -39,12 +39,12 @@ def stack(shared_stack: Stack, fleet: Fleet) -> Iterator[Stack]:
 
 @pytest.fixture
 def slowly(stack: Stack) -> None:
-    """Answers take their time."""
+    """Make answers slow."""
     stack.set_faults(**SLOWLY)
 
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[openai.OpenAI]:
-    """The stock client, as anybody would make it."""
+    """The stock client, configured as documented."""
     with openai.OpenAI(base_url=f"{stack.web}/v1", api_key=stack.key, max_retries=0) as made:
         yield made

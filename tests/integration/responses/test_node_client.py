@@ -1,4 +1,4 @@
-"""The stock `openai` package for Node, used as its documentation says."""
+"""The stock `openai` package for Node.js, as in its documentation."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from ...npm import LISTS, Packages
 
 @pytest.fixture(scope="module")
 def shown(npm_packages: Packages, shared_stack: Stack, fleet: object) -> dict[str, Any]:
-    """What tests/node/responses.mjs says."""
+    """The output of tests/node/responses.mjs."""
     script = (LISTS / "responses.mjs").read_text()
     server = {"OPENAI_BASE_URL": f"{shared_stack.web}/v1", "OPENAI_API_KEY": shared_stack.key}
     done = npm_packages.run("node", "--input-type=module", "--eval", script, **server)

@@ -1,4 +1,4 @@
-"""What the `openai` package is used for, used as its documentation says."""
+"""The `openai` package's use cases, as in its documentation."""
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
@@ -34,7 +34,7 @@ def text_of(events: Iterable[Any]) -> str:
 
 
 def take(stream: openai.Stream[ResponseStreamEvent], until: Callable[[Events], bool]) -> Events:
-    """Read a stream until something is so, and drop the connection."""
+    """Read a stream until a condition holds, then drop the connection."""
     events: Events = []
     with stream:
         for event in stream:
@@ -210,7 +210,7 @@ def test_a_response_goes_on_from_another_and_two_from_the_same(
 
 
 def test_a_talk_may_be_kept_by_the_client_itself(client: openai.OpenAI, stack: Stack) -> None:
-    """The package's documentation: append `output` to the next call's `input`."""
+    """As in the package's documentation, append `output` to the next call's `input`."""
     talk: list[Any] = [{"role": "user", "content": QUESTION}]
     first = client.responses.create(input=talk)
     talk += first.output

@@ -1,4 +1,4 @@
-"""A test for a run of tests within a test: it has a server of its own, and never ends by itself."""
+"""A test for a nested test run: it has its own server, and never ends by itself."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def server() -> Iterator[Supervisor]:
         owner.start([Service("server", ("sleep", "1000"), os.environ)])
         yield owner
         (HERE / f"{os.getpid()}.ending").touch()
-        # Whoever is interrupted again does not come to the end of this.
+        # A second interrupt would keep this from finishing.
         time.sleep(0.5)
     shutil.rmtree(home)
 

@@ -1,4 +1,4 @@
-"""That a run of the tests which is shared by processes ends when asked to, and leaves nothing."""
+"""An interrupted test run with several processes ends and leaves nothing running."""
 
 import json
 import os
@@ -25,7 +25,7 @@ Until = Callable[..., None]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`start()`: a run of two processes; with SIGHUP ignored, as `nohup` has it, if asked for."""
+    """`start()`: a run with two processes, optionally ignoring SIGHUP, as under `nohup`."""
     # Two files, so that either process has one.
     for name in ("test_one.py", "test_other.py"):
         shutil.copy(Path(__file__).with_name("shared.py"), tmp_path / name)
@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def middle(tmp_path: Path, until: Until) -> Middle:
-    """`middle()`: what the two processes say, once both are in the middle of a test."""
+    """`middle()`: wait until both processes are in the middle of a test; their output."""
 
     def wait() -> list[dict[str, int]]:
         until(lambda: len(list(tmp_path.glob("*.json"))) == 2)

@@ -1,4 +1,4 @@
-"""That what has to run alone does so, in a run that processes share."""
+"""Tests that must run alone do so in a run with several processes."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# Each test says when it ran; those of another file have to have a chance to run beside it.
+# Each test prints when it ran; it takes long enough for those of another file to overlap.
 TIMED = """
 import os, time
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_it_takes_a_while(number):
 
 
 def run(folder: Path, files: Sequence[str]) -> list[tuple[str, int, float, float]]:
-    """Who ran these files' tests, from when to when."""
+    """Which process ran these files' tests, and when."""
     for name in files:
         file = folder / "tests" / name
         file.parent.mkdir(parents=True, exist_ok=True)

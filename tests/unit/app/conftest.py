@@ -1,4 +1,4 @@
-"""The application with nothing behind it: what is tested here needs no server."""
+"""The application without any server behind it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.session import get_engine
 
-# Port 9 is discard: nobody answers there.
+# Port 9 is discard: no server answers there.
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql://trimind@127.0.0.1:9/trimind",
     "REDIS_URL": "redis://127.0.0.1:9/0",
@@ -23,7 +23,7 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings of a process that has no server."""
+    """The settings of a process without servers."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     _forget()
@@ -32,7 +32,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    """The application uses the process's engine: it must not stay for tests that have a server."""
+    """Dispose of the process's engine, which later tests with a server must not use."""
     get_engine().dispose()
     for cached in (get_settings, get_minds, get_engine):
         cached.cache_clear()

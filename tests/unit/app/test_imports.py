@@ -1,4 +1,4 @@
-"""What importing the web application does to its process: as little as can be."""
+"""Importing the web application has few effects on the process."""
 
 import json
 import os
@@ -25,7 +25,7 @@ print(json.dumps({
 
 @pytest.fixture
 def web(settled: None, fresh_python: FreshPython) -> dict[str, Any]:
-    """What a process holds that has imported `app.wsgi` and answered once."""
+    """The modules and variables of a process that has imported `app.wsgi` and answered once."""
     done = fresh_python(PROBE, env={**os.environ, "OPENAI_API_KEY": "sk-real"}, check=True)
     held: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return held
@@ -41,6 +41,6 @@ def test_the_web_process_holds_no_stage_and_no_model_library(web: dict[str, Any]
 def test_importing_the_application_changes_no_variable_and_real_keys_win(
     web: dict[str, Any],
 ) -> None:
-    """The replaced system put dummy keys over the real ones when it was imported."""
+    """The replaced system overwrote real keys with dummies when it was imported."""
     assert web["changed"] is False
     assert web["key"] == "sk-real"

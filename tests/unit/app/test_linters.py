@@ -1,4 +1,4 @@
-"""The OpenAPI document passes what others check documents with, by their default rules."""
+"""The OpenAPI document passes other linters' default rules."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is accepted of a body, and in what words it is refused."""
+"""Which bodies are accepted, and how others are refused."""
 
 import json
 from typing import Any

@@ -9,13 +9,13 @@ from config.settings import Settings
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 ROW: Final = re.compile(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| (.*?) \|", re.MULTILINE)
-# Read by the HTTP clients rather than by us; and those that only tests set.
+# Read by HTTP clients instead of by us, or set by tests only.
 FOREIGN: Final = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 FOR_TESTS: Final = {"CRASH_AT", "CRASH_ONCE"}
 
 
 def rows() -> dict[str, str]:
-    """The documented default by variable; empty where the cell has none of its own."""
+    """The documented default of each variable; empty if its cell has none."""
     found: dict[str, str] = {}
     for names, default in ROW.findall(PAGE.read_text()):
         variables = re.findall(r"[A-Z_]+", names)

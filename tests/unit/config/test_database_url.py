@@ -1,4 +1,4 @@
-"""`DATABASE_URL`: kept as it is, or refused by what is wrong with it, never showing a password."""
+"""`DATABASE_URL` is kept unchanged or refused with a reason, and never shows a password."""
 
 import pytest
 

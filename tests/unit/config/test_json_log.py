@@ -1,4 +1,4 @@
-"""JSON logs: whatever a process writes, and however it ends, each line is one object."""
+"""JSON logs: each line is one object, whatever a process writes and however it ends."""
 
 import json
 import os

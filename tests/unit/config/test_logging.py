@@ -1,4 +1,4 @@
-"""What reaches a log has no secret in it."""
+"""Logs contain no secrets."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The minds file: checked whole at boot, each mistake named."""
+"""The minds file is validated at boot, and each mistake is named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A typing error in a variable's name is told; other programs' variables raise no alarm."""
+"""A misspelled variable is reported; other programs' variables are not."""
 
 import pytest
 

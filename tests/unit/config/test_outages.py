@@ -1,4 +1,4 @@
-"""Outages fill no log: each cause is said once a minute, and the end once."""
+"""Outages don't flood the log: each cause is logged once a minute, and the end once."""
 
 import logging
 

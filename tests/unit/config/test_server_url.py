@@ -1,4 +1,4 @@
-"""A URL of Redis or RabbitMQ is read as it was meant, or refused; its password is never told."""
+"""A Redis or RabbitMQ URL is read as intended or refused, without showing its password."""
 
 import pytest
 import redis
@@ -6,13 +6,13 @@ from kombu.utils.url import parse_url
 
 from config.server_url import ENCODE, check_server_url
 
-# Percent-encoded, each is read as it is; most may stand for themselves as well.
+# Each is read as it is when percent-encoded; most also work unencoded.
 CHARACTERS = [*"@:/?#%[]&=+\\;,!$'\"^|<>~`{}()* \té", "%zz", "p@ss/w#rd%"]
 URLS = ["redis://me:{}@h:1/0", "redis://:{}@h:1/0", "rediss://:{}@h:1", "amqp://me:{}@h:1//"]
 
 
 def reads_as(url: str, password: str) -> bool:
-    """Whether those who will connect read this password, and this host."""
+    """Whether the client libraries read this password and this host."""
     found = [parse_url(url)]
     if url.startswith("redis"):
         asked = redis.Redis.from_url(url).connection_pool.connection_kwargs

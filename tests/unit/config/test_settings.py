@@ -1,4 +1,4 @@
-"""Settings: read from the environment, and refused by their names."""
+"""Settings are read from the environment, and refused by name."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ ENOUGH = {
 
 @pytest.fixture(autouse=True)
 def enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has just what it needs."""
+    """A process with only the required settings."""
     for name, value in ENOUGH.items():
         monkeypatch.setenv(name, value)
 
@@ -118,7 +118,7 @@ def test_secrets_do_not_show_in_a_repr() -> None:
 def test_importing_the_whole_program_overrides_no_real_key(
     fresh_python: FreshPython,
 ) -> None:
-    """The system that this one replaces set dummy keys while it was imported."""
+    """The replaced system set dummy keys when it was imported."""
     keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
     program = (
         "import os; before = dict(os.environ)\n"

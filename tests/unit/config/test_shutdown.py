@@ -1,4 +1,4 @@
-"""The shutdown of a process reaches everything in it that waits."""
+"""A process's shutdown wakes everything in it that waits."""
 
 from tests.fresh_python import FreshPython
 

@@ -20,7 +20,7 @@ HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
-    """A page's headings as GitHub makes anchors of them."""
+    """The anchors that GitHub creates for a page's headings."""
     titles = HEADING.findall(page.read_text())
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 

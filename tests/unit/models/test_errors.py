@@ -1,4 +1,4 @@
-"""The tree of errors: stable codes, and types that survive the way through a broker."""
+"""Errors have stable codes, and their types survive pickling."""
 
 import inspect
 import pickle
@@ -18,7 +18,7 @@ ALL = [
 
 
 def made(kind: type[TrimindError]) -> TrimindError:
-    """One of this kind, each of its arguments given."""
+    """An instance of this class, with every argument given."""
     values = {
         "message": "What happened.",
         "retry_after": 2.5,

@@ -1,4 +1,4 @@
-"""Which errors mean that the database is away, whatever class the driver has for them."""
+"""Which errors mean that the database is unavailable, whatever the driver's class."""
 
 import psycopg
 import pytest
@@ -8,7 +8,7 @@ from models.sqlstates import is_lost, is_unavailable
 
 
 def error_of(sqlstate: str) -> DBAPIError:
-    # The least that SQLAlchemy would make of it: no OperationalError, which says it by its class.
+    # SQLAlchemy's least specific class: an OperationalError would say it by its class.
     return InternalError("SELECT 1", {}, psycopg.errors.lookup(sqlstate)("away"))
 
 

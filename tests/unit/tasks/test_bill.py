@@ -1,4 +1,4 @@
-"""What a run's calls cost, and which of them failed."""
+"""The cost of a run's calls, and which of them failed."""
 
 from decimal import Decimal
 

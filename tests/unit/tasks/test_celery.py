@@ -1,4 +1,4 @@
-"""Celery's application is set up by our settings alone."""
+"""Celery's application is configured by our settings alone."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Text is whole characters, however it was cut."""
+"""Text consists of whole characters, however it was cut."""
 
 import pytest
 from hypothesis import given

@@ -19,7 +19,7 @@ NEW_THINGS_EVERY = 25
 # The server's own answers to a line or header that is too long.
 SERVERS = {414, 431}
 EVENTS = "text/event-stream"
-# What a document can't say: whether a thing is there, what became of it, and what two fields make
+# A document can't express whether an object exists, what its state is, and what two fields mean
 # together.
 STATE = {
     "Last-Event-ID",
@@ -124,7 +124,7 @@ OURS = [positive_data_acceptance, negative_data_rejection, events_conformance]
 THEIRS = [
     checks.positive_data_acceptance,
     checks.negative_data_rejection,
-    # These judge a history of calls, and there is none here that they know.
+    # These checks need a history of calls, which does not exist here.
     checks.use_after_free,
     checks.ensure_resource_availability,
     checks.object_level_authorization,

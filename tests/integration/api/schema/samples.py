@@ -20,8 +20,8 @@ ENDER_EVERY_S = 0.05
 
 
 class Samples:
-    """Ids by the name of the parameter or field that takes them; `ended` are those of samples in
-    which nothing happens any more, so that a stream of them comes to its end."""
+    """Ids, by the name of the parameter or field that takes them. Those in `ended` are of finished
+    objects, whose streams end."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client

@@ -1,6 +1,6 @@
-"""Every call of /openapi.json, fuzzed against the server: it answers as the document says it does.
+"""Every call of /openapi.json, fuzzed against the server, is answered as documented.
 
-For more of it: SCHEMA_EXAMPLES=1000 SCHEMA_SEED=7.
+For a longer run: SCHEMA_EXAMPLES=1000 SCHEMA_SEED=7.
 """
 
 import os

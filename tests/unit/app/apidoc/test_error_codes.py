@@ -1,4 +1,4 @@
-"""Every code is documented: those that are raised, and no others."""
+"""The documented error codes are exactly those that are raised."""
 
 import ast
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ HTTP_STATUSES = set(HTTPStatus)
 
 
 def calls(*folders: str) -> Iterator[ast.Call]:
-    """Every call that is written in the source of these folders."""
+    """Every call expression in the source of these folders."""
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

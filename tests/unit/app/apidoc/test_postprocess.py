@@ -1,4 +1,4 @@
-"""The OpenAPI document explains itself: descriptions, examples that are true, headers."""
+"""The OpenAPI document has descriptions, correct examples and headers."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-# What these say, their names say.
+# These need no description.
 PLAIN = {
     *("id", "object", "type", "status", "role", "name", "code", "text", "content", "reason"),
     *("created_at", "conversation_id", "temperature", "input_tokens", "output_tokens"),

@@ -1,4 +1,4 @@
-"""The client against a web server that answers badly, or not at all."""
+"""The client with a web server that gives bad answers or none."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,7 +12,7 @@ PROBLEM = b'{"code": "not_found", "detail": "No such job.", "status": 404}'
 
 
 class Bad(BaseHTTPRequestHandler):
-    """Answers a problem, or what a proxy in between might."""
+    """Answers with a problem, or like a proxy in between."""
 
     def do_GET(self) -> None:
         status, body = (404, PROBLEM) if self.path.endswith("known") else (502, b"<html>")
@@ -22,7 +22,7 @@ class Bad(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Send no answer."""
 
 
 @pytest.fixture

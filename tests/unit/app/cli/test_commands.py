@@ -1,4 +1,4 @@
-"""The group: what it lists, and that each of it can be asked for help."""
+"""The group lists its commands, and each of them has help."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""Answers that take time, on our own server and on any other."""
+"""Deferred answers, on our own server and on any other."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -54,8 +54,8 @@ def test_our_server_is_handed_the_wait_and_what_comes_after_it(flask):
         with pytest.raises(Deferred) as deferred:
             defer(wait, lambda: Response(g.user_id))
 
-    assert not isinstance(deferred.value, Exception)  # so that nothing takes it for a failure
-    with flask.test_request_context():  # a later one, which knows nothing yet
+    assert not isinstance(deferred.value, Exception)  # so that it is never taken for a failure
+    with flask.test_request_context():  # a later request, without any state
         assert deferred.value.then().data == b"somebody"
 
 

@@ -1,4 +1,4 @@
-"""Which failure is which answer."""
+"""Which answer each failure gets."""
 
 import pytest
 from flask import Blueprint, Flask, Response, request

@@ -1,4 +1,4 @@
-"""What counts as the body of a request."""
+"""Which bodies a request can have."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""One user has at most half."""
+"""One user can have at most half of the slots."""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,4 @@
-"""Jobs without a database, and OpenAI's own idea of what a response is."""
+"""Jobs without a database, and OpenAI's own model of a response."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -49,5 +49,5 @@ def job() -> MakeJob:
 
 
 def as_openai_reads(body: dict[str, Any]) -> Response:
-    """A response, if it is one by every rule of the `openai` package's own model."""
+    """A response that passes every rule of the `openai` package's own model."""
     return STRICT.validate_python(body, strict=True)

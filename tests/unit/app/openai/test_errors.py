@@ -19,7 +19,7 @@ WRITTEN = re.compile(r'"(/[a-z_]+(?:/[^"?]*)?)[?"]')
 
 
 def calls_of_the_package() -> set[str]:
-    """The path of every call that the `openai` package makes, with an id for each parameter."""
+    """The path of every call of the `openai` package, with an id for each parameter."""
     written = {
         path for file in RESOURCES.rglob("*.py") for path in WRITTEN.findall(file.read_text())
     }

@@ -1,4 +1,4 @@
-"""An answer that is good for a moment."""
+"""A cached value expires."""
 
 import threading
 from itertools import count

@@ -30,7 +30,7 @@ PIECES = st.tuples(TEXT, st.lists(st.one_of(st.none(), TEXT), max_size=8))
 
 @dataclass
 class Generate:
-    """A worker's generate of a job: what it publishes, and the row that it leaves."""
+    """A worker's generate of a job: the published events and the resulting row."""
 
     began: int
     pieces: list[str | None]
@@ -91,7 +91,7 @@ def shown(events: Iterable[Event], text: str = "") -> str:
 
 
 def live(generate: Generate, after: int) -> list[Event]:
-    """What a client that has the events up to `after` is sent while the stage runs."""
+    """The events sent to a client that resumes after `after` while the stage runs."""
     follower = Follower("user_1", "job_1", after)
     return [event for message in generate.published for event in follower.take(message)]
 

@@ -1,4 +1,4 @@
-"""What one client hears: in order, without waiting longer than it said, and within bounds."""
+"""A subscription: ordered, with bounded waits and bounded memory."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""The extractive compressor keeps what matters, in order, and never fails on a text."""
+"""The extractive compressor keeps what matters, in order, and fails on no text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever the text, the extractive compressor keeps its promises."""
+"""The extractive compressor's guarantees hold for any text."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ sentences = st.lists(st.sampled_from(WORDS), min_size=3, max_size=25).map(
     lambda chosen: " ".join(chosen).capitalize() + "."
 )
 prose = st.lists(sentences, min_size=30, max_size=60).map(" ".join)
-"""English of 30 sentences and more, with nothing in it that must be protected inside a sentence."""
+"""English of at least 30 sentences, with no protected span inside a sentence."""
 
 pieces = st.sampled_from(
     [
@@ -52,11 +52,11 @@ pieces = st.sampled_from(
 mixed = st.lists(st.tuples(pieces, st.sampled_from([" ", " ", "", "\n"])), max_size=120).map(
     lambda parts: "".join(piece + space for piece, space in parts)
 )
-"""Everything that needs care, side by side and in any order."""
+"""Everything that needs protection, side by side and in any order."""
 
 
 def is_subsequence(part: list[str], whole: list[str]) -> bool:
-    """Whether the items of `part` stand in `whole` in the same order."""
+    """Whether `part` is a subsequence of `whole`."""
     rest = iter(whole)
     return all(item in rest for item in part)
 

@@ -1,4 +1,4 @@
-"""What a compressor must leave alone is found, whatever the text."""
+"""Protected spans are found in any text."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What stays is byte for byte the original; only the whitespace around a hole is tidied."""
+"""What is kept is unchanged, except for white space around a cut."""
 
 import pytest
 

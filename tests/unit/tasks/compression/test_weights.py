@@ -1,4 +1,4 @@
-"""Weights are found by what is in a folder, and a half of them is never taken for the whole."""
+"""Weights are found by a folder's contents; incomplete ones are never used."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Settings of no server, a job's work, and a loopback server that answers as a test says."""
+"""Settings without servers, a job's work, and a scripted loopback server."""
 
 import threading
 import time
@@ -23,10 +23,10 @@ Serve = Callable[[Answer], str]
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Set variables through it; no provider has a key until a test sets one."""
+    """A monkeypatch for variables; no provider has a key until a test sets one."""
     unset = ("EMBEDDED_MODEL_URL", "MINDS_FILE", "OPENAI_API_BASE", "ANTHROPIC_API_BASE")
     for name in (*PROVIDER_KEYS.values(), *unset):
-        monkeypatch.setenv(name, "")  # set, so that no .env file is asked; empty counts as unset
+        monkeypatch.setenv(name, "")  # set, so that no .env file is used; empty counts as unset
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9")
     monkeypatch.setenv("SHARED_SECRET", "s" * 32)
@@ -48,7 +48,7 @@ def work() -> Work:
 
 @pytest.fixture
 def target_at() -> Callable[..., Target]:
-    """`target_at(url, protocol)`: a model behind that address, allowed 5 s of silence."""
+    """`target_at(url, protocol)`: a model at that address, with a silence limit of 5 s."""
 
     def at(url: str, protocol: str = "openai", idle_s: float = 5) -> Target:
         base = url + {"openai": "/v1", "gemini": "/models/m"}.get(protocol, "")
@@ -59,7 +59,7 @@ def target_at() -> Callable[..., Target]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """`serve(answer)`: the URL of a server that lets `answer` reply to each request."""
+    """`serve(answer)`: the URL of a server that answers each request with `answer`."""
     with ExitStack() as servers:
         yield lambda answer: _start(answer, servers)
 
@@ -75,7 +75,7 @@ def _start(answer: Answer, servers: ExitStack) -> str:
                 answer(self)
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Suppress the access log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

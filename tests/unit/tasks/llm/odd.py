@@ -1,4 +1,4 @@
-"""What a server sends, byte by byte, and the same answer in three protocols."""
+"""A server's bytes, for the same answer in three protocols."""
 
 import json
 from collections.abc import Callable
@@ -16,14 +16,14 @@ def event(said: Any, **how: Any) -> bytes:
 
 
 def chunk(text: Any = None, finish: Any = None, **more: Any) -> bytes:
-    """A chunk of OpenAI's."""
+    """One of OpenAI's chunks."""
     return event(
         {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]} | more
     )
 
 
 def claude(kind: str, **more: Any) -> bytes:
-    """An event of Anthropic's."""
+    """One of Anthropic's events."""
     said = json.dumps({"type": kind, **more}, ensure_ascii=False)
     return f"event: {kind}\ndata: {said}\n\n".encode()
 

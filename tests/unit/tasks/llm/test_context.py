@@ -1,4 +1,4 @@
-"""Fitting a conversation into a model."""
+"""Fitting a conversation into a model's context."""
 
 import pytest
 from hypothesis import given
@@ -92,7 +92,7 @@ def test_what_is_sent_never_takes_more_than_there_is(
     assert sum(tokens(m["content"]) for m in messages) <= input_tokens
     assert sum(tokens(m["content"]) for m in messages[1:-1]) <= history_tokens
     kept = (len(messages) - 2) // 2
-    turns = [turn for turn in turns if turn.answer.strip()]  # of an empty answer nothing is sent
+    turns = [turn for turn in turns if turn.answer.strip()]  # an empty answer is not sent
     newest = [text for turn in turns[len(turns) - kept :] for text in (turn.question, turn.answer)]
     assert [m["content"] for m in messages[1:-1]] == newest
 

@@ -1,4 +1,4 @@
-"""What a call costs, by the price list in LiteLLM's wheel."""
+"""The price of a call, by the price list in LiteLLM's wheel."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +13,7 @@ from tasks.llm.models import target
 
 @pytest.fixture(autouse=True)
 def _settings(settings: pytest.MonkeyPatch) -> None:
-    """No server, no key."""
+    """Settings without servers or keys."""
 
 
 def test_every_model_of_the_routes_has_a_price_and_a_context() -> None:

@@ -1,4 +1,4 @@
-"""Names for the errors of LiteLLM, of OpenAI's package and of httpx."""
+"""Our error for each error of LiteLLM, OpenAI's package and httpx."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -110,7 +110,7 @@ def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: i
 
 
 def asked(status: int, **headers: str) -> float | None:
-    """The wait of an error with this status and these headers."""
+    """The `retry_after` of an error with this status and these headers."""
     given = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
     found = translate_error(litellm.APIError(status_code=status, **ABOUT), "m", given)
     assert isinstance(found, TransientError)
@@ -149,7 +149,7 @@ def test_of_several_limits_the_one_that_is_used_up_counts() -> None:
     assert asked(429, **both) == 360
     assert asked(429, **both, x_ratelimit_remaining_requests="0") == 1
     assert asked(429, **both, retry_after="4") == 4
-    assert asked(503, **both) is None  # it is not limited, and tells its limits with every answer
+    assert asked(503, **both) is None  # not rate-limited: it reports its limits with every answer
     assert asked(503, **both, x_ratelimit_remaining_tokens="0") == 360
 
 

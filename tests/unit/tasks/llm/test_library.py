@@ -1,4 +1,4 @@
-"""LiteLLM is loaded without the network and without a word on stdout."""
+"""LiteLLM loads without the network and prints nothing."""
 
 import os
 

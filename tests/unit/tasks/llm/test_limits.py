@@ -1,4 +1,4 @@
-"""How long a provider may be silent, how much it may send, and where it may send us."""
+"""Limits on a provider's silence, answer size and redirects."""
 
 import gzip
 import threading
@@ -32,14 +32,14 @@ THOUGHT = b'data: {"choices": [{"delta": {"reasoning_content": "Hm"}}]}\n\n'
 
 @pytest.fixture
 def over() -> Iterator[threading.Event]:
-    """Set at the test's end, so that a server that hangs is let go."""
+    """An event that is set after the test, so that a hanging server ends."""
     event = threading.Event()
     yield event
     event.set()
 
 
 def hangs(over: threading.Event, *parts: bytes, head: bool = True, then: bytes = b"") -> Answer:
-    """Silent after these parts, or before the head; `then` is sent once that is over."""
+    """An answer that is silent after these parts or before the head, then sends `then`."""
 
     def answer(handler: Handler) -> None:
         if head:

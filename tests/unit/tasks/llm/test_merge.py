@@ -1,4 +1,4 @@
-"""What the manager is asked: every answer named, and all of it within the model's room."""
+"""The manager's prompt names every answer and fits into the model's context."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""From a model's name to where its call goes."""
+"""The target of a call, by the model's name."""
 
 import pytest
 

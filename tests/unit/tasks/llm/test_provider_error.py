@@ -1,4 +1,4 @@
-"""Whose fault an error is, by what a provider says in the fields that say so."""
+"""The class of an error, by the fields of the provider's answer."""
 
 import json
 from collections.abc import Callable

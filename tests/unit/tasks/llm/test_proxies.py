@@ -1,4 +1,4 @@
-"""Proxy variables in every form: honoured, or named in one line; loopback has no proxy."""
+"""Proxy variables are honoured or named in one line; loopback has no proxy."""
 
 import pytest
 from structlog.testing import capture_logs

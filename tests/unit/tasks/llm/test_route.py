@@ -1,4 +1,4 @@
-"""Walking a route: who is asked, in which order, and what is said when nobody answers."""
+"""Completing with fallbacks: which models are called, in which order, and the final error."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -31,14 +31,14 @@ DONE = Completion("Done.", "stop", 1, 1, Decimal(0), 1)
 
 @pytest.fixture(autouse=True)
 def _closed_breakers(settings: pytest.MonkeyPatch) -> Iterator[None]:
-    """No server, and every breaker closed; what fails here is forgotten."""
+    """Settings without servers; all breakers are closed before and after."""
     reset_all()
     yield
     reset_all()
 
 
 def asking(errors: dict[str, TrimindError], asked: list[str]) -> Callable[[Target], Completion]:
-    """Answers, except for the models that have an error; notes who was asked."""
+    """Answers, except for models with an error; records the models called."""
 
     def ask(target: Target) -> Completion:
         asked.append(target.name)
@@ -108,7 +108,7 @@ def test_a_model_that_refuses_is_not_tried_again_at_once(error: TrimindError) ->
 
 
 def raised(*errors: TrimindError) -> TrimindError:
-    """What a route raises whose models fail so."""
+    """The error of a route whose models fail with these errors."""
     with pytest.raises(TrimindError) as caught:
         complete_with_fallback(ROUTE, asking(dict(zip(ROUTE, errors, strict=True)), []), ONCE)
     return caught.value

@@ -1,4 +1,4 @@
-"""Answers in other shapes than their protocol says: what is whole is an answer all the same."""
+"""Answers that deviate from their protocol are accepted if they are complete."""
 
 import json
 from collections.abc import Callable

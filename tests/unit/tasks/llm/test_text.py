@@ -1,4 +1,4 @@
-"""The text of an answer is what the provider meant, in every protocol."""
+"""An answer's text is read as intended, in every protocol."""
 
 import json
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from tests.unit.tasks.llm.odd import DONE, HELLO, Answer, chunk, claude, event, 
 At = Callable[..., Target]
 Serve = Callable[[Answer], str]
 
-# All that Python takes for the end of a line, and the standard of event streams does not.
+# Line ends for Python, but not for event streams.
 SEPARATED = "a\u2028b\u2029c\u0085d"
-# JSON must escape these, and a lenient reader is not thrown by one that does not.
+# JSON must escape these, but a lenient reader accepts them unescaped.
 CONTROLS = "a\x0bb\x0cc\x1cd\x1de\x1ef"
 
 
 def raw(text: str, protocol: str) -> bytes:
-    """One piece of text and its end, with no escape that JSON does not ask for."""
+    """One piece of text and its end, with only the escapes that JSON requires."""
     written = {
         "openai": {"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]},
         "anthropic": {"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}},

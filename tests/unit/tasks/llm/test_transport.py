@@ -1,4 +1,4 @@
-"""Streams that go wrong on the wire: each ends, in time, by a name of ours."""
+"""Broken streams each end in time with an error of ours."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The key under which an intent is remembered."""
+"""The cache key of an intent."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What is believed of a classifier's answer."""
+"""Which answers of a classifier are accepted."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Breakers of one process: when they open, who may try again, and what counts."""
+"""Breakers of one process: when they open, which calls may probe, and what counts."""
 
 import secrets
 import threading
@@ -44,7 +44,7 @@ def passes(name: str, policy: BreakerPolicy) -> bool:
 
 
 def open_until_due(name: str, policy: BreakerPolicy, until: Until) -> None:
-    """Open it, and wait until a probe may be made."""
+    """Open it, and wait until a probe is due."""
     for _ in range(policy.failures):
         fail(name, policy, ProviderUnavailable("away"))
     assert not passes(name, policy)
@@ -52,7 +52,7 @@ def open_until_due(name: str, policy: BreakerPolicy, until: Until) -> None:
 
 
 def probes(name: str, policy: BreakerPolicy) -> bool:
-    """Whether a call is let through; one that tells nothing, so that the next is a probe too."""
+    """Whether a call is let through; its outcome does not count, so the next is a probe too."""
     try:
         with circuit_breaker(name, policy):
             raise Superseded("cancelled")
@@ -183,7 +183,7 @@ def test_calls_under_one_breaker_run_at_the_same_time(name: str) -> None:
 
     def call() -> None:
         with circuit_breaker(name, LONG):
-            both.wait()  # a lock held through the call would never let the second one come here
+            both.wait()  # with a lock held through the call, the second one would never get here
 
     other = threading.Thread(target=call)
     other.start()
@@ -207,7 +207,7 @@ def test_importing_it_asks_for_no_settings_and_no_redis(fresh_python: FreshPytho
 def test_a_shared_breaker_counts_successes_while_redis_is_away_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")  # nobody answers there
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")  # no server answers there
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
     monkeypatch.setenv("SHARED_SECRET", "s" * 32)
     get_settings.cache_clear()

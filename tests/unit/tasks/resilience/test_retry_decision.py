@@ -1,4 +1,4 @@
-"""Whether a stage is tried again is decided by a pure function."""
+"""A pure function decides whether a stage is retried."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_waits_grow_with_the_attempts() -> None:
 
 
 def test_without_credit_the_model_that_a_caller_chose_fails_at_once():
-    """He can choose another; a mind's job waits for the operator, as with a wrong key."""
+    """The caller can choose another model; a mind's job waits for the operator."""
     no_credit = ProviderMisconfigured("no credit", no_credit=True)
     wrong_key = ProviderMisconfigured("wrong key")
 

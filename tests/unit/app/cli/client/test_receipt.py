@@ -1,4 +1,4 @@
-"""A job for people."""
+"""A job, printed for people."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What others wrote commands no terminal."""
+"""Foreign text can't control the terminal."""
 
 import json
 import unicodedata

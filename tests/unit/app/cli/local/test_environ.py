@@ -1,4 +1,4 @@
-"""What counts as set: the real environment over .env.local over .env."""
+"""Which variables are set: the environment overrides .env.local, which overrides .env."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where the web and Flower will listen."""
+"""The addresses at which the web and Flower will listen."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from deploy.embedded.ports import free_port
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port on which somebody listens."""
+    """A port that is in use."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -62,7 +62,7 @@ def test_flower_steps_aside_unless_its_port_was_chosen(taken: int) -> None:
 
 def test_two_that_start_at_once_do_not_choose_the_same_port() -> None:
     port, flower_port = free_port(), free_port()
-    addresses({}, settings(port, flower_port))  # nobody listens yet
+    addresses({}, settings(port, flower_port))  # not in use
     assert addresses({}, settings(free_port(), flower_port)).flower_port != flower_port
     with pytest.raises(click.ClickException, match="is in use"):
         addresses({}, settings(port, flower_port))

@@ -1,4 +1,4 @@
-"""Who shall answer."""
+"""Which model answers."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """`chosen(name, VARIABLE=value)`: what a name means where these variables are set."""
+    """`chosen(name, VARIABLE=value)`: the model for a name, with these variables."""
 
     def choose_by(name: str | None, **variables: str) -> Choice:
         for variable, value in variables.items():

@@ -1,4 +1,4 @@
-"""What a call may say, and what is refused."""
+"""Which requests are accepted and which are refused."""
 
 import pytest
 from openai.types.responses import response_create_params

@@ -1,4 +1,4 @@
-"""A job's events as OpenAI's."""
+"""A job's events, translated to OpenAI's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -69,7 +69,7 @@ def told(
 
 
 def going_on(*of: Any, **more: Any) -> list[Any]:
-    """The events of a life that has not ended: all but the error that says so."""
+    """The events of an unfinished life, without the error that says so."""
     *sent, last = told(*of, **more)
     assert (last["type"], last["code"]) == ("error", "stream_cut_off")
     return sent
@@ -213,7 +213,7 @@ def later(events: list[Event], by: int) -> list[Event]:
 
 
 def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
-    """What is left of an earlier run is only that there was one."""
+    """Of an earlier run, only the fact that there was one is left."""
     life = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
     sent = told(job(**DONE_AGAIN), life)
@@ -262,8 +262,7 @@ PIECES = st.lists(st.tuples(st.sampled_from(["a", "ab", "ba", "aab"]), st.boolea
 def test_whatever_runs_there_were_the_deltas_are_the_answer_or_an_error_ends_them(
     job, runs, stop, live
 ):
-    """Also after what a reader has had before, at which number he may have stopped anywhere; and
-    where the events of earlier runs are not there any more."""
+    """Also for a reader that resumes after any number, when earlier runs' events are gone."""
     events, number, answer = list(BEFORE_TEXT), G + 1, ""
     had: dict[int | None, str] = {None: "", 0: "", G: ""}
     for run in runs:
