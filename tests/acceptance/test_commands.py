@@ -109,7 +109,7 @@ def test_job_show_does_not_know_another_ones_job(stack: Stack) -> None:
 
 
 def test_a_created_key_opens_the_api_for_its_user_alone(stack: Stack) -> None:
-    key = stack.trimind("key", "create", "--user", "alice", "--name", "laptop").stdout.strip()
+    key = stack.trimind("key", "create", "--user", "bob", "--name", "laptop").stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
     found = httpx.get(f"{stack.url}/v1/jobs", headers=headers, trust_env=False)
     assert (found.status_code, found.json()["data"]) == (200, [])
