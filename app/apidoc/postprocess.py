@@ -1,7 +1,7 @@
 """Complete the OpenAPI document with what holds for many calls.
 
 flask-openapi3 knows neither the headers of responses nor the schema of an object's keys, declares
-an optional parameter as nullable, and joins the lines of a docstring with `<br/>`.
+an optional parameter as nullable, and leaves docstrings broken into lines.
 """
 
 from collections.abc import Iterator
@@ -65,6 +65,8 @@ def postprocess(document: Node) -> Node:
     for node in _nodes(document["components"]["schemas"]):
         if node.get("additionalProperties") == METADATA_VALUE:
             node["propertyNames"] = {"maxLength": METADATA_NAME_CHARS}
+        if isinstance(text := node.get("description"), str):
+            node["description"] = text.replace("\n", " ")
     for item in document["paths"].values():
         for operation in item.values():
             _finish_call(operation)

@@ -90,7 +90,8 @@ class JobQuery(PageQuery):
 
 
 class StageBody(BaseModel):
-    """A stage's entry in the receipt. Additional fields show what the stage decided."""
+    """A stage's entry in the receipt. Additional fields show what the stage decided, such as
+    `intent`, `compressor`, `model` or `tried` (the models that failed)."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -51,6 +51,8 @@ def test_a_docstring_becomes_a_summary_and_paragraphs(document):
     assert call["description"].startswith("Returns once the response has ended. If that takes")
     assert "no `output`.\n\nWith `background`" in call["description"]
     assert "<br/>" not in json.dumps(document)
+    for name, shape in document["components"]["schemas"].items():
+        assert "\n" not in shape["description"], name
 
 
 def test_every_field_is_described_where_its_name_does_not_say_all(document):
