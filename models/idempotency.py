@@ -1,4 +1,4 @@
-"""Idempotency keys: what was answered to a POST, so that its repetition gets the same answer."""
+"""Idempotency keys: the answer to a POST, so that a repeated POST gets the same one."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Timestamp
 
-KEPT: Final = timedelta(hours=24)
+RETENTION: Final = timedelta(hours=24)
 KEY_MAX_CHARS: Final = 255
 SWEPT_AT_ONCE: Final = 5
 
@@ -19,9 +19,9 @@ now = func.clock_timestamp
 
 
 class IdempotencyKey(Base):
-    """One key of one owner. It is written in the transaction of what the POST creates.
+    """One key of one user, written in the transaction of what the POST creates.
 
-    `fingerprint` is the SHA-256 of the call and its body; `answer` is status, headers and body.
+    `fingerprint` is the SHA-256 of the call and its body; `answer` has status, headers and body.
     """
 
     __tablename__ = "idempotency_keys"
@@ -37,41 +37,41 @@ class IdempotencyKey(Base):
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a key stands for: the call that it was first sent with, and what that got."""
+class StoredAnswer:
+    """The fingerprint of the first call with a key, and its answer."""
 
     fingerprint: bytes
     answer: dict[str, Any]
 
 
-def take_key(session: Session, user_id: str, key: str) -> bool:
-    """Own a key until the transaction ends. False: somebody else does; this never waits.
+def try_lock_key(session: Session, user_id: str, key: str) -> bool:
+    """Lock a key until the transaction ends. False: another transaction has it; this never waits.
 
-    Two keys of the same hash only wait for each other.
+    Keys with the same hash share a lock, which is harmless.
     """
     digest = hashlib.sha256(f"{user_id}\0{key}".encode()).digest()
     lock = int.from_bytes(digest[:8], signed=True)
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(lock))))
 
 
-def find_kept(session: Session, user_id: str, key: str) -> Kept | None:
-    """What a user's key stands for; one that is older than a day is as unknown as none."""
+def find_answer(session: Session, user_id: str, key: str) -> StoredAnswer | None:
+    """The answer stored for a user's key; None if there is none, or if it is older than a day."""
     row = session.execute(
         select(IdempotencyKey.fingerprint, IdempotencyKey.answer).where(
             IdempotencyKey.user_id == user_id,
             IdempotencyKey.key == key,
-            IdempotencyKey.created_at > now() - KEPT,
+            IdempotencyKey.created_at > now() - RETENTION,
         )
     ).one_or_none()
-    return Kept(*row) if row else None
+    return StoredAnswer(*row) if row else None
 
 
-def keep(session: Session, user_id: str, key: str, kept: Kept) -> None:
-    """Let a key stand for an answer, over what it stood for more than a day ago.
+def store_answer(session: Session, user_id: str, key: str, stored: StoredAnswer) -> None:
+    """Store the answer for a key, replacing an expired one.
 
-    Each new key sweeps a few of the expired ones out, so that nothing else has to.
+    Each new key deletes a few expired ones, so that nothing else has to.
     """
-    values = {"fingerprint": kept.fingerprint, "answer": kept.answer, "created_at": now()}
+    values = {"fingerprint": stored.fingerprint, "answer": stored.answer, "created_at": now()}
     session.execute(
         insert(IdempotencyKey)
         .values(user_id=user_id, key=key, **values)
@@ -81,12 +81,12 @@ def keep(session: Session, user_id: str, key: str, kept: Kept) -> None:
 
 
 def sweep(session: Session, limit: int) -> None:
-    """Delete expired keys, the oldest first; those that somebody is writing are passed over."""
-    # The time of the transaction: an index is searched for a constant, and read whole for a clock.
+    """Delete expired keys, oldest first; those locked by another transaction are skipped."""
+    # now() is constant in a transaction, so the index is searched, not scanned as for a clock.
     identity = (IdempotencyKey.user_id, IdempotencyKey.key)
     expired = (
         select(*identity)
-        .where(IdempotencyKey.created_at <= func.now() - KEPT)
+        .where(IdempotencyKey.created_at <= func.now() - RETENTION)
         .order_by(IdempotencyKey.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

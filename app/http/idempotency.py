@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from app.http.db import db
 from app.http.deferred import defer
 from app.http.errors import IdempotencyInProgress, IdempotencyKeyReused
-from models.idempotency import Kept, find_kept, keep, take_key
+from models.idempotency import StoredAnswer, find_answer, store_answer, try_lock_key
 
 REPLAYED: Final = "Idempotent-Replayed"
 IN_PROGRESS: Final = (
@@ -89,15 +89,16 @@ def create_once(
 
     def attempt() -> Response:
         nonlocal pause_s
-        locked = take_key(db.session(), g.user_id, key)
-        kept = find_kept(db.session(), g.user_id, key)
-        if kept is None and locked:
+        locked = try_lock_key(db.session(), g.user_id, key)
+        stored = find_answer(db.session(), g.user_id, key)
+        if stored is None and locked:
             created = create()
-            keep(db.session(), g.user_id, key, Kept(sent, asdict(replace(created, replayed=True))))
+            answer = StoredAnswer(sent, asdict(replace(created, replayed=True)))
+            store_answer(db.session(), g.user_id, key, answer)
             return respond(_commit(created))
         db.session.rollback()  # returns the connection
-        if kept is not None:
-            return respond(_replayed(kept, sent))
+        if stored is not None:
+            return respond(_replayed(stored, sent))
         if time.monotonic() >= give_up_at:
             raise IdempotencyInProgress(IN_PROGRESS, retry_after=1)
         jittered_s = pause_s * random.uniform(0.5, 1)  # noqa: S311
@@ -119,12 +120,12 @@ def _commit(created: Created) -> Created:
     return created
 
 
-def _replayed(kept: Kept, sent: bytes) -> Created:
-    if kept.fingerprint != sent:
+def _replayed(stored: StoredAnswer, sent: bytes) -> Created:
+    if stored.fingerprint != sent:
         detail = "This Idempotency-Key was used for another call or another body."
         raise IdempotencyKeyReused(detail)
-    of_older_release: dict[str, Any] = {"id": _id_in(kept.answer), "replayed": True}
-    return Created(**of_older_release | kept.answer)
+    of_older_release: dict[str, Any] = {"id": _id_in(stored.answer), "replayed": True}
+    return Created(**of_older_release | stored.answer)
 
 
 def _id_in(answer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Find the calls that nobody has asked for in a while"""
+"""Find old calls by an index"""
 
 from alembic import op
 

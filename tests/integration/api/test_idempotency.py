@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import select, update
 
-from models.idempotency import IdempotencyKey, Kept, keep, sweep, take_key
+from models.idempotency import IdempotencyKey, StoredAnswer, store_answer, sweep, try_lock_key
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 from models.users import get_or_create_user
@@ -34,7 +34,7 @@ def user_id(backends, external_id) -> str:
 def owned(user_id: str, key: str) -> Iterator[None]:
     """Until the block ends, the first request with this key is in progress."""
     with unit_of_work() as session:
-        assert take_key(session, user_id, key)
+        assert try_lock_key(session, user_id, key)
         yield
 
 
@@ -221,7 +221,7 @@ def test_a_sweep_passes_over_what_somebody_is_writing(client, user_id):
     age(user_id, "old", 50 * A_DAY)
 
     with unit_of_work() as writing:
-        keep(writing, user_id, "old", Kept(KEPT_BYTES, {}))
+        store_answer(writing, user_id, "old", StoredAnswer(KEPT_BYTES, {}))
         with unit_of_work() as session:
             sweep(session, 100)
 
