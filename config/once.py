@@ -1,4 +1,4 @@
-"""What a process makes once: its connection pools, its hub, its slots."""
+"""A process's singletons: its connection pools, its hub, its slots."""
 
 from collections.abc import Callable
 from functools import update_wrapper
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class once(Generic[P, T]):  # noqa: N801 (a decorator)
-    """Calls a function at the first use of its result, once for the same positional arguments.
+    """A decorator: the function is called once per process for the same positional arguments.
 
-    `lru_cache` would call it once for each thread that asks meanwhile: two pools instead of one.
-    No process forks after that: the web's processes and Celery's children are spawned.
+    `lru_cache` would call it again for threads that arrive meanwhile: two pools instead of one.
+    No process forks after that: the web processes and Celery's children are spawned.
     """
 
     def __init__(self, make: Callable[P, T]) -> None:
@@ -22,7 +22,7 @@ class once(Generic[P, T]):  # noqa: N801 (a decorator)
         self._made: dict[object, T] = {}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what this process has."""
+        """Return this process's result, created at the first call."""
         if args not in self._made:
             with self._lock:
                 if args not in self._made:
@@ -30,5 +30,5 @@ class once(Generic[P, T]):  # noqa: N801 (a decorator)
         return self._made[args]
 
     def cache_clear(self) -> None:
-        """Make another at the next use, as a test has to that changes the settings."""
+        """Call the function again at the next use; for tests that change the settings."""
         self._made.clear()

@@ -36,7 +36,7 @@ class Identity:
         return cls(pid, stat.started)
 
     def alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Whether this process is still running."""
         stat = _stat(self.pid)
         return stat is not None and stat.started == self.started and stat.state not in _GONE
 

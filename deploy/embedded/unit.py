@@ -82,7 +82,7 @@ class Unit:
             self.process.ask_to_end()
 
     def kill(self) -> None:
-        """Kills the session; it counts as a stop, not as a death."""
+        """Kill the session; this counts as a stop, not as a crash."""
         self.state = "stopping"
         if self.process is not None:
             self.process.kill()
