@@ -151,7 +151,7 @@ def server(
 
 
 def _to_record(request: pytest.FixtureRequest) -> Server:
-    kind, protocol = _asked_for(request)
+    kind, protocol = _requirement(request)
     if kind.provider and protocol in REAL_KEYS:
         models = (m.split("/", 1) for m in get_minds().intent_models)
         url, model = PROVIDERS[protocol], next(name for by, name in models if by == protocol)
@@ -162,7 +162,7 @@ def _to_record(request: pytest.FixtureRequest) -> Server:
     return Server(name, url, MODEL_NAME, protocol)
 
 
-def _asked_for(request: pytest.FixtureRequest) -> tuple[Kind, str]:
+def _requirement(request: pytest.FixtureRequest) -> tuple[Kind, str]:
     argument = next(name for name in KINDS if name in request.fixturenames)
     return KINDS[argument], str(request.node.callspec.params[argument])
 
@@ -173,7 +173,7 @@ def target(
 ) -> Iterator[Target]:
     """The gateway's target, from our own settings."""
     real = server.url in PROVIDERS.values() and request.config.getoption("--record-mode")
-    key = _asked_for(request)[0].key or (REAL_KEYS.get(server.protocol) if real else None)
+    key = _requirement(request)[0].key or (REAL_KEYS.get(server.protocol) if real else None)
     for name in (*PROVIDER_KEYS.values(), "EMBEDDED_MODEL_URL", "MINDS_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")

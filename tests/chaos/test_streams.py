@@ -41,7 +41,7 @@ def read_until_text(reader: Reader) -> Reader:
 def test_a_stream_tells_each_stage_the_text_and_the_end(submit: Submit) -> None:
     reader = submit().read()
     reader.check()
-    stages = [(t["stage"]["name"], t["stage"]["status"]) for t in reader.told if "stage" in t]
+    stages = [(t["stage"]["name"], t["stage"]["status"]) for t in reader.events if "stage" in t]
     assert [name for name, status in stages if status == "running"] == [
         "intent",
         "compress",
@@ -77,10 +77,10 @@ def test_who_comes_late_gets_everything_and_the_end_stays_for_good(
     replay = Reader(early._url, stack.key).read()
     replay.check()
     assert replay.text == late.text == early.text
-    middle = early.told[len(early.told) // 2]
+    middle = early.events[len(early.events) // 2]
     rest = Reader(early._url, stack.key).read(after=middle["id"])
     assert early.text.endswith(rest.text)
-    assert rest.told[0]["sequence_number"] > middle["sequence_number"]
+    assert rest.events[0]["sequence_number"] > middle["sequence_number"]
 
 
 def test_a_web_process_that_is_killed_costs_a_reader_nothing(stack: Stack, submit: Submit) -> None:
@@ -185,12 +185,12 @@ def test_a_broadcast_is_one_stream_that_a_dropped_reader_goes_on_with(
     reader = Reader(f"{stack.web}{made.headers['Location']}/events", stack.key)
     reader.read(lambda: reader.types.count("job.delta") == 9)
     reader.read(lambda: reader.types.count("job.delta") == 18)
-    while "broadcast" not in reader.told[-1]:
+    while "broadcast" not in reader.events[-1]:
         reader.read()
-    whole = reader.told[-1]["broadcast"]
+    whole = reader.events[-1]["broadcast"]
     assert (reader.types[-1], len(whole["jobs"])) == ("broadcast.completed", 3)
     for job in whole["jobs"]:
-        pieces = [event for event in reader.told if event.get("job_id") == job["id"]]
+        pieces = [event for event in reader.events if event.get("job_id") == job["id"]]
         assert "".join(event.get("text", "") for event in pieces) == job["output"]
         numbers = [event["sequence_number"] for event in pieces]
         assert numbers == sorted(set(numbers))

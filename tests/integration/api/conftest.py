@@ -162,12 +162,12 @@ def blocked(until: Callable[..., None]) -> Callable[[], None]:
     """`blocked()`: wait until a statement waits for a row lock."""
     waits = "wait_event_type = 'Lock' AND application_name LIKE 'trimind%'"
 
-    def somebody() -> bool:
+    def a_statement_waits() -> bool:
         with unit_of_work() as session:
             found = session.execute(text(f"SELECT 1 FROM pg_stat_activity WHERE {waits}"))
             return found.first() is not None
 
-    return lambda: until(somebody)
+    return lambda: until(a_statement_waits)
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:

@@ -19,7 +19,7 @@ def read(client, broadcast_id: str, query: str = "", **headers: str):
     return client.get(path, headers=headers, buffered=True)  # closes it, as a server does
 
 
-def told(text: str) -> list[tuple[str, dict]]:
+def events_in(text: str) -> list[tuple[str, dict]]:
     """The ids and the events of a whole stream."""
     found = re.findall(r"^id: (.*)\nevent: .*\ndata: (.*)$", text, re.M)
     return [(place, json.loads(data)) for place, data in found]
@@ -38,7 +38,7 @@ def broadcast(client) -> dict:
 
 
 def test_one_stream_tells_of_every_job_and_last_of_the_whole(client, broadcast):
-    events = [event for _, event in told(read(client, broadcast["id"]).text)]
+    events = [event for _, event in events_in(read(client, broadcast["id"]).text)]
 
     for job in broadcast["jobs"]:
         alone = client.get(f"/v1/jobs/{job['id']}/events", buffered=True).text
@@ -50,19 +50,19 @@ def test_one_stream_tells_of_every_job_and_last_of_the_whole(client, broadcast):
 
 
 def test_a_reader_goes_on_after_any_event_of_any_job(client, broadcast):
-    whole = told(read(client, broadcast["id"]).text)
+    whole = events_in(read(client, broadcast["id"]).text)
 
     for number, (place, _) in enumerate(whole[:-1]):
         header = {"Last-Event-ID": place}
-        assert told(read(client, broadcast["id"], **header).text) == whole[number + 1 :]
+        assert events_in(read(client, broadcast["id"], **header).text) == whole[number + 1 :]
         assert (
-            told(read(client, broadcast["id"], f"?starting_after={place}").text)
+            events_in(read(client, broadcast["id"], f"?starting_after={place}").text)
             == (whole[number + 1 :])
         )
 
 
 def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, broadcast):
-    last = told(read(client, broadcast["id"]).text)[-1][0]
+    last = events_in(read(client, broadcast["id"]).text)[-1][0]
 
     assert last.endswith("-end")
     assert read(client, broadcast["id"], **{"Last-Event-ID": last}).status_code == 204
@@ -71,13 +71,13 @@ def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, broadca
 def test_a_piece_of_text_can_be_cut_anywhere(client, broadcast):
     place = next(
         place
-        for place, event in told(read(client, broadcast["id"]).text)
+        for place, event in events_in(read(client, broadcast["id"]).text)
         if event["type"] == "job.delta"
     )
     first, rest = place.split("-", 1)
     cut = f"{int(first) - len(ANSWER) + 3}-{rest}"
 
-    event = told(read(client, broadcast["id"], f"?starting_after={cut}").text)[0][1]
+    event = events_in(read(client, broadcast["id"], f"?starting_after={cut}").text)[0][1]
 
     assert event["text"] == ANSWER[3:]
 
@@ -94,7 +94,7 @@ def test_a_place_that_cannot_be_is_refused_by_name(client, broadcast, place):
 def test_a_last_event_id_that_the_stream_never_had_is_refused_by_the_headers_name(
     client, broadcast
 ):
-    ids = [place for place, _ in told(read(client, broadcast["id"]).text)]
+    ids = [place for place, _ in events_in(read(client, broadcast["id"]).text)]
     at, last = ids[5].split("-"), ids[-1]
     never = ["1-2", "1-2-3-4", "9999-1-1", f"{at[0]}9-{at[1]}-{at[2]}", "1-1-1-end", f"9{last}"]
     fresh = client.post("/v1/broadcasts", json=HELLO).json["id"]

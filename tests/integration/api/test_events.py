@@ -66,7 +66,7 @@ def generating(job_id: str, text: str) -> Fence:
     return fence
 
 
-def told(text: str) -> list[dict]:
+def events_in(text: str) -> list[dict]:
     """The events of a whole stream."""
     return [json.loads(data) for data in re.findall(r"^data: (.*)$", text, re.M)]
 
@@ -90,7 +90,7 @@ def test_a_finished_job_is_told_from_its_row(client, finished):
     response = events(client, finished)
 
     assert response.headers["Content-Type"].startswith("text/event-stream")
-    found = told(response.text)
+    found = events_in(response.text)
     assert [event["type"] for event in found] == [
         "job.queued",
         *["job.stage"] * 5,
@@ -107,26 +107,27 @@ def test_a_finished_job_is_told_from_its_row(client, finished):
 
 
 def test_a_reader_goes_on_after_any_character(client, finished):
-    [delta] = [e for e in told(events(client, finished).text) if e["type"] == "job.delta"]
+    [delta] = [e for e in events_in(events(client, finished).text) if e["type"] == "job.delta"]
     base = delta["sequence_number"] - len(ANSWER)
 
     for have in range(len(ANSWER)):
-        rest = told(events(client, finished, f"?starting_after={base + have}").text)
+        rest = events_in(events(client, finished, f"?starting_after={base + have}").text)
         assert rest[0]["text"] == ANSWER[have:]
 
 
 def test_a_reader_goes_on_after_any_event(client, finished):
-    found = told(events(client, finished).text)
+    found = events_in(events(client, finished).text)
 
     for place, event in enumerate(found[:-1]):
         number = str(event["sequence_number"])
         assert (
-            told(events(client, finished, **{"Last-Event-ID": number}).text) == found[place + 1 :]
+            events_in(events(client, finished, **{"Last-Event-ID": number}).text)
+            == found[place + 1 :]
         )
 
 
 def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, finished):
-    last = told(events(client, finished).text)[-1]["sequence_number"]
+    last = events_in(events(client, finished).text)[-1]["sequence_number"]
 
     response = events(client, finished, **{"Last-Event-ID": str(last)})
 
@@ -134,10 +135,10 @@ def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, finishe
 
 
 def test_the_header_of_a_browser_wins_over_its_address(client, finished):
-    found = told(events(client, finished).text)
+    found = events_in(events(client, finished).text)
     header = {"Last-Event-ID": str(found[3]["sequence_number"])}
 
-    assert told(events(client, finished, "?starting_after=1", **header).text) == found[4:]
+    assert events_in(events(client, finished, "?starting_after=1", **header).text) == found[4:]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_a_last_event_id_that_is_no_number_is_refused_by_name(client, finished, 
 def numbers_sent(client, job_id: str) -> set[int]:
     """The number of every event and character of a finished job's stream, and the start."""
     numbers = {0}
-    for event in told(events(client, job_id).text):
+    for event in events_in(events(client, job_id).text):
         numbers |= {event["sequence_number"] - back for back in range(len(event.get("text", "x")))}
     return numbers
 
@@ -242,7 +243,9 @@ def test_the_text_of_a_failed_answer_had_its_numbers(client, job):
 def test_an_empty_last_event_id_is_none(client, finished):
     whole = events(client, finished)
 
-    assert told(events(client, finished, **{"Last-Event-ID": ""}).text) == told(whole.text)
+    assert events_in(events(client, finished, **{"Last-Event-ID": ""}).text) == events_in(
+        whole.text
+    )
 
 
 def test_every_block_of_a_stream_is_an_event(client, finished):
@@ -251,7 +254,7 @@ def test_every_block_of_a_stream_is_an_event(client, finished):
 
     assert blocks.pop() == ""
     assert blocks[0].startswith("retry: 2000\nid: 1\nevent: job.queued\ndata: ")
-    assert len(blocks) == len(told(events(client, finished).text))
+    assert len(blocks) == len(events_in(events(client, finished).text))
     for block in blocks:
         fields = [line.split(":", 1)[0] for line in block.split("\n")]
         assert [field for field in fields if field != "retry"] == ["id", "event", "data"]
@@ -292,7 +295,7 @@ def test_a_failed_job_tells_its_end_and_not_what_was_dropped(client, job):
         assert begin(session, fence)
         assert fail(session, fence, "internal", "It broke.", StageRecord(status="failed", ms=1))
 
-    found = told(events(client, job).text)
+    found = events_in(events(client, job).text)
 
     assert found[-1]["type"] == "job.failed"
     assert found[-1]["job"]["error"]["code"] == "internal"

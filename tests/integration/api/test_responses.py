@@ -341,7 +341,7 @@ def test_a_response_that_has_ended_can_not_be_cancelled(client, status, columns,
 # --- streams
 
 
-def told(text: str) -> list[str]:
+def events_in(text: str) -> list[str]:
     return [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event")]
 
 
@@ -361,7 +361,7 @@ def test_a_response_that_has_ended_is_streamed_for_good(client):
     whole = client.get(f"/v1/responses/{response['id']}?stream=true")
 
     assert whole.mimetype == "text/event-stream"
-    assert told(whole.text) == [
+    assert events_in(whole.text) == [
         "response.created",
         "response.queued",
         "response.in_progress",
@@ -375,7 +375,7 @@ def test_a_response_that_has_ended_is_streamed_for_good(client):
     ]
     rest = client.get(f"/v1/responses/{response['id']}?stream=true&starting_after=11")
     assert '"delta":"is."' in rest.text
-    assert told(rest.text) == told(whole.text)[5:]
+    assert events_in(rest.text) == events_in(whole.text)[5:]
     assert client.get(f"/v1/responses/{response['id']}?stream=true&starting_after=19").text == ""
 
 
@@ -385,7 +385,7 @@ def test_a_response_that_is_cancelled_ends_its_stream(client):
 
     streamed = client.get(f"/v1/responses/{response['id']}?stream=true").text
 
-    assert told(streamed) == ["response.created", "response.queued", "response.cancelled"]
+    assert events_in(streamed) == ["response.created", "response.queued", "response.cancelled"]
 
 
 @pytest.mark.parametrize(

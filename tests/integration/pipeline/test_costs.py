@@ -55,8 +55,8 @@ NOTHING = sends(chunk(None, "stop"), usage(300_000, 30_000), DONE)
 
 
 @pytest.fixture
-def asked(serve: Serve, accept: Submit, variables: SetVariables) -> Asks:
-    """`asked(first, second, …)`: the id of a job at generate whose provider gives these answers."""
+def job_at(serve: Serve, accept: Submit, variables: SetVariables) -> Asks:
+    """`job_at(first, second, …)`: a job at generate whose provider gives these answers."""
 
     def ask(*answers: Answer) -> str:
         left = [GREETING, *answers]
@@ -101,8 +101,8 @@ def tried(job: Job) -> list[tuple[str, int, Any]]:
     return [(row["code"], row["calls"], row.get("input_tokens")) for row in rows]
 
 
-def test_the_intents_call_a_broken_one_and_the_answer_add_up(asked: Asks) -> None:
-    job_id = asked(GREETING, BROKEN, GOOD)
+def test_the_intents_call_a_broken_one_and_the_answer_add_up(job_at: Asks) -> None:
+    job_id = job_at(GREETING, BROKEN, GOOD)
     assert used(read(job_id)) == (100, 10)
 
     assert run("generate", job_id).state == "SUCCESS"
@@ -115,8 +115,8 @@ def test_the_intents_call_a_broken_one_and_the_answer_add_up(asked: Asks) -> Non
     assert float(shown.data["cost_usd"]) > float(job.stages["generate"]["tried"][0]["cost_usd"]) > 0
 
 
-def test_what_earlier_attempts_have_cost_stays(asked: Asks) -> None:
-    job_id = asked(GREETING, NOTHING, GOOD)
+def test_what_earlier_attempts_have_cost_stays(job_at: Asks) -> None:
+    job_id = job_at(GREETING, NOTHING, GOOD)
 
     assert run("generate", job_id).state == "RETRY"
     waiting = read(job_id)
@@ -127,8 +127,8 @@ def test_what_earlier_attempts_have_cost_stays(asked: Asks) -> None:
     assert tried(read(job_id)) == [("unusable_answer", 1, 300_000)]
 
 
-def test_a_job_that_fails_in_the_end_tells_what_it_has_cost(asked: Asks) -> None:
-    job_id = asked(GREETING, NOTHING, NOTHING)
+def test_a_job_that_fails_in_the_end_tells_what_it_has_cost(job_at: Asks) -> None:
+    job_id = job_at(GREETING, NOTHING, NOTHING)
 
     run("generate", job_id)
     assert again(job_id) == "FAILURE"
@@ -139,9 +139,9 @@ def test_a_job_that_fails_in_the_end_tells_what_it_has_cost(asked: Asks) -> None
     assert tried(read(job_id)) == [("unusable_answer", 2, 600_000)]
 
 
-def test_a_refused_call_costs_nothing(asked: Asks) -> None:
+def test_a_refused_call_costs_nothing(job_at: Asks) -> None:
     refuses = sends(b'{"error": {"message": "No."}}', kind="application/json", status=400)
-    job_id = asked(GREETING, refuses)
+    job_id = job_at(GREETING, refuses)
 
     assert run("generate", job_id).state == "FAILURE"
 
@@ -149,15 +149,15 @@ def test_a_refused_call_costs_nothing(asked: Asks) -> None:
     assert tried(read(job_id)) == [("provider_rejected", 1, None)]
 
 
-def test_an_intent_that_nobody_understands_is_paid_for_all_the_same(asked: Asks) -> None:
-    job_id = asked(decides("I think it is a greeting.", 100, 12))
+def test_an_intent_that_nobody_understands_is_paid_for_all_the_same(job_at: Asks) -> None:
+    job_id = job_at(decides("I think it is a greeting.", 100, 12))
 
     job = read(job_id)
     assert (job.stages["intent"]["status"], used(job)) == ("degraded", (100, 12))
 
 
 def test_an_answer_that_is_cancelled_half_way_is_paid_for(
-    asked: Asks, until: Callable[..., None]
+    job_at: Asks, until: Callable[..., None]
 ) -> None:
     over = threading.Event()
 
@@ -165,7 +165,7 @@ def test_an_answer_that_is_cancelled_half_way_is_paid_for(
         sends(chunk("He"), usage_so_far)(handler)
         over.wait(30)
 
-    job_id = asked(GREETING, hangs)
+    job_id = job_at(GREETING, hangs)
     running = threading.Thread(target=run, args=("generate", job_id))
     running.start()
     until(lambda: read(job_id).partial == "Hel")

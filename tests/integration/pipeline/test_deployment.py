@@ -46,7 +46,7 @@ def installed(source: Path) -> Path:
 
 
 @pytest.fixture
-def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[str, str]:
+def deployed(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[str, str]:
     """The environment that a PaaS gives each process; the database is new, without a schema."""
     name = f"deployed_{secrets.token_hex(4)}"
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -69,7 +69,7 @@ def told(environment: dict[str, str], installed: Path, tmp_path: Path) -> dict[s
 
 
 @pytest.fixture
-def start(source: Path, told: dict[str, str]) -> Iterator[Start]:
+def start(source: Path, deployed: dict[str, str]) -> Iterator[Start]:
     """`start(name, **variables)`: run a process of the Procfile in a shell; each must end."""
     commands = read_procfile(source / "Procfile")
     started: list[subprocess.Popen[bytes]] = []
@@ -77,7 +77,7 @@ def start(source: Path, told: dict[str, str]) -> Iterator[Start]:
     def do(name: str, **more: str) -> subprocess.Popen[bytes]:
         command = ["bash", "-c", commands[name]]
         started.append(
-            subprocess.Popen(command, cwd=source, env=told | more, start_new_session=True)
+            subprocess.Popen(command, cwd=source, env=deployed | more, start_new_session=True)
         )
         return started[-1]
 
@@ -89,14 +89,16 @@ def start(source: Path, told: dict[str, str]) -> Iterator[Start]:
         process.wait(STOP_WITHIN_S)
 
 
-def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], until: Until) -> None:
+def test_a_deployment_answers_a_message(
+    start: Start, deployed: dict[str, str], until: Until
+) -> None:
     web, flower = free_port(), free_port()
     assert start("release").wait(60) == 0
     start("web", PORT=str(web))
     start("worker")
     start("cpu")
     start("flower", PORT=str(flower))
-    headers = {"Authorization": f"Bearer {told['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
+    headers = {"Authorization": f"Bearer {deployed['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
     client = httpx.Client(base_url=f"http://127.0.0.1:{web}", headers=headers, trust_env=False)
     until(lambda: status(client, "/readyz") == 200, 60)
 
@@ -121,7 +123,7 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
         message = "The river runs to the sea. " * (30 if number % 4 else 1)
         return client.post("/v1/jobs", json={"message": message}, timeout=30).status_code
 
-    with Connections(told) as connections, ThreadPoolExecutor(24) as threads:
+    with Connections(deployed) as connections, ThreadPoolExecutor(24) as threads:
         statuses = set(threads.map(work, range(96)))
         until(lambda: connections.postgres["trimind-worker"] and connections.redis["trimind-cpu"])
     assert statuses == {200, 202}
@@ -137,10 +139,10 @@ def test_a_deployment_answers_a_message(start: Start, told: dict[str, str], unti
 class Connections:
     """The peak number of connections of each process, by name, until the block ends."""
 
-    def __init__(self, told: dict[str, str]) -> None:
+    def __init__(self, deployed: dict[str, str]) -> None:
         self.postgres: Counter[str] = Counter()
         self.redis: Counter[str] = Counter()
-        self._told = told
+        self._environ = deployed
         self._over = threading.Event()
         self._counts = threading.Thread(target=self._count)
 
@@ -153,14 +155,14 @@ class Connections:
         self._counts.join()
 
     def _count(self) -> None:
-        url = self._told["DATABASE_URL"].replace("+psycopg", "")
+        url = self._environ["DATABASE_URL"].replace("+psycopg", "")
         named = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
         mine = "trimind-counts"
         with (
             psycopg.connect(url, autocommit=True, application_name=mine) as database,
-            Redis.from_url(self._told["REDIS_URL"], decode_responses=True) as redis,
+            Redis.from_url(self._environ["REDIS_URL"], decode_responses=True) as redis,
         ):
-            db = self._told["REDIS_URL"].rpartition("/")[2]
+            db = self._environ["REDIS_URL"].rpartition("/")[2]
             while not self._over.wait(0.05):
                 backends = Counter(name for (name,) in database.execute(named) if name)
                 del backends[mine]

@@ -28,7 +28,7 @@ REQUEST = "a-request-of-ours"
 
 
 @pytest.fixture(scope="module")
-def told(environment: dict[str, str]) -> dict[str, str]:
+def deployed(environment: dict[str, str]) -> dict[str, str]:
     """Each process's environment; the database is new, without a schema."""
     name = f"logged_{secrets.token_hex(4)}"
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -49,16 +49,16 @@ def told(environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def lines(told: dict[str, str]) -> Iterator[Lines]:
+def lines(deployed: dict[str, str]) -> Iterator[Lines]:
     """The output of each process, from its start over a job to its end."""
     with tempfile.TemporaryDirectory() as folder:
         started = {}
         try:
-            start(told, "release", Path(folder)).wait(60)
+            start(deployed, "release", Path(folder)).wait(60)
             for name in ("web", "worker", "cpu", "flower"):
                 more = {"PORT": str(free_port())} if name == "flower" else {}
-                started[name] = start(told | more, name, Path(folder))
-            answer(told)
+                started[name] = start(deployed | more, name, Path(folder))
+            answer(deployed)
         finally:
             for process in started.values():
                 os.killpg(process.pid, signal.SIGTERM)
@@ -67,20 +67,20 @@ def lines(told: dict[str, str]) -> Iterator[Lines]:
         yield {path.name: parsed(path) for path in Path(folder).iterdir()}
 
 
-def start(told: dict[str, str], name: str, folder: Path) -> "subprocess.Popen[bytes]":
+def start(deployed: dict[str, str], name: str, folder: Path) -> "subprocess.Popen[bytes]":
     command = shell_command(read_procfile(ROOT / "Procfile")[name])
     with (folder / name).open("wb") as file:
         return subprocess.Popen(
-            command, cwd=ROOT, env=told, stdout=file, stderr=file, start_new_session=True
+            command, cwd=ROOT, env=deployed, stdout=file, stderr=file, start_new_session=True
         )
 
 
-def answer(told: Mapping[str, str]) -> None:
+def answer(deployed: Mapping[str, str]) -> None:
     """Run a job that passes through both workers."""
-    headers = {"Authorization": f"Bearer {told['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
+    headers = {"Authorization": f"Bearer {deployed['SHARED_SECRET']}", "X-Trimind-User": "somebody"}
     transport = httpx.HTTPTransport(retries=20)  # until it listens
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{told['PORT']}",
+        base_url=f"http://127.0.0.1:{deployed['PORT']}",
         headers=headers | {"X-Request-Id": REQUEST},
         transport=transport,
         timeout=120,
@@ -130,9 +130,13 @@ def test_a_pool_whose_size_is_blank_has_the_usual_one(lines: Lines) -> None:
     assert sizes == {"worker": [32], "cpu": [1]}
 
 
-def test_no_secret_is_in_any_line(lines: Lines, told: dict[str, str]) -> None:
-    password = make_url(told["REDIS_URL"]).password
-    for secret in (password, told["SHARED_SECRET"], told["FLOWER_BASIC_AUTH"].partition(":")[2]):
+def test_no_secret_is_in_any_line(lines: Lines, deployed: dict[str, str]) -> None:
+    password = make_url(deployed["REDIS_URL"]).password
+    for secret in (
+        password,
+        deployed["SHARED_SECRET"],
+        deployed["FLOWER_BASIC_AUTH"].partition(":")[2],
+    ):
         assert secret
         assert [line for each in lines.values() for line in each if secret in str(line)] == []
 

@@ -109,7 +109,7 @@ def test_a_wait_is_read_from_the_providers_own_headers_at_every_status(status: i
         assert found.retry_after == seconds
 
 
-def asked(status: int, **headers: str) -> float | None:
+def retry_after_of(status: int, **headers: str) -> float | None:
     """The `retry_after` of an error with this status and these headers."""
     given = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
     found = translate_error(litellm.APIError(status_code=status, **ABOUT), "m", given)
@@ -119,7 +119,7 @@ def asked(status: int, **headers: str) -> float | None:
 
 @pytest.mark.parametrize("ms", ["-250", "", "soon", "nan", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_milliseconds_that_are_none_hide_no_seconds(ms: str) -> None:
-    assert asked(503, retry_after_ms=ms, retry_after="6") == 6
+    assert retry_after_of(503, retry_after_ms=ms, retry_after="6") == 6
 
 
 @pytest.mark.parametrize(
@@ -132,30 +132,30 @@ def test_milliseconds_that_are_none_hide_no_seconds(ms: str) -> None:
      "ratelimit_reset", "anthropic_ratelimit_output_tokens_reset", "retry_after"],
 )  # fmt: skip
 def test_the_reset_of_a_limit_is_a_wait(name: str, value: str, seconds: float) -> None:
-    assert asked(429, **{name: value}) == pytest.approx(seconds)
+    assert retry_after_of(429, **{name: value}) == pytest.approx(seconds)
 
 
 def test_the_reset_of_a_limit_is_a_time_too() -> None:
     at = datetime.now(UTC) + timedelta(seconds=60)
     times = (at.isoformat(), f"{at:%Y-%m-%dT%H:%M:%SZ}", str(int(at.timestamp())))
     for value in (*times, str(int(at.timestamp() * 1000)), format_datetime(at, usegmt=True)):
-        assert 55 < (asked(429, anthropic_ratelimit_tokens_reset=value) or 0) <= 60
-    assert asked(429, x_ratelimit_reset="2015-10-21T07:28:00Z") == 0
+        assert 55 < (retry_after_of(429, anthropic_ratelimit_tokens_reset=value) or 0) <= 60
+    assert retry_after_of(429, x_ratelimit_reset="2015-10-21T07:28:00Z") == 0
 
 
 def test_of_several_limits_the_one_that_is_used_up_counts() -> None:
     both = {"x_ratelimit_reset_requests": "1s", "x_ratelimit_reset_tokens": "6m0s"}
 
-    assert asked(429, **both) == 360
-    assert asked(429, **both, x_ratelimit_remaining_requests="0") == 1
-    assert asked(429, **both, retry_after="4") == 4
-    assert asked(503, **both) is None  # not rate-limited: it reports its limits with every answer
-    assert asked(503, **both, x_ratelimit_remaining_tokens="0") == 360
+    assert retry_after_of(429, **both) == 360
+    assert retry_after_of(429, **both, x_ratelimit_remaining_requests="0") == 1
+    assert retry_after_of(429, **both, retry_after="4") == 4
+    assert retry_after_of(503, **both) is None  # limits come with every answer
+    assert retry_after_of(503, **both, x_ratelimit_remaining_tokens="0") == 360
 
 
 @pytest.mark.parametrize("value", ["", "soon", "s", "1x", "nan", "-"])
 def test_a_reset_that_cannot_be_read_is_none(value: str) -> None:
-    assert asked(429, x_ratelimit_reset_tokens=value) is None
+    assert retry_after_of(429, x_ratelimit_reset_tokens=value) is None
 
 
 def test_a_wait_is_read_from_geminis_body() -> None:

@@ -54,7 +54,7 @@ AFTER_TEXT = [
 LIFE = [*BEFORE_TEXT, delta(12, "Hello"), delta(18, " there"), *AFTER_TEXT]
 
 
-def told(
+def translated(
     job: Job, events: Iterable[Event | None], after: int | None = None, now: Job | None = None
 ) -> list[Any]:
     async def one_by_one() -> AsyncIterator[Event | None]:
@@ -62,15 +62,15 @@ def told(
             yield event
 
     async def sent() -> list[Any]:
-        told = translate(job, one_by_one(), after, lambda: now or job)
-        return [each async for each in told]
+        stream = translate(job, one_by_one(), after, lambda: now or job)
+        return [each async for each in stream]
 
     return asyncio.run(sent())
 
 
 def going_on(*of: Any, **more: Any) -> list[Any]:
     """The events of an unfinished life, without the error that says so."""
-    *sent, last = told(*of, **more)
+    *sent, last = translated(*of, **more)
     assert (last["type"], last["code"]) == ("error", "stream_cut_off")
     return sent
 
@@ -84,7 +84,7 @@ def text_of(sent: list[Any]) -> str:
 
 
 def test_a_life_is_told_as_openai_tells_it(job):
-    sent = told(job(**DONE), LIFE)
+    sent = translated(job(**DONE), LIFE)
 
     assert short(sent) == [
         (0, "created"),
@@ -111,12 +111,12 @@ def test_a_life_is_told_as_openai_tells_it(job):
 
 
 def test_every_event_is_one_by_openais_own_models(job):
-    for each in told(job(**DONE), LIFE):
+    for each in translated(job(**DONE), LIFE):
         assert STRICT.validate_python(each, strict=True).type == each["type"]
 
 
 def test_what_is_not_in_the_background_is_in_progress_from_the_start(job):
-    sent = told(job(options=FOREGROUND, **DONE), LIFE)
+    sent = translated(job(options=FOREGROUND, **DONE), LIFE)
 
     assert short(sent)[:2] == [(0, "created"), (2, "in_progress")]
     assert sent[0]["response"]["status"] == "in_progress"
@@ -124,17 +124,17 @@ def test_what_is_not_in_the_background_is_in_progress_from_the_start(job):
 
 def test_the_package_puts_the_same_text_together(job):
     state: Any = ResponseStreamState(input_tools=omit, text_format=omit)
-    for each in told(job(**DONE), LIFE):
+    for each in translated(job(**DONE), LIFE):
         state.handle_event(construct_type(type_=ResponseStreamEvent, value=each))
 
     assert state._completed_response.output_text == "Hello there"
 
 
 def test_a_reader_goes_on_after_any_event_without_a_gap_or_a_repeat(job):
-    whole = told(job(**DONE), LIFE)
+    whole = translated(job(**DONE), LIFE)
 
     for after in [each["sequence_number"] for each in whole]:
-        rest = told(job(**DONE), LIFE, after)
+        rest = translated(job(**DONE), LIFE, after)
         assert rest == [each for each in whole if each["sequence_number"] > after]
 
 
@@ -145,7 +145,7 @@ def test_a_reader_goes_on_though_the_text_comes_in_other_pieces(job):
             number += len(piece)
             events.append(delta(number, piece))
         for read in range(len("Hello there") + 1):
-            rest = told(job(**DONE), [*BEFORE_TEXT, *events, *AFTER_TEXT], G + 1 + read)
+            rest = translated(job(**DONE), [*BEFORE_TEXT, *events, *AFTER_TEXT], G + 1 + read)
             assert text_of(rest) == "Hello there"[read:]
             assert not {"output_item.added", "content_part.added"} & {
                 kind for _, kind in short(rest)
@@ -154,7 +154,7 @@ def test_a_reader_goes_on_though_the_text_comes_in_other_pieces(job):
 
 def test_numbers_only_grow(job):
     for after in (None, 0, 6, 9, 23):
-        numbers = [number for number, _ in short(told(job(**DONE), LIFE, after))]
+        numbers = [number for number, _ in short(translated(job(**DONE), LIFE, after))]
         assert all(first < second for first, second in pairwise(numbers))
 
 
@@ -163,7 +163,9 @@ def test_after_a_gap_the_part_that_is_lacking_comes(job):
 
     assert text_of(sent) == "Hello there"
     assert sent[-1]["delta"] == " there"
-    assert text_of(told(job(), [*BEFORE_TEXT, snapshot(18, "Hello there")], 14)) == "there"[-4:]
+    assert (
+        text_of(translated(job(), [*BEFORE_TEXT, snapshot(18, "Hello there")], 14)) == "there"[-4:]
+    )
 
 
 def snapshot(number: int, text: str) -> Event:
@@ -188,7 +190,7 @@ DONE_AGAIN = {**DONE, "answer": "Hello"}
     ],
 )
 def test_a_text_that_is_begun_again_and_differs_ends_the_stream_by_an_error(job, again):
-    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Wrong"), *again, *AFTER_TEXT])
+    sent = translated(job(**DONE), [*BEFORE_TEXT, delta(12, "Wrong"), *again, *AFTER_TEXT])
 
     assert short(sent)[5:] == [(12, "output_text.delta"), (12, "error")]
     assert sent[-1]["code"] == sent[-1]["error"]["code"] == "response_restarted"
@@ -198,7 +200,9 @@ def test_a_text_that_is_begun_again_and_differs_ends_the_stream_by_an_error(job,
 def test_a_text_that_is_begun_again_and_is_the_same_goes_on_past_what_was_sent(job):
     anew = [restarted(13), delta(16, "Hel"), delta(19, "lo "), delta(24, "there")]
 
-    sent = told(job(**DONE), [*BEFORE_TEXT, delta(12, "Hello"), *anew, *later(AFTER_TEXT, 10)])
+    sent = translated(
+        job(**DONE), [*BEFORE_TEXT, delta(12, "Hello"), *anew, *later(AFTER_TEXT, 10)]
+    )
 
     assert short(sent)[5:8] == [
         (12, "output_text.delta"),
@@ -216,7 +220,7 @@ def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
     """Of an earlier run, only the fact that there was one is left."""
     life = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
-    sent = told(job(**DONE_AGAIN), life)
+    sent = translated(job(**DONE_AGAIN), life)
 
     assert short(sent)[3:6] == [
         (6, "output_item.added"),
@@ -230,7 +234,7 @@ def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
 def test_who_goes_on_from_an_earlier_text_is_told_that_it_is_gone(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
-    [error] = told(job(**DONE_AGAIN), replayed, after)
+    [error] = translated(job(**DONE_AGAIN), replayed, after)
 
     assert (error["code"], error["sequence_number"]) == ("response_restarted", after)
 
@@ -239,14 +243,14 @@ def test_who_goes_on_from_an_earlier_text_is_told_that_it_is_gone(job, after):
 def test_who_has_read_no_earlier_text_is_told_of_none(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
-    sent = told(job(**DONE_AGAIN), replayed, after)
+    sent = translated(job(**DONE_AGAIN), replayed, after)
 
     assert text_of(sent) == "Hello"[max(0, after - 13) :]
     assert short(sent)[-1] == (23, "completed")
 
 
 def test_a_stream_that_ends_before_its_response_says_so(job):
-    sent = told(job(), [*BEFORE_TEXT, delta(12, "Hello")])
+    sent = translated(job(), [*BEFORE_TEXT, delta(12, "Hello")])
 
     assert (sent[-1]["code"], sent[-1]["sequence_number"]) == ("stream_cut_off", 12)
 
@@ -278,7 +282,7 @@ def test_whatever_runs_there_were_the_deltas_are_the_answer_or_an_error_ends_the
     after = list(had)[min(stop, len(had) - 1)]
     done = job(**{**DONE, "answer": answer})
 
-    sent = told(done, [*events, *later(AFTER_TEXT, number)], after)
+    sent = translated(done, [*events, *later(AFTER_TEXT, number)], after)
 
     kinds = [each["type"] for each in sent]
     assert kinds == [] or kinds[-1] in ("response.completed", "error")
@@ -298,7 +302,7 @@ def test_whatever_runs_there_were_the_deltas_are_the_answer_or_an_error_ends_the
 def test_every_end_is_told(job, columns, kind):
     end = Event(9, f"job.{columns['status']}", {"job": {}})
 
-    sent = told(job(), [BEFORE_TEXT[0], end], now=job(**columns))
+    sent = translated(job(), [BEFORE_TEXT[0], end], now=job(**columns))
 
     assert short(sent) == [(0, "created"), (1, "queued"), (9, kind)]
     assert sent[-1]["response"]["status"] == kind
@@ -306,7 +310,9 @@ def test_every_end_is_told(job, columns, kind):
 
 def test_an_empty_answer_has_its_item_and_its_part(job):
     ends = [stage(8, "generate", "completed"), *later(AFTER_TEXT[1:], -11)]
-    sent = told(job(**{**DONE, "answer": "", "finish_reason": "length"}), [*BEFORE_TEXT, *ends])
+    sent = translated(
+        job(**{**DONE, "answer": "", "finish_reason": "length"}), [*BEFORE_TEXT, *ends]
+    )
 
     assert short(sent)[3:] == [
         (6, "output_item.added"),
@@ -320,7 +326,7 @@ def test_an_empty_answer_has_its_item_and_its_part(job):
 
 
 def test_an_item_that_is_cut_is_incomplete(job):
-    sent = told(job(**{**DONE, "finish_reason": "length"}), LIFE)
+    sent = translated(job(**{**DONE, "finish_reason": "length"}), LIFE)
 
     done = next(each for each in sent if each["type"] == "response.output_item.done")
     assert done["item"]["status"] == "incomplete"
@@ -336,11 +342,11 @@ def test_a_stage_that_is_begun_again_is_told_once(job):
     text = [delta(16, "Hello"), *AFTER_TEXT[:3], stage(24, "persist", "running")]
     life = [*BEFORE_TEXT[:2], *again, *stages, *text, Event(26, "job.completed", {"job": {}})]
 
-    whole = told(job(**DONE_AGAIN), life)
+    whole = translated(job(**DONE_AGAIN), life)
 
     kinds = [kind for _, kind in short(whole)]
     assert len(kinds) == len(set(kinds))
     replayed = [event for event in life if event.number not in (2, 21)]
     for after in [each["sequence_number"] for each in whole]:
         rest = [each for each in whole if each["sequence_number"] > after]
-        assert told(job(**DONE_AGAIN), replayed, after) == rest
+        assert translated(job(**DONE_AGAIN), replayed, after) == rest
