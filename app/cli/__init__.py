@@ -62,5 +62,6 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trimind", message="trimind %(version)s")
 def main() -> None:
     """Trimind: an asynchronous AI pipeline that never loses an answer."""
