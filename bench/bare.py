@@ -11,7 +11,7 @@ from uvicorn import Config
 from app.http.deferred import DEFERRABLE, STREAM, LineStream
 from app.server.bridge import Bridge
 from app.server.loop import Loop
-from app.server.server import settings_or_exit
+from config.settings import settings_or_exit
 
 EVERY_S = 0.1
 EVENT = (

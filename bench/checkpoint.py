@@ -36,7 +36,9 @@ def main() -> None:
         with Backends(home, {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}) as backends:
             os.environ.update(backends.environment())
             upgrade()
-            _measure(backends.pid("postgres"))
+            postgres = backends.pid("postgres")
+            assert postgres is not None, "PostgreSQL does not run"
+            _measure(postgres)
     finally:
         shutil.rmtree(home)
 

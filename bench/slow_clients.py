@@ -9,6 +9,7 @@ from statistics import median
 import httpx
 import psutil
 
+from bench.percentile import p99
 from tests.chaos.profiles import SHORT
 from tests.chaos.stack import Stack
 
@@ -38,7 +39,7 @@ def main() -> None:
     _print("alone", alone)
     _print(f"beside {CLIENTS} slow clients", beside)
     print(f"  ratio of the medians {median(beside) / median(alone):6.2f}")
-    if _p99(beside) > LIMIT_MS:
+    if p99(beside) > LIMIT_MS:
         sys.exit(f"the p99 is over {LIMIT_MS:.0f} ms")
 
 
@@ -85,14 +86,10 @@ def _ask(client: httpx.Client) -> list[float]:
     return took
 
 
-def _p99(ms: list[float]) -> float:
-    return sorted(ms)[int(len(ms) * 0.99)]
-
-
 def _print(what: str, ms: list[float]) -> None:
     print(f"{what}: {len(ms)} calls")
     print(f"  median               {median(ms):6.1f} ms")
-    print(f"  p99                  {_p99(ms):6.1f} ms")
+    print(f"  p99                  {p99(ms):6.1f} ms")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
 
 import httpx
 
+from bench.percentile import p99
 from tests.chaos.profiles import SHORT
 from tests.chaos.stack import Stack
 
@@ -28,6 +29,8 @@ DELTA = re.compile(rb'"type":"job.delta"')
 PIECE = re.compile(rb'"content": "This')
 LIMIT_MS = 100.0
 EVERY_S = 0.1
+
+Read = Callable[[Stack, str], Coroutine[None, None, float]]
 
 
 def main() -> None:
@@ -47,11 +50,11 @@ def main() -> None:
             fleet.stop()
     _print("from the provider itself", direct)
     _print("through Trimind", through)
-    print(f"  ratio of the p99           {_p99(through) / _p99(direct):6.2f}")
+    print(f"  ratio of the p99           {p99(through) / p99(direct):6.2f}")
     print(f"a list of jobs, asked for meanwhile: {len(meanwhile)} times")
     print(f"  median                     {median(meanwhile):6.1f} ms")
-    print(f"  p99                        {_p99(meanwhile):6.1f} ms")
-    if _p99(through) > LIMIT_MS:
+    print(f"  p99                        {p99(meanwhile):6.1f} ms")
+    if p99(through) > LIMIT_MS:
         sys.exit(f"the p99 is over {LIMIT_MS:.0f} ms")
 
 
@@ -78,7 +81,7 @@ def _asking(stack: Stack) -> Iterator[list[float]]:
         asker.join()
 
 
-async def _streams(stack: Stack, count: int, read: Callable) -> list[float]:
+async def _streams(stack: Stack, count: int, read: Read) -> list[float]:
     """Milliseconds from the provider's first piece to the client's, of each stream."""
     marks = [secrets.token_hex(8) for _ in range(count)]
     readers = []
@@ -145,14 +148,10 @@ async def _ask(
     return reader, writer
 
 
-def _p99(ms: list[float]) -> float:
-    return sorted(ms)[int(len(ms) * 0.99)]
-
-
 def _print(what: str, ms: list[float]) -> None:
     print(f"{what}: {len(ms)} streams")
     print(f"  first piece, median        {median(ms):6.1f} ms")
-    print(f"  first piece, p99           {_p99(ms):6.1f} ms")
+    print(f"  first piece, p99           {p99(ms):6.1f} ms")
 
 
 if __name__ == "__main__":

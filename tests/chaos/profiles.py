@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
 SHORT_SEED = 20_260_401
 
@@ -69,7 +70,7 @@ LONG = replace(
 def chosen() -> Profile:
     """The profile that CHAOS_PROFILE names; CHAOS_SEED, _JOBS, _KILLS and _FLUSHES override it."""
     profile = LONG if os.environ.get("CHAOS_PROFILE") == "long" else SHORT
-    given = {
+    given: dict[str, Any] = {
         name: int(os.environ[f"CHAOS_{name.upper()}"])
         for name in ("seed", "jobs", "kills", "flushes")
         if os.environ.get(f"CHAOS_{name.upper()}")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import redis
@@ -105,7 +106,7 @@ class Stack:
         """Set the provider's faults; without arguments, none."""
         httpx.put(f"{self.provider}/faults", json=faults, timeout=10).raise_for_status()
 
-    def calls(self) -> list[dict[str, object]]:
+    def calls(self) -> list[dict[str, Any]]:
         """All calls that the provider has begun to serve."""
         return list(httpx.get(f"{self.provider}/calls", timeout=30).json())
 
