@@ -1,4 +1,4 @@
-"""A POST that creates, made once for its Idempotency-Key, however often and at once it is sent.
+"""A POST that creates something, done once per Idempotency-Key, however often it is sent.
 
 The transaction that creates locks the key and stores the answer with it: a POST that failed leaves
 nothing behind. A request whose key is locked by another tries again from time to time, and occupies
@@ -54,7 +54,7 @@ class Created:
         return cls(created_id, status, named, f"{current_app.json.dumps(body.model_dump())}\n")
 
     def response(self) -> Response:
-        """The response, byte for byte the same for the same key."""
+        """Return the response, byte for byte the same for the same key."""
         response = current_app.response_class(
             self.body, self.status, self.headers, mimetype="application/json"
         )
@@ -109,8 +109,8 @@ def create_once(
 
 
 def fingerprint() -> bytes:
-    """The call and its body, whatever the white space and the order of the names in it. Headers do
-    not count: a client that tries again may have less time left."""
+    """Hash the call and its body, ignoring white space and the order of names. Headers are not
+    included: a client that retries may have less time left."""
     body = json.dumps(request.get_json(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{request.method} {request.path}\n{body}".encode()).digest()
 
@@ -129,7 +129,7 @@ def _replayed(stored: StoredAnswer, sent: bytes) -> Created:
 
 
 def _id_in(answer: dict[str, Any]) -> str:
-    """The id in an answer that a release before 0.2 has stored, which has no field of its own."""
+    """Return the id in a response stored by a release before 0.2, which had no field for it."""
     location: str | None = answer["headers"].get("Location")
     created_id: str = location.rsplit("/", 1)[1] if location else json.loads(answer["body"])["id"]
     return created_id

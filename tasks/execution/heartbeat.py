@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from config.once import once
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from models.lifecycle.ownership import extend_leases, hand_back, save_partials
@@ -137,8 +138,13 @@ def _runs() -> dict[UUID, Work]:
         return dict(_running)
 
 
+@once
+def _beat_s() -> float:
+    return get_settings().beat_s
+
+
 # Two threads, so that slow saves don't delay the leases. Both continue while the process drains,
 # since its runs still own their stages. An outage can outlast the leases: then the fence of each
 # write decides.
-_heartbeat: Final = DaemonLoop("heartbeat", beat, lambda: get_settings().beat_s)
-_saver: Final = DaemonLoop("draft-saver", save_drafts, lambda: min(SAVE_S, get_settings().beat_s))
+_heartbeat: Final = DaemonLoop("heartbeat", beat, _beat_s)
+_saver: Final = DaemonLoop("draft-saver", save_drafts, lambda: min(SAVE_S, _beat_s()))
