@@ -194,7 +194,7 @@ ODD_URLS = {
 }
 
 
-def test_passwords_that_are_not_percent_encoded_are_named_and_never_told() -> None:
+def test_passwords_that_are_not_percent_encoded_are_reported_but_never_shown() -> None:
     found = ends(ODD_URLS)
     assert_named(found, *(f"{name}: can't be read: a password with one of" for name in ODD_URLS))
     assert [name for name, (_, output) in found.items() if "canary" in output] == []

@@ -62,7 +62,7 @@ def test_a_revoked_key_no_longer_opens(app, key):
         bearer("tm_ü", **{USER_HEADER: "somebody"}),
     ],
 )
-def test_whoever_has_no_valid_key_stays_outside(app, backends, headers):
+def test_a_caller_without_a_valid_key_is_refused(app, backends, headers):
     response = app.test_client().get("/v1/jobs", headers=headers)
 
     assert response.status_code == 401

@@ -61,7 +61,7 @@ def test_a_reader_goes_on_after_any_event_of_any_job(client, broadcast):
         )
 
 
-def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, broadcast):
+def test_a_reader_that_has_the_end_gets_a_204(client, broadcast):
     last = events_in(read(client, broadcast["id"]).text)[-1][0]
 
     assert last.endswith("-end")

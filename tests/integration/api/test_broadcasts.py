@@ -134,7 +134,7 @@ def test_no_single_job_is_given_to_the_manager(client):
     assert (response.status_code, response.json["errors"][0]["field"]) == (422, "mind")
 
 
-def test_nobody_speaks_in_the_conversation_of_another(client, stranger, broadcast):
+def test_a_user_cannot_write_to_the_conversation_of_another(client, stranger, broadcast):
     body = {"message": QUESTION, "conversation_id": broadcast["conversation_id"]}
 
     assert stranger.post("/v1/broadcasts", json=body).status_code == 404
@@ -272,7 +272,7 @@ def test_one_cancel_ends_every_job_that_has_not_ended_and_again_is_a_200(
     assert more is None
 
 
-def test_a_broadcast_that_nobody_began_is_cancelled_whole(client, broadcast):
+def test_a_broadcast_that_has_not_begun_is_cancelled_whole(client, broadcast):
     assert act(client, broadcast, "cancel").json["status"] == "cancelled"
 
 
@@ -445,7 +445,7 @@ def test_what_is_no_completed_job_of_the_broadcast_is_not_chosen(client, strange
 # --- what goes on around it
 
 
-def test_with_redis_away_a_broadcast_is_accepted_and_cancelled_all_the_same(serve, dead_address):
+def test_without_redis_a_broadcast_is_accepted_and_cancelled_all_the_same(serve, dead_address):
     client = serve(REDIS_URL=f"redis://{dead_address}/0")
     started = time.monotonic()
 

@@ -53,7 +53,7 @@ def track(client, begin):
     return do
 
 
-def test_a_message_for_a_busy_track_stands_behind(client, begin):
+def test_a_message_for_a_busy_track_is_blocked(client, begin):
     conversation = begin()
     answers = [submit(client, conversation) for _ in range(3)]
 
@@ -76,7 +76,7 @@ def test_only_the_first_of_a_track_is_published(serve, backends, begin):
     assert f"{second}.1.intent".encode() not in queued
 
 
-def test_whoever_cancels_a_job_publishes_the_one_behind_it(serve, backends, begin):
+def test_cancelling_a_job_publishes_the_one_that_it_blocks(serve, backends, begin):
     client = serve()
     conversation = begin()
     first, second = (submit(client, conversation).json()["id"] for _ in range(2))
@@ -121,7 +121,7 @@ def test_the_oldest_is_released_when_the_one_before_it_is_cancelled(client, trac
     assert row(second).queue_lease_until is not None
 
 
-def test_a_job_that_is_behind_can_be_cancelled_and_releases_nobody(client, track):
+def test_a_blocked_job_can_be_cancelled_and_releases_none(client, track):
     first, second, third = track(3)
 
     assert cancel(client, second) == 200
@@ -129,7 +129,7 @@ def test_a_job_that_is_behind_can_be_cancelled_and_releases_nobody(client, track
     assert [row(job).slot for job in (first, second, third)] == ["queued", None, "blocked"]
 
 
-def test_a_job_that_is_behind_has_a_deadline_like_any(client, track):
+def test_a_blocked_job_has_a_deadline_like_any(client, track):
     first, second, third = track(3)
     change(second, expires_at=now())
 
@@ -140,7 +140,7 @@ def test_a_job_that_is_behind_has_a_deadline_like_any(client, track):
     assert (row(first).slot, row(third).slot) == ("queued", "blocked")
 
 
-def test_what_looks_for_lost_and_dead_jobs_leaves_those_that_are_behind_alone(client, track):
+def test_the_reconciler_leaves_blocked_jobs_alone(client, track):
     _, second = track(2)
 
     with unit_of_work() as session:
@@ -257,7 +257,7 @@ def test_of_eight_that_interrupt_at_once_the_last_one_lives(
     assert slots(conversation) == [None] * 7 + ["queued"]
 
 
-def test_cancels_and_submits_at_once_leave_nobody_behind_nobody(
+def test_concurrent_cancels_and_submissions_leave_no_job_stranded(
     client_of, external_id, begin, together
 ):
     conversation = begin()

@@ -129,7 +129,7 @@ def test_cancels_that_come_at_once_all_succeed_and_one_is_announced(
     assert stops() == [job["id"]]
 
 
-def test_with_redis_away_a_job_is_cancelled_all_the_same(serve, dead_address):
+def test_without_redis_a_job_is_cancelled_all_the_same(serve, dead_address):
     client = serve(REDIS_URL=f"redis://{dead_address}/0")
     job = client.post("/v1/jobs", json=HELLO).json()
     started = time.monotonic()

@@ -127,7 +127,7 @@ def test_a_page_of_messages_begins_after_a_message_of_that_conversation_only(cli
     assert response.json["errors"][0]["field"] == "after"
 
 
-def test_a_conversation_is_renamed_and_its_title_taken_away(client):
+def test_a_conversation_is_renamed_and_its_title_removed(client):
     begun = client.post("/v1/conversations", json={"title": "Capitals"})
     path = begun.headers["Location"]
 

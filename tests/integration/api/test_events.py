@@ -86,7 +86,7 @@ def events(client, job_id: str, query: str = "", **headers: str):
     return client.get(f"/v1/jobs/{job_id}/events{query}", headers=headers, buffered=True)
 
 
-def test_a_finished_job_is_told_from_its_row(client, finished):
+def test_the_events_of_a_finished_job_come_from_its_row(client, finished):
     response = events(client, finished)
 
     assert response.headers["Content-Type"].startswith("text/event-stream")
@@ -126,7 +126,7 @@ def test_a_reader_goes_on_after_any_event(client, finished):
         )
 
 
-def test_a_reader_that_has_the_end_is_told_that_there_is_no_more(client, finished):
+def test_a_reader_that_has_the_end_gets_a_204(client, finished):
     last = events_in(events(client, finished).text)[-1]["sequence_number"]
 
     response = events(client, finished, **{"Last-Event-ID": str(last)})

@@ -286,7 +286,7 @@ def test_a_process_that_ends_costs_no_answer_to_who_sends_the_same_again(
     assert jobs_of(other) == [first, second]
 
 
-def test_what_has_failed_or_was_cancelled_or_asks_for_something_else_is_made_anew(web, until):
+def test_a_failed_or_cancelled_job_or_one_of_another_body_is_not_reused(web, until):
     with contextlib.suppress(httpx.TimeoutException):
         web.post("/v1/responses", json=QUESTION, timeout=0.5)
     [first] = jobs_of(web)

@@ -156,7 +156,7 @@ def test_a_list_shows_jobs_of_one_status_or_conversation_only(client):
     assert [job["id"] for job in talk] == [second["id"]]
 
 
-def test_nobody_sees_the_jobs_of_another(client, stranger):
+def test_a_user_cannot_see_the_jobs_of_another(client, stranger):
     job = submit(client)
 
     assert stranger.get("/v1/jobs").json["data"] == []
@@ -202,7 +202,7 @@ def test_a_conversation_goes_on_with_a_second_message(client):
     assert second["mind"] == "maker"
 
 
-def test_nobody_speaks_in_the_conversation_of_another(client, stranger):
+def test_a_user_cannot_write_to_the_conversation_of_another(client, stranger):
     job = submit(client)
 
     response = stranger.post(

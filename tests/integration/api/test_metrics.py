@@ -71,7 +71,7 @@ def test_metrics_are_for_those_who_have_the_shared_secret(app, backends, token):
     assert "trimind_" not in response.text
 
 
-def test_with_redis_away_the_rest_is_shown(serve, dead_address):
+def test_without_redis_the_rest_is_shown(serve, dead_address):
     response = serve(REDIS_URL=f"redis://{dead_address}/0").get("/metrics")
 
     assert response.status_code == 200
@@ -79,7 +79,7 @@ def test_with_redis_away_the_rest_is_shown(serve, dead_address):
     assert "trimind_breaker" not in response.text
 
 
-def test_with_the_database_away_a_scrape_fails(serve, dead_address):
+def test_without_the_database_a_scrape_fails(serve, dead_address):
     response = serve(DATABASE_URL=f"postgresql://trimind:hunter22@{dead_address}/trimind").get(
         "/metrics"
     )

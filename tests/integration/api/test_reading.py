@@ -121,7 +121,7 @@ def test_a_key_that_comes_again_answers_as_it_did_or_after_a_wait_with_what_ther
     assert "Retry-After" not in waited.headers
 
 
-def test_an_end_that_is_told_is_heard_by_all_who_wait(serve, job_of, together):
+def test_a_published_end_wakes_all_who_wait(serve, job_of, together):
     client = serve()
     job_id = job_of(client)
     answers: list = []
@@ -150,7 +150,7 @@ def job_of():
     return lambda client: client.post("/v1/jobs", json=HELLO).json()["id"]
 
 
-def test_an_end_that_nobody_tells_is_found_by_looking(serve, job_of):
+def test_an_unpublished_end_is_found_by_polling(serve, job_of):
     client = serve()
     job_id = job_of(client)
     ended = threading.Timer(0.5, finish, [job_id])

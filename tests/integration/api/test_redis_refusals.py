@@ -202,7 +202,7 @@ def why(web: httpx.Client) -> str:
     return str(web.get("/readyz").json()["reasons"].get("redis", ""))
 
 
-def test_an_outage_is_told_once_a_minute_for_each_cause_and_once_when_it_is_over(
+def test_an_outage_is_logged_once_a_minute_for_each_cause_and_once_when_it_is_over(
     worker: subprocess.Popen[bytes], redis: RefusingRedis, log: Path, until: Callable[..., None]
 ) -> None:
     error = "MISCONF for the log"

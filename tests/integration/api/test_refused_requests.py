@@ -65,7 +65,7 @@ def test_what_follows_a_refused_request_is_no_request(serve, connect):
     assert "HTTP/1.1" not in rest
 
 
-def test_whoever_asks_before_he_sends_is_answered_first(serve, connect):
+def test_a_client_that_expects_100_continue_is_answered_first(serve, connect):
     client = serve()
     expecting = "Expect: 100-continue\r\n" + whom(client)
 

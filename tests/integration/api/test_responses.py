@@ -209,7 +209,7 @@ def test_the_default_mind_goes_on_where_the_manager_made_one_answer_of_several(c
     assert kept(create(client, previous_response_id=first["id"])).mind == "sage"
 
 
-def test_nobody_goes_on_from_what_is_not_there_or_anothers(client, stranger):
+def test_an_unknown_or_foreign_response_cannot_be_continued(client, stranger):
     foreign = create(stranger)
     end(foreign, answer="Paris.", finish_reason="stop")
 
@@ -223,7 +223,7 @@ def test_nobody_goes_on_from_what_is_not_there_or_anothers(client, stranger):
 
 
 @pytest.mark.parametrize("status", ["queued", "failed", "cancelled", "expired"])
-def test_nobody_goes_on_from_a_response_that_is_not_completed(client, status):
+def test_an_unfinished_response_cannot_be_continued(client, status):
     first = create(client)
     if status != "queued":
         end(first, status)

@@ -157,7 +157,7 @@ def test_a_job_whose_message_was_deleted_is_not_done_again(client, failed):
     assert (refused.status_code, refused.json["code"]) == (409, "conversation_gone")
 
 
-def test_a_retry_stands_behind_what_is_on_its_track_now(client, failed):
+def test_a_retry_is_blocked_by_what_is_on_its_track_now(client, failed):
     later = submit(client, mind="muse", conversation_id=failed["conversation_id"])
 
     again = retry(client, failed)

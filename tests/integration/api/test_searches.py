@@ -22,7 +22,7 @@ def unreadable_messages() -> Iterator[None]:
         yield
 
 
-def test_searches_of_one_user_keep_nobody_else_from_the_database(
+def test_searches_of_one_user_keep_no_other_from_the_database(
     serve: Callable[..., httpx.Client], unreadable_messages: None
 ) -> None:
     client = serve(DATABASE_POOL="4")

@@ -35,7 +35,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_whoever_holds_connections_open_keeps_nobody_waiting(serve, connect, half):
+def test_a_client_that_holds_connections_open_delays_no_other(serve, connect, half):
     client = serve(WEB_THREADS="4")
     for _ in range(CLIENTS):
         connect().sendall(HALVES[half].encode())
@@ -122,7 +122,7 @@ def test_a_client_that_leaves_a_wait_leaves_its_slot(serve, connect, until):
         until(lambda: first.status_code == 200)
 
 
-def test_a_process_that_is_asked_to_end_answers_whoever_waits(serve, servers, connect):
+def test_a_process_that_is_asked_to_end_answers_waiting_clients(serve, servers, connect):
     client = serve(WAIT_MAX_S="60")
     job_id = client.post("/v1/jobs", json=HELLO).json()["id"]
     half = connect()
@@ -176,7 +176,7 @@ def test_one_user_can_not_take_all_streams(serve):
         assert theirs.status_code == 200
 
 
-def test_a_header_with_underscores_names_nobody(serve):
+def test_a_header_with_underscores_names_no_user(serve):
     client = serve()
     client.post("/v1/jobs", json=HELLO)
     whom = {"Authorization": client.headers["Authorization"]}

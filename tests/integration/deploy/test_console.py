@@ -54,7 +54,7 @@ def test_a_closed_stream_is_no_error() -> None:
     console("web", "hello")
 
 
-def test_it_waits_until_nobody_writes() -> None:
+def test_it_waits_for_running_writes() -> None:
     file = io.StringIO()
     console = Console(file)
     lines = [f"line {number}" for number in range(5)]

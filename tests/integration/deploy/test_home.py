@@ -89,7 +89,7 @@ def test_secrets_are_made_once_and_kept_private(home: Path) -> None:
     assert made.shared_secret not in repr(made)
 
 
-def test_damaged_secrets_are_not_made_anew(home: Path) -> None:
+def test_damaged_secrets_are_not_replaced(home: Path) -> None:
     (home / "secrets.json").write_text('{"shared_secret": ')
 
     with pytest.raises(HomeUnusableError, match=r"secrets\.json is damaged"):

@@ -85,7 +85,7 @@ def test_a_stop_kills_what_does_not_listen(start: Start, wait_until: Callable) -
     assert process.exit_code() == -signal.SIGKILL
 
 
-def test_a_number_that_is_used_again_is_nobody_of_ours(start: Start) -> None:
+def test_a_reused_process_id_is_not_ours(start: Start) -> None:
     process = start("sleep 1000")
     earlier = Identity(process.identity.pid, process.identity.started - 1)
 

@@ -274,7 +274,7 @@ def test_a_service_that_finds_the_disk_full_ends_in_one_line_that_says_what_to_d
     assert "the disk is full: free space on the disk of TRIMIND_HOME" in line
 
 
-def test_a_disk_that_gets_full_is_told_of_once(supervisor: Supervisor, log: Log) -> None:
+def test_a_full_disk_is_reported_once(supervisor: Supervisor, log: Log) -> None:
     for _ in range(3):
         supervisor.poll_room(2**60)
 

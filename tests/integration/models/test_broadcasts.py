@@ -213,7 +213,7 @@ def test_a_mind_goes_on_from_its_own_answer_while_none_is_kept(
 
 
 @pytest.mark.parametrize("mind", [*ALL])
-def test_every_mind_goes_on_from_the_kept_answer_also_one_that_was_not_asked(
+def test_every_mind_continues_from_the_kept_answer_even_one_that_was_not_asked(
     broadcast: Broadcast, make_job: MakeJob, mind: str
 ) -> None:
     whole = broadcast("First?", "sage", "muse")

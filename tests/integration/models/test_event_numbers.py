@@ -42,7 +42,7 @@ def test_a_begin_that_is_tried_again_takes_no_second_number(make_job: MakeJob) -
 
 
 @pytest.mark.parametrize("heard", [True, False])
-def test_a_text_begins_anew_only_where_an_earlier_one_may_have_been_heard(
+def test_a_text_restarts_only_where_an_earlier_one_may_have_been_read(
     make_job: MakeJob, heard: bool
 ) -> None:
     job_id = make_job()
@@ -59,7 +59,7 @@ def test_a_text_begins_anew_only_where_an_earlier_one_may_have_been_heard(
     assert job.text_base == job.sequence + 1
 
 
-def test_whoever_ends_a_running_answer_from_outside_leaps_over_its_numbers(
+def test_ending_a_running_answer_from_outside_skips_its_numbers(
     make_job: MakeJob,
 ) -> None:
     job_id = make_job()

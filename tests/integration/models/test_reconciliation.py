@@ -130,7 +130,7 @@ def test_several_at_once_raise_an_epoch_once(make_job: MakeJob, together: Any) -
     assert (read(job_id).epoch, read(job_id).crash_count) == (2, 1)
 
 
-def test_nobody_is_given_up_just_after_the_database_has_come_back(make_job: MakeJob) -> None:
+def test_no_run_is_given_up_just_after_the_database_has_come_back(make_job: MakeJob) -> None:
     job_id = make_job()
     own(job_id, "intent")
     change(job_id, lease_until=now())

@@ -136,7 +136,7 @@ def paid_duplicates() -> int:
 
 
 @pytest.mark.parametrize(("end", "status"), ENDS.items())
-def test_every_end_releases_the_oldest_behind_it_in_the_same_transaction(
+def test_every_end_releases_the_oldest_blocked_job_in_the_same_transaction(
     line: list[str], end: Callable[[str], AfterCommit], status: str
 ) -> None:
     first, second, third = line
@@ -158,7 +158,7 @@ def begin_of(job_id: str) -> bool:
         return begin(session, Fence(job_id, 1, "intent", uuid4())) is not None
 
 
-def test_a_transaction_that_is_rolled_back_releases_nobody(line: list[str]) -> None:
+def test_a_transaction_that_is_rolled_back_releases_none(line: list[str]) -> None:
     def ends_and_breaks() -> None:
         with unit_of_work() as session:
             assert cancel(session, line[0])
@@ -200,7 +200,7 @@ def test_an_answer_to_a_conversation_that_is_gone_is_not_stored(make_job: MakeJo
     assert (read(job_id).status, read(job_id).answer) == ("cancelled", None)
 
 
-def test_whoever_is_behind_nobody_is_found(line: list[str]) -> None:
+def test_a_stranded_job_is_found(line: list[str]) -> None:
     with unit_of_work() as session:
         assert release_stranded(session, MANY) == 0
         session.execute(delete(Job).where(Job.id == line[0]))
@@ -236,7 +236,7 @@ def test_what_a_late_owner_takes_up_was_not_paid_for_twice(make_job: MakeJob) ->
     assert paid_duplicates() == before
 
 
-def test_an_end_with_nobody_behind_costs_one_statement_more(make_job: MakeJob) -> None:
+def test_an_end_that_releases_none_costs_one_statement_more(make_job: MakeJob) -> None:
     job_id = make_job()
     advance(job_id, "persist")
     fence = own(job_id, "persist")

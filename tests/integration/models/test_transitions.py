@@ -248,7 +248,7 @@ def give_up(job_id: str) -> None:
     change(job_id, slot="queued", run_token=None, queue_lease_until=now(), epoch=Job.epoch + 1)
 
 
-def test_a_late_owner_adopts_what_nobody_has_begun_since(make_job: MakeJob) -> None:
+def test_a_late_owner_adopts_a_stage_that_has_not_begun_since(make_job: MakeJob) -> None:
     job_id = make_job()
     late = own(job_id, "intent")
     starts = read(job_id).starts

@@ -149,7 +149,7 @@ def test_a_refused_call_costs_nothing(job_at: Asks) -> None:
     assert tried(read(job_id)) == [("provider_rejected", 1, None)]
 
 
-def test_an_intent_that_nobody_understands_is_paid_for_all_the_same(job_at: Asks) -> None:
+def test_an_unusable_intent_is_paid_for_all_the_same(job_at: Asks) -> None:
     job_id = job_at(decides("I think it is a greeting.", 100, 12))
 
     job = read(job_id)

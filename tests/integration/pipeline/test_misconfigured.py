@@ -27,7 +27,7 @@ def closed_breakers(variables: SetVariables, environment: dict[str, str]) -> Non
     compress.chosen_compressor.cache_clear()
 
 
-def test_it_waits_the_longer_the_oftener_and_is_done_once_that_is_mended(
+def test_it_waits_longer_each_time_and_is_done_once_that_is_fixed(
     accept: Submit,
     serve: Serve,
     variables: SetVariables,

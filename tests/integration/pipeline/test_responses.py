@@ -75,9 +75,7 @@ def test_an_answer_that_is_cut_is_incomplete(client: openai.OpenAI) -> None:
     assert "".join(deltas) == response.output_text
 
 
-def test_a_response_is_told_what_was_said_in_the_one_before(
-    client: openai.OpenAI, until: Until
-) -> None:
+def test_a_response_gets_the_history_of_the_one_before(client: openai.OpenAI, until: Until) -> None:
     first = client.responses.create(input="Hello!", model="muse", background=True)
     until(lambda: client.responses.retrieve(first.id).usage is not None)
     done = client.responses.retrieve(first.id)

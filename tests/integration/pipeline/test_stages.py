@@ -101,7 +101,7 @@ def test_the_next_model_of_the_route_serves_when_the_first_fails(
     assert job.answer
 
 
-def test_a_stage_whose_providers_are_away_waits_and_shows_as_retried(
+def test_a_stage_whose_providers_are_unavailable_waits_and_shows_as_retried(
     accept: Submit, variables: SetVariables
 ) -> None:
     variables(EMBEDDED_MODEL_URL=DEAD_ADDRESS)
@@ -128,7 +128,7 @@ def test_an_open_breaker_waits_without_using_up_an_attempt(
     assert (read(spared).slot, read(spared).attempts) == ("waiting", 0)
 
 
-def test_a_pinned_model_is_asked_instead_of_the_route(
+def test_a_pinned_model_is_called_instead_of_the_route(
     accept: Submit, variables: SetVariables, environment: dict[str, str]
 ) -> None:
     pinned = "anthropic/claude-haiku-4-5"
@@ -173,7 +173,7 @@ def test_instructions_and_a_history_of_the_callers_own_go_along(accept: Submit) 
     assert with_history >= plain + 12
 
 
-def test_a_job_that_goes_on_from_another_is_told_its_chain_and_not_its_track(
+def test_a_job_that_continues_another_gets_that_history_and_not_its_track(
     accept: Submit,
 ) -> None:
     first = accept("Hello!")

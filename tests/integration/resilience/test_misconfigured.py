@@ -43,7 +43,7 @@ def found_by_doctor() -> dict[str, Any]:
     return found
 
 
-def test_a_wrong_key_is_told_of_the_provider_and_its_variable_everywhere() -> None:
+def test_a_wrong_key_is_reported_with_provider_and_variable_everywhere() -> None:
     Reporter().failed(MODEL, WRONG_KEY)
 
     assert show_misconfigured() == {"openai": "OPENAI_API_KEY"}
@@ -66,7 +66,7 @@ def test_a_model_that_is_not_known_says_nothing_of_its_siblings() -> None:
 
 
 @pytest.mark.parametrize("error", [WRONG_KEY, NO_MODEL])
-def test_whoever_is_served_takes_it_back(error: ProviderMisconfigured) -> None:
+def test_a_successful_call_clears_the_report(error: ProviderMisconfigured) -> None:
     Reporter().failed(MODEL, error)
     Reporter().succeeded(OTHER)
     assert len(names()) == 1
@@ -95,13 +95,13 @@ def test_of_many_calls_that_go_well_only_the_first_asks_redis() -> None:
     assert client.info("commandstats")["cmdstat_hdel"]["calls"] == before
 
 
-def test_what_nobody_meets_any_more_is_forgotten() -> None:
+def test_a_report_that_is_not_repeated_expires() -> None:
     Reporter().failed(MODEL, WRONG_KEY)
 
     assert 0 < redis_client().ttl(KEY) <= REMEMBERED_S
 
 
-def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
+def test_an_unreadable_entry_is_skipped() -> None:
     Reporter().failed(MODEL, WRONG_KEY)
     for name, entry in (("a", "{"), ("b", "{}"), ("c", "[]"), ("d", "null")):
         redis_client().hset(KEY, name, entry)
@@ -109,7 +109,7 @@ def test_an_entry_that_nobody_can_read_is_passed_over() -> None:
     assert names() == ["openai"]
 
 
-def test_with_redis_away_calls_go_on_and_nothing_is_shown(supervisor: Supervisor) -> None:
+def test_without_redis_calls_go_on_and_nothing_is_shown(supervisor: Supervisor) -> None:
     reporter = Reporter()
     supervisor.kill("redis")
     reporter.failed(MODEL, WRONG_KEY)

@@ -44,7 +44,7 @@ def test_all_breakers_are_reset_at_once(processes: Start, breaker: Breaker) -> N
     assert trimind().output == "No breaker has recorded a failed call.\n"
 
 
-def test_a_breaker_that_nobody_knows_is_an_error_that_names_the_known_ones(
+def test_an_unknown_breaker_is_an_error_that_names_the_known_ones(
     processes: Start, breaker: Breaker
 ) -> None:
     breaker.open(processes(1)[0])
@@ -58,7 +58,7 @@ def test_readiness_shows_the_state_of_each_breaker(processes: Start, breaker: Br
     assert show_breakers()[breaker.name] == "open"
 
 
-def test_with_redis_away_the_command_says_so_and_readiness_shows_none(
+def test_without_redis_the_command_says_so_and_readiness_shows_none(
     supervisor: Supervisor,
 ) -> None:
     supervisor.kill("redis")
@@ -69,7 +69,7 @@ def test_with_redis_away_the_command_says_so_and_readiness_shows_none(
 
 
 @pytest.mark.parametrize("rubbish", ["no JSON", b"\xff", "7", "[]", "{}", '{"failed": 3}'])
-def test_a_breaker_that_cannot_be_read_is_passed_over_and_written_anew(
+def test_an_unreadable_breaker_is_skipped_and_replaced(
     processes: Start, breaker: Breaker, rubbish: str | bytes
 ) -> None:
     other = Breaker(f"{breaker.name}-other")

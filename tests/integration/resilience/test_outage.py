@@ -54,7 +54,7 @@ def test_the_fleet_shares_its_breakers_again_when_redis_is_back(
     assert breaker.call(second, "ok")["made"] == 0
 
 
-def test_a_probe_that_ends_while_redis_is_away_is_made_again(
+def test_a_probe_that_ends_while_redis_is_down_is_repeated(
     supervisor: Supervisor,
     new_processes: Start,
     breaker: Breaker,
@@ -75,7 +75,7 @@ def test_a_probe_that_ends_while_redis_is_away_is_made_again(
     assert breaker.kept().state == "closed"
 
 
-def test_the_states_cannot_be_read_while_redis_is_away(supervisor: Supervisor) -> None:
+def test_the_states_cannot_be_read_while_redis_is_down(supervisor: Supervisor) -> None:
     supervisor.kill("redis")
     with pytest.raises(redis.ConnectionError):
         breaker_states()

@@ -75,7 +75,7 @@ def shared() -> Users:
     return Users(shared=True, reset_s=60)
 
 
-def test_one_users_failures_keep_him_waiting_and_nobody_else(users: Users) -> None:
+def test_one_users_failures_delay_that_user_alone(users: Users) -> None:
     users.fail(ONE, 3)
 
     with pytest.raises(CircuitOpen) as refused, circuit_breaker(users.name, users.policy, ONE):
@@ -98,7 +98,7 @@ def test_another_users_failure_after_he_was_kept_waiting_opens_it_for_all(users:
     assert not users.passes(THIRD)
 
 
-def test_calls_of_nobody_count_for_all(users: Users) -> None:
+def test_calls_without_a_user_count_for_all(users: Users) -> None:
     users.fail("", 3)
 
     assert not users.passes(ONE)
@@ -114,9 +114,7 @@ def test_his_probe_that_goes_well_lets_him_go_on_and_forgets_his_failures(
     assert probing.passes(ONE)
 
 
-def test_his_probe_that_fails_keeps_him_waiting_and_nobody_else(
-    probing: Users, until: Until
-) -> None:
+def test_a_users_failed_probe_delays_that_user_alone(probing: Users, until: Until) -> None:
     probing.fail(ONE, 3)
     for _ in range(2):
         until(lambda: probing.may_probe(ONE))
@@ -161,9 +159,7 @@ def test_two_users_failed_probes_keep_all_waiting(probing: Users, until: Until) 
     assert not any(probing.passes(who) for who in (ONE, OTHER, THIRD))
 
 
-def test_one_users_failed_probes_alone_keep_nobody_else_waiting(
-    probing: Users, until: Until
-) -> None:
+def test_failed_probes_of_one_user_alone_delay_no_other(probing: Users, until: Until) -> None:
     open_until_due(probing, until)
     for _ in range(2):
         until(lambda: probing.may_probe(ONE))

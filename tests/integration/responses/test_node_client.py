@@ -29,7 +29,7 @@ def test_a_response_is_waited_for_streamed_polled_and_gone_on_from(shown: dict[s
     assert shown["polled"] == {"status": "completed", "output_text": text}
 
 
-def test_what_is_wrong_is_told_by_the_packages_own_errors(shown: dict[str, Any]) -> None:
+def test_errors_are_the_packages_own(shown: dict[str, Any]) -> None:
     told = {
         name: (shown[name]["name"], shown[name]["status"], shown[name]["code"])
         for name in ("tools", "chat", "models", "conversations", "unknown")

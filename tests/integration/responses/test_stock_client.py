@@ -159,7 +159,7 @@ def test_a_text_that_is_made_again_after_a_crash_and_is_the_same_goes_on(
 
 
 @pytest.mark.usefixtures("slowly")
-def test_who_goes_on_from_a_text_that_is_gone_is_told_and_finds_the_response(
+def test_resuming_a_text_that_is_gone_is_an_error_and_the_response_can_be_read(
     client: openai.OpenAI, fleet: Fleet, until: Until
 ) -> None:
     stream = client.responses.create(input=QUESTION, background=True, stream=True)
@@ -219,9 +219,7 @@ def test_a_talk_may_be_kept_by_the_client_itself(client: openai.OpenAI, stack: S
     assert [call["messages"] for call in stack.calls()[-2:]] == [2, 4]
 
 
-def test_what_is_wrong_is_told_by_the_packages_own_errors(
-    client: openai.OpenAI, stack: Stack
-) -> None:
+def test_errors_are_the_packages_own(client: openai.OpenAI, stack: Stack) -> None:
     unknown = "resp_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
     with pytest.raises(openai.BadRequestError) as model:
         client.responses.create(input=QUESTION, model="gpt-4o")

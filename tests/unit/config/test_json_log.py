@@ -75,7 +75,7 @@ def test_an_uncaught_error_is_one_line_with_its_traceback(lines_of: LinesOf) -> 
     assert "in broken" in line["exception"]
 
 
-def test_a_wrong_setting_is_told_as_json(lines_of: LinesOf) -> None:
+def test_a_wrong_setting_is_reported_as_json(lines_of: LinesOf) -> None:
     lines = lines_of("from config.settings import settings_or_exit; settings_or_exit()")
     assert lines[0]["event"] == "trimind cannot start:"
     assert [line["event"].split(":")[0] for line in lines[1:]] == [

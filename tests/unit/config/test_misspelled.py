@@ -19,7 +19,7 @@ from config.settings import Settings
         ("trimind_home", "TRIMIND_HOME"),
     ],
 )
-def test_a_typing_error_is_told_with_what_was_meant(name: str, meant: str) -> None:
+def test_a_misspelled_variable_is_reported_with_what_was_meant(name: str, meant: str) -> None:
     assert list(misspelled([name])) == [(name, meant)]
 
 

@@ -57,7 +57,7 @@ def test_a_server_that_comes_and_goes_is_said_once_a_minute(
     assert [line["event"] for line in said.entries] == ["broker unavailable", "broker is back"]
 
 
-def test_servers_are_told_apart(said: LogCapture, outages: Outages) -> None:
+def test_servers_are_distinguished(said: LogCapture, outages: Outages) -> None:
     outages.note("redis", exceptions.ConnectionError("gone"), watcher="listener")
     outages.note("database", exceptions.ConnectionError("gone"), watcher="reconciler")
     outages.clear("database", "reconciler")

@@ -64,7 +64,7 @@ def test_a_wrong_value_is_refused_by_its_name_and_never_repeated(
     assert value not in str(refused.value).replace(f"set {name}=", "")
 
 
-def test_every_wrong_variable_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_variables_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.setenv("REDIS_URL", "http://redis")
     with pytest.raises(SettingsError) as refused:

@@ -24,7 +24,7 @@ def test_a_connection_to_a_server_that_is_no_use_is_dropped(sqlstate: str) -> No
 @pytest.mark.parametrize(
     "sqlstate", ["40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "58030"]
 )
-def test_a_server_that_cannot_now_is_asked_again_on_the_same_connection(sqlstate: str) -> None:
+def test_a_busy_server_is_retried_on_the_same_connection(sqlstate: str) -> None:
     assert not is_lost(sqlstate)
     assert is_unavailable(error_of(sqlstate))
 

@@ -47,6 +47,6 @@ def test_an_answer_that_is_not_ours_is_a_refusal_too(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "ftp://x"])
-def test_an_address_where_nobody_answers_is_named(url: str) -> None:
+def test_an_address_without_a_server_is_named(url: str) -> None:
     with Client(url, "tm_x") as client, pytest.raises(Unreachable, match=url):
         client.job("any")

@@ -90,7 +90,7 @@ def test_every_refusal_is_a_problem_with_the_requests_id(client, method, path, s
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_a_method_that_is_not_allowed_is_told_which_are(client):
+def test_a_405_lists_the_allowed_methods(client):
     assert client.delete("/healthz").headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
@@ -125,7 +125,7 @@ def test_a_body_is_refused_for_what_is_wrong_with_it(client, data, content_type,
     assert (response.status_code, response.json["code"]) == (status, code)
 
 
-def test_a_failure_that_nobody_foresaw_is_in_the_log_and_not_in_the_answer(app, capfd):
+def test_an_unexpected_failure_is_in_the_log_and_not_in_the_answer(app, capfd):
     @app.get("/broken")
     def broken() -> None:
         raise RuntimeError("s3cret")

@@ -31,7 +31,7 @@ def test_a_name_that_prometheus_would_refuse_is_made_fit():
     assert samples(counted({("paid twice-é", ""): 1})) == {("trimind_paid_twice___total", ""): 1}
 
 
-def test_every_place_has_a_number_though_nobody_is_there():
+def test_every_slot_and_stage_has_a_sample_even_if_empty():
     found = samples(
         unfinished_jobs(
             [Backlog("queued", "generate", 4, 12.5), Backlog("running", "intent", 1, 99)]

@@ -10,7 +10,7 @@ from app.ops.ttl_cache import SingleFlightCache
 LONG_S = 60
 
 
-def test_within_the_moment_nobody_asks_again():
+def test_a_fresh_value_is_not_loaded_again():
     answers = count()
     remembered = SingleFlightCache(lambda: next(answers), fresh_s=LONG_S, stale_s=LONG_S)
 
@@ -53,7 +53,7 @@ def test_while_one_asks_the_others_take_the_last_answer():
     slow.join(10)
 
 
-def test_whoever_comes_while_the_first_asks_waits_for_the_answer():
+def test_concurrent_callers_wait_for_the_first_load():
     asking, go_on, answers, got = threading.Event(), threading.Event(), count(), []
 
     def ask() -> int:
@@ -74,7 +74,7 @@ def test_whoever_comes_while_the_first_asks_waits_for_the_answer():
     assert got == [0, 0]
 
 
-def test_a_question_that_fails_is_asked_again():
+def test_a_failed_load_is_repeated():
     answers = iter([None, 7])
 
     def ask() -> int:

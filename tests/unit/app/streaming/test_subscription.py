@@ -37,7 +37,7 @@ def test_nothing_is_heard_within_the_time_and_at_the_end() -> None:
     assert asyncio.run(hear()) == (None, None, True)
 
 
-def test_whoever_lags_behind_is_told_to_read_the_rows() -> None:
+def test_a_lagging_reader_has_to_read_the_rows() -> None:
     async def hear() -> list[object]:
         subscription = Subscription()
         for _ in range(MAX_QUEUED):
@@ -66,7 +66,7 @@ def test_it_waits_until_its_channels_are_open_but_not_for_ever() -> None:
     assert asyncio.run(wait()) == (True, True)
 
 
-def test_a_loop_that_has_ended_is_nobodys_trouble() -> None:
+def test_a_loop_that_has_ended_is_no_problem() -> None:
     async def make() -> Subscription:
         return Subscription()
 

@@ -67,7 +67,7 @@ def test_a_model_may_think_before_its_first_text(
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("head", [True, False])
-def test_a_model_that_never_says_anything_is_away(
+def test_a_silent_model_is_unavailable(
     head: bool, protocol: str, over: threading.Event, serve: Serve, target_at: At, work: Work
 ) -> None:
     target = replace(target_at(serve(hangs(over, head=head)), protocol), first_byte_limit_s=0.3)
@@ -111,7 +111,7 @@ def test_a_stop_is_noticed_while_the_provider_is_silent(
         ("anthropic", said("Hi") + claude("message_delta", delta={"stop_reason": "end_turn"})),
     ],
 )
-def test_a_connection_left_open_after_the_end_holds_nobody_up(
+def test_a_connection_left_open_after_the_end_delays_nothing(
     protocol: str, body: bytes, over: threading.Event, serve: Serve, target_at: At, work: Work
 ) -> None:
     target = target_at(serve(hangs(over, body)), protocol, idle_s=0.3)
@@ -233,7 +233,7 @@ def test_a_call_that_is_given_up_while_the_model_thinks_has_cost_its_prompt(
     assert work.bill.tried[0]["calls"] == 1
 
 
-def test_a_call_that_nobody_took_has_cost_nothing(target_at: At, work: Work) -> None:
+def test_a_call_that_was_never_made_costs_nothing(target_at: At, work: Work) -> None:
     with pytest.raises(ProviderUnavailable):
         stream(target_at("http://127.0.0.1:9"), HELLO, work, limit_s=20)
 

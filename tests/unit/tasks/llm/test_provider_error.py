@@ -239,7 +239,7 @@ def test_an_error_in_a_stream_is_sorted_as_one_with_a_status(
     assert type(caught.value) is sort
 
 
-def test_no_credit_is_told_from_a_wrong_key():
+def test_no_credit_is_distinguished_from_a_wrong_key():
     said = [parse_error(status, body) for status, body in NO_CREDIT]
 
     assert [each.no_credit for each in said] == [True, True, False]

@@ -49,7 +49,7 @@ def asking(errors: dict[str, TrimindError], asked: list[str]) -> Callable[[Targe
     return ask
 
 
-def test_the_first_model_that_answers_serves_and_no_other_is_asked() -> None:
+def test_the_first_model_that_answers_serves_and_no_other_is_called() -> None:
     asked: list[str] = []
 
     answered = complete_with_fallback(ROUTE, asking({}, asked), ONCE)
@@ -58,7 +58,7 @@ def test_the_first_model_that_answers_serves_and_no_other_is_asked() -> None:
     assert asked == [OPENAI]
 
 
-def test_failures_before_the_answer_are_told_in_order() -> None:
+def test_failures_before_the_answer_are_listed_in_order() -> None:
     asked: list[str] = []
     errors = {OPENAI: RateLimited("no", 5), CLAUDE: ProviderRejected("no")}
 
@@ -88,7 +88,7 @@ def test_a_model_that_breaks_off_is_tried_again_at_once() -> None:
     assert asked == [OPENAI] * GENERATE.quick_tries + [CLAUDE]
 
 
-def test_a_model_that_says_when_to_come_again_is_not_asked_before() -> None:
+def test_a_model_with_a_retry_after_is_not_called_before() -> None:
     asked: list[str] = []
 
     complete_with_fallback(
@@ -133,7 +133,7 @@ def test_an_open_breaker_is_raised_only_if_nothing_else_failed_for_a_while() -> 
     assert raised(is_open, ProviderRejected("no"), ContextTooLong("no")) is is_open
 
 
-def test_who_is_set_up_wrongly_is_raised_only_if_nobody_else_may_answer() -> None:
+def test_a_misconfigured_model_is_raised_only_if_no_other_may_answer() -> None:
     wrong, is_open = ProviderMisconfigured("no credit"), CircuitOpen("open", 60)
 
     assert raised(wrong, is_open, ProviderRejected("no")) is is_open

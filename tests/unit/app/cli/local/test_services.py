@@ -20,7 +20,7 @@ def test_each_line_of_the_procfile_is_run_as_it_stands() -> None:
     }
 
 
-def test_the_release_comes_before_whoever_needs_the_schema() -> None:
+def test_the_release_runs_before_processes_that_need_the_schema() -> None:
     found = services(*EMBEDDED)
     assert found["release"].once
     assert found["release"].needs == ("postgres",)

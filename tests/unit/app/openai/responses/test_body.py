@@ -89,7 +89,7 @@ def test_an_error_has_a_code_of_openais_and_ours_in_its_message(job, code, shown
     assert (error.code, error.message) == (shown, f"It broke. ({code})")
 
 
-def test_what_was_asked_for_is_shown(job):
+def test_the_request_is_shown(job):
     options = Options(
         instructions="Be brief.", model="openai/m", temperature=0.0, max_tokens=99, background=False
     )

@@ -83,7 +83,7 @@ def text_of(sent: list[Any]) -> str:
     return "".join(each.get("delta", "") for each in sent)
 
 
-def test_a_life_is_told_as_openai_tells_it(job):
+def test_the_events_of_a_life_are_those_of_openai(job):
     sent = translated(job(**DONE), LIFE)
 
     assert short(sent) == [
@@ -216,7 +216,7 @@ def later(events: list[Event], by: int) -> list[Event]:
     return [Event(event.number + by, event.type, event.data) for event in events]
 
 
-def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
+def test_a_reader_from_the_start_gets_the_last_text_alone(job):
     """Of an earlier run, only the fact that there was one is left."""
     life = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
@@ -231,7 +231,7 @@ def test_who_reads_from_the_start_is_told_the_last_text_alone(job):
 
 
 @pytest.mark.parametrize("after", [7, 9, 12])
-def test_who_goes_on_from_an_earlier_text_is_told_that_it_is_gone(job, after):
+def test_resuming_an_earlier_text_is_an_error(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
     [error] = translated(job(**DONE_AGAIN), replayed, after)
@@ -240,7 +240,7 @@ def test_who_goes_on_from_an_earlier_text_is_told_that_it_is_gone(job, after):
 
 
 @pytest.mark.parametrize("after", [2, 5, 6, 13, 15])
-def test_who_has_read_no_earlier_text_is_told_of_none(job, after):
+def test_a_reader_without_earlier_text_gets_no_error(job, after):
     replayed = [*BEFORE_TEXT, restarted(13), delta(18, "Hello"), *AFTER_TEXT]
 
     sent = translated(job(**DONE_AGAIN), replayed, after)
@@ -299,7 +299,7 @@ def test_whatever_runs_there_were_the_deltas_are_the_answer_or_an_error_ends_the
         ({"status": "cancelled"}, "cancelled"),
     ],
 )
-def test_every_end_is_told(job, columns, kind):
+def test_every_end_has_an_event(job, columns, kind):
     end = Event(9, f"job.{columns['status']}", {"job": {}})
 
     sent = translated(job(), [BEFORE_TEXT[0], end], now=job(**columns))
@@ -336,7 +336,7 @@ def test_silence_is_passed_on(job):
     assert going_on(job(), [None])[1:] == [None]
 
 
-def test_a_stage_that_is_begun_again_is_told_once(job):
+def test_a_stage_that_begins_again_has_one_event(job):
     again = [stage(5, "intent", "running"), stage(6, "intent", "completed")]
     stages = [stage(8, "compress", "skipped"), stage(10, "generate", "running")]
     text = [delta(16, "Hello"), *AFTER_TEXT[:3], stage(24, "persist", "running")]
