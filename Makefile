@@ -33,6 +33,7 @@ check: $(VENV)/.test ## Lint, types, import directions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy -p tests
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.test ## Format the code, and fix what the linter can fix

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
@@ -69,7 +70,7 @@ def _executable(packages: Packages) -> tuple[str, dict[str, str]]:
 
 def _unpack(packages: Packages, folder: Path) -> None:
     """Unpack Chromium and its libraries, which servers lack."""
-    brings_libraries = {"AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
+    brings_libraries: dict[str, Any] = {"AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
     command = ("node", "--input-type=module", "--eval", UNPACK)
     unpacked = packages.run(*command, TMPDIR=str(folder), **brings_libraries)
     assert unpacked.returncode == 0, unpacked.stderr

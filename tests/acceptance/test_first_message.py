@@ -103,5 +103,5 @@ def test_a_long_message_is_compressed_on_the_cpu_worker(
 
 def test_a_message_that_fits_no_model_fails_by_name(too_long: dict[str, object]) -> None:
     assert too_long["status"] == "failed"
-    assert too_long["error"]["code"] == "context_too_long"  # type: ignore[index]
+    assert too_long["error"]["code"] == "context_too_long"
     assert too_long["output"] is None

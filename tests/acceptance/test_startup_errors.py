@@ -30,7 +30,7 @@ def ends(
     changes: Mapping[str, str], lines: Mapping[str, str] = LINES
 ) -> dict[str, tuple[int, str]]:
     """Run these lines in parallel; their exit codes and output. An empty variable means unset."""
-    environ = bare_environment(**(SET | changes))
+    environ = bare_environment(**{**SET, **changes})
     environ["PATH"] = f"{Path(TRIMIND).parent}:{environ['PATH']}"
     started = {
         name: subprocess.Popen(

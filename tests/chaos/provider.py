@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MARK = re.compile(r"\[#([0-9a-f]{16})\]")
-GOOD = {
+GOOD: dict[str, Any] = {
     "seed": 0,
     "latency_s": [0.02, 0.1],
     "weights": {"answer": 1},

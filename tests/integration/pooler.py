@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -35,7 +36,9 @@ def pooled(database_url: str, *, size: int = 4) -> Iterator[str]:
     command = [str(_files() / "usr/sbin/pgbouncer"), str(folder / "pgbouncer.ini")]
     # PgBouncer refuses to run as root, and only the server's user can enter its socket's folder.
     owner = Path(str(said["host"])).stat()
-    given = {"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}
+    given: dict[str, Any] = (
+        {"user": owner.st_uid, "group": owner.st_gid} if os.getuid() == 0 else {}
+    )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=_environment(), stderr=log, **given)
     url = f"postgresql://{said['user']}@127.0.0.1:{port}/{said['dbname']}"

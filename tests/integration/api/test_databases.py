@@ -130,7 +130,7 @@ def test_jobs_go_through_all_stages_behind_a_pooler(behind_pooler: None, externa
                     assert checkpoint(session, fence, DONE, columns)
         with unit_of_work() as session:
             job = find_job(session, user, job_id)
-            return job and job.status
+            return job.status if job else None
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(work, range(40))) == {"completed"}

@@ -18,7 +18,7 @@ from models.open_calls import OpenCall
 from models.session import unit_of_work
 from tasks.events.publisher import publish_end
 
-QUESTION = {"input": "What is the capital of France?"}
+QUESTION: dict[str, Any] = {"input": "What is the capital of France?"}
 RETRY = {"X-Stainless-Retry-Count": "1"}
 
 Later = Callable[..., Future[Any]]

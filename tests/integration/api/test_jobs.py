@@ -32,7 +32,7 @@ KEYS = [
 def submit(client: FlaskClient, **body: object) -> dict:
     response = client.post("/v1/jobs", json={"message": QUESTION, **body})
     assert response.status_code == 202, response.text
-    return response.json
+    return response.get_json()
 
 
 def test_a_job_is_accepted_and_can_be_read_where_location_says(client):

@@ -28,13 +28,13 @@ def create(client: FlaskClient, **body: object) -> dict[str, Any]:
     response = client.post("/v1/responses", json={"input": QUESTION, "background": True, **body})
     assert response.status_code == 200, response.text
     STRICT.validate_python(response.json, strict=True)
-    return response.json
+    return response.get_json()
 
 
 def refusal(client: FlaskClient, **body: object) -> tuple[int, str | None, str | None]:
     response = client.post("/v1/responses", json={"input": QUESTION, **body})
     assert response.mimetype == "application/json"
-    assert list(response.json) == ["error"], response.text
+    assert list(response.get_json()) == ["error"], response.text
     error = response.json["error"]
     return response.status_code, error["param"], error["code"]
 

@@ -89,7 +89,7 @@ def write_wheel(folder: Path, name: str, version: str) -> None:
 def pull(python: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     home = {"TRIMIND_HOME": str(python.parents[2] / "home"), "PIP_CONFIG_FILE": os.devnull}
-    command = [python, "-m", "app.cli", "models", "pull", *options]
+    command = [str(python), "-m", "app.cli", "models", "pull", *options]
     return subprocess.run(
         command, env=bare | home | environ, cwd=python.parent, capture_output=True, text=True
     )

@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ STUBBORN = "trap '' TERM; echo here; while true; do sleep 1; done"
 def start() -> Iterator[Start]:
     started: list[Process] = []
 
-    def shell(script: str, **options: int) -> Process:
+    def shell(script: str, **options: Any) -> Process:
         lines: list[str] = []
         process = Process(
             ("/bin/sh", "-c", script), environ=os.environ, on_line=lines.append, **options

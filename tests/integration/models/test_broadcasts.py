@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -37,7 +38,7 @@ def user(external_id: str) -> str:
 def broadcast(user: str) -> Broadcast:
     """`broadcast(message, *minds, conversation_id=…)`: an accepted broadcast."""
 
-    def make(message: str = "Hello all", *minds: str, **more: str) -> BroadcastJobs:
+    def make(message: str = "Hello all", *minds: str, **more: Any) -> BroadcastJobs:
         with unit_of_work() as session:
             return accept(session, Submission(user, message, **more), minds or None)
 

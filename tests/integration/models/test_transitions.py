@@ -23,7 +23,7 @@ from .conftest import MakeJob, advance, own, read
 
 DONE = StageRecord(status="completed", ms=1)
 
-WRITES: dict[str, Callable[[Any, Fence], bool]] = {
+WRITES: dict[str, Callable[[Any, Fence], object]] = {
     "checkpoint": lambda session, fence: checkpoint(session, fence, DONE, {}),
     "wait": lambda session, fence: wait(session, fence, timedelta(seconds=9), counts=True),
     "fail": lambda session, fence: fail(session, fence, "internal", "It broke.", DONE),
@@ -41,7 +41,7 @@ def try_begin(fence: Fence) -> bool:
         return begin(session, fence) is not None
 
 
-def attempt(write: str, fence: Fence) -> bool:
+def attempt(write: str, fence: Fence) -> object:
     with unit_of_work() as session:
         return WRITES[write](session, fence)
 

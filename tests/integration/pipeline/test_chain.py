@@ -77,6 +77,8 @@ def test_three_messages_of_one_conversation_are_answered_in_their_order(
     ends = [read(job_id) for job_id in jobs]
     assert {job.status for job in ends} == {"completed"}
     for earlier, later in pairwise(ends):
+        assert earlier.completed_at is not None
+        assert later.started_at is not None
         assert earlier.completed_at <= later.started_at
         # The end of the earlier one dispatched it: the reconciler would have waited for the lease.
         assert later.started_at - earlier.completed_at < queue_lease()

@@ -40,7 +40,7 @@ def installed(source: Path) -> Path:
     folder = source.with_name("installed")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     # Compiling what is run once takes as long as the rest.
-    install = [folder / "bin/pip", "install", "--quiet", "--no-compile", "-r", "requirements.txt"]
+    install = [f"{folder}/bin/pip", "install", "--quiet", "--no-compile", "-r", "requirements.txt"]
     subprocess.run(install, cwd=source, check=True)
     return folder / "bin"
 

@@ -13,7 +13,10 @@ from ...npm import LISTS, Packages
 def shown(npm_packages: Packages, shared_stack: Stack, fleet: object) -> dict[str, Any]:
     """The output of tests/node/responses.mjs."""
     script = (LISTS / "responses.mjs").read_text()
-    server = {"OPENAI_BASE_URL": f"{shared_stack.web}/v1", "OPENAI_API_KEY": shared_stack.key}
+    server: dict[str, Any] = {
+        "OPENAI_BASE_URL": f"{shared_stack.web}/v1",
+        "OPENAI_API_KEY": shared_stack.key,
+    }
     done = npm_packages.run("node", "--input-type=module", "--eval", script, **server)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)

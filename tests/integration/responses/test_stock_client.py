@@ -116,7 +116,7 @@ def test_a_reader_that_is_cut_off_after_every_event_lacks_and_repeats_nothing(
     last: Any = events[-1]
     assert text_of(events) == last.response.output_text
     assert all(first < second for first, second in pairwise(numbers(events)))
-    kinds = [event.type for event in events]
+    kinds: list[str] = [event.type for event in events]
     assert [kinds.count(f"response.{kind}") for kind in ("created", "queued", "in_progress")] == [
         1,
         1,

@@ -1,6 +1,7 @@
 """The minds file is validated at boot, and each mistake is named."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,8 @@ default = "careful"
 
 
 def settings(**values: str) -> Settings:
-    return Settings(_env_file=None, **{**REQUIRED, **values})
+    given: dict[str, Any] = {**REQUIRED, **values}
+    return Settings(_env_file=None, **given)
 
 
 def written(tmp_path: Path, text: str) -> Path:

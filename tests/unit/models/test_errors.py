@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ ALL = [
 
 def made(kind: type[TrimindError]) -> TrimindError:
     """An instance of this class, with every argument given."""
-    values = {
+    values: dict[str, Any] = {
         "message": "What happened.",
         "retry_after": 2.5,
         "field": "message",

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.exceptions import HTTPException
@@ -40,7 +41,7 @@ def constants(call: ast.Call) -> list[object]:
     return [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
 
 
-def subclasses(kind: type) -> Iterator[type]:
+def subclasses(kind: type[Any]) -> Iterator[type[Any]]:
     yield kind
     for each in kind.__subclasses__():
         yield from subclasses(each)

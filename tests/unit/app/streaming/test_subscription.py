@@ -17,7 +17,7 @@ def test_what_other_threads_put_is_heard_in_order() -> None:
             target=lambda: [subscription.put("job", envelope) for envelope in (TEXT, None)]
         )
         putting.start()
-        heard = [await subscription.get(5), await subscription.get(5)]
+        heard: list[object] = [await subscription.get(5), await subscription.get(5)]
         putting.join()
         return heard
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import MISSING, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,14 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 def work() -> Work:
     """A job's generate stage, with a deadline in a minute."""
     fence = Fence(job_id="job", epoch=1, stage="generate", token=uuid.uuid4())
-    given = {"fence": fence, "deadline": time.monotonic() + 60, "draft": OutputBuffer(0)}
+    given = {
+        "fence": fence,
+        "deadline": time.monotonic() + 60,
+        "draft": OutputBuffer(0),
+    }
     needed = [f.name for f in fields(Work) if f.default is f.default_factory is MISSING]
-    return Work(**{name: given.get(name) for name in needed})
+    values: dict[str, Any] = {name: given.get(name) for name in needed}
+    return Work(**values)
 
 
 @pytest.fixture

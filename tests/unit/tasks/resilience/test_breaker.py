@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,7 @@ def test_calls_under_one_breaker_run_at_the_same_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"failures": 0}, {"window_s": 0}, {"reset_s": -1}])
-def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, int]) -> None:
+def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="positive"):
         replace(LONG, **wrong)
 

@@ -22,9 +22,9 @@ def taken() -> Iterator[int]:
 
 def settings(port: int, flower_port: int) -> Settings:
     return Settings(
-        database_url="postgresql://h/d",  # type: ignore[arg-type]
-        redis_url="redis://h",  # type: ignore[arg-type]
-        shared_secret="s" * 32,  # type: ignore[arg-type]
+        database_url="postgresql://h/d",
+        redis_url="redis://h",
+        shared_secret="s" * 32,
         port=port,
         flower_port=flower_port,
     )
