@@ -1,4 +1,4 @@
-"""The smallest application that `bench.servers` can ask: a body, and a stream of events."""
+"""The smallest application that `bench.servers` can call: a body, and a stream of events."""
 
 import asyncio
 import sys
@@ -28,7 +28,7 @@ def body() -> dict[str, str]:
 
 @wsgi.get("/events")
 def events() -> Response:
-    """So many events, one each tenth of a second."""
+    """This many events, one every tenth of a second."""
     count = int(request.args["count"])
     if not request.environ.get(DEFERRABLE):
         return Response(_in_a_thread(count), mimetype="text/event-stream")

@@ -1,8 +1,8 @@
-"""What 99 of 100 measurements do not exceed."""
+"""The 99th percentile."""
 
 from collections.abc import Sequence
 
 
 def p99(values: Sequence[float]) -> float:
-    """The 99th percentile, as one of the values."""
+    """The value that 99 of 100 do not exceed."""
     return sorted(values)[int(len(values) * 0.99)]

@@ -1,4 +1,4 @@
-"""What a web server costs, beside our own: CPU of a request and of an event, memory of a stream.
+"""The cost of web servers, ours among them: CPU per request and event, memory per stream.
 
 Those that are not installed are left out: `pip install gunicorn waitress granian`.
 """
@@ -48,7 +48,7 @@ Figures = dict[str, float]
 
 
 def main() -> None:
-    """Measure one after the other, print a table."""
+    """Measure each server in turn and print a table."""
     print(f"| {'server':9} | us a request | us an event | kB a stream | MB idle |")
     print("| --- | --- | --- | --- | --- |")
     for name, command in SERVERS.items():

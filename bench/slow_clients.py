@@ -1,4 +1,4 @@
-"""How long a normal client waits beside 500 that send half of something, or take nothing."""
+"""Latency of a normal client beside 500 that send half a request, or read nothing."""
 
 import asyncio
 import sys
@@ -72,11 +72,11 @@ def _listener(port: int) -> psutil.Process:
             continue
         if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found):
             return process
-    raise LookupError(f"nobody listens at {port}")
+    raise LookupError(f"no process listens at port {port}")
 
 
 def _ask(client: httpx.Client) -> list[float]:
-    """Milliseconds that each of some calls took."""
+    """The latency of each call, in milliseconds."""
     took = []
     for number in range(ASKED):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How soon the first piece of an answer reaches a client, with 200 streams open on one web process.
+"""Time until the first piece of an answer reaches a client, with 200 streams on one web process.
 
 The provider writes down when it sends the first piece of each answer; each client, when it has it.
 The baseline are clients that read the same answers from the provider itself, in the same run.
@@ -60,7 +60,7 @@ def main() -> None:
 
 @contextmanager
 def _asking(stack: Stack) -> Iterator[list[float]]:
-    """Ask for something else all the while; how many milliseconds each answer took."""
+    """Make another call repeatedly in the meantime; yields each latency, in milliseconds."""
     took: list[float] = []
     over = threading.Event()
 
@@ -115,7 +115,7 @@ async def _call(url: str, method: str, path: str, key: str, body: object) -> byt
 async def _first(
     url: str, method: str, path: str, key: str, body: object, what: re.Pattern[bytes]
 ) -> float:
-    """When it came first; the stream is read to its end."""
+    """When the pattern was first read; reads the stream to its end."""
     reader, writer = await _ask(url, method, path, key, body, "keep-alive")
     at, end = 0.0, b""
     while not end.endswith(b"0\r\n\r\n"):

@@ -1,4 +1,4 @@
-"""How late a waiting client learns that its job has ended, by the database's own time of the end.
+"""Delay until a waiting client learns that its job has ended, by the database's time of the end.
 
 The baseline are clients that poll every 500 ms, as those of the replaced system did, in one run.
 """
