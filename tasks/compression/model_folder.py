@@ -71,6 +71,7 @@ def _check_links(folder: Path) -> None:
             raise WeightsUnusable(
                 f"{path}: links outside the folder; copy the folder with `cp -rL` first"
             )
+        path.resolve(strict=True)  # since Python 3.13, only this refuses links in a circle
 
 
 def _family(folder: Path) -> str:
