@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     beat_s: Annotated[float, Field(gt=0)] = 10
     queue_lease_s: Annotated[int, Field(ge=2, le=3600)] = 30
     reconcile_every_s: Annotated[float, Field(ge=0.1, le=60)] = 2
+    stage_hops: Annotated[str, Field(pattern="^(local|broker)$")] = "local"
     drain_s: Annotated[float, Field(ge=0, le=25)] = 20
 
     # Processes

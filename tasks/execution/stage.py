@@ -14,13 +14,11 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from celery import Task, signature
+from celery import Task
 from celery.exceptions import Retry
-from kombu.exceptions import OperationalError
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from config.outages import outages
 from config.settings import get_settings
 from models.errors import (
     CircuitOpen,
@@ -41,6 +39,7 @@ from models.stage_record import StageRecord
 from tasks.celery import app
 from tasks.execution import failpoints
 from tasks.execution.heartbeat import beating
+from tasks.execution.hop import hop
 from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_record
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
@@ -93,7 +92,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
             if not outcome.stored:
                 _checkpoint(task, work, outcome)
             failpoints.point(work.fence.stage, "after_checkpoint")
-            _publish_next(task)
+            hop(task.request)
     except Superseded as error:
         _drop_late(task, work, str(error))
     except Exception as error:  # noqa: BLE001 (boundary: every failure becomes a wait or a code)
@@ -144,25 +143,6 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
     stage_after = after(work.fence.stage)
     if stage_after is not None:
         dispatch(work.fence.job_id, adopted.epoch, stage_after, long=is_long(work.message))
-
-
-def _publish_next(task: Task) -> None:
-    """Publish the chain's next message, best effort.
-
-    Celery would publish it after this task, and show the task as failed if the broker is
-    unavailable, although its work is done and the job continues.
-    """
-    chain, task.request.chain = task.request.chain, None
-    if not chain:
-        return
-    request = task.request
-    try:
-        signature(chain.pop(), app=app).apply_async(
-            chain=chain, parent_id=request.id, root_id=request.root_id or request.id
-        )
-    except OperationalError as error:
-        outages.note("broker", error)
-        log.debug("next stage not published")
 
 
 def _store(

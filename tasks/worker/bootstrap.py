@@ -25,6 +25,7 @@ from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
 from tasks.worker.reconciler import reconciler
+from tasks.worker.thread_pool import TaskPool
 
 SWITCH_S: Final = 0.001
 
@@ -52,6 +53,8 @@ def _start_threads(sender: Any, **_: Any) -> None:
     for loop in (reconciler, cancel_listener) if threads else (reconciler,):
         loop.start()
         on_shutdown(loop.stop)
+    if isinstance(sender.pool, TaskPool):
+        sender.pool.deliver_for(sender)
     if threads:
         # The pieces of an answer pass through several threads: none should wait long for another.
         sys.setswitchinterval(SWITCH_S)

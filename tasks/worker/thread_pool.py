@@ -1,0 +1,128 @@
+"""Celery's pool of threads, of which each goes on with the next stage of the job that it has."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+from celery.concurrency.base import apply_target
+from celery.concurrency.thread import ApplyResult
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.worker.consumer import Consumer
+
+from tasks.celery import app
+from tasks.execution.hop import Hop, go_on_here, take_hop
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LocalMessage:
+    """A task's message that never was on a broker; what Celery reads of one."""
+
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+    payload: Any
+    delivery_info: dict[str, Any] = field(default_factory=dict)
+    # None: the payload is not encoded.
+    content_type: None = None
+    content_encoding: None = None
+
+    @property
+    def body(self) -> Any:
+        """The payload, as Celery calls it before it is decoded."""
+        return self.payload
+
+
+class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
+    """A pool whose threads deliver the hops that their tasks leave.
+
+    A hop is delivered as a message is: Celery makes a request of it, sends its events and runs it.
+    Only the broker has no part in it, and the message before it is acknowledged as ever.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._consumer: Any = None
+        self._prefetch = threading.Lock()
+        self._inside = threading.local()
+
+    def deliver_for(self, consumer: Consumer) -> None:
+        """Deliver hops as messages of this consumer from now on."""
+        self._consumer = consumer
+
+    def on_apply(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> ApplyResult | None:
+        """Run a task in a thread; in the same one, if a thread of this pool delivers it."""
+        task = partial(apply_target, target, args, kwargs, callback, accept_callback)
+        if getattr(self._inside, "delivers", False):
+            task()
+            return None
+        return ApplyResult(self.executor.submit(self._run, task))
+
+    def _run(self, task: Callable[[], object]) -> None:
+        if self._consumer is not None:
+            go_on_here()
+        try:
+            task()
+        finally:
+            if (left := take_hop()) is not None:
+                with self._one_message_less():
+                    self._deliver_all(left)
+
+    def _deliver_all(self, hop: Hop | None) -> None:
+        self._inside.delivers = True
+        try:
+            while hop is not None:
+                try:
+                    self._deliver(hop)
+                except Exception:  # the boundary: nothing reads what a thread of the pool raises
+                    log.exception("stage not delivered", task_id=hop.following.id)
+                    hop.publish()
+                hop = take_hop()
+        finally:
+            self._inside.delivers = False
+
+    def _deliver(self, hop: Hop) -> None:
+        consumer, following = self._consumer, hop.following
+        message = app.amqp.as_task_v2(
+            following.id,
+            following.task,
+            following.args,
+            following.kwargs,
+            chain=hop.chain,
+            parent_id=hop.parent_id,
+            root_id=hop.root_id,
+        )
+        local = LocalMessage(message.headers, message.properties, message.body)
+        deliver = consumer.strategies[following.task]
+        deliver(local, None, _nothing, _nothing, consumer.on_task_message)
+
+    @contextmanager
+    def _one_message_less(self) -> Iterator[None]:
+        """Prefetch one message less: this thread is busy, and has acknowledged the one it had. It
+        would else be kept from workers that have a thread free."""
+        qos = self._consumer.qos
+        with self._prefetch:
+            before = qos.value
+            fewer = qos.decrement_eventually() < before  # one at least stays
+        try:
+            yield
+        finally:
+            if fewer:
+                with self._prefetch:
+                    qos.increment_eventually()
+
+
+def _nothing(*_: object) -> None:
+    """Acknowledge, or reject, what no broker has."""
