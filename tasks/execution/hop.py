@@ -75,5 +75,6 @@ def hop(request: Context) -> None:
 
 
 def _is_served_here(following: Signature[Any]) -> bool:
-    local = get_settings().stage_hops == "local" and not shutting_down.is_set()
-    return local and following.options["queue"] in app.amqp.queues.consume_from
+    if get_settings().stage_hops != "local" or shutting_down.is_set():
+        return False
+    return following.options["queue"] in app.amqp.queues.consume_from and following.task in app.tasks

@@ -35,6 +35,7 @@ def environment(backends: Mapping[str, str], proxy: Proxy) -> dict[str, str]:
         "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{proxy.port}//",
         "RECONCILE_EVERY_S": "1",
         "QUEUE_LEASE_S": "4",
+        "STAGE_HOPS": "broker",
     }
 
 
