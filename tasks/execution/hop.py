@@ -77,4 +77,5 @@ def hop(request: Context) -> None:
 def _is_served_here(following: Signature[Any]) -> bool:
     if get_settings().stage_hops != "local" or shutting_down.is_set():
         return False
-    return following.options["queue"] in app.amqp.queues.consume_from and following.task in app.tasks
+    served = following.options["queue"] in app.amqp.queues.consume_from
+    return served and following.task in app.tasks

@@ -61,8 +61,10 @@ class Armed:
     def __init__(self, stack: Stack, point: str) -> None:
         self.point = point
         self.once = stack.home / f"crashed-at-{point}"
+        # A worker that goes on with a job itself has nothing to publish.
+        hops = "broker" if point.endswith("publish") else "local"
         self.worker = stack.worker(
-            CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2"
+            CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2", STAGE_HOPS=hops
         ).start()
 
 
