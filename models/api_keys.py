@@ -5,8 +5,19 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import ForeignKey, LargeBinary, String, func, select, update
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    LargeBinary,
+    Select,
+    String,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
@@ -50,13 +61,10 @@ def create_key(session: Session, user_id: str, name: str, pepper: bytes) -> str:
     return key
 
 
-def owner_of_key(session: Session, key: str, pepper: bytes) -> str | None:
+def owner_of_key(connection: Connection, key: str, pepper: bytes) -> str | None:
     """The id of a key's owner, or None for an unknown or revoked key."""
-    return session.scalar(
-        select(ApiKey.user_id).where(
-            ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None)
-        )
-    )
+    found: str | None = connection.scalar(_owner_statement(), {"key": digest_of(key, pepper)})
+    return found
 
 
 @dataclass(frozen=True)
@@ -87,3 +95,10 @@ def revoke_key(session: Session, key_id: str) -> bool:
     revoked = func.coalesce(ApiKey.revoked_at, func.now())
     changed = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked)
     return session.scalar(changed.returning(ApiKey.id)) is not None
+
+
+@lru_cache(maxsize=1)
+def _owner_statement() -> Select[tuple[str]]:
+    return select(ApiKey.user_id).where(
+        ApiKey.digest == bindparam("key"), ApiKey.revoked_at.is_(None)
+    )

@@ -1,6 +1,8 @@
 """Users, who own conversations and jobs."""
 
-from sqlalchemy import String, select
+from functools import lru_cache
+
+from sqlalchemy import Connection, Select, String, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -25,15 +27,25 @@ def external_id_of(session: Session, user_id: str) -> str:
     return session.scalars(select(User.external_id).where(User.id == user_id)).one()
 
 
+def find_user(connection: Connection, external_id: str) -> str | None:
+    """The id of the user with this external id; None if there is none."""
+    found: str | None = connection.scalar(_user_statement(), {"external": external_id})
+    return found
+
+
 def get_or_create_user(session: Session, external_id: str) -> str:
     """The id of the user with this external id, created once, on first use."""
-    known = select(User.id).where(User.external_id == external_id)
-    found = session.scalar(known)
+    found = find_user(session.connection(), external_id)
     if found is None:
         session.execute(
             insert(User)
             .values(id=new_id("user"), external_id=external_id)
             .on_conflict_do_nothing(index_elements=["external_id"])
         )
-        found = session.execute(known).scalar_one()
+        found = session.execute(_user_statement(), {"external": external_id}).scalar_one()
     return found
+
+
+@lru_cache(maxsize=1)
+def _user_statement() -> Select[tuple[str]]:
+    return select(User.id).where(User.external_id == bindparam("external"))

@@ -9,7 +9,7 @@ from flask_openapi3.models.tag import Tag
 from app.api.job_responses import applied, created_job, job_response, respond_with_job
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
-from app.http.db import db
+from app.http.db import db, reading_session
 from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import create_once
 from app.http.request_body import refuse_fields
@@ -132,7 +132,7 @@ def read_jobs(query: JobQuery) -> Response:
 
 
 def _job(path: JobPath) -> Job:
-    job = find_job(db.session(), g.user_id, path.job_id)
+    job = find_job(reading_session(), g.user_id, path.job_id)
     db.session.commit()  # a stream or a wait occupies no connection
     if job is None:
         raise NotFound("No such job.")

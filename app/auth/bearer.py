@@ -13,7 +13,8 @@ from app.http.problems import FieldError, Problem, Refusal
 from config.settings import get_settings
 from models.api_keys import KEY_PREFIX, owner_of_key
 from models.errors import Unauthorized
-from models.users import EXTERNAL_ID_MAX_CHARS, get_or_create_user
+from models.session import reading
+from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
 
 USER_HEADER: Final = "X-Trimind-User"
 EXTERNAL_ID: Final = rf"^[\x21-\x7e]{{1,{EXTERNAL_ID_MAX_CHARS}}}$"
@@ -21,9 +22,7 @@ _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
 
 
 def require_user() -> None:
-    """Authenticate the user and set `g.user_id`.
-
-    The transaction ends here, so that the request occupies no connection while its body arrives.
+    """Authenticate the user and set `g.user_id`. The request occupies no connection after it.
 
     Raises:
         Unauthorized: if the token is missing or invalid.
@@ -31,7 +30,6 @@ def require_user() -> None:
     """
     token = _bearer()
     g.user_id = _user_of_service() if is_shared_secret(token) else _user_of_key(token)
-    db.session.commit()
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
 
 
@@ -43,9 +41,13 @@ def require_service() -> None:
 
 def provision_user(external_id: str) -> str:
     """Return the id of the user that a service acts for, creating the user on first use."""
-    user_id = get_or_create_user(db.session(), external_id)
+    with reading() as connection:
+        known = find_user(connection, external_id)
+    if known is not None:
+        return known
+    created = get_or_create_user(db.session(), external_id)
     db.session.commit()
-    return user_id
+    return created
 
 
 def is_shared_secret(token: str) -> bool:
@@ -62,12 +64,12 @@ def _bearer() -> str:
 
 
 def _user_of_key(token: str) -> str:
-    known = token.startswith(KEY_PREFIX) and owner_of_key(
-        db.session(), token, get_settings().pepper
-    )
-    if not known:
-        raise Unauthorized("The API key is unknown or revoked.")
-    return known
+    if token.startswith(KEY_PREFIX):
+        with reading() as connection:
+            known = owner_of_key(connection, token, get_settings().pepper)
+        if known:
+            return known
+    raise Unauthorized("The API key is unknown or revoked.")
 
 
 def _user_of_service() -> str:

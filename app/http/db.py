@@ -5,6 +5,7 @@ from typing import Any
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from models.base import Base
@@ -21,6 +22,14 @@ class Database(SQLAlchemy):
 # Objects stay readable after a commit: reading them again would occupy a connection while the
 # broker is called.
 db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+def reading_session() -> Session:
+    """The request's session, before its first statement in a transaction that only reads: each
+    statement is a transaction of its own, as in `models.session.reading`."""
+    session = db.session()
+    session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    return session
 
 
 def connect_database(app: Flask, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from app.schemas.headers import malformed_header
+from app.schemas.headers import RequestHeaders, malformed_header
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -38,10 +38,8 @@ def _number(sent: Any) -> int | None:
     return int(number) if number is not None else None
 
 
-class EventsHeaders(BaseModel):
+class EventsHeaders(RequestHeaders):
     """Headers for following a job."""
-
-    model_config = ConfigDict(extra="ignore")
 
     last_event_id: Annotated[
         int | None, BeforeValidator(_number, json_schema_input_type=str | None)
@@ -71,10 +69,8 @@ def _position_query(sent: str) -> str:
     return sent
 
 
-class BroadcastEventsHeaders(BaseModel):
+class BroadcastEventsHeaders(RequestHeaders):
     """Headers for following a broadcast."""
-
-    model_config = ConfigDict(extra="ignore")
 
     last_event_id: Annotated[str | None, BeforeValidator(_position_header)] = _last_event(
         POSITION, "12-40-7"

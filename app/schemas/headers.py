@@ -1,6 +1,7 @@
 """Request headers. A malformed one is refused with a 400 that names it."""
 
 import re
+from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -43,10 +44,24 @@ def malformed_header(name: str, message: str) -> Refusal:
     return Refusal(Problem(InvalidHeader, f"{name}: {message}.", (error,)))
 
 
-class CreateHeaders(BaseModel):
-    """Headers of a POST that creates something."""
+class RequestHeaders(BaseModel):
+    """The headers that a call reads."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema, which flask-openapi3 asks for at every request, made once."""
+        return super().model_json_schema(*args, **kwargs) if args or kwargs else _schema_of(cls)
+
+
+@cache
+def _schema_of(model: type[RequestHeaders]) -> dict[str, Any]:
+    return super(RequestHeaders, model).model_json_schema()
+
+
+class CreateHeaders(RequestHeaders):
+    """Headers of a POST that creates something."""
 
     idempotency_key: Annotated[str | None, AfterValidator(_key)] = Field(
         None,
@@ -102,10 +117,8 @@ Wait = Annotated[
 ]
 
 
-class ReadHeaders(BaseModel):
+class ReadHeaders(RequestHeaders):
     """Headers of a GET that may wait."""
-
-    model_config = ConfigDict(extra="ignore")
 
     wait: Wait
 

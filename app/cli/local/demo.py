@@ -25,7 +25,7 @@ def demo_key(file: Path) -> str:
     pepper = get_settings().pepper
     kept = file.read_text().strip() if file.exists() else ""
     with unit_of_work() as session:
-        if kept and owner_of_key(session, kept, pepper):
+        if kept and owner_of_key(session.connection(), kept, pepper):
             return kept
         key = create_key(session, get_or_create_user(session, USER), "demo", pepper)
     write_private(file, f"{key}\n")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("backends")
 
 def owner(key: str) -> str | None:
     with unit_of_work() as session:
-        user_id = owner_of_key(session, key, get_settings().pepper)
+        user_id = owner_of_key(session.connection(), key, get_settings().pepper)
         return external_id_of(session, user_id) if user_id else None
 
 
