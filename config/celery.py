@@ -36,8 +36,6 @@ task_reject_on_worker_lost = True
 task_send_sent_event = True
 worker_send_task_events = True
 worker_prefetch_multiplier = 1
-# The llm worker's; the Procfile names another for the cpu worker.
-worker_pool = "tasks.worker.thread_pool:TaskPool"
 # For the cpu worker: the Procfile maps SIGTERM to SIGQUIT for it. A PaaS kills after 30 s.
 worker_soft_shutdown_timeout = 20
 worker_hijack_root_logger = False

@@ -36,8 +36,7 @@ app.config_from_object("config.celery")
 def _prepare_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
     """Set the size of the pool, unless the command line does."""
     settings = get_settings()
-    pool = get_implementation(options.get("pool") or conf.worker_pool)
-    threads = issubclass(pool, ThreadPool)
+    threads = get_implementation(options.get("pool") or conf.worker_pool) is ThreadPool
     conf.worker_concurrency = settings.worker_threads if threads else settings.cpu_workers
     if settings.log_format == "json":
         # Celery would otherwise write its shutdown message to the terminal, bypassing the log.

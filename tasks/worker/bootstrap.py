@@ -8,8 +8,9 @@ import sys
 from typing import Any, Final
 
 import structlog
+from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from celery.worker.consumer import consumer
 
 from config.home import data_home
@@ -41,6 +42,13 @@ minds_or_exit()
 after_commit.register()
 
 
+@worker_init.connect
+def _choose_pool(sender: Any, **_: Any) -> None:
+    """Give `--pool threads` our pool, whose threads can go on with the jobs that they have."""
+    if get_implementation(sender.pool_cls) is ThreadPool:
+        sender.pool_cls = TaskPool
+
+
 @worker_ready.connect
 def _start_threads(sender: Any, **_: Any) -> None:
     # Imported modules are never garbage, and each scan of them would stop all threads for some
@@ -48,14 +56,13 @@ def _start_threads(sender: Any, **_: Any) -> None:
     gc.collect()
     gc.freeze()
     log.info("worker started", pool_size=sender.pool.limit)
-    threads = isinstance(sender.pool, ThreadPool)
+    threads = isinstance(sender.pool, TaskPool)
     # The runs of a prefork pool are its children's: here would be none to cancel.
     for loop in (reconciler, cancel_listener) if threads else (reconciler,):
         loop.start()
         on_shutdown(loop.stop)
-    if isinstance(sender.pool, TaskPool):
-        sender.pool.deliver_for(sender)
     if threads:
+        sender.pool.deliver_for(sender)
         # The pieces of an answer pass through several threads: none should wait long for another.
         sys.setswitchinterval(SWITCH_S)
         worker_shutting_down.connect(_drain, weak=False)

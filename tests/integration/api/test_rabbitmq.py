@@ -44,7 +44,7 @@ def worker(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[subprocess.Popen[bytes]]:
     log = tmp_path_factory.mktemp("rabbitmq") / "worker"
-    command = "--quiet --app tasks.celery worker --concurrency 4 --queues llm,cpu"
+    command = "--quiet --app tasks.celery worker --pool threads --concurrency 4 --queues llm,cpu"
     more = "--include tasks.stages.intent --hostname cpu@rabbitmq --without-gossip --without-mingle"
     with log.open("wb") as file:
         process = subprocess.Popen(

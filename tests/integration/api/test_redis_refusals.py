@@ -77,7 +77,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that compresses without a model."""
-    command = "--quiet --app tasks.celery worker --concurrency 2 --queues llm,cpu"
+    command = "--quiet --app tasks.celery worker --pool threads --concurrency 2 --queues llm,cpu"
     quiet = "--hostname cpu@refusals --without-gossip --without-mingle"
     with log.open("wb") as file:
         process = subprocess.Popen(

@@ -24,6 +24,8 @@ def test_each_stage_is_a_task_of_its_own_to_those_who_watch(submit: Submit) -> N
     with app.connection_for_read() as connection:
         receiver = EventReceiver(connection, handlers={"*": seen.append}, app=app)
         with receiver.consumer_context() as (listening, *_):
+            while not seen:  # a worker's heartbeat: it is subscribed
+                listening.drain_events(timeout=WITHIN_S)
             job_id = submit("Hello!")
             until = time.monotonic() + WITHIN_S
             while ended(job_id) not in told(seen, job_id) and time.monotonic() < until:
