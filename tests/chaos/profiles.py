@@ -24,6 +24,7 @@ class Profile:
     windows: int  # of an open breaker
     leases: dict[str, str]
     patience_s: float  # for everything to end after the last fault
+    hops: str = "local"  # the workers' STAGE_HOPS
 
     @property
     def lease_s(self) -> float:
@@ -68,11 +69,12 @@ LONG = replace(
 
 
 def chosen() -> Profile:
-    """The profile that CHAOS_PROFILE names; CHAOS_SEED, _JOBS, _KILLS and _FLUSHES override it."""
+    """The profile that CHAOS_PROFILE names; CHAOS_SEED, _JOBS, _KILLS, _FLUSHES and _HOPS override
+    it."""
     profile = LONG if os.environ.get("CHAOS_PROFILE") == "long" else SHORT
     given: dict[str, Any] = {
         name: int(os.environ[f"CHAOS_{name.upper()}"])
         for name in ("seed", "jobs", "kills", "flushes")
         if os.environ.get(f"CHAOS_{name.upper()}")
     }
-    return replace(profile, **given)
+    return replace(profile, hops=os.environ.get("CHAOS_HOPS", profile.hops), **given)

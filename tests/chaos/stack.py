@@ -156,6 +156,7 @@ class Stack:
             "PORT": str(self.web_port),
             "BIND": f"127.0.0.1:{self.web_port}",
             "WORKER_THREADS": str(self.profile.threads),
+            "STAGE_HOPS": self.profile.hops,
             "LOG_FORMAT": "json",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
