@@ -36,6 +36,9 @@ task_reject_on_worker_lost = True
 task_send_sent_event = True
 worker_send_task_events = True
 worker_prefetch_multiplier = 1
+# After a lost connection Celery would prefetch less for a while, and set that from a thread of the
+# pool. That thread takes RabbitMQ's replies from the main one, and the worker hears nothing more.
+worker_enable_prefetch_count_reduction = False
 # For the cpu worker: the Procfile maps SIGTERM to SIGQUIT for it. A PaaS kills after 30 s.
 worker_soft_shutdown_timeout = 20
 worker_hijack_root_logger = False

@@ -115,6 +115,9 @@ def variables(
         for name, value in values.items():
             monkeypatch.setenv(name, value)
         forget()
+        # A thread of this process that was just reading the old ones may be the first to finish.
+        while get_settings() != get_settings.__wrapped__():
+            forget()
 
     told = ("EMBEDDED_MODEL_URL", "MAX_TOKENS")
     change(**{name: environment[name] for name in told})
