@@ -101,7 +101,7 @@ def create_once(
             return respond(_replayed(stored, sent))
         if time.monotonic() >= give_up_at:
             raise IdempotencyInProgress(IN_PROGRESS, retry_after=1)
-        jittered_s = pause_s * random.uniform(0.5, 1)  # noqa: S311
+        jittered_s = pause_s * random.uniform(0.5, 1)  # noqa: S311 (jitter)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return defer(partial(asyncio.sleep, jittered_s), attempt)
 
