@@ -1,8 +1,10 @@
 """Marks each test by its speed, which follows from its folder and its fixtures."""
 
-import sys
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,8 +17,10 @@ FOLDERS = {
 }
 # They start a process or a server: a test that uses one is not `unit`, wherever it is.
 SLOW_FIXTURES = {"fresh_python", "npm_packages"}
-# What Python's audit hooks report when it starts a process.
-_STARTS = {"subprocess.Popen", "os.system", "os.fork", "os.posix_spawn"}
+# What starts a process, and is replaced during a unit test. An audit hook would see them all, but
+# each hook makes it likelier that a thread dies as it starts: up to Python 3.11 a process can set
+# only one trace function at a time (python/cpython#98257), and coverage sets one in each thread.
+_STARTS = ((subprocess.Popen, "_execute_child"), (os, "system"), (os, "fork"), (os, "posix_spawn"))
 
 
 def marker(item: pytest.Item) -> str:
@@ -41,18 +45,14 @@ def _of_folder(name: str) -> str:
 class UnitTests:
     """Fails a unit test that starts a process: it belongs under another marker."""
 
-    def __init__(self) -> None:
-        self._running = False
-        sys.addaudithook(self._audit)  # for good: none can be removed
-
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._running = item.get_closest_marker("unit") is not None
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            if item.get_closest_marker("unit"):
+                for owner, name in _STARTS:
+                    patch.setattr(owner, name, _refuse)
             return (yield)
-        finally:
-            self._running = False
 
-    def _audit(self, event: str, _: object) -> None:
-        if self._running and event in _STARTS:
-            raise RuntimeError(f"A unit test must not start a process: see {__file__}")
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError(f"A unit test must not start a process: see {__file__}")
