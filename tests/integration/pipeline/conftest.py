@@ -18,6 +18,8 @@ from deploy.embedded.procfile import read_procfile, shell_command
 from deploy.embedded.service import Service
 from deploy.embedded.supervisor import Supervisor
 from models.jobs import Job
+from models.lifecycle.endings import cancel_all
+from models.lifecycle.track_queue import lock_conversations
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.celery import app
@@ -127,7 +129,17 @@ def variables(
 
 
 @pytest.fixture(autouse=True)
-def undispatched() -> Iterator[None]:
+def free_workers(request: pytest.FixtureRequest) -> None:
+    """No job that another test left unfinished keeps the workers from this test's."""
+    if "backends" in request.fixturenames:
+        request.getfixturevalue("backends")
+        with followed(), unit_of_work() as session:
+            lock_conversations(session, Job.slot.is_not(None))
+            cancel_all(session)
+
+
+@pytest.fixture(autouse=True)
+def undispatched(free_workers: None) -> Iterator[None]:
     """No job is dispatched that a test of this folder accepts, except by `submit`."""
     with unfollowed():
         yield
