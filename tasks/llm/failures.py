@@ -17,7 +17,7 @@ from models.errors import (
     RateLimited,
     TransientError,
 )
-from tasks.llm.library import ContextWindowExceededError, MidStreamFallbackError
+from tasks.llm.library import ContextWindowExceededError
 from tasks.llm.models import ADDRESS_VARIABLES
 from tasks.llm.provider_error import ProviderError, parse_error
 from tasks.llm.retry_after import retry_after
@@ -60,9 +60,6 @@ def translate_error(
             LiteLLM's classes are unreliable: OpenAI's 403 comes as APIError, and a 400 that repeats
             a prompt about rate limits as RateLimitError.
     """
-    if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
-        # It wraps the error that a stream raised.
-        return translate_error(error.original_exception, model, headers, said)
     if said is None:
         status = getattr(error, "status_code", None)
         body = getattr(error, "body", None)

@@ -1,16 +1,17 @@
 """Call a model: streaming for answers, in one piece for small decisions.
 
-LiteLLM builds and sends the request in the provider's protocol. The response's bytes are read here,
-since providers and compatible servers send more variants than LiteLLM's parsers know.
+LiteLLM's classes write the request in the provider's protocol (`request.py`). It is sent, and the
+response's bytes are read, here, since providers and compatible servers send more variants than
+LiteLLM's parsers know.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import httpcore
 import httpx
-import openai
 import structlog
 
 from models.errors import (
@@ -22,13 +23,14 @@ from models.errors import (
 from tasks.bill import Bill
 from tasks.execution.work import Work
 from tasks.llm.failures import LIBRARY_ERRORS, translate_error
-from tasks.llm.library import exception_type, litellm
+from tasks.llm.library import TRANSPORT, exception_type
 from tasks.llm.models import Target
 from tasks.llm.pieces import ErrorEvent
 from tasks.llm.provider_error import parse_error
 from tasks.llm.reading import EMPTY, Completion, Messages, Reading, read_whole
+from tasks.llm.request import Parameters, form
 from tasks.llm.sse import CutOff, MalformedAnswer, values
-from tasks.llm.watch import Watch, current
+from tasks.llm.watch import Watch
 
 # The bytes allowed per character of an answer: JSON escapes one with 6 or 12 bytes, and in a stream
 # a token of a few characters comes in an event of some hundred bytes.
@@ -67,16 +69,9 @@ def stream(
     reading = Reading(target, messages, work.draft)
     try:
         with _watched(target, watch):
-            opened = _call(
-                target,
-                messages=messages,
-                stream=True,
-                stream_options={"include_usage": True},
-                timeout=limit_s,
-                **parameters,
-            )
-            _open(target, opened)
-            _read(target, watch, reading, target.max_chars * VALUE_BYTES + SPARE_BYTES)
+            response = _send(target, messages, Parameters(stream=True, **parameters), limit_s)
+            size = target.max_chars * VALUE_BYTES + SPARE_BYTES
+            _read(target, watch, reading, values(response.iter_raw(), size))
         made = reading.completion()
     except TrimindError as error:
         billed = reading.is_billed or watch.abandoned
@@ -86,27 +81,28 @@ def stream(
     return made
 
 
-def _open(target: Target, opened: Any) -> None:
-    """Send the request if LiteLLM defers that to the first chunk, as for Gemini."""
+def _send(
+    target: Target, messages: Messages, parameters: Parameters, limit_s: float
+) -> httpx.Response:
+    """Send a request. Raises LiteLLM's error for what the provider refuses, or httpx's."""
     try:
-        opened.fetch_sync_stream()
+        made = form(target, parameters)
+        response = TRANSPORT.send(made.request(messages, limit_s))
+        if response.is_success:
+            return response
+        said = response.read().decode("utf-8", "replace")
+        raise made.config.get_error_class(said, response.status_code, response.headers)
     except LIBRARY_ERRORS:
         raise
-    except Exception as error:  # noqa: BLE001 (the boundary: LiteLLM translates it to its own)
-        exception_type(
+    except Exception as error:  # the boundary: LiteLLM translates its classes' errors
+        raise exception_type(
             model=target.litellm_model,
             original_exception=error,
             custom_llm_provider=target.protocol,
-            completion_kwargs={},
-            extra_kwargs={},
-        )
+        ) from error
 
 
-def _read(target: Target, watch: Watch, reading: Reading, value_bytes: int) -> None:
-    response = watch.response
-    if response is None:
-        raise ProviderUnavailable(f"{target.name} did not answer.")
-    received = values(response.iter_raw(), value_bytes)
+def _read(target: Target, watch: Watch, reading: Reading, received: Iterator[Any]) -> None:
     try:
         for value in received:
             if not reading.take(value):
@@ -148,12 +144,12 @@ def ask_json(
     """
     bill = bill or Bill()
     watch = Watch(target.name, limit_s, limit_s, DECISION_BYTES)
+    asked = Parameters(max_tokens, temperature=0, schema=json.dumps(schema))
     answer = EMPTY
     try:
         with _watched(target, watch):
-            _ask_whole(target, watch, messages, schema, timeout=limit_s, max_tokens=max_tokens)
-            body = watch.response.content if watch.response is not None else b""
-            answer = read_whole(target, values([body], DECISION_BYTES))
+            response = _send(target, messages, asked, limit_s)
+            answer = read_whole(target, values([response.read()], DECISION_BYTES))
         if not answer.text.strip():
             raise UnusableAnswer(f"{target.name} returned an empty answer ({answer.finish}).")
     except TrimindError as error:
@@ -163,36 +159,6 @@ def ask_json(
         raise
     bill.add(answer.spent(target, messages))
     return answer.text
-
-
-def _ask_whole(
-    target: Target, watch: Watch, messages: Messages, schema: dict[str, Any], **limits: Any
-) -> None:
-    try:
-        _call(
-            target,
-            messages=messages,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "strict": True, "schema": schema},
-            },
-            temperature=0,
-            **limits,
-        )
-    except Exception as error:
-        if watch.failure is not None or not watch.answered:
-            raise
-        # A variant that LiteLLM can't parse. It is read from its bytes, like every answer.
-        log.debug("answer not parsed by LiteLLM", model=target.name, error=type(error).__name__)
-
-
-def _call(target: Target, **arguments: Any) -> Any:
-    answer = litellm.completion(**target.call(), **arguments)
-    watch = current()
-    if answer is None and watch is not None and watch.response is not None:
-        # LiteLLM returns None for a 422 that it could not handle.
-        raise openai.UnprocessableEntityError("", response=watch.response, body=None)
-    return answer
 
 
 @contextmanager
@@ -233,7 +199,7 @@ def _translate(error: Exception, target: Target, watch: Watch) -> TrimindError:
 
 
 def _body(response: httpx.Response) -> bytes:
-    """An error's body, if LiteLLM has read it."""
+    """An error's body, if it could be read."""
     try:
         return response.content
     except httpx.ResponseNotRead:

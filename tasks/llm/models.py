@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from config.minds import EMBEDDED_MODEL
 from config.settings import PROVIDER_KEYS, get_settings
-from tasks.llm.library import HTTP, litellm
+from tasks.llm.library import litellm
 from tasks.policies import EMBEDDED_IDLE_LIMIT_S, GENERATE
 
 # The assumed context window of a model that LiteLLM's table does not list.
@@ -54,19 +54,6 @@ class Target:
     def key_variable(self) -> str | None:
         """The variable that holds the provider's key."""
         return PROVIDER_KEYS.get(self.provider)
-
-    def call(self) -> dict[str, Any]:
-        """The arguments of `litellm.completion` for this target, with LiteLLM's retries off."""
-        arguments: dict[str, Any] = {
-            "model": self.litellm_model,
-            "api_base": self.api_base,
-            "api_key": self.api_key,
-            "num_retries": 0,
-            "max_retries": 0,
-        }
-        if not self.litellm_model.startswith("openai/"):  # its client is set in library.py
-            arguments["client"] = HTTP
-        return arguments
 
 
 def target(name: str) -> Target:

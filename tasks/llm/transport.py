@@ -8,7 +8,6 @@ the limits of silence can differ before and after the first text.
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpcore
@@ -81,19 +80,30 @@ def _least(timeout: float | None, limit: float) -> float:
     return limit if timeout is None else min(timeout, limit)
 
 
-class _ProxyTransport(httpx.BaseTransport):
-    """Sends requests through the proxies of the environment, or directly."""
+class Transport:
+    """Sends requests through the proxies of the environment, or directly. Thread-safe.
 
-    def __init__(self, certificates: ssl.SSLContext | bool | str, proxies: Proxies) -> None:
-        self._proxies = proxies
+    Nothing of `httpx.Client` is wanted: it keeps no cookies and follows no redirects. It requests
+    no compression, which would delay a stream until there is enough to compress.
+    """
+
+    def __init__(
+        self, certificates: ssl.SSLContext | bool | str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._proxies = Proxies.of_environment(environ)
         self._direct = _transport(certificates)
-        self._by = {url: _transport(certificates, url) for url in proxies.urls}
+        self._by = {url: _transport(certificates, url) for url in self._proxies.urls}
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return the response once its headers are there."""
         url = self._proxies.of(request.url.scheme, request.url.host)
-        return (self._by[url] if url else self._direct).handle_request(request)
+        response = (self._by[url] if url else self._direct).handle_request(request)
+        response.request = request
+        _begin(response)
+        return response
 
     def close(self) -> None:
+        """Close all connections."""
         for transport in (self._direct, *self._by.values()):
             transport.close()
 
@@ -120,21 +130,3 @@ def _begin(response: httpx.Response) -> None:
         raise httpx.RemoteProtocolError("Redirects are not followed.", request=response.request)
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = Body(response, response.stream, watch)
-
-
-def pool(
-    certificates: ssl.SSLContext | bool | str, environ: Mapping[str, str] | None = None
-) -> httpx.Client:
-    """Return a thread-safe client for the whole process.
-
-    It keeps no cookies, follows no redirects, and requests no compression, which would delay a
-    stream until there is enough to compress.
-    """
-    return httpx.Client(
-        transport=_ProxyTransport(certificates, Proxies.of_environment(environ)),
-        headers={"accept-encoding": "identity"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
-        trust_env=False,
-        event_hooks={"response": [_begin]},
-    )

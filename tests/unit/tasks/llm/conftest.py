@@ -1,5 +1,6 @@
 """Settings without servers, a job's work, and a scripted loopback server."""
 
+import io
 import threading
 import time
 import uuid
@@ -75,7 +76,8 @@ def _start(answer: Answer, servers: ExitStack) -> str:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            # What `answer` can still read is the body.
+            self.rfile = io.BytesIO(self.rfile.read(int(self.headers["content-length"])))
             self.close_connection = True
             with suppress(OSError):  # the client has left
                 answer(self)

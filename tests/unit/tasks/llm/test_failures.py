@@ -30,10 +30,6 @@ def answer(status: int) -> httpx.Response:
     return httpx.Response(status, request=REQUEST)
 
 
-def mid_stream(original: Exception | None) -> litellm.exceptions.MidStreamFallbackError:
-    return litellm.exceptions.MidStreamFallbackError(**ABOUT, original_exception=original)
-
-
 NAMES: list[tuple[Exception, type[TrimindError]]] = [
     (litellm.ContextWindowExceededError(**ABOUT), ContextTooLong),
     (litellm.RateLimitError(**ABOUT), RateLimited),
@@ -54,10 +50,6 @@ NAMES: list[tuple[Exception, type[TrimindError]]] = [
     (litellm.ServiceUnavailableError(**ABOUT), ProviderUnavailable),
     (litellm.BadGatewayError(**ABOUT), ProviderUnavailable),
     (litellm.APIConnectionError(**ABOUT), ProviderUnavailable),
-    (mid_stream(None), ProviderUnavailable),
-    (mid_stream(litellm.APIConnectionError(**ABOUT)), ProviderUnavailable),
-    (mid_stream(litellm.RateLimitError(**ABOUT)), RateLimited),
-    (mid_stream(litellm.ContextWindowExceededError(**ABOUT)), ContextTooLong),
     (openai.APIConnectionError(request=REQUEST), ProviderUnavailable),
     (openai.APITimeoutError(request=REQUEST), ProviderUnavailable),
     (openai.ConflictError("no", response=answer(409), body=None), ProviderUnavailable),
@@ -185,13 +177,3 @@ def test_a_wait_in_the_librarys_own_response_counts_too() -> None:
 
     assert isinstance(found, RateLimited)
     assert found.retry_after == 7
-
-
-def test_a_wait_survives_the_streams_wrapping() -> None:
-    inner = litellm.RateLimitError(**ABOUT)
-    inner.litellm_response_headers = httpx.Headers({"retry-after": "9"})
-
-    found = translate_error(mid_stream(inner), "m")
-
-    assert isinstance(found, RateLimited)
-    assert found.retry_after == 9

@@ -46,12 +46,6 @@ def test_a_base_address_that_is_set_is_used(settings: pytest.MonkeyPatch) -> Non
     assert target("anthropic/claude-haiku-4-5").api_base == "http://127.0.0.1:2"
 
 
-def test_the_librarys_own_retries_are_off(settings: pytest.MonkeyPatch) -> None:
-    for name in ("openai/gpt-5.4-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"):
-        call = target(name).call()
-        assert (call["num_retries"], call["max_retries"]) == (0, 0)
-
-
 def test_a_model_that_the_table_does_not_know_is_taken_to_be_small(
     settings: pytest.MonkeyPatch,
 ) -> None:

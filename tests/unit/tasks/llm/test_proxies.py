@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tasks.llm.proxies import Proxies
-from tasks.llm.transport import pool
+from tasks.llm.transport import Transport
 
 PROXY = "http://user:pass@proxy.test:3128"
 
@@ -22,7 +22,7 @@ def test_a_proxy_is_used(name: str, value: str) -> None:
     found = Proxies.of_environment({name: value})
 
     assert (found.of("https", "api.openai.com") or "").endswith(value)
-    pool(True, {name: value}).close()
+    Transport(True, {name: value}).close()
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_proxy_is_used(name: str, value: str) -> None:
 )
 def test_a_proxy_that_cant_be_used_is_named_without_its_value(value: str) -> None:
     with capture_logs() as logs:
-        pool(True, {"ALL_PROXY": value}).close()
+        Transport(True, {"ALL_PROXY": value}).close()
 
     assert [line["log_level"] for line in logs] == ["warning"]
     assert "ALL_PROXY" in logs[0]["event"]
@@ -71,6 +71,6 @@ def test_who_is_excepted_is_reached_directly(no_proxy: str, host: str) -> None:
 
 @pytest.mark.parametrize("no_proxy", ["localhost,[::1]", "[", "fd07:zz::/64", "1.2.3.4/99", "::::"])
 def test_no_exception_breaks_the_pool(no_proxy: str) -> None:
-    pool(True, {"ALL_PROXY": PROXY, "NO_PROXY": no_proxy}).close()
+    Transport(True, {"ALL_PROXY": PROXY, "NO_PROXY": no_proxy}).close()
 
     assert proxies(all_proxy=PROXY, no_proxy=no_proxy).of("https", "api.test") == PROXY
