@@ -21,6 +21,8 @@ from tasks.llm.watch import current
 # How many idle connections are kept open; active ones are not limited.
 IDLE_CONNECTIONS: Final = 64
 POLL_S: Final = 0.5
+# A call that has been silent for this long waits: another thread may work meanwhile.
+PATIENCE_S: Final = 0.03
 CONNECT_LIMIT_S: Final = 10.0
 WRITE_LIMIT_S: Final = 30.0
 
@@ -40,9 +42,10 @@ class _Stream(httpcore.NetworkStream):
         while True:
             watch.check(since)
             try:
-                return self._stream.read(max_bytes, min(POLL_S, watch.silence_s))
+                pause_s = POLL_S if watch.waits else PATIENCE_S
+                return self._stream.read(max_bytes, min(pause_s, watch.silence_s))
             except httpcore.ReadTimeout:
-                continue
+                watch.wait()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _least(timeout, WRITE_LIMIT_S))

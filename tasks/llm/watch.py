@@ -11,7 +11,9 @@ from types import TracebackType
 import httpcore
 import httpx
 
+from config.minds import EMBEDDED_MODEL
 from models.errors import ProviderUnavailable, Superseded, TrimindError
+from tasks.execution.waiting import note_waiting
 
 _current: ContextVar["Watch | None"] = ContextVar("watch", default=None)
 
@@ -46,6 +48,8 @@ class Watch:
         self.response: httpx.Response | None = None
         self.failure: TrimindError | None = None
         self.sent = False  # whether the request was sent
+        self.waits = False  # whether the provider takes long
+        self._room = 0 if name == EMBEDDED_MODEL else 1  # how many threads may work meanwhile
         self._limit_s = limit_s
         self._ends = time.monotonic() + limit_s
         self._ends_early: float | None = None
@@ -83,6 +87,13 @@ class Watch:
         if now - since > self.silence_s:
             self.end(ProviderUnavailable(f"{self.name} was silent for {self.silence_s:.0f} s."))
 
+    def wait(self) -> None:
+        """Let another thread work until the call ends: its provider takes long. The embedded model
+        does not wait, it keeps this machine busy."""
+        if not self.waits:
+            self.waits = True
+            note_waiting(self._room)
+
     def end_within(self, seconds: float | None) -> None:
         """Shorten what is left of the call's time limit, or restore it with None."""
         self._ends_early = None if seconds is None else min(self._ends, time.monotonic() + seconds)
@@ -103,5 +114,8 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         _current.reset(self._token)
+        if self.waits:
+            self.waits = False
+            note_waiting(-self._room)
         if self.response is not None:
             self.response.close()

@@ -10,7 +10,13 @@ from typing import Any, Final
 import structlog
 from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    celeryd_after_setup,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from celery.worker.consumer import consumer
 
 from config.home import data_home
@@ -47,6 +53,12 @@ def _choose_pool(sender: Any, **_: Any) -> None:
     """Give `--pool threads` our pool, whose threads can go on with the jobs that they have."""
     if get_implementation(sender.pool_cls) is ThreadPool:
         sender.pool_cls = TaskPool
+
+
+@celeryd_after_setup.connect
+def _limit_prefetch(instance: Any, **_: Any) -> None:
+    if isinstance(instance.pool, TaskPool):
+        instance.pool.prefetch_for(instance.consumer)
 
 
 @worker_ready.connect

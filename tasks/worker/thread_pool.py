@@ -1,8 +1,7 @@
 """Celery's pool of threads, of which each goes on with the next stage of the job that it has."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +14,8 @@ from celery.worker.consumer import Consumer
 
 from tasks.celery import app
 from tasks.execution.hop import Hop, go_on_here, take_hop
+from tasks.execution.waiting import follow_waiting
+from tasks.worker.prefetch import Prefetch
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +48,13 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._consumer: Any = None
-        self._prefetch = threading.Lock()
+        self._prefetch = Prefetch(self.limit)
         self._inside = threading.local()
+
+    def prefetch_for(self, consumer: Consumer) -> None:
+        """Take as many messages as the threads can work on; before the consumer starts."""
+        self._prefetch.follow(consumer)
+        follow_waiting(self._prefetch.wait)
 
     def deliver_for(self, consumer: Consumer) -> None:
         """Deliver hops as messages of this consumer from now on."""
@@ -68,6 +74,7 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         if getattr(self._inside, "delivers", False):
             task()
             return None
+        self._prefetch.take(1)
         return ApplyResult(self.executor.submit(self._run, task))
 
     def _run(self, task: Callable[[], object]) -> None:
@@ -76,9 +83,13 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         try:
             task()
         finally:
+            self._prefetch.take(-1)
             if (left := take_hop()) is not None:
-                with self._one_message_less():
+                self._prefetch.hop(1)
+                try:
                     self._deliver_all(left)
+                finally:
+                    self._prefetch.hop(-1)
 
     def _deliver_all(self, hop: Hop | None) -> None:
         self._inside.delivers = True
@@ -107,21 +118,6 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         local = LocalMessage(message.headers, message.properties, message.body)
         deliver = consumer.strategies[following.task]
         deliver(local, None, _nothing, _nothing, consumer.on_task_message)
-
-    @contextmanager
-    def _one_message_less(self) -> Iterator[None]:
-        """Prefetch one message less: this thread is busy, and has acknowledged the one it had. It
-        would else be kept from workers that have a thread free."""
-        qos = self._consumer.qos
-        with self._prefetch:
-            before = qos.value
-            fewer = qos.decrement_eventually() < before  # one at least stays
-        try:
-            yield
-        finally:
-            if fewer:
-                with self._prefetch:
-                    qos.increment_eventually()
 
 
 def _nothing(*_: object) -> None:

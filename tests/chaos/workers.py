@@ -77,7 +77,7 @@ class Worker:
         self.environ = dict(environ)
         self._forkserver = forkserver
         self._folder = folder
-        self._argv = argv or command(name, self.environ)
+        self._argv = argv or command(name)
         self._lives = 0
         self.identity: Identity | None = None
         self.wanted = False
@@ -181,8 +181,7 @@ class Fleet:
                     worker.start()
 
 
-def command(name: str, environ: Mapping[str, str]) -> list[str]:
+def command(name: str) -> list[str]:
     """The Procfile's worker command, with another host name."""
-    threads = environ["WORKER_THREADS"]
-    text = read_procfile(ROOT / "Procfile")["worker"].replace("${WORKER_THREADS:-32}", threads)
-    return [*shlex.split(without_exec(text)), "--hostname", f"{name}@%h"]
+    text = without_exec(read_procfile(ROOT / "Procfile")["worker"])
+    return [*shlex.split(text), "--hostname", f"{name}@%h"]

@@ -127,7 +127,7 @@ def test_a_pool_whose_size_is_blank_has_the_usual_one(lines: Lines) -> None:
         name: [line["pool_size"] for line in lines[name] if "pool_size" in line]
         for name in ("worker", "cpu")
     }
-    assert sizes == {"worker": [32], "cpu": [1]}
+    assert sizes == {"worker": [256], "cpu": [1]}
 
 
 def test_no_secret_is_in_any_line(lines: Lines, deployed: dict[str, str]) -> None:

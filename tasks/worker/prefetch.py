@@ -1,0 +1,74 @@
+"""How many messages a worker with a thread pool takes: as many as it can work on now.
+
+A job waits for its provider most of the time, and a thread that waits costs next to nothing. So the
+pool has hundreds of threads, but takes a new message only while fewer than `WORKING` of them work:
+more would slow each other down, and keep messages from workers that have time for them. A thread
+that waits makes room for another message; one that has acknowledged its message and goes on with
+the next stage takes the room of one.
+"""
+
+import threading
+from typing import Final
+
+from celery.worker.consumer import Consumer
+
+# So many keep a core busy, even if each waits for a PostgreSQL far away.
+WORKING: Final = 32
+
+
+class Prefetch:
+    """Sets the prefetch count of a consumer, for a pool of this many threads."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._consumer: Consumer | None = None
+        self._lock = threading.Lock()
+        self._messages = 0
+        self._waiting = 0
+        self._hops = 0
+
+    def follow(self, consumer: Consumer) -> None:
+        """Set the prefetch count of this consumer from now on; before it starts."""
+        self._consumer = consumer
+        consumer.initial_prefetch_count = self._wanted
+
+    def take(self, more: int) -> None:
+        """Note that so many more messages are in hand, and not acknowledged."""
+        with self._lock:
+            self._messages += more
+
+    def wait(self, more: int) -> None:
+        """Note that so many more threads wait for a provider."""
+        with self._lock:
+            self._waiting += more
+            self._adjust()
+
+    def hop(self, more: int) -> None:
+        """Note that so many more threads go on without a message of the broker."""
+        with self._lock:
+            self._hops += more
+            self._adjust()
+
+    @property
+    def _wanted(self) -> int:
+        # Without a limit of at least one, the broker would send everything.
+        return max(1, min(WORKING + self._waiting, self._threads) - self._hops)
+
+    def _adjust(self) -> None:
+        if self._consumer is None:
+            return
+        # The consumer's thread adopts the value: RabbitMQ's replies are that thread's. After a
+        # lost connection there is a new one, with the value of the start.
+        qos = self._consumer.qos
+        more = self._wanted - qos.value
+        had_room = self._messages < qos.value
+        if more < 0:
+            qos.decrement_eventually(-more)
+        elif more > 0:
+            qos.increment_eventually(more)
+            if not had_room:
+                self._consumer.call_soon(_wake)
+
+
+def _wake() -> None:
+    """Nothing: the consumer's thread adopts the prefetch count when it has been woken."""
