@@ -52,7 +52,7 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
         user_id=user_id,
         broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
         mind=job.mind,
-        meta=job.meta,
+        metadata=job.meta,
         options=job.options,
         previous_id=job.previous_id,
     )

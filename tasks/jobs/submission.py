@@ -9,15 +9,14 @@ from structlog.contextvars import get_contextvars
 
 from config.minds import get_minds
 from config.settings import get_settings
-from models.conversations import Message, create_conversation, lock_conversation
+from models.conversations import Message
 from models.errors import InvalidRequest, NotFound
 from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job
+from models.lifecycle import acceptance
 from models.lifecycle.admission import admit
 from models.lifecycle.after_commit import AcceptedJob, after_commit
-from models.lifecycle.fence import now
-from models.lifecycle.leases import queue_lease, queue_lease_s
 
 TITLE_CHARS: Final = 60
 
@@ -47,28 +46,29 @@ def accept(session: Session, submission: Submission) -> Job:
     """Add the user's message and its job to the transaction that the caller commits.
 
     The commit is the promise; the chain is published after it, best effort. Without a broker the
-    reconciler publishes it. Raises InvalidRequest (unknown mind), NotFound (conversation) and
-    ConversationBusy.
+    reconciler publishes it. Returns the job as it was inserted, outside of the session. Raises
+    InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
     """
     mind = known_mind(submission.mind)
-    message = add_message(session, submission)
-    return add_job(session, submission, message, mind, alone=submission.conversation_id is None)
+    if submission.conversation_id is not None:
+        return add_job(session, submission, add_message(session, submission), mind)
+    message = _message_of(submission)
+    title, columns = title_of(submission.message), _columns(submission, mind) | _identity()
+    job = acceptance.add_first_job(session, title, message, _time_left(submission), **columns)
+    return _note(session, job, message)
 
 
 def add_message(session: Session, submission: Submission) -> Message:
     """Add the user's message to its conversation, which is created if none is given.
 
     The conversation is locked from now on. The message is inserted before its jobs, so that a
-    duplicate fails before it interrupts the first one.
+    duplicate fails before it interrupts the first one. Raises NotFound.
     """
-    message = Message(
-        id=submission.message_id or new_id("msg"),
-        conversation_id=_conversation(session, submission),
-        role="user",
-        content=submission.message,
-    )
-    session.add(message)
-    session.flush()
+    message, user_id = _message_of(submission), submission.user_id
+    if submission.conversation_id is None:
+        acceptance.add_first_message(session, user_id, title_of(submission.message), message)
+    elif not acceptance.add_further_message(session, user_id, message):
+        raise NotFound(f"No such conversation: {submission.conversation_id!r}.")
     return message
 
 
@@ -86,18 +86,9 @@ def add_job(
     `alone`: the conversation is new, so that no other job can be on the track. Raises
     ConversationBusy.
     """
-    return insert_job(
-        session,
-        message,
-        "queued" if alone else admit(session, message.conversation_id, mind),
-        timedelta(seconds=submission.deadline_s or get_settings().deadline_s),
-        user_id=submission.user_id,
-        broadcast_id=broadcast_id,
-        previous_id=submission.previous_id,
-        mind=mind,
-        meta=submission.metadata,
-        options=submission.options.to_json(),
-    )
+    slot = "queued" if alone else admit(session, message.conversation_id, mind)
+    columns = _columns(submission, mind, broadcast_id)
+    return insert_job(session, message, slot, _time_left(submission), **columns)
 
 
 def known_mind(mind: str | None, field: str = "mind") -> str:
@@ -120,31 +111,40 @@ def insert_job(
 ) -> Job:
     """Insert a job in this slot, with its deadline after `time_left`; its chain is published after
     the commit."""
-    job = Job(
-        id=new_id("job"),
-        conversation_id=message.conversation_id,
-        message_id=message.id,
-        slot=slot,
-        queue_lease_until=now() + queue_lease() if slot == "queued" else None,
-        queue_lease_s=queue_lease_s(),
-        expires_at=now() + time_left,
-        request_id=get_contextvars().get("request_id"),
-        **columns,
+    job = acceptance.add_job(session, message, slot, time_left, **columns, **_identity())
+    return _note(session, job, message)
+
+
+def _identity() -> dict[str, str | None]:
+    return {"id": new_id("job"), "request_id": get_contextvars().get("request_id")}
+
+
+def _message_of(submission: Submission) -> Message:
+    return Message(
+        id=submission.message_id or new_id("msg"),
+        conversation_id=submission.conversation_id or new_id("conv"),
+        content=submission.message,
     )
-    session.add(job)
-    session.flush()
+
+
+def _columns(submission: Submission, mind: str, broadcast_id: str | None = None) -> dict[str, Any]:
+    return {
+        "user_id": submission.user_id,
+        "broadcast_id": broadcast_id,
+        "previous_id": submission.previous_id,
+        "mind": mind,
+        "metadata": submission.metadata,
+        "options": submission.options.to_json(),
+    }
+
+
+def _time_left(submission: Submission) -> timedelta:
+    return timedelta(seconds=submission.deadline_s or get_settings().deadline_s)
+
+
+def _note(session: Session, job: Job, message: Message) -> Job:
+    """Note what follows the commit."""
+    slot = job.slot or ""  # never None in a new job
     noted = AcceptedJob(job.id, job.epoch, job.stage, message.content, job.mind, slot)
     after_commit(session).accepted.append(noted)
     return job
-
-
-def _conversation(session: Session, submission: Submission) -> str:
-    wanted = submission.conversation_id
-    if wanted is None:
-        title = title_of(submission.message)
-        return create_conversation(session, submission.user_id, title=title).id
-    conversation = lock_conversation(session, submission.user_id, wanted)
-    if conversation is None:
-        raise NotFound(f"No such conversation: {wanted!r}.")
-    conversation.updated_at = now()
-    return conversation.id
