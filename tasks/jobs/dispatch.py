@@ -3,8 +3,6 @@
 from typing import Any
 
 import structlog
-from celery import chain, signature
-from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
 from config.outages import outages
@@ -18,7 +16,7 @@ log = structlog.get_logger(__name__)
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
     """Publish a job's chain from `stage` on. False, and logged, if the broker is unavailable."""
     try:
-        chain_of(job_id, epoch, stage, long=long).apply_async()
+        publish_chain(job_id, epoch, stage, long=long)
     except OperationalError as error:
         outages.note("broker", error)
         log.debug("job not published", job_id=job_id, stage=stage)
@@ -27,10 +25,25 @@ def dispatch(job_id: str, epoch: int, stage: str, *, long: bool) -> bool:
     return True
 
 
-def chain_of(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
-    """The chain of the stages from `stage` on. Its messages carry ids only."""
-    rest = STAGES[STAGES.index(stage) :]
-    return chain(*(_signature(job_id, epoch, name, long=long) for name in rest), app=app)
+def publish_chain(
+    job_id: str, epoch: int, stage: str, *, long: bool, queue: str | None = None
+) -> None:
+    """Publish the message of `stage`, with the chain of the stages after it. It carries ids only.
+
+    It is the message that Celery's `chain` publishes, which takes three times as long: it copies,
+    merges and freezes a signature for each stage. `queue` replaces the stage's own. Raises
+    OperationalError.
+    """
+    first, *rest = STAGES[STAGES.index(stage) :]
+    chain = [_signature(job_id, epoch, name, long=long) for name in reversed(rest)]
+    app.send_task(
+        first,
+        (job_id, epoch),
+        {},
+        task_id=_task_id(job_id, epoch, first),
+        queue=queue or _queue(first, long=long),
+        chain=chain,
+    )
 
 
 def is_long(message: str) -> bool:
@@ -38,12 +51,22 @@ def is_long(message: str) -> bool:
     return len(message) > get_settings().compress_over_chars
 
 
-def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> Signature[Any]:
-    return signature(
-        stage,
-        args=(job_id, epoch),
-        immutable=True,
-        app=app,
-        queue="cpu" if stage == "compress" and long else "llm",
-        task_id=f"{job_id}.{epoch}.{stage}",
-    )
+def _signature(job_id: str, epoch: int, stage: str, *, long: bool) -> dict[str, Any]:
+    """What a message says of a later stage: Celery's `Signature` as JSON."""
+    options = {"queue": _queue(stage, long=long), "task_id": _task_id(job_id, epoch, stage)}
+    return {
+        "task": stage,
+        "args": (job_id, epoch),
+        "kwargs": {},
+        "options": options | {"reply_to": app.thread_oid},
+        "subtask_type": None,
+        "immutable": True,
+    }
+
+
+def _queue(stage: str, *, long: bool) -> str:
+    return "cpu" if stage == "compress" and long else "llm"
+
+
+def _task_id(job_id: str, epoch: int, stage: str) -> str:
+    return f"{job_id}.{epoch}.{stage}"

@@ -13,7 +13,7 @@ from models.conversations import Conversation, Message
 from models.jobs import STAGES
 from models.lifecycle.leases import queue_lease
 from models.session import unit_of_work
-from tasks.jobs.dispatch import chain_of
+from tasks.jobs.dispatch import publish_chain
 
 from .conftest import Submit, finished, read
 
@@ -92,7 +92,7 @@ def test_a_job_whose_conversation_vanishes_ends_as_cancelled(accept: Submit, unt
     job_id = accept("Tell me about rivers.")
     with unit_of_work() as session:
         session.execute(delete(Conversation).where(Conversation.id == read(job_id).conversation_id))
-    chain_of(job_id, 1, "intent", long=False).apply_async()
+    publish_chain(job_id, 1, "intent", long=False)
     until(lambda: finished(job_id))
     assert (read(job_id).status, read(job_id).error) == ("cancelled", None)
 
@@ -128,7 +128,7 @@ def test_a_chain_that_is_dispatched_again_changes_nothing(submit: Submit, until:
     until(lambda: finished(job_id))
     before = read(job_id)
     for stage in STAGES:
-        chain_of(job_id, 1, stage, long=False).apply_async()
+        publish_chain(job_id, 1, stage, long=False)
     other = submit("Hello again!")
     until(lambda: finished(other))
     after = read(job_id)
@@ -138,7 +138,7 @@ def test_a_chain_that_is_dispatched_again_changes_nothing(submit: Submit, until:
 
 def test_messages_carry_ids_only(backends: Mapping[str, str]) -> None:
     queue = f"nobody-{secrets.token_hex(4)}"
-    chain_of("job_01", 7, "intent", long=True).apply_async(queue=queue)
+    publish_chain("job_01", 7, "intent", long=True, queue=queue)
     client = redis.Redis.from_url(backends["REDIS_URL"])
     raw = client.lindex(queue, 0)
     client.delete(queue)
