@@ -20,6 +20,7 @@ from app.legacy import views as legacy
 from app.openai.responses import views as responses
 from app.ops import health_views as health
 from app.ops import metrics_views as metrics
+from app.streaming.revocations import follow_revocations
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
 from tasks.celery import app as celery
@@ -59,6 +60,7 @@ def create_app() -> Trimind:
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
     connect_database(app, settings)
     after_commit.register()
+    follow_revocations()
     register_request_log(app)
     register_security_headers(app)
     register_refusals(app)

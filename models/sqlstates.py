@@ -23,6 +23,8 @@ LOST: Final = {
 }
 # The statement was cancelled, for example by `statement_timeout`.
 CANCELLED: Final = "57014"
+# A row that another refers to is missing.
+MISSING: Final = "23503"
 # The server is up, but can't execute the statement now.
 BUSY_CLASSES: Final = ("40", "53", "55", "57", "58")
 LOST_CLASSES: Final = ("08",)
@@ -31,6 +33,12 @@ LOST_CLASSES: Final = ("08",)
 def sqlstate_of(error: DBAPIError) -> str:
     """The error's SQLSTATE, or an empty string if the server sent none."""
     return getattr(error.orig, "sqlstate", None) or ""
+
+
+def is_of_deleted_user(error: DBAPIError) -> bool:
+    """Whether a row was refused because its user was deleted meanwhile."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
+    return sqlstate_of(error) == MISSING and constraint.endswith("_user_id")
 
 
 def is_lost(sqlstate: str) -> bool:

@@ -2,16 +2,18 @@
 
 import hmac
 import re
+from functools import partial
 from typing import Final
 
 import structlog
 from flask import g, request
 
+from app.auth.key_cache import known_keys
 from app.http.db import db
 from app.http.errors import InvalidUser
 from app.http.problems import FieldError, Problem, Refusal
 from config.settings import get_settings
-from models.api_keys import KEY_PREFIX, owner_of_key
+from models.api_keys import KEY_PREFIX, digest_of, owner_of_key
 from models.errors import Unauthorized
 from models.session import reading
 from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
@@ -65,11 +67,16 @@ def _bearer() -> str:
 
 def _user_of_key(token: str) -> str:
     if token.startswith(KEY_PREFIX):
-        with reading() as connection:
-            known = owner_of_key(connection, token, get_settings().pepper)
+        digest = digest_of(token, get_settings().pepper)
+        known = known_keys().owner_of(digest, partial(_look_up, token))
         if known:
             return known
     raise Unauthorized("The API key is unknown or revoked.")
+
+
+def _look_up(token: str) -> str | None:
+    with reading() as connection:
+        return owner_of_key(connection, token, get_settings().pepper)
 
 
 def _user_of_service() -> str:

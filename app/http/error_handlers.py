@@ -28,7 +28,7 @@ from models.errors import (
     TrimindError,
     Unauthorized,
 )
-from models.sqlstates import is_unavailable
+from models.sqlstates import is_of_deleted_user, is_unavailable
 
 RETRY_AFTER_S: Final = 5
 
@@ -115,6 +115,8 @@ def _search(error: SearchTimedOut) -> Problem:
 
 
 def _database(error: DBAPIError) -> Problem:
+    if is_of_deleted_user(error):  # but authenticated within the last seconds
+        return _unauthorized(Unauthorized("The user was deleted."))
     return _database_unavailable(error) if is_unavailable(error) else _internal(error)
 
 

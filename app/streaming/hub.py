@@ -6,7 +6,7 @@ subscriber, in one query.
 
 import threading
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from models.jobs import sequences_of
 from models.session import unit_of_work
 from tasks.daemon_loop import DaemonLoop
 from tasks.events.envelope import Envelope, channel_of
+from tasks.events.revocations import NO_JOB
 
 NAME: Final = "hub"
 POLL_ROWS_EVERY_S: Final = 5.0
@@ -30,8 +31,6 @@ POLL_ROWS_EVERY_AWAY_S: Final = 1.0
 OPEN_WITHIN_S: Final = 1.0
 # How long a new subscription may have to wait while there are others.
 POLL_REDIS_S: Final = 0.05
-# The channel of no job; with it open, the connection always stays in subscriber mode.
-NO_JOB: Final = ""
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +51,8 @@ class SubscriptionHub:
         self._subscriptions_changed = True
         self._away = False
         self._ending = False
+        self._revoked: Callable[[], object] | None = None
+        self._hear_until = 0.0
         self._rows_polled_at = time.monotonic()
         self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
 
@@ -76,6 +77,14 @@ class SubscriptionHub:
                 for job_id in job_ids:
                     self._remove(job_id, subscription)
 
+    def hear_revocations(self, revoked: Callable[[], object], seconds: float) -> None:
+        """Call this when a key is revoked, within these seconds at least."""
+        idle = time.monotonic() >= self._hear_until
+        self._revoked, self._hear_until = revoked, time.monotonic() + seconds
+        self._loop.start()
+        if idle:
+            self._loop.wake()
+
     def end(self) -> None:
         """End all subscriptions: this process is shutting down."""
         with self._lock:
@@ -84,9 +93,10 @@ class SubscriptionHub:
                 subscription.end()
 
     def _interval(self) -> float | None:
-        """Poll without a pause, since reading Redis blocks; None while there are no subscribers."""
+        """Poll without a pause, since reading Redis blocks; None while nothing has to be heard."""
+        hears = time.monotonic() < self._hear_until
         with self._lock:
-            return 0 if self._subscribers or not self._subscribed <= {NO_JOB} else None
+            return 0 if hears or self._subscribers or not self._subscribed <= {NO_JOB} else None
 
     def _poll(self) -> None:
         self._poll_redis()
@@ -147,6 +157,7 @@ class SubscriptionHub:
             if not self._subscriptions_changed:
                 return
             self._subscriptions_changed = False
+            # The channel of no job keeps the connection in subscriber mode.
             wanted = {NO_JOB, *self._subscribers}
             dropped, new = self._subscribed - wanted, wanted - self._subscribed
             # A later subscriber to a dropped channel waits until it is open again.
@@ -164,6 +175,9 @@ class SubscriptionHub:
                     self._open.add(job_id)
             for subscription in self._of(job_id):
                 subscription.opened(job_id)
+        elif kind == "message" and job_id == NO_JOB:
+            if self._revoked is not None:
+                self._revoked()
         elif kind == "message":
             envelope = _decode(job_id, data)
             if envelope is not None:

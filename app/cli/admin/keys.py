@@ -16,6 +16,7 @@ from models.api_keys import KeySummary, create_key, list_keys, revoke_key
 from models.errors import TrimindError
 from models.session import unit_of_work
 from models.users import EXTERNAL_ID_MAX_CHARS, get_or_create_user
+from tasks.events.revocations import announce_revocation
 
 NAME_MAX_CHARS = 100
 
@@ -68,6 +69,7 @@ def revoke(key_id: str) -> None:
     with _database() as session:
         if not revoke_key(session, key_id):
             raise click.ClickException(f"there is no key {line(key_id)}; see `trimind key list`")
+    announce_revocation()
     click.echo(f"{key_id} is revoked.")
 
 

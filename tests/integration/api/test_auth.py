@@ -1,16 +1,23 @@
 """Authentication."""
 
 import secrets
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select, update
+from click.testing import CliRunner
+from sqlalchemy import delete, func, select, update
 
 from app.auth.bearer import USER_HEADER
+from app.auth.key_cache import known_keys
+from app.cli import main
+from config.redis import redis_client
 from config.settings import get_settings
 from models.api_keys import ApiKey, create_key, digest_of
 from models.session import unit_of_work
 from models.users import User, get_or_create_user
+from tasks.events.envelope import channel_of
+from tasks.events.revocations import NO_JOB
 
 
 @pytest.fixture
@@ -18,6 +25,16 @@ def key(backends, external_id) -> str:
     with unit_of_work() as session:
         user_id = get_or_create_user(session, external_id)
         return create_key(session, user_id, "test", get_settings().pepper)
+
+
+def digest(key: str) -> bytes:
+    return digest_of(key, get_settings().pepper)
+
+
+def subscribers() -> int:
+    """How many processes hear of revocations."""
+    channel = channel_of(NO_JOB)
+    return dict(redis_client().pubsub_numsub(channel))[channel]
 
 
 def bearer(token: str, **headers: str) -> dict[str, str]:
@@ -44,10 +61,48 @@ def test_a_key_is_its_owners_whatever_user_is_named_beside_it(app, client, key, 
 
 def test_a_revoked_key_no_longer_opens(app, key):
     with unit_of_work() as session:
-        ours = ApiKey.digest == digest_of(key, get_settings().pepper)
-        session.execute(update(ApiKey).where(ours).values(revoked_at=func.now()))
+        session.execute(
+            update(ApiKey).where(ApiKey.digest == digest(key)).values(revoked_at=func.now())
+        )
 
     assert app.test_client().get("/v1/jobs", headers=bearer(key)).status_code == 401
+
+
+@pytest.fixture
+def kept_for_long(backends) -> Iterator[None]:
+    """This process keeps keys for longer than the test waits."""
+    keys = known_keys()
+    before, keys.fresh_s = keys.fresh_s, 60
+    yield
+    keys.fresh_s = before
+    keys.clear()
+
+
+@pytest.mark.usefixtures("kept_for_long")
+def test_a_process_that_keeps_a_key_is_told_of_its_revocation(app, key, until):
+    def status() -> int:
+        return app.test_client().get("/v1/jobs", headers=bearer(key)).status_code
+
+    assert status() == 200
+    until(lambda: subscribers() > 0)
+    with unit_of_work() as session:
+        [found] = session.scalars(select(ApiKey.id).where(ApiKey.digest == digest(key)))
+
+    revoked = CliRunner().invoke(main, ["key", "revoke", found])
+
+    assert revoked.exit_code == 0, revoked.output
+    until(lambda: status() == 401)
+
+
+def test_a_deleted_user_with_a_key_that_was_just_used_is_refused(app, key, external_id):
+    mine = app.test_client()
+    assert mine.get("/v1/jobs", headers=bearer(key)).status_code == 200
+    with unit_of_work() as session:
+        session.execute(delete(User).where(User.external_id == external_id))
+
+    refused = mine.post("/v1/jobs", json={"message": "hello"}, headers=bearer(key))
+
+    assert (refused.status_code, refused.json["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""The owners of the keys that were used within the last seconds, so that not every request looks
+its key up."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from config.once import once
+
+FRESH_S: Final = 5.0
+MOST: Final = 4096
+
+
+class KeyCache:
+    """Owners by the digest of their key, each for `fresh_s` seconds, `most` at once. Thread-safe.
+
+    Unknown keys are not kept: a new key works at once, and no caller can fill the cache with
+    guesses. `on_keep` is called for each key that is kept.
+    """
+
+    def __init__(self, *, fresh_s: float = FRESH_S, most: int = MOST) -> None:
+        self.on_keep: Callable[[], object] | None = None
+        self.fresh_s, self._most = fresh_s, most
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[str, float]] = {}
+        self._clearings = 0
+
+    def owner_of(self, digest: bytes, look_up: Callable[[], str | None]) -> str | None:
+        """The key's owner, looked up if it isn't known; None for a key that nobody has."""
+        known = self._known.get(digest)
+        if known is not None and time.monotonic() < known[1]:
+            return known[0]
+        clearings, until = self._clearings, time.monotonic() + self.fresh_s
+        owner = look_up()
+        if owner is not None:
+            self._keep(digest, (owner, until), clearings)
+        return owner
+
+    def clear(self) -> None:
+        """Look every key up again."""
+        with self._lock:
+            self._clearings += 1
+            self._known.clear()
+
+    def _keep(self, digest: bytes, known: tuple[str, float], clearings: int) -> None:
+        with self._lock:
+            if clearings != self._clearings:  # it may have been revoked during its look-up
+                return
+            self._known.pop(digest, None)
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]  # the oldest
+            self._known[digest] = known
+        if self.on_keep is not None:
+            self.on_keep()
+
+
+@once
+def known_keys() -> KeyCache:
+    """The cache of this process."""
+    return KeyCache()
