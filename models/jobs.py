@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,14 +11,18 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
+    Connection,
     ForeignKey,
     Index,
     Numeric,
+    Select,
     String,
     Text,
     and_,
     any_,
+    bindparam,
     func,
+    literal_column,
     select,
     text,
 )
@@ -38,6 +43,10 @@ def after(stage: str) -> str | None:
     """The next stage, or None after the last."""
     rest = STAGES[STAGES.index(stage) + 1 :]
     return rest[0] if rest else None
+
+
+# The transaction that wrote the row.
+VERSION: Final = literal_column("jobs.xmin::text", String)
 
 
 class Job(Base):
@@ -137,7 +146,22 @@ class Job(Base):
 
 def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
     """A user's job; None if it is unknown or another user's."""
-    return session.scalar(select(Job).where(Job.id == job_id, Job.user_id == user_id))
+    return session.scalar(_find_statement(), {"at_job": job_id, "at_user": user_id})
+
+
+def find_version(connection: Connection, user_id: str, job_id: str) -> str | None:
+    """The version of a user's job, which every UPDATE of its row changes; None if it is unknown or
+    another user's."""
+    values = {"at_job": job_id, "at_user": user_id}
+    found: str | None = connection.scalar(_version_statement(), values)
+    return found
+
+
+def find_job_and_version(session: Session, user_id: str, job_id: str) -> tuple[Job, str] | None:
+    """`find_job` and `find_version` as of the same moment."""
+    values = {"at_job": job_id, "at_user": user_id}
+    found = session.execute(_find_with_version_statement(), values).one_or_none()
+    return (found[0], found[1]) if found else None
 
 
 def find_job_of_message(session: Session, user_id: str, message_id: str) -> Job | None:
@@ -195,6 +219,25 @@ def list_jobs(
             raise InvalidRequest("No such job.", "after")
         query = query.where(Job.id < after)
     return list(session.scalars(query))
+
+
+@lru_cache(maxsize=1)
+def _find_statement() -> Select[tuple[Job]]:
+    return select(Job).where(*_is_users())
+
+
+@lru_cache(maxsize=1)
+def _find_with_version_statement() -> Select[tuple[Job, str]]:
+    return select(Job, VERSION).where(*_is_users())
+
+
+@lru_cache(maxsize=1)
+def _version_statement() -> Select[tuple[str]]:
+    return select(VERSION).where(*_is_users())
+
+
+def _is_users() -> tuple[ColumnElement[bool], ...]:
+    return Job.id == bindparam("at_job"), Job.user_id == bindparam("at_user")
 
 
 def _has_status(user_id: str, status: str) -> ColumnElement[bool]:

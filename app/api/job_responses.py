@@ -4,15 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response, g
 
-from app.http.db import db
+from app.api.kept_jobs import KeptJob, kept_jobs
+from app.http.db import db, reading_session
 from app.http.idempotency import Created
-from app.http.responses import json_response
+from app.http.responses import etag_of, json_response, json_text, unless_known
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
 from app.streaming.prefer import respond_after
 from models.broadcasts import BroadcastJobs
-from models.jobs import UNFINISHED, Job, find_job
+from models.errors import NotFound
+from models.jobs import UNFINISHED, Job, find_job, find_job_and_version, find_version
+from models.session import reading
 
 
 def created_job(job: Job) -> Created:
@@ -54,6 +57,37 @@ def applied(waited_s: int | None, now: Response) -> Response:
 def job_response(job: Job, status: int = 200) -> Response:
     """Return a job, with `Retry-After` until it has ended."""
     return json_response(job_body(job), status, **_retry_header(job))
+
+
+def shown_job(job_id: str) -> Response:
+    """Return a job of the user, or a 304; rendered only if it has changed since it was last. Raises
+    NotFound."""
+    kept = _unchanged(job_id) or _render(job_id)
+    response = unless_known(kept.body, kept.etag)
+    if kept.open_since is not None:
+        response.headers["Retry-After"] = str(retry_after(datetime.now(UTC) - kept.open_since))
+    return response
+
+
+def _unchanged(job_id: str) -> KeptJob | None:
+    kept = kept_jobs().get(job_id)
+    if kept is None:
+        return None
+    with reading() as connection:
+        return kept if find_version(connection, g.user_id, job_id) == kept.version else None
+
+
+def _render(job_id: str) -> KeptJob:
+    found = find_job_and_version(reading_session(), g.user_id, job_id)
+    db.session.commit()  # returns the connection
+    if found is None:
+        raise NotFound("No such job.")
+    job, version = found
+    body = json_text(job_body(job))
+    since = job.created_at if job.status in UNFINISHED else None
+    kept = KeptJob(version, body, etag_of(body), since)
+    kept_jobs().keep(job_id, kept)
+    return kept
 
 
 def broadcast_response(whole: BroadcastJobs, status: int = 200) -> Response:

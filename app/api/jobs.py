@@ -6,14 +6,20 @@ from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.api.job_responses import applied, created_job, job_response, respond_with_job
+from app.api.job_responses import (
+    applied,
+    created_job,
+    job_response,
+    respond_with_job,
+    shown_job,
+)
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.db import db, reading_session
 from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import create_once
 from app.http.request_body import refuse_fields
-from app.http.responses import NOT_MODIFIED, if_changed, json_response
+from app.http.responses import NOT_MODIFIED, json_response
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
@@ -68,7 +74,7 @@ def read_job(path: JobPath, header: ReadHeaders) -> Response:
     """
 
     def respond(waited_s: int | None) -> Response:
-        return if_changed(applied(waited_s, job_response(_job(path))))
+        return applied(waited_s, shown_job(path.job_id))
 
     return respond_after([path.job_id], header.wait, respond)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -12,9 +13,10 @@ from models.lifecycle.endings import cancel
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin
 from models.session import unit_of_work
+from models.spent import Spent, add_late
 from tasks.events.publisher import publish_end
 
-from .test_events import HELLO, finish, generating
+from .test_events import ANSWER, HELLO, finish, generating
 
 
 @pytest.fixture
@@ -48,6 +50,39 @@ def test_text_that_is_saved_meanwhile_is_no_change_of_the_job(client, job):
     again = client.get(f"/v1/jobs/{job}", headers={"If-None-Match": f'"other", {etag}'})
 
     assert again.status_code == 304
+
+
+def test_a_job_that_was_read_is_anothers_no_less(client, stranger, job):
+    finish(job)
+    etag = client.get(f"/v1/jobs/{job}").headers["ETag"]
+
+    for headers, status in (({}, 200), ({"If-None-Match": etag}, 304)):
+        assert stranger.get(f"/v1/jobs/{job}", headers=headers).status_code == 404
+        assert client.get(f"/v1/jobs/{job}", headers=headers).status_code == status
+
+
+def test_the_text_of_a_job_that_was_read_goes_with_its_conversation(client, job):
+    finish(job)
+    read = client.get(f"/v1/jobs/{job}")
+    assert read.json["output"] == ANSWER
+    client.delete(f"/v1/conversations/{read.json['conversation_id']}")
+
+    again = client.get(f"/v1/jobs/{job}", headers={"If-None-Match": read.headers["ETag"]})
+
+    assert again.status_code == 200
+    assert (again.json["output"], again.json["conversation_id"]) == (None, None)
+
+
+def test_late_costs_of_a_cancelled_job_that_was_read_are_shown(client, job):
+    fence = generating(job, "Half")
+    client.post(f"/v1/jobs/{job}/cancel")
+    before = client.get(f"/v1/jobs/{job}").json["usage"]
+    with unit_of_work() as session:
+        add_late(session, fence, 0, Spent(3, 7, Decimal("0.5")))
+
+    after = client.get(f"/v1/jobs/{job}").json["usage"]
+
+    assert (before["cost_usd"], after["cost_usd"]) == ("0.000000", "0.500000")
 
 
 def test_a_wait_for_a_job_that_has_ended_is_none(client, job):
