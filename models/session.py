@@ -88,9 +88,19 @@ def unit_of_work() -> Iterator[Session]:
         DatabaseUnavailable: PostgreSQL can't be reached, drops the connection, or is read-only, as
             after a failover.
     """
+    with (
+        outages_translated(),
+        Session(get_engine(), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        yield session
+
+
+@contextmanager
+def outages_translated() -> Iterator[None]:
+    """Raise DatabaseUnavailable instead of the driver's errors of an unavailable server."""
     try:
-        with Session(get_engine(), expire_on_commit=False) as session, session.begin():
-            yield session
+        yield
     except DBAPIError as error:
         if is_unavailable(error):
             raise DatabaseUnavailable("PostgreSQL is unavailable.") from error

@@ -161,10 +161,15 @@ def take_due(session: Session, limit: int) -> list[PendingDispatch]:
     return sorted((PendingDispatch(*row) for row in rows), key=lambda due: due.job_id)
 
 
+def is_due() -> ColumnElement[bool]:
+    """True for a job whose message is presumed lost, or whose wait is over."""
+    lost = and_(Job.slot == "queued", Job.queue_lease_until <= now())
+    return or_(lost, and_(Job.slot == "waiting", Job.next_attempt_at <= now()))
+
+
 @lru_cache(maxsize=4)
 def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str]]:
-    lost = and_(Job.slot == "queued", Job.queue_lease_until <= now())
-    due = or_(lost, and_(Job.slot == "waiting", Job.next_attempt_at <= now()))
+    due = is_due()
     seconds = case(
         (Job.slot == "queued", func.least(Job.queue_lease_s * 2, QUEUE_LEASE_MAX_S)),
         else_=bindparam("first_lease", type_=Integer),

@@ -68,7 +68,7 @@ def release_stranded(session: Session, limit: int) -> int:
 def _stranded_statement(limit: int) -> Select[tuple[str]]:
     blocked, ahead = aliased(Job), aliased(Job)
     stranded = Job.id.in_(
-        select(blocked.id).where(blocked.slot == "blocked", ~_is_ahead(ahead, blocked))
+        select(blocked.id).where(blocked.slot == "blocked", ~is_ahead(ahead, blocked))
     )
     return lock_free_conversations(limit, Job.slot == "blocked", stranded)
 
@@ -82,7 +82,8 @@ def _conversations(wanted: Select[Any], *, skip_locked: bool = False) -> Select[
     )
 
 
-def _is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
+def is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
+    """True for a blocked job with another job ahead of it on its track."""
     return exists().where(
         ahead.conversation_id == blocked.conversation_id,
         ahead.mind == blocked.mind,
@@ -103,7 +104,7 @@ def _release_statement() -> Update:
             blocked.slot == "blocked",
             blocked.conversation_id == any_(wanted),
             blocked.message_id.is_not(None),
-            ~_is_ahead(ahead, blocked),
+            ~is_ahead(ahead, blocked),
         )
         .order_by(*track, blocked.created_at, blocked.id)
     )

@@ -17,8 +17,10 @@ def seen_marker() -> str | None:
     """
     if not get_settings().broker.startswith("redis"):
         return None
-    client = broker_client()
+    asked = broker_client().pipeline(transaction=False)
     # Set, then read: in the other order, a flush between the two would go unnoticed.
-    client.set(KEY, uuid4().hex, nx=True)
-    run_id = client.info("server").get("run_id")  # some managed ones hide it
-    return f"{run_id}:{client.get(KEY)!s}"
+    asked.set(KEY, uuid4().hex, nx=True)
+    asked.info("server")
+    asked.get(KEY)
+    _, info, marker = asked.execute()
+    return f"{info.get('run_id')}:{marker!s}"  # some managed ones hide the run id

@@ -1,7 +1,8 @@
 """The reconciler: finds jobs that the broker lost or whose worker died, and dispatches what is left
 of them.
 
-Every worker has one, as a thread. The database decides between those that run at the same time.
+Every worker has one, as a thread. They take turns, and the database decides between those that
+look at the same time all the same. A look that finds nothing is one statement and two commands.
 """
 
 import math
@@ -26,15 +27,19 @@ from models.lifecycle.reconciliation import (
     take_due,
     unpublished,
 )
+from models.lifecycle.survey import survey
 from models.lifecycle.track_queue import release_stranded
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.dispatch import dispatch, is_long
 from tasks.worker.broker_marker import seen_marker
+from tasks.worker.turn import return_turn, take_turn
 
 NAME: Final = "reconciler"
 BATCH: Final = 200
+# The length of a turn, in RECONCILE_EVERY_S.
+TURN: Final = 0.9
 
 log = structlog.get_logger(__name__)
 
@@ -47,25 +52,38 @@ class Reconciler:
         self._back_since = -math.inf
 
     def reconcile(self) -> None:
-        """Find and dispatch jobs once; note it if the database is unavailable."""
+        """Find and dispatch jobs, if it is this worker's turn; note it if the database is
+        unavailable."""
+        # A worker that was cut off looks in any case, until it has the database again.
+        if not (take_turn(TURN * get_settings().reconcile_every_s) or self._unavailable):
+            return
         try:
-            self._once()
+            whole = self._look()
         except DatabaseUnavailable as error:
-            self._unavailable = True
+            self._unavailable, whole = True, False
             outages.note("database", error, watcher=NAME)
+        if not whole:
+            return_turn()
 
-    def _once(self) -> None:
+    def _look(self) -> bool:
+        """Look once; False if runs whose lease has expired are left to another worker."""
         settled = time.monotonic() - self._back_since >= lease().total_seconds()
-        reconcile_ends(reap=settled and not self._unavailable)
+        reap = settled and not self._unavailable
+        marker = _marker()
+        found = survey()
+        if found.stray:
+            reconcile_ends(reap=reap)
         outages.clear("database", NAME)
         if self._unavailable:
             # Other workers may have been cut off too, unable to extend their leases: give them time
             # to. A process that has just started does not wait, or workers that crash soon after
             # their start would never reap a run.
             self._unavailable, self._back_since = False, time.monotonic()
-        if broker_answers():
-            notice_emptied_broker()
+        emptied = marker not in (None, found.marker) and notice_emptied_broker(marker)
+        # A marker that was seen is an answer too.
+        if (found.stray or found.due or emptied) and (marker is not None or broker_answers()):
             publish_due()
+        return reap or not found.stray
 
 
 def reconcile_ends(*, reap: bool) -> None:
@@ -83,21 +101,27 @@ def reconcile_ends(*, reap: bool) -> None:
         log.warning("reconciled", **found)
 
 
-def notice_emptied_broker() -> None:
-    """Expire all queue leases if their messages were published to another broker, or before this
-    one was emptied."""
+def _marker() -> str | None:
+    """The marker seen in the broker; None if the broker is unavailable, or not Redis."""
     try:
         seen = seen_marker()
     except redis.RedisError as error:
-        outages.note("broker", error)
-        return
-    if seen is None:
-        return
+        outages.note("broker", error, watcher=NAME)
+        return None
+    if seen is not None:
+        outages.clear("broker", NAME)
+    return seen
+
+
+def notice_emptied_broker(marker: str) -> bool:
+    """Expire all queue leases if their messages were published to another broker, or before this
+    one was emptied; False if that was not so, or another worker did."""
     with unit_of_work() as session:
-        ended = adopt_marker(session, seen)
+        ended = adopt_marker(session, marker)
         count(session, "reconciled", ended or 0, "broker_emptied")
     if ended is not None:
         log.warning("broker was emptied or replaced", queue_leases_expired=ended)
+    return ended is not None
 
 
 def publish_due() -> int:
@@ -128,7 +152,8 @@ def broker_answers() -> bool:
 
 
 def _interval() -> float:
-    return get_settings().reconcile_every_s * random.uniform(0.7, 1.3)  # noqa: S311 (jitter)
+    """A little more than a turn, so that a worker that is alone always gets the next one."""
+    return get_settings().reconcile_every_s * random.uniform(0.95, 1.25)  # noqa: S311 (jitter)
 
 
 reconciler: Final = DaemonLoop(NAME, Reconciler().reconcile, _interval)

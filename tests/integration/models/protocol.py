@@ -29,6 +29,7 @@ from models.lifecycle.reconciliation import (
     take_due,
     unpublished,
 )
+from models.lifecycle.survey import survey
 from models.lifecycle.transitions import begin, checkpoint, wait
 from models.session import unit_of_work
 from models.stage_record import StageRecord
@@ -184,15 +185,18 @@ class World:
 
     def reap(self) -> None:
         """The reconciler reaps expired leases, and ends overdue and orphaned jobs."""
+        stray = survey().stray
         with self.transaction() as session:
-            end_all_orphans(session, MANY)
-            end_all_overdue(session, MANY)
-            reap_expired_leases(session, MANY, settled=timedelta(0))
+            found = end_all_orphans(session, MANY) + end_all_overdue(session, MANY)
+            found += reap_expired_leases(session, MANY, settled=timedelta(0))
+        assert stray or not found, f"the survey missed {found} jobs: {self.story}"
 
     def publish(self) -> None:
         """The reconciler publishes due jobs; or it dies before, or the broker is unavailable."""
+        expected = survey().due
         with self.transaction() as session:
             due = take_due(session, MANY)
+        assert expected or not due, f"the survey missed {due}: {self.story}"
         fate = self.rng.random()
         if fate < 0.8:
             self.broker += [(one.job_id, one.epoch, one.stage) for one in due]

@@ -1,0 +1,58 @@
+"""What there is to do for a reconciler, found by one statement; usually nothing."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import Executable, and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from models.broker_marker import BrokerMarker
+from models.jobs import Job
+from models.lifecycle.endings import orphaned, overdue
+from models.lifecycle.fence import now
+from models.lifecycle.reconciliation import is_due
+from models.lifecycle.track_queue import is_ahead
+from models.session import outages_translated, reading
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a look at all unfinished jobs has found.
+
+    Attributes:
+        stray: a job is orphaned or overdue, its run's lease has expired, or nothing blocks it.
+        due: a job should be published.
+        marker: the database's copy of the broker's marker.
+    """
+
+    stray: bool
+    due: bool
+    marker: str | None
+
+
+def survey() -> Survey:
+    """Look at all unfinished jobs. Locks nothing: what was found is checked again when it is
+    changed.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL can't be reached.
+    """
+    with outages_translated(), reading() as connection:
+        return Survey(*connection.execute(_survey_statement()).one())
+
+
+@lru_cache(maxsize=1)
+def _survey_statement() -> Executable:
+    """Each unfinished job is read once, however many things are looked for."""
+    ahead = aliased(Job)
+    stray = or_(
+        orphaned(),
+        overdue(),
+        and_(Job.slot == "running", Job.lease_until <= now()),
+        and_(Job.slot == "blocked", ~is_ahead(ahead, Job)),
+    )
+    return select(
+        func.coalesce(func.bool_or(stray), False),
+        func.coalesce(func.bool_or(is_due()), False),
+        select(BrokerMarker.value).where(BrokerMarker.id == 1).scalar_subquery(),
+    ).where(Job.slot.is_not(None))

@@ -1,0 +1,49 @@
+"""Whose turn it is to reconcile: of all workers of an installation, one looks at a time.
+
+A turn is a key in Redis that expires, so that another worker takes the next one if this worker
+dies. If the key is lost, or Redis is unavailable, more workers look than needed, and nothing else.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+import redis
+from sqlalchemy import make_url
+
+from config.outages import outages
+from config.redis import redis_client
+from config.settings import get_settings
+
+WATCHER: Final = "turn"
+
+
+def take_turn(length_s: float) -> bool:
+    """Whether this worker looks now; if so, no other does for `length_s`."""
+    try:
+        taken = redis_client().set(_key(), "taken", nx=True, px=max(1, int(length_s * 1000)))
+    except redis.RedisError as error:
+        outages.note("redis", error, watcher=WATCHER)
+        return True
+    outages.clear("redis", WATCHER)
+    return bool(taken)
+
+
+def return_turn() -> None:
+    """Let the next worker look at once: this one could not do all there is to do."""
+    try:
+        redis_client().delete(_key())
+    except redis.RedisError as error:
+        outages.note("redis", error, watcher=WATCHER)
+
+
+def _key() -> str:
+    return _key_of(get_settings().database_url.get_secret_value())
+
+
+@lru_cache(maxsize=4)
+def _key_of(database_url: str) -> str:
+    """Of the database, since installations may share a Redis; without the URL's password."""
+    url = make_url(database_url)
+    where = f"{url.host}:{url.port}/{url.database}?{sorted(url.query.items())}"
+    return f"trimind:reconciling:{sha256(where.encode()).hexdigest()[:16]}"
