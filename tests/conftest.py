@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
         end_with_parent()
     leftovers.watch()
     config.pluginmanager.register(speed.UnitTests())
+    if worker := getattr(config, "workerinput", None):
+        config.pluginmanager.register(sharing.Alone(worker["testrunuid"]))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,15 +1,19 @@
 """How processes share the tests: which ones stay together, and in which order they run."""
 
+import fcntl
+import tempfile
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 # One process runs all of such a folder, since its tests share servers for the session; of
 # the other folders it takes file by file.
 WHOLE = (
     # It starts its own servers, and takes as long as the rest of its folder.
     "tests/integration/pipeline/test_deployment.py",
-    "tests/chaos/",
     "tests/acceptance/",
     "tests/integration/pipeline/",
     "tests/integration/resilience/",
@@ -20,58 +24,74 @@ WHOLE = (
 # Any process may run any test of such a file: each takes long, and shares little with the others.
 DIVIDED = ("tests/integration/models/test_protocol.py",)
 # The longest come first, so that no process has one of them left at the end.
-ORDER = (
+FIRST = (
     "tests/integration/pipeline/test_deployment.py",
     "tests/integration/pipeline/",
     "tests/acceptance/",
     "tests/integration/api/schema/",
     "tests/integration/",
 )
-# They measure how the whole stack recovers under load: nothing may run beside them. They
-# come last, in the only process that is left by then.
-ALONE = ("tests/chaos/",)
+# They measure how the whole stack recovers under load, and mostly wait: they come last, when
+# nothing else runs. The groups run side by side, each in one process, in this order, and with a
+# stack of its own; what keeps both cores busy comes first, beside what measures no time.
+ALONE = (
+    ("tests/chaos/test_control.py", "tests/chaos/test_provider.py", "tests/chaos/test_streams.py"),
+    ("tests/chaos/test_without_faults.py", "tests/chaos/"),
+)
+# Before those, the shortest, so that all processes come to the end at the same time.
+LAST = ("tests/unit/", *chain(*ALONE))
 
 
 class Sharing(LoadScopeScheduling):
-    """Assigns the next folder or file to a process that is almost done with its last."""
-
-    def remove_node(self, node: WorkerController) -> str | None:
-        crashed = super().remove_node(node)
-        for other in self.nodes:
-            self._reschedule(other)
-        return crashed
+    """Assigns the next group, folder or file to a process that is almost done with its last."""
 
     def _split_scope(self, nodeid: str) -> str:
         return piece(nodeid)
 
-    def _reschedule(self, node: WorkerController) -> None:
-        others = [other for other in self.nodes if other is not node]
-        if not self._loner_is_next() or not others:
-            super()._reschedule(node)
-        elif not all(other.shutting_down for other in others):
-            node.shutdown()
 
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        if not self._loner_is_next() or len(self.nodes) == 1:
-            super()._assign_work_unit(node)
+class Alone:
+    """Keeps the tests of `ALONE` waiting until no process has any other test to run.
 
-    def _loner_is_next(self) -> bool:
-        return next(iter(self.workqueue), "") in ALONE
+    Each process holds a shared lock from its start until it comes to the first of them.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._path = Path(tempfile.gettempdir(), f"trimind-tests-{run}.lock")
+        self._lock: IO[bytes] | None = self._path.open("ab+")
+        # Other than those of flock, these locks are not shared with forked children.
+        fcntl.lockf(self._lock, fcntl.LOCK_SH)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        if self._lock is not None and item.nodeid.startswith(tuple(chain(*ALONE))):
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+            fcntl.lockf(self._lock, fcntl.LOCK_EX)
+            self._release()
+
+    def pytest_unconfigure(self) -> None:
+        self._release()
+        self._path.unlink(missing_ok=True)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
 def piece(nodeid: str) -> str:
-    """The folder, file or test that stays in one process."""
+    """The group, folder, file or test that stays in one process."""
+    alone = (group[0] for group in ALONE if nodeid.startswith(group))
     whole = (folder for folder in WHOLE if nodeid.startswith(folder))
-    return next(whole, nodeid if nodeid.startswith(DIVIDED) else nodeid.partition("::")[0])
+    file = nodeid if nodeid.startswith(DIVIDED) else nodeid.partition("::")[0]
+    return next(chain(alone, whole), file)
 
 
 def put_in_order(items: list[pytest.Item]) -> None:
-    """Sort the tests into `ORDER`, all others, and `ALONE`; each group keeps its order."""
+    """Sort the tests into `FIRST`, all others, and `LAST`; each group keeps its order."""
+    groups = dict(enumerate(FIRST)) | dict(enumerate(LAST, len(FIRST) + 1))
 
     def place(item: pytest.Item) -> int:
-        if item.nodeid.startswith(ALONE):
-            return len(ORDER) + 1
-        ahead = (i for i, folder in enumerate(ORDER) if item.nodeid.startswith(folder))
-        return next(ahead, len(ORDER))
+        found = (at for at, group in groups.items() if item.nodeid.startswith(group))
+        return next(found, len(FIRST))
 
     items.sort(key=place)

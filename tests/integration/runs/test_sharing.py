@@ -60,3 +60,17 @@ def test_what_is_alone_runs_where_there_is_nothing_else(tmp_path: Path) -> None:
 
     assert len(ran) == 6
     assert len({process for _, process, _, _ in ran}) == 1
+
+
+def test_the_groups_that_run_alone_run_side_by_side(tmp_path: Path) -> None:
+    others = ["one/test_a.py", "two/test_b.py", "three/test_c.py"]
+
+    ran = run(tmp_path, ["chaos/test_x.py", "chaos/test_control.py", *others])
+
+    alone = [row for row in ran if row[0] == "chaos"]
+    began, ended = min(row[2] for row in alone), max(row[3] for row in alone)
+    assert (len(ran), len(alone)) == (15, 6)
+    assert [row for row in ran if row not in alone and row[3] > began and row[2] < ended] == []
+    processes = {row[1] for row in alone}
+    assert len(processes) == 2
+    assert all(sum(row[1] == process for row in alone) == 3 for process in processes)
