@@ -2,8 +2,6 @@
 
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -20,8 +18,7 @@ from app.factory import create_app
 from models.session import unit_of_work
 from tasks.jobs.cancel_channel import CHANNEL
 
-ROOT = Path(__file__).resolve().parents[3]
-WAIT_S = 30
+from .web_server import WebServer, end
 
 Client = Callable[[str], FlaskClient]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
@@ -64,68 +61,87 @@ def stranger(client_of: Client, external_id: str) -> FlaskClient:
     return client_of(f"not-{external_id}")
 
 
+@pytest.fixture(scope="module")
+def shared_servers() -> Iterator[dict[frozenset[tuple[str, str]], WebServer]]:
+    """The servers that this module's tests share, by the variables that `serve` was given."""
+    started: dict[frozenset[tuple[str, str]], WebServer] = {}
+    yield started
+    end([server.process for server in started.values()])
+
+
 @pytest.fixture
 def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes that `serve` has started; each must end when asked to."""
+    """The processes that `serve` has started for this test alone; each must end when asked to."""
     started: list[subprocess.Popen[bytes]] = []
     yield started
-    for process in started:
-        process.terminate()
-    assert [process.wait(WAIT_S) for process in started] == [0] * len(started)
+    end(started)
+
+
+@pytest.fixture
+def web_log(servers: list[subprocess.Popen[bytes]], tmp_path: Path) -> Path:
+    """The log of the servers that `serve` has started for this test alone."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def sockets() -> list[str]:
+    """Where the servers that `serve` has given to this test listen."""
+    return []
 
 
 @pytest.fixture
 def serve(
+    request: pytest.FixtureRequest,
     backends: Mapping[str, str],
     external_id: str,
+    shared_servers: dict[frozenset[tuple[str, str]], WebServer],
+    sockets: list[str],
     tmp_path: Path,
-    servers: list[subprocess.Popen[bytes]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Serve]:
-    """`serve(**variables)`: start the server and return a client for it, as this test's user.
+    """`serve(**variables)`: a client for a server with these variables, as this test's user.
 
-    It listens on a Unix socket, or at `BIND` (`127.0.0.1:PORT`).
+    Tests of a module share it, unless they ask for `servers` or `web_log`: then each call starts
+    another.
     """
-    clients: list[httpx.Client] = []
+    own: list[subprocess.Popen[bytes]] | None = None
+    if "servers" in request.fixturenames:
+        own = request.getfixturevalue("servers")
+    headers = {"Authorization": f"Bearer {backends['SHARED_SECRET']}", USER_HEADER: external_id}
 
-    def start(**changed: str) -> httpx.Client:
-        path = f"{tmp_path}/{len(servers)}.sock"
-        bind = changed.get("BIND", f"unix:{path}")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.server"],
-            cwd=ROOT,
-            env={**backends, **changed, "BIND": bind},
-            stderr=(tmp_path / "log").open("ab"),
-        )
-        headers = {
-            "Authorization": f"Bearer {backends['SHARED_SECRET']}",
-            USER_HEADER: external_id,
-        }
-        client = httpx.Client(
-            base_url="http://web" if bind.startswith("unix:") else f"http://{bind}",
-            headers=headers,
-            timeout=20,
-            transport=httpx.HTTPTransport(uds=path if bind.startswith("unix:") else None),
-        )
-        servers.append(process)
-        clients.append(client)
-        _wait_until_up(client, process)
-        return client
+    def server_with(changed: dict[str, str]) -> WebServer:
+        variables = frozenset(changed.items())
+        if own is None and variables in shared_servers:
+            return shared_servers[variables]
+        folder = tmp_path if own is not None else tmp_path_factory.mktemp("web")
+        server = WebServer(backends, changed, folder)
+        if own is None:
+            shared_servers[variables] = server
+        else:
+            own.append(server.process)
+        server.wait_until_up()
+        return server
 
-    yield start
-    for client in clients:
-        client.close()
+    with ExitStack() as clients:
+
+        def start(**changed: str) -> httpx.Client:
+            server = server_with(changed)
+            sockets.append(str(server.socket))
+            return clients.enter_context(server.client(headers))
+
+        yield start
 
 
 @pytest.fixture
-def connect(tmp_path: Path) -> Iterator[Connect]:
-    """`connect()`: a raw connection to the first server that `serve` has started, to send what no
+def connect(sockets: list[str]) -> Iterator[Connect]:
+    """`connect()`: a raw connection to the first server that `serve` has given, to send what no
     client would."""
     with ExitStack() as opened:
 
         def make() -> socket.socket:
             client = opened.enter_context(socket.socket(socket.AF_UNIX))
             client.settimeout(15)
-            client.connect(str(tmp_path / "0.sock"))
+            client.connect(sockets[0])
             return client
 
         yield make
@@ -168,15 +184,3 @@ def blocked(until: Callable[..., None]) -> Callable[[], None]:
             return found.first() is not None
 
     return lambda: until(a_statement_waits)
-
-
-def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            client.get("/healthz")
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the server did not start")

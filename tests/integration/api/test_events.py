@@ -337,12 +337,12 @@ def test_beyond_the_limit_a_stream_is_refused_and_all_else_is_served(serve, job_
     until(lambda: client.get(f"/v1/jobs/{job_id}/events").status_code == 200)
 
 
-def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, tmp_path):
+def test_a_reader_that_takes_nothing_in_loses_its_place(serve, job_of, until, sockets):
     client = serve(WEB_STREAMS="1", SEND_TIMEOUT_S="2")
     job_id = job_of(client)
     generating(job_id, "x" * 8_000_000)
     slow = socket.socket(socket.AF_UNIX)
-    slow.connect(str(tmp_path / "0.sock"))
+    slow.connect(sockets[0])
     head = [f"GET /v1/jobs/{job_id}/events HTTP/1.1", "Host: web"]
     head += [f"{name}: {client.headers[name]}" for name in ("Authorization", "X-Trimind-User")]
     slow.sendall("\r\n".join([*head, "", ""]).encode())

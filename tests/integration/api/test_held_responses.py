@@ -380,14 +380,12 @@ def test_two_retries_of_two_calls_have_an_answer_each(web, later, made):
     assert told == {"Answer 0", "Answer 1"}
 
 
-def test_for_a_caller_who_has_gone_before_he_was_heard_nothing_is_made(
-    web, locked, until, tmp_path
-):
+def test_for_a_caller_who_has_gone_before_he_was_heard_nothing_is_made(web, locked, until, web_log):
     with locked("open_calls") as waiting:
         with contextlib.suppress(httpx.TimeoutException):
             web.post("/v1/responses", json=QUESTION, timeout=0.5)
         waiting(1)
-    until(lambda: "status=408" in (tmp_path / "log").read_text())
+    until(lambda: "status=408" in web_log.read_text())
 
     assert jobs_of(web) == []
 

@@ -3,7 +3,6 @@
 import re
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,14 +19,14 @@ def conversation(client) -> str:
 
 
 @pytest.fixture
-def speak(tmp_path: Path) -> Callable[[httpx.Client, str], str]:
+def speak(sockets: list[str]) -> Callable[[httpx.Client, str], str]:
     """`speak(client, head)`: the answer to the head of a POST of a job, without its body."""
 
     def answer_to(client: httpx.Client, head: str) -> str:
         whom = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10)
-            connection.connect(str(tmp_path / "0.sock"))
+            connection.connect(sockets[0])
             connection.sendall(f"POST /v1/jobs HTTP/1.1\r\nHost: web\r\n{whom}{head}\r\n".encode())
             received = b""
             while len(received.partition(b"\r\n\r\n")[2]) < _length_of(received):

@@ -59,11 +59,11 @@ def test_a_body_over_the_limit_that_names_no_length_is_refused_as_well(serve):
     assert client.get("/v1/jobs").json()["data"] == []
 
 
-def test_a_slow_upload_holds_no_database_connection(serve, tmp_path):
+def test_a_slow_upload_holds_no_database_connection(serve, sockets):
     client = serve(DATABASE_POOL="1")
     client.get("/v1/jobs")
     with socket.socket(socket.AF_UNIX) as slow:
-        slow.connect(str(tmp_path / "0.sock"))
+        slow.connect(sockets[0])
         head = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
         start = f"POST /v1/jobs HTTP/1.1\r\nHost: web\r\nContent-Length: 99\r\n{head}"
         slow.sendall(f"{start}Content-Type: application/json\r\n\r\n{{".encode())
@@ -90,7 +90,7 @@ def test_without_the_broker_a_job_is_accepted_all_the_same(serve, dead_address):
     }
 
 
-def test_with_a_broker_that_is_full_a_job_is_accepted_all_the_same(serve, backends):
+def test_with_a_broker_that_is_full_a_job_is_accepted_all_the_same(serve, servers, backends):
     client = serve()
     with Redis.from_url(backends["REDIS_URL"]) as redis:
         try:
@@ -104,7 +104,7 @@ def test_with_a_broker_that_is_full_a_job_is_accepted_all_the_same(serve, backen
 
 
 def test_without_the_database_nothing_is_accepted_and_the_client_learns_when_to_retry(
-    serve, dead_address, tmp_path
+    serve, dead_address, web_log
 ):
     client = serve(DATABASE_URL=f"postgresql://trimind:hunter22@{dead_address}/trimind")
 
@@ -120,7 +120,7 @@ def test_without_the_database_nothing_is_accepted_and_the_client_learns_when_to_
         text = client.request(method, path, json=HELLO if method == "POST" else None).text
         for secret in ("hunter22", dead_address.split(":")[1], "Traceback", "psycopg", ".py"):
             assert secret not in text, path
-    assert "hunter22" not in (tmp_path / "log").read_text()
+    assert "hunter22" not in web_log.read_text()
 
 
 def test_a_database_connection_that_was_closed_between_requests_is_replaced(client):
@@ -141,13 +141,13 @@ def test_headers_are_spelled_as_everybody_spells_them(serve):
     assert {"Location", "Content-Type", "X-Request-Id"} <= set(names)
 
 
-def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends, tmp_path):
+def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends, web_log):
     client = serve(LOG_FORMAT="json")
 
     response = client.get("/v1/jobs?after=%00", headers={"X-Request-Id": "abc-1"})
 
     assert response.headers["X-Request-Id"] == response.json()["request_id"] == "abc-1"
-    log = (tmp_path / "log").read_text()
+    log = web_log.read_text()
     [line] = [line for line in log.splitlines() if '"path": "/v1/jobs"' in line]
     assert '"request_id": "abc-1"' in line
     assert '"status": 422' in line
@@ -183,14 +183,14 @@ def test_a_flood_of_readiness_checks_opens_a_few_connections_only(serve, togethe
     assert _connections_so_far() - before < 20
 
 
-def test_reads_that_went_well_do_not_fill_the_log(serve, tmp_path):
+def test_reads_that_went_well_do_not_fill_the_log(serve, web_log):
     client = serve(LOG_FORMAT="json")
 
     job = client.post("/v1/jobs", json=HELLO).json()
     assert client.get(f"/v1/jobs/{job['id']}").status_code == 200
     assert client.get("/v1/jobs/job_01K8Z5M5V4Q2W9X7Y3T1N6P0RC").status_code == 404
 
-    log = (tmp_path / "log").read_text()
+    log = web_log.read_text()
     assert re.findall(r'"method": "(\w+)".*?"status": (\d+)', log) == [
         ("POST", "202"),
         ("GET", "404"),

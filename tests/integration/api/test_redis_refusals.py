@@ -179,7 +179,7 @@ def test_a_worker_outlives_a_script_that_was_killed(
 
 
 def test_submits_are_accepted_while_redis_refuses_and_readiness_says_why(
-    redis: RefusingRedis, web: httpx.Client, until: Callable[..., None], tmp_path: Path
+    redis: RefusingRedis, web: httpx.Client, until: Callable[..., None], web_log: Path
 ) -> None:
     for error, reason in REFUSALS.items():
         with redis.refusing(error):
@@ -195,7 +195,7 @@ def test_submits_are_accepted_while_redis_refuses_and_readiness_says_why(
         assert ready.json()["status"] == "degraded"
         assert ready.json()["checks"]["redis"] == "unavailable"
     until(lambda: web.get("/readyz").json()["status"] == "ok")
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert "Traceback" not in web_log.read_text()
 
 
 def why(web: httpx.Client) -> str:
