@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from models.conversations import Conversation, Message
 from models.jobs import Job
@@ -13,6 +13,8 @@ from .conftest import MakeJob, read
 from .protocol import World
 
 JOBS_MAX = 6
+_LINE = text("SELECT id, slot FROM jobs WHERE id = ANY(:jobs) AND slot IS NOT NULL")
+_ANSWERED = text("SELECT job_id FROM messages WHERE job_id = ANY(:jobs) ORDER BY position")
 # What becomes of the conversation before the faults stop: nothing; it is deleted; it is deleted by
 # hand; its messages are.
 FATES = ("kept", "deleted", "lost", "emptied")
@@ -72,11 +74,8 @@ class TrackWorld(World):
 
     def _check_line(self) -> None:
         with self.transaction() as session:
-            line = session.execute(
-                select(Job.id, Job.slot).where(Job.id.in_(self.jobs), Job.slot.is_not(None))
-            ).all()
-            said = select(Message.job_id).where(Message.job_id.in_(self.jobs))
-            answered = session.scalars(said.order_by(Message.position)).all()
+            line = session.execute(_LINE, {"jobs": self.jobs}).all()
+            answered = session.scalars(_ANSWERED, {"jobs": self.jobs}).all()
         slots = [slot for _, slot in sorted(line, key=lambda job: self.jobs.index(job.id))]
         assert slots[1:] == ["blocked"] * len(slots[1:]), (slots, self.story)
         assert slots[:1] != ["blocked"], f"nobody is ahead: {self.story}"
