@@ -20,6 +20,10 @@ STEPS = 70
 JOBS = 3
 
 
+# They run the same lines thousands of times, which other tests cover.
+pytestmark = pytest.mark.no_cover
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_whatever_fails_every_job_ends_once_with_one_answer_at_most(
     batch: int, make_job: MakeJob

@@ -53,6 +53,7 @@ def document(web) -> BaseSchema:
     return schemathesis.openapi.from_dict(sent, config=SchemathesisConfig.from_dict(CONFIG))
 
 
+@pytest.mark.no_cover  # what is tested runs in another process
 def test_every_call_answers_as_documented(document, web, samples, subtests):
     load_all_checks()
     caller = Caller(web, samples)
