@@ -7,6 +7,8 @@ PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --dis
 SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
+# Tests start hundreds of processes, each of which would compile all modules again.
+unit test chaos: export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help run unit test chaos check format record clean
 
 help: ## Show this help
