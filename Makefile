@@ -7,9 +7,9 @@ PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --dis
 SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
-# Tests start hundreds of processes, each of which would compile all modules again.
-unit test chaos: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test chaos check format record clean
+# Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
+unit test chaos bench: export PYTHONDONTWRITEBYTECODE :=
+.PHONY: help run unit test chaos bench check format record clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos
 	@exec env CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md \
 		$(BIN)/python -m pytest --with-parent tests/chaos -p no:randomly $(ARGS)
 	@cat build/chaos.md
+
+bench: $(VENV)/.test ## Measure on this machine; report in build/bench.md and .json (ARGS="jobs waits")
+	@exec $(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/.test ## Lint, types, import directions
 	@$(BIN)/ruff check .

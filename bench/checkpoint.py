@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
 import psycopg
 
+from bench.cpu import spent_s
 from config.settings import get_settings
 from deploy.embedded.backends import Backends
 from models.lifecycle.fence import Fence
@@ -79,21 +79,11 @@ def _bare_updates(jobs: list[str]) -> None:
 
 
 def _cpu_ms(postgres: int, work: Callable[[], None]) -> float:
-    before = _spent(postgres)
+    before = spent_s([postgres]) + time.process_time()
     began = time.monotonic()
     work()
     print(f"  ({time.monotonic() - began:.2f} s)")
-    return (_spent(postgres) - before) * 1000
-
-
-def _spent(postgres: int) -> float:
-    """CPU seconds of this process and of PostgreSQL with all its children, the ended ones too."""
-    server = psutil.Process(postgres)
-    spent = time.process_time()
-    for process in [server, *server.children(recursive=True)]:
-        times = process.cpu_times()
-        spent += times.user + times.system + times.children_user + times.children_system
-    return spent
+    return (spent_s([postgres]) + time.process_time() - before) * 1000
 
 
 if __name__ == "__main__":

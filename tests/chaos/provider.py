@@ -1,8 +1,8 @@
 """A provider that misbehaves on request: `python provider.py PORT`.
 
-It serves OpenAI's streamed chat completions, and answers with the mark in the prompt, so that each
-call and answer can be attributed to a job. `PUT /faults` sets its faults, `GET /calls` lists the
-calls. It knows nothing about Trimind.
+It serves OpenAI's chat completions. A streamed answer has the mark in the prompt, so that each call
+and answer can be attributed to a job; any other is an intent as JSON. `PUT /faults` sets its
+faults, `GET /calls` lists the calls. It knows nothing about Trimind.
 """
 
 import json
@@ -84,7 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         marks = MARK.findall(body.decode())
         call, latency_s = STATE.begin(marks[-1] if marks else "")
-        call["messages"] = len(json.loads(body)["messages"])
+        asked = json.loads(body)
+        call |= {"messages": len(asked["messages"]), "streamed": asked.get("stream", False)}
         try:
             getattr(self, f"_{call['kind']}")(call, latency_s)
         except OSError:  # the caller has gone
@@ -93,6 +94,10 @@ class Handler(BaseHTTPRequestHandler):
             call["ended"] = time.time()
 
     def _answer(self, call: dict[str, Any], latency_s: float) -> None:
+        if not call["streamed"]:
+            self._whole(200, intent())
+            call["whole"] = True
+            return
         self._begin_stream()
         for text in self._words(call):
             time.sleep(latency_s / 4)
@@ -179,6 +184,19 @@ class Handler(BaseHTTPRequestHandler):
         """Send no answer."""
 
 
+USAGE = {"prompt_tokens": 20, "completion_tokens": 6, "total_tokens": 26}
+
+
+def intent() -> bytes:
+    """The body of an answer that sorts the message."""
+    message = {"role": "assistant", "content": '{"intent": "other", "confidence": 1}'}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": int(time.time())}
+    return json.dumps(
+        {**head, "model": "gpt-4o-mini", "choices": [choice], "usage": USAGE}
+    ).encode()
+
+
 def chunk(delta: dict[str, Any], finish_reason: str | None, **more: Any) -> dict[str, Any]:
     """One event of a stream."""
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
@@ -193,8 +211,7 @@ def delta(text: str) -> dict[str, Any]:
 
 def last(call: dict[str, Any]) -> dict[str, Any]:
     """The last event of an answer, with the usage."""
-    usage = {"prompt_tokens": 20, "completion_tokens": 6, "total_tokens": 26}
-    return chunk({}, "stop", usage=usage)
+    return chunk({}, "stop", usage=USAGE)
 
 
 def error(code: str) -> bytes:

@@ -110,6 +110,16 @@ class Stack:
         """All calls that the provider has begun to serve."""
         return list(httpx.get(f"{self.provider}/calls", timeout=30).json())
 
+    def start(self, name: str, **environ: str) -> Process:
+        """Start one more process, by the Procfile's command; it need not be ready yet."""
+        return self._start(name, shell_command(read_procfile(ROOT / "Procfile")[name]), **environ)
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of its servers and of the web, by name."""
+        servers = {name: self.backends.pid(name) for name in ("postgres", "redis")}
+        running = {name: pid for name, pid in servers.items() if pid is not None}
+        return running | {"web": self._web.identity.pid}
+
     # --- what befalls it
 
     def empty_redis(self) -> None:
@@ -131,8 +141,8 @@ class Stack:
 
     def kill_web(self) -> None:
         """Kill the web process and start another at the same address."""
-        web = self._processes.pop()
-        web.kill()
+        self._processes.remove(self._web)
+        self._web.kill()
         self._start_web()
 
     # --- how it is built
@@ -148,7 +158,6 @@ class Stack:
             **self.backends.environment(),
             **KEY,
             **self.profile.leases,
-            **self._more,
             "OPENAI_API_BASE": f"{self.provider}/v1",
             "MINDS_FILE": str(minds),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -160,6 +169,7 @@ class Stack:
             "LOG_FORMAT": "json",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
+            **self._more,
         }
 
     def _trimind(self, *arguments: str) -> str:
@@ -180,10 +190,10 @@ class Stack:
         wait_for(lambda: _answers(f"{self.provider}/calls"), 20, "the provider")
 
     def _start_web(self) -> None:
-        self._start("web", shell_command(read_procfile(ROOT / "Procfile")["web"]))
+        self._web = self.start("web")
         wait_for(lambda: _answers(f"{self.web}/healthz"), 60, "the web")
 
-    def _start(self, name: str, command: tuple[str, ...]) -> None:
+    def _start(self, name: str, command: tuple[str, ...], **environ: str) -> Process:
         log = (self.home / f"{name}.log").open("a")
         self._exits.callback(log.close)
 
@@ -192,8 +202,9 @@ class Stack:
                 log.write(line + "\n")
                 log.flush()
 
-        process = Process(command, environ=self.environ, on_line=write, cwd=ROOT)
+        process = Process(command, environ=self.environ | environ, on_line=write, cwd=ROOT)
         self._processes.append(process)
+        return process
 
     def _end_processes(self) -> None:
         for process in self._processes:

@@ -1,0 +1,71 @@
+"""Run the benchmarks: `python -m bench [NAME ...]`. The report is in build/bench.json and .md."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.report import Result, as_json, as_markdown
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / "build/bench"
+# Modules of this folder that need no key and nothing that is not installed, and what they measure.
+BENCHMARKS = {
+    "jobs": "CPU of a whole job, all processes together, against one plain Celery task",
+    "checkpoint": "CPU of a fenced begin and checkpoint, against a bare UPDATE",
+    "streams": "Time until the first piece of an answer reaches a client, against the provider's",
+    "waits": "Delay until a waiting client learns that its job has ended, against polling",
+    "waiting": "Jobs a second of one worker whose provider takes a second, against fewer threads",
+    "slow_clients": "Latency of a normal client beside 500 slow ones",
+    "servers": "CPU per request and event, and memory per stream, of web servers",
+}
+
+
+def main() -> None:
+    """Run those that are named, or all, one after the other."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    results = []
+    for number, name in enumerate(names, 1):
+        print(f"[{number}/{len(names)}] {name}: {BENCHMARKS[name]}", flush=True)
+        results.append(_result(name))
+        _write(results)  # after each, so that an interrupted run leaves what it has
+    print(f"{REPORT}.json, {REPORT}.md")
+    sys.exit(any(result.exit_code for result in results))
+
+
+def _result(name: str) -> Result:
+    command = [sys.executable, "-u", "-m", f"bench.{name}"]
+    began = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        lines = tuple(_shown(process))
+    took = time.monotonic() - began
+    return Result(name, BENCHMARKS[name], process.returncode, took, lines)
+
+
+def _shown(process: "subprocess.Popen[str]") -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"      {line}", end="", flush=True)
+        yield line.rstrip("\n")
+
+
+def _write(results: list[Result]) -> None:
+    machine = f"{len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    REPORT.parent.mkdir(exist_ok=True)
+    report = {"at": at, "machine": machine, "benchmarks": as_json(results)}
+    REPORT.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    REPORT.with_suffix(".md").write_text(as_markdown(f"{machine}, {at}", results))
+
+
+if __name__ == "__main__":
+    main()
