@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     send_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20
     heartbeat_s: Annotated[float, Field(gt=0, le=3600)] = 15
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
     worker_threads: Annotated[int, Field(ge=1, le=2000)] = 256
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
     database_pool: Annotated[int, Field(ge=1)] = 10

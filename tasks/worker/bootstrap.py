@@ -31,6 +31,7 @@ from tasks.jobs import after_commit
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
+from tasks.worker.processes import fork_processes
 from tasks.worker.reconciler import reconciler
 from tasks.worker.thread_pool import TaskPool
 
@@ -50,9 +51,14 @@ after_commit.register()
 
 @worker_init.connect
 def _choose_pool(sender: Any, **_: Any) -> None:
-    """Give `--pool threads` our pool, whose threads can go on with the jobs that they have."""
+    """Give `--pool threads` our pool, whose threads can go on with the jobs that they have, in each
+    of WORKER_PROCESSES processes; the second is named `llm-2@host`."""
     if get_implementation(sender.pool_cls) is ThreadPool:
         sender.pool_cls = TaskPool
+        number = fork_processes(get_settings().worker_processes)
+        if number > 0:
+            name, _, host = sender.hostname.partition("@")
+            sender.hostname = f"{name}-{number + 1}@{host}"
 
 
 @celeryd_after_setup.connect

@@ -27,6 +27,8 @@ NEEDS: Final = {
     "cpu": (RELEASE, "postgres", "redis"),
     FLOWER: ("redis",),
 }
+# Each has its own pool of database connections.
+MOST_WORKER_PROCESSES: Final = 8
 # Six lines about pickle, which our workers refuse.
 ROOT_WARNING: Final = "ignore:You're running the worker with superuser privileges"
 
@@ -60,6 +62,7 @@ def application(
         addresses: where they listen.
         backends: names of the services started with them.
     """
+    environ = {"WORKER_PROCESSES": str(_worker_processes(backends)), **environ}
     ready = _ready(environ, addresses)
     urls = {WEB: addresses.web_url, FLOWER: addresses.flower_url}
     return [
@@ -84,6 +87,13 @@ def _ready(
     web = web_ready(addresses.web_url)
     flower = flower_ready(addresses.flower_url, environ["FLOWER_BASIC_AUTH"])
     return {RELEASE: lambda _: bool, WEB: lambda _: web, FLOWER: lambda _: flower}
+
+
+def _worker_processes(backends: tuple[str, ...]) -> int:
+    """One for each core; only one beside the embedded model, which keeps the cores busy."""
+    if "model" in backends:
+        return 1
+    return min(len(os.sched_getaffinity(0)), MOST_WORKER_PROCESSES)
 
 
 def _environ(name: str, environ: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
