@@ -178,6 +178,8 @@ def test_up_where_files_can_not_grow_says_what_to_do_in_one_line(
     # Simulates a full disk: no file of the process may grow beyond this.
     limited = ["bash", "-c", f'ulimit -f {kilobytes}; exec "$0" up', TRIMIND]
     environ = bare_environment(TRIMIND_HOME=str(new_stack().home), OPENAI_API_KEY="sk-nobody")
+    # Python 3.11 keeps a module of which only a part could be written, and can't import it again.
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
     ended = subprocess.run(
         limited, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
     )
