@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Self
 
@@ -94,7 +94,7 @@ class Minds(BaseModel):
             if model != EMBEDDED_MODEL and not _has_provider(model)
         ]
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A short hash of the whole file; cached decisions are keyed by it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]

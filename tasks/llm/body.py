@@ -35,7 +35,7 @@ class Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         left = self._most
-        for part in self._decoded():
+        for part in self._decoded() if self._coding else self._stream:
             if len(part) > left:
                 if self._good:
                     self._refuse("exceeded the size limit of an answer")
@@ -52,7 +52,7 @@ class Body(httpx.SyncByteStream):
         self._watch.failure = UnusableAnswer(f"{self._watch.name} {what}.")
 
     def _decoded(self) -> Iterator[bytes]:
-        if self._coding in ("", "identity"):
+        if self._coding == "identity":
             yield from self._stream
         elif self._coding in ("gzip", "x-gzip", "deflate"):
             yield from self._inflated()

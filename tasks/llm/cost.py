@@ -1,11 +1,15 @@
 """What a call cost, by the price list that LiteLLM ships."""
 
 from decimal import Decimal
+from functools import lru_cache
+from typing import Final
 
 import structlog
 
 from tasks.llm.library import litellm
 from tasks.llm.models import Target
+
+_MICRO: Final = Decimal("0.000001")
 
 log = structlog.get_logger(__name__)
 
@@ -17,11 +21,19 @@ def cost_usd(target: Target, input_tokens: int, output_tokens: int) -> Decimal:
     """
     if target.provider == "embedded":
         return Decimal(0)
-    name = target.litellm_model
-    price = litellm.model_cost.get(name) or litellm.model_cost.get(name.split("/", 1)[1])
+    price = _price(target.litellm_model)
     if price is None:
         log.warning("model without a price", model=target.name)
         return Decimal(0)
-    paid = Decimal(str(price.get("input_cost_per_token") or 0)) * input_tokens
-    paid += Decimal(str(price.get("output_cost_per_token") or 0)) * output_tokens
-    return paid.quantize(Decimal("0.000001"))
+    paid = price[0] * input_tokens + price[1] * output_tokens
+    return paid.quantize(_MICRO)
+
+
+@lru_cache(maxsize=256)
+def _price(name: str) -> tuple[Decimal, Decimal] | None:
+    """The price of an input and of an output token."""
+    known = litellm.model_cost.get(name) or litellm.model_cost.get(name.split("/", 1)[1])
+    if known is None:
+        return None
+    given, made = (known.get(f"{kind}_cost_per_token") or 0 for kind in ("input", "output"))
+    return Decimal(str(given)), Decimal(str(made))

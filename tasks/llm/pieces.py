@@ -4,8 +4,7 @@ Nothing here trusts a type: a value that is missing, null or of another type cou
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 # Larger numbers are not token counts.
 MOST_TOKENS: Final = 10**9
@@ -50,8 +49,7 @@ _STATUS_OF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """The content of one JSON value from a provider.
 
     Attributes:

@@ -12,6 +12,7 @@ from typing import Any, Final
 BOM: Final = b"\xef\xbb\xbf"
 OVER: Final = object()
 _FIELDS: Final = frozenset({b"event", b"id", b"retry"})
+_decode: Final = json.JSONDecoder(strict=False).decode
 
 
 class MalformedAnswer(Exception):
@@ -31,7 +32,8 @@ def values(chunks: Iterable[bytes], limit: int) -> Iterator[Any]:
     """
     reader = _Reader(limit)
     for line in lines(chunks, limit):
-        yield from reader.take(line)
+        if line or reader.is_holding:  # most empty lines end nothing
+            yield from reader.take(line)
     yield from reader.end()
 
 
@@ -69,6 +71,11 @@ class _Reader:
         self._held: list[bytes] = []  # data lines that are not complete JSON
         self._bare: list[bytes] = []  # lines that don't belong to an event stream
         self._size = 0
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a value is not complete yet."""
+        return bool(self._held)
 
     def take(self, line: bytes) -> Iterator[Any]:
         name, _, value = line.partition(b":")
@@ -124,7 +131,7 @@ class _Reader:
 def parse(data: bytes) -> Any:
     """Parse JSON, with U+FFFD for invalid UTF-8. Raises ValueError."""
     try:
-        return json.loads(data.decode("utf-8", "replace"), strict=False)
+        return _decode(data.decode("utf-8", "replace"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -1,12 +1,38 @@
 """OpenAI's chat completions, streamed or not, and those of compatible servers."""
 
-from typing import Any
+from typing import Any, Final
 
 from tasks.llm.pieces import DECLINED, Piece, check, fields, items, number, reason, text_of
+
+# What a chunk has that is a piece of text and nothing else, as nearly every chunk is.
+_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
+_DELTA: Final = frozenset({"role", "content"})
 
 
 def read(said: dict[str, Any]) -> Piece:
     """Parse a chunk or a whole completion. Raises ErrorEvent."""
+    text = _plain(said)
+    return _read(said) if text is None else Piece(text)
+
+
+def _plain(said: dict[str, Any]) -> str | None:
+    """Return the text of a chunk that is only that, which takes a fraction of the time."""
+    choices = said.get("choices")
+    if said.get("object") != "chat.completion.chunk" or type(choices) is not list:
+        return None
+    if len(choices) != 1 or said.get("usage") or said.get("error") or "x_groq" in said:
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or not choice.keys() <= _CHOICE or "type" in said:
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or not delta.keys() <= _DELTA:
+        return None
+    text = delta.get("content")
+    return text if type(text) is str and choice.get("finish_reason") is None else None
+
+
+def _read(said: dict[str, Any]) -> Piece:
     choice = _choice(said)
     declined = check(said) or check(choice)
     if declined is not None:

@@ -2,8 +2,9 @@
 
 import json
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -229,3 +230,62 @@ def test_work_that_is_not_wanted_is_not_paid_for(serve: Serve, target_at: At, wo
         stream(target_at(serve(answer)), HELLO, work, limit_s=5)
 
     assert not asked.is_set()
+
+
+class Keeping(ThreadingHTTPServer):
+    """A server that keeps connections open, and each request's port. It answers when `together`
+    requests are there."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), KeepingHandler)
+        self.ports: list[int] = []
+        self.together = threading.Barrier(1)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class KeepingHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Keeping
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.ports.append(self.client_address[1])
+        self.server.together.wait(20)
+        body = json.dumps({"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]})
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Suppress the access log."""
+
+
+@pytest.fixture
+def keeping() -> Iterator[Keeping]:
+    with Keeping() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_connection_is_used_again_the_last_one_first(keeping: Keeping, target_at: At) -> None:
+    target = target_at(keeping.url)
+
+    def ask(_: int) -> str:
+        return ask_json(target, HELLO, {}, limit_s=20, max_tokens=5)
+
+    keeping.together = threading.Barrier(3)
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(ask, range(3))) == ["{}"] * 3
+    keeping.together = threading.Barrier(1)
+    assert [ask(each) for each in range(4)] == ["{}"] * 4
+
+    beside, after = keeping.ports[:3], keeping.ports[3:]
+    assert len(set(beside)) == 3
+    assert len(set(after)) == 1
+    assert after[0] in beside
