@@ -36,6 +36,8 @@ from tasks.worker.reconciler import reconciler
 from tasks.worker.thread_pool import TaskPool
 
 SWITCH_S: Final = 0.001
+# Its pool's module, which a worker with threads does not import.
+PREFORK: Final = "celery.concurrency.prefork"
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +69,29 @@ def _limit_prefetch(instance: Any, **_: Any) -> None:
         instance.pool.prefetch_for(instance.consumer)
 
 
+@worker_init.connect
+def _spare_a_child(sender: Any, **_: Any) -> None:
+    """Give `--pool prefork` a thread if one child is wanted and there are no weights: the
+    extractive compressor takes milliseconds, and a child takes 100 MB."""
+    prefork = get_implementation(sender.pool_cls).__module__ == PREFORK
+    if prefork and sender.concurrency == 1 and not _has_weights():
+        sender.pool_cls = TaskPool
+
+
+def _has_weights() -> bool:
+    try:
+        return chosen_compressor().name == LLMLINGUA
+    except CompressionFailed:
+        return False  # `_note_compressor` says so
+
+
 @worker_ready.connect
 def _start_threads(sender: Any, **_: Any) -> None:
     # Imported modules are never garbage, and each scan of them would stop all threads for some
     # tenths of a second.
     gc.collect()
     gc.freeze()
+    gc.enable()
     log.info("worker started", pool_size=sender.pool.limit)
     threads = isinstance(sender.pool, TaskPool)
     # The runs of a prefork pool are its children's: here would be none to cancel.
@@ -80,6 +99,8 @@ def _start_threads(sender: Any, **_: Any) -> None:
         loop.start()
         on_shutdown(loop.stop)
     if threads:
+        if "cpu" in sender.app.amqp.queues.consume_from:
+            _note_compressor()
         sender.pool.deliver_for(sender)
         # The pieces of an answer pass through several threads: none should wait long for another.
         sys.setswitchinterval(SWITCH_S)
@@ -94,15 +115,30 @@ def _drain(**_: Any) -> None:
 @worker_process_init.connect
 def _warm_compressor(**_: Any) -> None:
     """Load the model before the first job, in each child of the cpu worker's prefork pool."""
+    gc.enable()
+    if _note_compressor():
+        try:
+            warm(chosen_compressor())
+        except CompressionFailed as error:
+            _note_failure(error)
+    random.seed()  # LLMLingua seeds every process alike, and retries must not synchronize
+
+
+def _note_compressor() -> bool:
+    """Log which compressor is used, and why; False if there is none."""
     settings = get_settings()
     try:
         found = explain(data_home(os.environ), settings.llmlingua_model)
-        wanted = settings.llmlingua_model is not None and not found.startswith(LLMLINGUA)
-        (log.warning if wanted else log.info)("compressor chosen", compressor=found)
-        warm(chosen_compressor())
     except CompressionFailed as error:
-        log.error("compressor not loaded", effect="prompts are not compressed", error=str(error))
-    random.seed()  # LLMLingua seeds every process alike, and retries must not synchronize
+        _note_failure(error)
+        return False
+    wanted = settings.llmlingua_model is not None and not found.startswith(LLMLINGUA)
+    (log.warning if wanted else log.info)("compressor chosen", compressor=found)
+    return True
+
+
+def _note_failure(error: CompressionFailed) -> None:
+    log.error("compressor not loaded", effect="prompts are not compressed", error=str(error))
 
 
 @worker_shutting_down.connect

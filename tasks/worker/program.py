@@ -4,12 +4,13 @@ Celery's command has read environment variables by then, and Flower will read mo
 the process here, named in the message.
 """
 
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from config.logging import begin_logging
+from config.logging import WORKERS, begin_logging
 from config.process import name_process
 from config.settings import settings_or_exit
 
@@ -22,6 +23,10 @@ def begin_program() -> None:
     if process is None:
         return
     name_process(process)
+    if process in WORKERS:
+        # Imports make thousands of classes and no garbage: to look for some took a fifth of a
+        # start's time. A worker that is ready (`bootstrap.py`) turns it on again.
+        gc.disable()
     begin_logging()
     settings_or_exit()
     if process == "flower":
