@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Response, g
 
 from app.api.kept_jobs import KeptJob, kept_jobs
-from app.http.db import db, reading_session
+from app.http.db import autocommit_session, db
 from app.http.idempotency import Created
 from app.http.responses import etag_of, json_response, json_text, unless_known
 from app.schemas.broadcasts import broadcast_body
@@ -78,7 +78,7 @@ def _unchanged(job_id: str) -> KeptJob | None:
 
 
 def _render(job_id: str) -> KeptJob:
-    found = find_job_and_version(reading_session(), g.user_id, job_id)
+    found = find_job_and_version(autocommit_session(), g.user_id, job_id)
     db.session.commit()  # returns the connection
     if found is None:
         raise NotFound("No such job.")

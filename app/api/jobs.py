@@ -15,7 +15,7 @@ from app.api.job_responses import (
 )
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
-from app.http.db import db, reading_session
+from app.http.db import autocommit_session, db
 from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import create_once
 from app.http.request_body import refuse_fields
@@ -56,10 +56,13 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
         "deadline_s": deadline_of(header, body.deadline_s)
     }
     submission = Submission(user_id=g.user_id, **fields)
+    # Without a key, a first message is accepted by one statement.
+    alone = header.idempotency_key is None and submission.conversation_id is None
+    session = autocommit_session if alone else db.session
 
     return create_once(
         header.idempotency_key,
-        lambda: created_job(accept(db.session(), submission)),
+        lambda: created_job(accept(session(), submission)),
         lambda created: respond_with_job(created, header.wait),
     )
 
@@ -138,7 +141,7 @@ def read_jobs(query: JobQuery) -> Response:
 
 
 def _job(path: JobPath) -> Job:
-    job = find_job(reading_session(), g.user_id, path.job_id)
+    job = find_job(autocommit_session(), g.user_id, path.job_id)
     db.session.commit()  # a stream or a wait occupies no connection
     if job is None:
         raise NotFound("No such job.")

@@ -24,9 +24,9 @@ class Database(SQLAlchemy):
 db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False})
 
 
-def reading_session() -> Session:
-    """The request's session, before its first statement in a transaction that only reads: each
-    statement is a transaction of its own, as in `models.session.reading`."""
+def autocommit_session() -> Session:
+    """The request's session, before its first statement in a transaction that needs no other, or
+    only reads: each statement is a transaction of its own, as in `models.session.reading`."""
     session = db.session()
     session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
     return session

@@ -1,5 +1,6 @@
 """The request's id, in every response and log line, and one log line per request."""
 
+import logging
 import re
 import time
 from typing import Final
@@ -16,6 +17,7 @@ SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 READS: Final = frozenset({"GET", "HEAD"})
 QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
 
+_access: Final = logging.getLogger("app.access")
 log = structlog.get_logger("app.access")
 
 
@@ -41,7 +43,10 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     response.headers.setdefault("Cache-Control", "no-store")
-    write = log.debug if _is_quiet(response.status_code) else log.info
+    quiet = _is_quiet(response.status_code)
+    if quiet and not _access.isEnabledFor(logging.DEBUG):  # structlog would still make the line
+        return response
+    write = log.debug if quiet else log.info
     write(
         "request",
         method=request.method,
