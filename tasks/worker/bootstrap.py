@@ -33,6 +33,7 @@ from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
 from tasks.worker.processes import fork_processes
 from tasks.worker.reconciler import reconciler
+from tasks.worker.task_events import send_in_batches
 from tasks.worker.thread_pool import TaskPool
 
 SWITCH_S: Final = 0.001
@@ -49,6 +50,7 @@ logging.getLogger(consumer.__name__).addFilter(
 # If its minds name no model with a key, a worker would fail every job: it exits here instead.
 minds_or_exit()
 after_commit.register()
+send_in_batches()
 
 
 @worker_init.connect
