@@ -38,49 +38,52 @@ _command_pools: Final[dict[str, BlockingConnectionPool]] = {}
 log = structlog.get_logger(__name__)
 
 
-class QoS(kombu_redis.QoS):
-    """The unacknowledged messages, some of which may be unreadable.
+class QoS(virtual.QoS):
+    """The messages that this process has not acknowledged, in its memory alone.
 
-    A message counts as done even if Redis refuses the acknowledgement: kombu would count it as
-    unacknowledged forever, and a worker takes no more messages than it has threads. Redis
-    redelivers it after the visibility timeout, and the database drops it.
+    kombu would also keep each in Redis, in two transactions per message, so that another worker
+    takes over what a dead one had once a time-out has passed that no task may exceed. Here the
+    reconciler does, after a queue lease.
     """
 
-    def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message. Raises RedisError."""
+    def restore_unacked(self) -> list[Any]:
+        """Put the messages back to where they were taken from, the oldest to be the next, as far as
+        Redis accepts them."""
+        self._flush()
         try:
-            super().ack(delivery_tag)
-        except RedisError:
-            virtual.QoS.ack(self, delivery_tag)
-            raise
+            with self.channel.conn_or_acquire() as client:
+                while self._delivered:
+                    _, message = self._delivered.popitem()
+                    self.channel.put_back(message, client)
+        except RedisError as error:
+            self._delivered.clear()
+            outages.note("broker", error)
+        return []
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Drop a message, or requeue it. Raises RedisError."""
+        """Drop a message, or requeue it. Raises RedisError; the message counts as done anyway,
+        since a worker takes no more messages than it has threads."""
         try:
             super().reject(delivery_tag, requeue)
         except RedisError:
-            virtual.QoS.ack(self, delivery_tag)
+            self.ack(delivery_tag)
             raise
-
-    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        """Requeue a message, or set it aside if it is unreadable."""
-        try:
-            super().restore_by_tag(tag, client, leftmost)
-        except (ValueError, TypeError) as error:
-            with self.channel.conn_or_acquire(client) as connection:
-                set_aside(connection, connection.hget(self.unacked_key, tag), error)
-                connection.hdel(self.unacked_key, tag)
-                connection.zrem(self.unacked_index_key, tag)
 
 
 class Channel(kombu_redis.Channel):
     """A channel that checks each entry before kombu parses it."""
 
-    QoS = QoS
+    ack_emulation = False  # kombu's name for keeping unacknowledged messages in Redis
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.QoS = QoS  # type: ignore[assignment]  # as kombu itself sets virtual.QoS
         del self.client  # created again when there is something to consume
+
+    def put_back(self, message: Any, client: Any) -> None:
+        """Make this message the next one of its queue. Raises RedisError."""
+        info = message.delivery_info
+        self._do_restore_message(message._raw, info["exchange"], info["routing_key"], client)
 
     def _get_pool(self, asynchronous: bool = False) -> Any:
         # A consumer blocks on connections of its own. For commands, kombu would give each channel

@@ -1,15 +1,8 @@
 """Celery's settings, loaded by `tasks/celery.py`. Reasons: docs/architecture.md, "The broker"."""
 
-from typing import Final
-
 from kombu.entity import Exchange, Queue
 
 from config.settings import settings_or_exit
-
-# Redis redelivers a message that is not acknowledged for this long: longer than the longest run of
-# a stage (tasks/policies.py), or Flower would show the dropped copy's end as the stage's. Recovery
-# doesn't depend on it: the reconciler finds what a dead worker was running.
-VISIBILITY_TIMEOUT_S: Final = 3 * 3600
 
 settings = settings_or_exit()
 
@@ -50,11 +43,8 @@ enable_utc = True
 broker_transport_options = {"max_retries": 0}
 if broker_url.startswith("redis"):
     broker_transport_options |= {
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        # Made when needed; the other half is for config/redis.py. Two at least: a message is put
-        # back by one of them, while another reads the name of its queue.
+        # Made when needed; the other half is for config/redis.py. Two at least: the main thread
+        # need not wait for a thread that publishes.
         "max_connections": max(2, settings.redis_pool // 2),
         "socket_timeout": 10,
         "socket_connect_timeout": 2,

@@ -9,7 +9,6 @@ from app.ops.readiness import check_redis
 from config.broker_transport import UNREADABLE_KEY
 from config.settings import get_settings
 from tasks.celery import app
-from tasks.policies import COMPRESS, GENERATE, INTENT, PERSIST
 from tasks.worker.reconciler import broker_answers
 
 from .conftest import SetVariables, Submit, finished, read
@@ -99,9 +98,3 @@ def test_unreadable_entries_are_set_aside_and_the_worker_goes_on(
     assert read(job_id).status == "completed"
     until(lambda: redis.llen(UNREADABLE_KEY) == 2 * len(rubbish))
     assert pids() == before
-
-
-def test_redis_delivers_no_message_again_while_its_stage_may_still_run() -> None:
-    longest = max(policy.run_limit_s for policy in (INTENT, COMPRESS, GENERATE, PERSIST))
-
-    assert longest < app.conf.broker_transport_options["visibility_timeout"]

@@ -19,7 +19,6 @@ from models.lifecycle.transitions import begin, checkpoint
 from models.session import unit_of_work
 from models.stage_record import StageRecord
 from tasks.celery import app
-from tasks.jobs.dispatch import chain_of
 from tasks.worker.task_events import BatchDispatcher
 from tests.conftest import wait_until
 from tests.integration.refusing_redis import RefusingRedis, refusing
@@ -128,12 +127,13 @@ def test_a_worker_that_ends_has_sent_the_events_of_its_last_task(
 ) -> None:
     job_id = compressing(accept("Hello!"))
     with app.connection_for_write(broker_of(environment)) as broker:
-        chain_of(job_id, 1, "compress", long=False).apply_async(connection=broker)
+        task_id = f"{job_id}.1.compress"
+        app.send_task("compress", (job_id, 1), task_id=task_id, queue="llm", connection=broker)
         until(lambda: read(job_id).stage == "generate")
     worker.terminate()
 
     assert worker.wait(30) == 0
-    assert receive(3)[:3] == [f"{job_id}.1.compress"] * 3  # received, started, succeeded
+    assert receive(3)[:3] == [task_id] * 3  # received, started, succeeded
 
 
 @pytest.fixture
