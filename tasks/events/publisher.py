@@ -1,11 +1,13 @@
 """Publishes events of jobs from a thread of its own, so that no stage waits for Redis.
 
-Envelopes that come within a few milliseconds are sent together, and pieces of one text as one.
+What comes within a few milliseconds is sent together, and pieces of one text as one. What nobody
+follows is not sent: who follows later reads the row first, which has every event but the text of
+the last seconds, and that is sent with the piece that comes next.
 """
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import redis
@@ -14,26 +16,27 @@ import structlog
 from config.outages import outages
 from config.redis import redis_client
 from tasks.daemon_loop import DaemonLoop
-from tasks.events.envelope import END, TAIL_S, Envelope, channel_of, tail_of
+from tasks.events.envelope import END, Envelope, channel_of
+from tasks.events.pieces import Pieces
+from tasks.events.tails import Tails
 
 # Between two batches: long enough to collect pieces of many streams, too short to be noticed.
 BATCH_S: Final = 0.02
 # What Redis replies to a number lower than those of a newer run.
 STALE: Final = "equal or smaller than the target stream top item"
 
-Published = tuple[str, Envelope]
+Due = tuple[str, Envelope | Pieces]
 
 log = structlog.get_logger(__name__)
 
-_outbox: deque[Published] = deque()
+_outbox: deque[Due] = deque()
+_tails: Final = Tails()
 
 
 def publish_event(job_id: str, envelope: Envelope) -> None:
     """Publish to a job's followers; returns at once. What Redis does not accept is dropped, since
     followers also read the row."""
-    _outbox.append((job_id, envelope))
-    _publisher.start()
-    _publisher.wake()
+    _publish(job_id, envelope)
 
 
 def publish_end(job_id: str) -> None:
@@ -41,51 +44,62 @@ def publish_end(job_id: str) -> None:
     publish_event(job_id, END)
 
 
-def publish_text(job_id: str, text: str | None, before: int, number: int) -> None:
-    """Publish a piece of a text, or without one that the text restarts."""
-    if text is None:
-        publish_event(job_id, Envelope("restarted", before, number, {}))
-    else:
-        publish_event(job_id, Envelope("text", before, number, {"text": text}))
+class TextFeed:
+    """Publishes the text of one run of a job, piece by piece."""
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self._pieces = Pieces()
+
+    def __call__(self, text: str | None, before: int, number: int) -> None:
+        """Publish a piece, or without one that the text restarts."""
+        if text is None:
+            self._pieces = Pieces()
+            publish_restart(self._job_id, before, number)
+        elif self._pieces.add(text, before, number):
+            _publish(self._job_id, self._pieces)
+
+
+def publish_restart(job_id: str, before: int, number: int) -> None:
+    """Publish that a text restarts."""
+    publish_event(job_id, Envelope("restarted", before, number, {}))
+
+
+def _publish(job_id: str, due: Envelope | Pieces) -> None:
+    _outbox.append((job_id, due))
+    _publisher.start()
+    _publisher.wake()
 
 
 def _publish_batch() -> None:
     batch = [_outbox.popleft() for _ in range(len(_outbox))]
-    _send(redis_client(), merged(batch))
+    if not batch:
+        return
+    for _, due in batch:
+        if isinstance(due, Pieces):
+            due.seen()
+    client = redis_client()
+    _send(client, batch, _followed(client, {job_id for job_id, _ in batch}))
     time.sleep(BATCH_S)
 
 
 _publisher: Final = DaemonLoop("event-publisher", _publish_batch, lambda: None)
 
 
-def merged(batch: Iterable[Published]) -> list[Published]:
-    """The batch with consecutive pieces of one text merged; each job's envelopes stay in order."""
-    out: list[Published] = []
-    last: dict[str, int] = {}
-    for job_id, envelope in batch:
-        place = last.get(job_id)
-        before = out[place][1] if place is not None else None
-        if place is not None and before is not None and _continues(before, envelope):
-            text = before.data["text"] + envelope.data["text"]
-            out[place] = (job_id, Envelope("text", before.before, envelope.number, {"text": text}))
-        else:
-            last[job_id] = len(out)
-            out.append((job_id, envelope))
-    return out
+def _followed(client: redis.Redis, job_ids: Collection[str]) -> set[str]:
+    """Those of these jobs that some process follows now. Raises redis.RedisError."""
+    by_channel = {channel_of(job_id): job_id for job_id in job_ids}
+    counts: Any = client.pubsub_numsub(*by_channel)
+    return {by_channel[channel] for channel, followers in counts if followers}
 
 
-def _continues(before: Envelope, envelope: Envelope) -> bool:
-    return before.kind == envelope.kind == "text" and before.number == envelope.before
-
-
-def _send(client: redis.Redis, batch: list[Published]) -> None:
+def _send(client: redis.Redis, batch: Iterable[Due], followed: Collection[str]) -> None:
     pipeline = client.pipeline(transaction=False)
-    for job_id, envelope in batch:
-        if envelope.kind == "text":
-            _add_to_tail(pipeline, job_id, envelope)
-        elif envelope.kind in ("usage", "ended"):
-            pipeline.delete(tail_of(job_id))  # the row has the text
-        pipeline.publish(channel_of(job_id), envelope.encode())
+    for job_id, due in batch:
+        if _has_text_in_row(due) and (job_id in followed or job_id in _tails):
+            _tails.delete(pipeline, job_id)
+        if job_id in followed:
+            _add(pipeline, job_id, due.take() if isinstance(due, Pieces) else due)
     for result in pipeline.execute(raise_on_error=False):
         if isinstance(result, redis.ResponseError):
             if STALE in str(result):  # from a superseded run
@@ -94,7 +108,13 @@ def _send(client: redis.Redis, batch: list[Published]) -> None:
                 outages.note("redis", result)
 
 
-def _add_to_tail(pipeline: Any, job_id: str, envelope: Envelope) -> None:
-    entry = {"before": envelope.before, "text": envelope.data["text"]}
-    pipeline.xadd(tail_of(job_id), entry, id=f"{envelope.number}-0")
-    pipeline.expire(tail_of(job_id), TAIL_S)
+def _has_text_in_row(due: Envelope | Pieces) -> bool:
+    return isinstance(due, Envelope) and due.kind in ("usage", "ended")
+
+
+def _add(pipeline: Any, job_id: str, envelope: Envelope | None) -> None:
+    if envelope is None:
+        return
+    if envelope.kind == "text":
+        _tails.add(pipeline, job_id, envelope)
+    pipeline.publish(channel_of(job_id), envelope.encode())

@@ -4,7 +4,7 @@ from models.lifecycle.event_numbers import after_stage
 from models.spent import Spent
 from models.stage_record import StageRecord
 from tasks.events.envelope import Envelope
-from tasks.events.publisher import publish_event, publish_text
+from tasks.events.publisher import publish_event, publish_restart
 from tasks.execution.work import Work
 
 
@@ -12,7 +12,7 @@ def publish_begun(work: Work) -> None:
     """Publish that a stage runs; and that its text restarts, if it does."""
     publish_record(work, StageRecord(status="running"), work.number)
     if work.fence.stage == "generate" and work.draft.saved().restarts:
-        publish_text(work.fence.job_id, None, work.number, work.draft.number)
+        publish_restart(work.fence.job_id, work.number, work.draft.number)
 
 
 def publish_record(work: Work, record: StageRecord, number: int) -> None:

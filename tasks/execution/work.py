@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import Begun, begin
 from models.stage_record import StageRecord
 from tasks.bill import Bill
-from tasks.events.publisher import publish_text
+from tasks.events.publisher import TextFeed
 from tasks.execution.output_buffer import OutputBuffer
 
 
@@ -122,4 +121,4 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
 def _draft(fence: Fence, job: Begun) -> OutputBuffer:
     if fence.stage != "generate":
         return OutputBuffer(job.sequence)
-    return OutputBuffer(text_base(job.sequence), job.restarts, partial(publish_text, fence.job_id))
+    return OutputBuffer(text_base(job.sequence), job.restarts, TextFeed(fence.job_id))
