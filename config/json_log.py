@@ -27,7 +27,7 @@ class LineHandler(logging.Handler):
             about = {"name": record.name, "levelname": "ERROR", "levelno": logging.ERROR}
             about |= {"msg": "not formatted: %r with %r", "args": args, "exc_info": sys.exc_info()}
             line = self.format(logging.makeLogRecord(about))
-        _write(f"{line}\n".encode())
+        write_line(line)
 
 
 class LineStream(io.TextIOBase):
@@ -99,9 +99,11 @@ def _unraisable(hooked: Any) -> None:
     )
 
 
-def _write(line: bytes) -> None:
+def write_line(line: str) -> None:
+    """Write a line to stderr, whole."""
+    left = f"{line}\n".encode()
     try:
-        while line:
-            line = line[os.write(STDERR_FD, line) :]
+        while left:
+            left = left[os.write(STDERR_FD, left) :]
     except OSError:  # the disk is full or the pipe is closed: there is nowhere to report it
         return
