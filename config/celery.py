@@ -26,7 +26,8 @@ accept_content = ["json"]
 task_ignore_result = True
 task_acks_late = True
 task_reject_on_worker_lost = True
-task_send_sent_event = True
+# Flower knows a task from the moment that a worker receives it.
+task_send_sent_event = False
 worker_send_task_events = True
 worker_prefetch_multiplier = 1
 # After a lost connection Celery would prefetch less for a while, and set that from a thread of the
