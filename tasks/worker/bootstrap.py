@@ -27,6 +27,7 @@ from config.shutdown import begin_shutdown, on_shutdown
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
+from tasks.compression.tokens import count
 from tasks.jobs import after_commit
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import cancel_listener
@@ -59,7 +60,10 @@ def _choose_pool(sender: Any, **_: Any) -> None:
     of WORKER_PROCESSES processes; the second is named `llm-2@host`."""
     if get_implementation(sender.pool_cls) is ThreadPool:
         sender.pool_cls = TaskPool
-        number = fork_processes(get_settings().worker_processes)
+        processes = get_settings().worker_processes
+        if processes > 1:
+            count("")  # loads the vocabulary, which each would load by itself
+        number = fork_processes(processes)
         if number > 0:
             name, _, host = sender.hostname.partition("@")
             sender.hostname = f"{name}-{number + 1}@{host}"
