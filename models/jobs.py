@@ -78,10 +78,10 @@ class Job(Base):
         ),
         CheckConstraint("(completed_at IS NULL) = (slot IS NOT NULL)", name="finished_has_time"),
         Index("ix_jobs_listing", "user_id", "id"),
-        Index("ix_jobs_track", "conversation_id", "mind", "id"),
+        Index("ix_jobs_conversation", "conversation_id", "id"),
         Index("ix_jobs_slots", "slot", "user_id", postgresql_where="slot IS NOT NULL"),
         Index("ix_jobs_ended", "user_id", "status", "id", postgresql_where="slot IS NULL"),
-        Index("ix_jobs_blocked", "conversation_id", "mind", postgresql_where="slot = 'blocked'"),
+        Index("ix_jobs_unfinished", "conversation_id", "mind", postgresql_where="slot IS NOT NULL"),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )

@@ -1,7 +1,5 @@
 """/v1/conversations: create, list, retrieve, update and delete them, and list their messages."""
 
-from contextlib import nullcontext
-
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -35,6 +33,7 @@ from models.conversations import (
 )
 from models.errors import NotFound
 from models.jobs import jobs_of_messages
+from models.searches import search_conversations
 from tasks.jobs import commands
 
 api = APIBlueprint(
@@ -71,8 +70,12 @@ def read_conversations(query: ConversationQuery) -> Response:
 
     Returns your conversations, newest first, or those that contain a text.
     """
-    with search_slot() if query.q is not None else nullcontext():
-        found = list_conversations(db.session(), g.user_id, **query.model_dump())
+    page = query.model_dump(exclude={"q"})
+    if query.q is None:
+        found = list_conversations(db.session(), g.user_id, **page)
+    else:
+        with search_slot():
+            found = search_conversations(db.session(), g.user_id, query.q, **page)
     bodies = [conversation_body(conversation) for conversation in found]
     return json_response(ConversationPage.of(bodies, query.limit))
 

@@ -83,7 +83,6 @@ class Redis:
                 "appendonly yes",
                 'save ""',  # the append-only file is enough
                 "maxmemory-policy noeviction",  # a queue must not lose entries
-                "hz 2",  # ten times a second, by default, it would look for something to do
                 "loglevel warning",
                 "daemonize no",
                 "",

@@ -156,6 +156,7 @@ def _insert_message(conversation: CTE) -> Insert:
     row = {
         "id": bindparam("at_message", type_=messages.c.id.type),
         "conversation_id": conversation.c.id,
+        "user_id": bindparam("at_user", type_=messages.c.user_id.type),
         "role": literal("user", messages.c.role.type),
         "content": bindparam("text", type_=Text),
     }

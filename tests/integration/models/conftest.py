@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from models.jobs import STAGES, Job
 from models.lifecycle.fence import Fence
@@ -20,11 +21,49 @@ from ..commits import unfollowed
 MakeJob = Callable[..., str]
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
+FILL = """
+INSERT INTO users (id, external_id)
+  SELECT 'user_' || name, name FROM unnest(ARRAY['many', 'few', 'titles', 'other']) AS name;
+INSERT INTO conversations (id, user_id)
+  SELECT 'conv_many_' || n, 'user_many' FROM generate_series(1, 200) AS n;
+INSERT INTO conversations (id, user_id, title)
+  SELECT 'conv_titles_' || n, 'user_titles', 'The title ' || n FROM generate_series(1, 20000) AS n;
+INSERT INTO conversations (id, user_id)
+  VALUES ('conv_few', 'user_few'), ('conv_other', 'user_other');
+INSERT INTO messages (id, conversation_id, role, content)
+  SELECT 'msg_many_' || n, 'conv_many_' || 1 + n % 200, 'user', 'some words ' || n
+  FROM generate_series(1, 20000) AS n;
+INSERT INTO messages (id, conversation_id, role, content)
+  VALUES ('msg_few', 'conv_few', 'user', 'some words');
+INSERT INTO messages (id, conversation_id, role, content)
+  SELECT 'msg_other_' || n, 'conv_other', 'user', 'a platypus' FROM generate_series(1, 5000) AS n;
+INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
+  SELECT 'user_many', 'key ' || n, sha256('a'), '{}' FROM generate_series(1, 20000) AS n;
+INSERT INTO jobs (id, user_id, conversation_id, mind, metadata, status, stage, slot, epoch,
+    queue_lease_s, attempts, starts, crash_count, expires_at, completed_at, stages, input_tokens,
+    output_tokens, tokens_saved, cost_usd, paid_duplicates)
+  SELECT 'job_many_' || n, 'user_many', 'conv_many_' || 1 + n % 200, 'm', '{}', 'completed',
+    'persist', NULL, 1, 30, 0, 1, 0, now(), now(), '{}', 0, 0, 0, 0, 0
+  FROM generate_series(1, 20000) AS n;
+ANALYZE idempotency_keys; ANALYZE jobs; ANALYZE messages; ANALYZE conversations;
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
     """These tests check all rows, so no worker must change one."""
     with quietly(backends), unfollowed():
+        yield
+
+
+@pytest.fixture(scope="module")
+def filled(backends: Mapping[str, str], quietly: Quietly) -> Iterator[None]:
+    """Users with much data and one with little, in a separate database."""
+    with quietly(backends):
+        with unit_of_work() as session:
+            for statement in FILL.split(";\n"):
+                if statement.strip():
+                    session.execute(text(statement.replace(":", r"\:")))
         yield
 
 
