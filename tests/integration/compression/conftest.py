@@ -1,22 +1,13 @@
 """Small models with the real architectures and tokenizers, generated here without a download.
 
 Their weights are random, so which words they keep means nothing. These tests check everything else,
-including llmlingua's own code.
+including llmlingua's own code. Only the process that runs them imports PyTorch, in the fixtures: it
+takes 6 s of CPU.
 """
 
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import (
-    BertConfig,
-    BertForTokenClassification,
-    BertTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaForTokenClassification,
-    XLMRobertaTokenizerFast,
-)
 
 PROSE = """\
 The release manager collects all of the merged changes, builds a single artifact, and pushes it to \
@@ -48,77 +39,19 @@ def chinese() -> str:
 
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a multilingual BERT of 2 layers and 32 dimensions."""
+    """A folder with a small multilingual BERT."""
+    from .small_models import make_bert
+
     folder = tmp_path_factory.mktemp("bert") / "llmlingua-2-bert-base-multilingual-cased-tiny"
-    folder.mkdir()
-    vocabulary = folder / "vocab.txt"
-    vocabulary.write_text("\n".join(_word_pieces()), encoding="utf-8")
-    tokenizer = BertTokenizerFast(vocab=str(vocabulary), do_lower_case=False)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        initializer_range=0.5,
-    )
-    BertForTokenClassification(config).save_pretrained(folder)
+    make_bert(folder, [PROSE, CHINESE])
     return folder
 
 
 @pytest.fixture(scope="session")
 def xlm_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an XLM-RoBERTa of 2 layers and 32 dimensions."""
+    """A folder with a small XLM-RoBERTa."""
+    from .small_models import make_xlm_roberta
+
     folder = tmp_path_factory.mktemp("xlm") / "llmlingua-2-xlm-roberta-large-tiny"
-    tokenizer = XLMRobertaTokenizerFast(vocab=_unigrams())
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(7)
-    config = XLMRobertaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=514,
-        initializer_range=0.5,
-    )
-    XLMRobertaForTokenClassification(config).save_pretrained(folder)
+    make_xlm_roberta(folder, [PROSE, CHINESE])
     return folder
-
-
-def _word_pieces() -> list[str]:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=900, special_tokens=special, show_progress=False, initial_alphabet=_ASCII
-    )
-    tokenizer.train_from_iterator([PROSE, CHINESE, " ".join(_ASCII)], trainer)
-    vocabulary = tokenizer.get_vocab()
-    missing = [f"##{letter}" for letter in _ASCII if f"##{letter}" not in vocabulary]
-    return [*sorted(vocabulary, key=vocabulary.__getitem__), *missing]
-
-
-def _unigrams() -> list[tuple[str, float]]:
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=900,
-        special_tokens=special,
-        unk_token="<unk>",
-        show_progress=False,
-        initial_alphabet=_ASCII,
-    )
-    tokenizer.train_from_iterator([PROSE, CHINESE, " ".join(_ASCII)], trainer)
-    vocabulary = tokenizer.get_vocab()
-    learned = sorted(set(vocabulary) - set(special), key=vocabulary.__getitem__)
-    scored = [(piece, -2.0 - index / 100) for index, piece in enumerate(learned)]
-    return [*((token, 0.0) for token in special), *scored, ("<mask>", 0.0)]
-
-
-_ASCII = [chr(code) for code in range(33, 127)]
