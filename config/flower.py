@@ -115,4 +115,6 @@ current_app.conf.imports = ()
 port = int(variable("PORT") or _settings.flower_port)
 basic_auth = [_user_and_password(_settings)]
 logging = "none"  # keep our own
+# Our workers always send events: every 5 s Flower would tell them to.
+enable_events = False
 read_only = True  # hide the buttons that the gate refuses

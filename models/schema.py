@@ -4,28 +4,18 @@ from functools import lru_cache
 from logging import getLogger
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from models.session import get_engine
 
-# Alembic logs these lines at each check of the version, and /readyz checks every few seconds.
-getLogger(MigrationContext.__module__).addFilter(lambda record: "Running" in str(record.msg))
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+# Of Alembic's lines, those that say what is done.
+getLogger("alembic.runtime.migration").addFilter(lambda record: "Running" in str(record.msg))
 
 
 class SchemaOutdated(Exception):
     """The database's schema is not the one that this release needs; the message says what to do."""
-
-
-def _config() -> Config:
-    config = Config()
-    # Alembic expands % like ConfigParser, and a folder's name may contain one.
-    folder = str(Path(__file__).with_name("migrations")).replace("%", "%%")
-    config.set_main_option("script_location", folder)
-    return config
 
 
 def upgrade() -> None:
@@ -37,7 +27,14 @@ def upgrade() -> None:
     """
     if newest_version() is None:
         raise SchemaOutdated("This installation has no migrations. Install it again.")
-    command.upgrade(_config(), "head")
+    # Imported here, since it takes 7 MB, and the web process only reads versions.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    # Alembic expands % like ConfigParser, and a folder's name may contain one.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, "head")
     current, newest = versions()
     if current != newest:
         raise SchemaOutdated(f"The schema is at version {current}, not at {newest}.")
@@ -45,13 +42,17 @@ def upgrade() -> None:
 
 def current_version(connection: Connection) -> str | None:
     """The version of the database's schema; None before the first upgrade."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 @lru_cache(maxsize=1)
 def newest_version() -> str | None:
-    """The newest version among the migrations."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    """The newest version among the migrations, whose names begin with it."""
+    names = [file.stem for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py")]
+    return max(names).partition("_")[0] if names else None
 
 
 def versions() -> tuple[str | None, str | None]:

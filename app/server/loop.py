@@ -1,15 +1,21 @@
 """The event loop of a web process."""
 
+import asyncio
 import gc
 import os
 import signal
-from typing import Any
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
 
 from uvicorn import Config, Server
 
 from config.logging import configure_logging
 from config.settings import settings_or_exit
 from config.shutdown import begin_shutdown
+
+# How old the time in an answer's `Date` may be.
+TICK_S: Final = 1.0
 
 
 class Loop(Server):
@@ -18,6 +24,8 @@ class Loop(Server):
     def __init__(self, config: Config, supervisor: int | None = None) -> None:
         super().__init__(config)
         self._supervisor = supervisor
+        self._running_loop: asyncio.AbstractEventLoop | None = None
+        self._asked_to_end = asyncio.Event()
 
     def run(self, sockets: Any = None) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -37,6 +45,20 @@ class Loop(Server):
         """End the waits and streams, then answer the requests that remain."""
         begin_shutdown()
         await super().shutdown(sockets)
+
+    async def main_loop(self) -> None:
+        """Wait for the signal; uvicorn would look for it ten times a second."""
+        self._running_loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked_to_end.wait(), TICK_S)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal, and end the wait for it."""
+        super().handle_exit(sig, frame)
+        if self._running_loop is not None:
+            # Not `set` alone: the handler may interrupt the loop anywhere, or its sleep.
+            self._running_loop.call_soon_threadsafe(self._asked_to_end.set)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to shut down now."""

@@ -79,11 +79,9 @@ class SubscriptionHub:
 
     def hear_revocations(self, revoked: Callable[[], object], seconds: float) -> None:
         """Call this when a key is revoked, within these seconds at least."""
-        idle = time.monotonic() >= self._hear_until
         self._revoked, self._hear_until = revoked, time.monotonic() + seconds
         self._loop.start()
-        if idle:
-            self._loop.wake()
+        self._loop.wake()
 
     def end(self) -> None:
         """End all subscriptions: this process is shutting down."""

@@ -30,6 +30,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "64MB",
     "max_connections": "200",
+    "io_method": "sync",  # instead of three processes that read for the others
     "logging_collector": "off",
     "log_checkpoints": "off",
     "log_line_prefix": "",

@@ -83,6 +83,7 @@ class Redis:
                 "appendonly yes",
                 'save ""',  # the append-only file is enough
                 "maxmemory-policy noeviction",  # a queue must not lose entries
+                "hz 2",  # ten times a second, by default, it would look for something to do
                 "loglevel warning",
                 "daemonize no",
                 "",

@@ -23,6 +23,9 @@ from litellm.utils import ProviderConfigManager, get_optional_params
 
 from tasks.llm.transport import Transport
 
+# A tokenizer's vocabulary, 6 MB: LiteLLM has parsed it, and goes on with its text.
+vars(litellm.utils).pop("json_data", None)
+
 litellm.drop_params = True  # newer models accept no temperature: omit it rather than fail
 litellm.suppress_debug_info = True  # otherwise it prints to stdout
 litellm.telemetry = False
