@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from models.broadcasts import Broadcast
@@ -24,7 +24,7 @@ class Turn:
     answer: str
 
 
-def track(session: Session, job_id: str, limit: int = 50) -> list[Turn]:
+def track(session: Session | Connection, job_id: str, limit: int = 50) -> list[Turn]:
     """The turns before a job on its mind's track, oldest first, `limit` at most.
 
     The kept answer of a broadcast counts for every mind, even one that was not asked; without one,
@@ -70,7 +70,7 @@ def spoken(turns: Sequence[Turn]) -> list[Spoken]:
     ]
 
 
-def linked(session: Session, job_id: str, limit: int = 50) -> list[Spoken]:
+def linked(session: Session | Connection, job_id: str, limit: int = 50) -> list[Spoken]:
     """The messages of the jobs that a job continues, oldest first: of the last `limit` jobs, each
     with the history that its caller sent. Empty if it continues none."""
     rows = session.execute(_chain_statement(), {"job_id": job_id, "most": limit}).tuples()

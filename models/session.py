@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from config.once import once
 from config.settings import get_settings
-from models.connection import open_engine
+from models.connection import is_pooled, open_engine
 from models.errors import DatabaseUnavailable
 from models.sqlstates import is_unavailable
 
@@ -94,6 +94,22 @@ def unit_of_work() -> Iterator[Session]:
         session.begin(),
     ):
         yield session
+
+
+@contextmanager
+def statements() -> Iterator[Connection]:
+    """A connection on which each statement is a transaction of its own, which saves the round trips
+    of BEGIN and COMMIT. Behind a pooler all of them are one, in which their time limit is set.
+
+    Raises:
+        DatabaseUnavailable: as `unit_of_work`.
+    """
+    with outages_translated(), get_engine().connect() as connection:
+        if is_pooled(connection):
+            with connection.begin():
+                yield connection
+        else:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

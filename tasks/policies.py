@@ -114,6 +114,7 @@ PERSIST: Final = Policy(
         failures=5, window_s=60, reset_s=5, counts=(DatabaseUnavailable,), shared=False
     ),
 )
+POLICIES: Final = {policy.stage: policy for policy in (INTENT, COMPRESS, GENERATE, PERSIST)}
 # How long a stage tries to load its job while PostgreSQL is unavailable before leaving it to the
 # reconciler, and the longest pause between two tries.
 LOAD_PATIENCE_S: Final = 30.0

@@ -17,6 +17,8 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    insert,
+    literal,
     or_,
     select,
     update,
@@ -102,36 +104,30 @@ def complete(
     """End the job as completed and store its answer, exactly once. False if the fence no longer
     holds.
 
-    Locks the conversation, then runs the fenced UPDATE, then inserts the message. A merged answer
-    becomes the one that every track continues from. `record` and `sequence` as in `fail`.
+    One statement locks the conversation, runs the fenced UPDATE and inserts the message. A merged
+    answer becomes the one that every track continues from. `record` and `sequence` as in `fail`.
     """
-    session.execute(_touch_statement(), {"job_id": fence.job_id, "token": fence.token})
-    values = {**fence.values(), "note": {fence.stage: record.stored()}, "at_sequence": sequence}
-    job = session.execute(_complete_statement(), values).one_or_none()
+    note, answer_id = {fence.stage: record.stored()}, new_id("msg")
+    values = {"note": note, "at_sequence": sequence, "answer_id": answer_id}
+    job = session.execute(_complete_statement(), fence.values() | values).one_or_none()
     if job is None:
         end_orphans(session, Job.id == fence.job_id)
         return False
     if job.mind == MANAGER and job.broadcast_id is not None:
         keep_answer(session, job.broadcast_id, fence.job_id)
-    session.add(
-        Message(
-            id=new_id("msg"),
-            conversation_id=job.conversation_id,
-            role="assistant",
-            mind=job.mind,
-            job_id=fence.job_id,
-            content=job.answer,
-        )
-    )
     conclude(session, [job])
     return True
 
 
 @lru_cache(maxsize=1)
-def _touch_statement() -> Executable:
-    """Locks the conversation of a job that is owned, and sets when it was last used."""
-    conversations = cast(Table, Conversation.__table__)
-    return (
+def _complete_statement() -> Executable:
+    """Built once: building it costs more CPU than running it.
+
+    `done` reads `touched`, so that the conversation is locked before the job. If either was locked
+    by another transaction, PostgreSQL checks the fence once more on the row that this has left.
+    """
+    conversations, messages = cast(Table, Conversation.__table__), cast(Table, Message.__table__)
+    touched = (
         update(conversations)
         .where(
             jobs.c.id == bindparam("job_id"),
@@ -139,27 +135,38 @@ def _touch_statement() -> Executable:
             conversations.c.id == jobs.c.conversation_id,
         )
         .values(updated_at=now())
+        .returning(conversations.c.id)
+        .cte("touched")
     )
-
-
-@lru_cache(maxsize=1)
-def _complete_statement() -> Executable:
-    """Built once: building it costs more CPU than running it."""
     unknown = next_number(after_unknown_events())
     sequence = func.coalesce(bindparam("at_sequence", type_=BigInteger), unknown)
-    return (
+    done = (
         update(jobs)
         .where(
             owned_by_bound(),
             jobs.c.answer.is_not(None),
-            ~orphaned(),
+            jobs.c.message_id.is_not(None),
+            jobs.c.conversation_id == touched.c.id,
         )
         .values(
             **finished("completed", sequence),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
         )
-        .returning(*END_COLUMNS, Job.mind, Job.answer, Job.broadcast_id)
+        .returning(*END_COLUMNS, Job.user_id, Job.mind, Job.answer, Job.broadcast_id)
+        .cte("done")
     )
+    answer = {
+        "id": bindparam("answer_id", type_=messages.c.id.type),
+        "conversation_id": done.c.conversation_id,
+        "user_id": done.c.user_id,
+        "role": literal("assistant", messages.c.role.type),
+        "mind": done.c.mind,
+        "job_id": done.c.id,
+        "content": done.c.answer,
+    }
+    said = insert(messages).from_select(list(answer), select(*answer.values())).cte("said")
+    told = [*(done.c[column.key] for column in END_COLUMNS), done.c.mind, done.c.broadcast_id]
+    return select(*told).add_cte(said)
 
 
 def cancel(session: Session, job_id: str) -> bool:

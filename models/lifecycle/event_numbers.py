@@ -41,6 +41,12 @@ def after_stage(ended: N) -> N:
     return next_number(ended)
 
 
+def last_of(stage: str, ended: int) -> int:
+    """The number of the last event of a checkpointed stage that ended at `ended`: after generate
+    comes the usage."""
+    return after_stage(ended) if stage == "generate" else ended
+
+
 def after_unknown_events() -> ColumnElement[int]:
     """A number that is larger than that of every event of the run that may own the stage."""
     runs = and_(Job.slot == "running", Job.stage == "generate")

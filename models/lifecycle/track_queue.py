@@ -7,11 +7,22 @@ Conversations are always locked before jobs, to avoid deadlocks.
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Update, and_, any_, bindparam, exists, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Update,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 from sqlalchemy.types import String
 
 from models.conversations import Conversation, Message
@@ -66,7 +77,7 @@ def release_stranded(session: Session, limit: int) -> int:
 
 @lru_cache(maxsize=4)
 def _stranded_statement(limit: int) -> Select[tuple[str]]:
-    blocked, ahead = aliased(Job), aliased(Job)
+    blocked, ahead = jobs.alias().c, jobs.alias().c
     stranded = Job.id.in_(
         select(blocked.id).where(blocked.slot == "blocked", ~is_ahead(ahead, blocked))
     )
@@ -93,8 +104,9 @@ def is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
 
 @lru_cache(maxsize=1)
 def _release_statement() -> Update:
-    """Built once, since it ends every job; if no job is blocked, it reads an empty index."""
-    blocked, ahead = aliased(Job), aliased(Job)
+    """Built once, since it ends every job; if no job is blocked, it reads an empty index. Of tables
+    only: the ORM copies a statement that names a class, at every execution."""
+    blocked, ahead = jobs.alias().c, jobs.alias().c
     wanted = bindparam("conversation_ids", type_=ARRAY(String))
     track = (blocked.conversation_id, blocked.mind)
     oldest = (
@@ -108,7 +120,7 @@ def _release_statement() -> Update:
         )
         .order_by(*track, blocked.created_at, blocked.id)
     )
-    messages = Message.__table__
+    messages = cast(Table, Message.__table__)
     return (
         update(jobs)
         .where(jobs.c.id.in_(oldest), jobs.c.slot == "blocked", messages.c.id == jobs.c.message_id)

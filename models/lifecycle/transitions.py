@@ -17,19 +17,22 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     CursorResult,
     Executable,
     Float,
+    Table,
     and_,
     bindparam,
     case,
+    exists,
     extract,
     func,
     not_,
     or_,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from models.conversations import Message
 from models.jobs import Job, after
@@ -55,7 +58,10 @@ PENDING: Final = StageRecord()
 
 @dataclass(frozen=True)
 class Begun:
-    """What a stage that begins needs of its job; `remaining_s` are the seconds to its deadline."""
+    """What a stage that begins needs of its job.
+
+    `remaining_s` are the seconds to its deadline; `has_past` is false if it has no history.
+    """
 
     user_id: str
     mind: str
@@ -70,6 +76,7 @@ class Begun:
     tried: list[dict[str, Any]] | None
     remaining_s: float
     request_id: str | None
+    has_past: bool
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -78,13 +85,23 @@ def begin(session: Session, fence: Fence) -> Begun | None:
     A retry with the same token is the same begin. A job whose deadline has passed is ended instead,
     unless its answer only has to be stored; and so is one whose message was deleted.
     """
-    row = session.execute(_begin_statement(), fence.values()).one_or_none()
-    if row is None:
-        lock_conversations(session, Job.id == fence.job_id)
-        end_orphans(session, Job.id == fence.job_id)
-        end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
-        return None
-    return Begun(*row)
+    begun = take(session, fence)
+    if begun is None:
+        end_hopeless(session, fence)
+    return begun
+
+
+def take(connection: Session | Connection, fence: Fence) -> Begun | None:
+    """What `begin` does first, in one statement: own the stage."""
+    row = connection.execute(_begin_statement(), fence.values()).one_or_none()
+    return Begun(*row) if row else None
+
+
+def end_hopeless(session: Session, fence: Fence) -> None:
+    """What `begin` does otherwise: end a job that has no message or whose deadline has passed."""
+    lock_conversations(session, Job.id == fence.job_id)
+    end_orphans(session, Job.id == fence.job_id)
+    end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
 
 
 @lru_cache(maxsize=1)
@@ -133,7 +150,17 @@ def _begin_statement() -> Executable:
             tried,
             extract("epoch", jobs.c.expires_at - now()).cast(Float),
             jobs.c.request_id,
+            or_(jobs.c.previous_id.is_not(None), _is_said_before()),
         )
+    )
+
+
+def _is_said_before() -> ColumnElement[bool]:
+    """Whether the job's message is not the first of its conversation. It stays the first: whoever
+    adds a message has locked the conversation."""
+    message, earlier = cast(Table, Message.__table__), aliased(Message)
+    return exists().where(
+        earlier.conversation_id == message.c.conversation_id, earlier.position < message.c.position
     )
 
 
@@ -150,7 +177,7 @@ def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dic
 
 
 def checkpoint(
-    session: Session,
+    connection: Session | Connection,
     fence: Fence,
     record: StageRecord,
     columns: Mapping[str, Any],
@@ -160,7 +187,7 @@ def checkpoint(
     """Write a stage's result and queue the next stage, in one UPDATE.
 
     Args:
-        session: its transaction is the caller's to commit.
+        connection: its transaction is the caller's to commit.
         fence: the run that owns the stage.
         record: the stage's record for the receipt.
         columns: the job's columns that later stages need.
@@ -176,7 +203,7 @@ def checkpoint(
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     if spent != NOTHING:
         values |= spent.values()
-    result = cast(CursorResult[Any], session.execute(statement, values))
+    result = cast(CursorResult[Any], connection.execute(statement, values))
     if not result.returns_rows:
         return NOTHING if result.rowcount == 1 else None
     row = result.one_or_none()

@@ -30,17 +30,27 @@ _lock = threading.Lock()
 @contextmanager
 def beating(work: Work) -> Iterator[None]:
     """Extend this run's lease while its body works; a run that loses its lease is stopped."""
-    with _lock:
-        _running[work.fence.token] = work
+    keep(work)
     _heartbeat.start()
     _saver.start()
     try:
         yield
     finally:
-        with _lock:
-            _running.pop(work.fence.token, None)
-            _saved.pop(work.fence.token, None)
-            _unsavable.discard(work.fence.token)
+        release(work)
+
+
+def keep(work: Work) -> None:
+    """Extend this run's lease from now on."""
+    with _lock:
+        _running[work.fence.token] = work
+
+
+def release(work: Work) -> None:
+    """Leave this run's lease alone from now on."""
+    with _lock:
+        _running.pop(work.fence.token, None)
+        _saved.pop(work.fence.token, None)
+        _unsavable.discard(work.fence.token)
 
 
 def beat() -> None:

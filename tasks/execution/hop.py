@@ -3,7 +3,9 @@ else by the broker. What makes a stage safe is its checkpoint, and not the messa
 """
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import structlog
@@ -15,7 +17,10 @@ from kombu.exceptions import OperationalError
 from config.outages import outages
 from config.settings import get_settings
 from config.shutdown import shutting_down
+from models.lifecycle.fence import Fence
 from tasks.celery import app
+from tasks.execution.handover import Handover
+from tasks.execution.heartbeat import keep, release
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +33,28 @@ class Hop:
     chain: list[Any]
     parent_id: str
     root_id: str
+    handover: Handover | None = None
 
     def publish(self) -> None:
-        """Publish the stage's message, best effort. Celery would do it after the task, and show
-        that as failed while the broker is unavailable, though its work is done and goes on."""
+        """Publish the message of the stage that is due, best effort; one that was begun is queued
+        again before, and lost if it can't be."""
+        if self.handover is None:
+            self._publish()
+            return
+        release(self.handover.begun)
+        if self.handover.give_back():
+            self._beyond(len(self.handover.skipped))._publish()
+
+    def _beyond(self, skipped: int) -> "Hop":
+        """The hop to the stage after so many that were skipped."""
+        if not skipped:
+            return self
+        due = signature(self.chain[-1], app=app)
+        return Hop(due, self.chain[:-1], self.following.id, self.root_id)._beyond(skipped - 1)
+
+    def _publish(self) -> None:
+        """Celery would publish after the task, and show that as failed while the broker is
+        unavailable, though its work is done and goes on."""
         try:
             self.following.apply_async(
                 chain=self.chain, parent_id=self.parent_id, root_id=self.root_id
@@ -42,10 +65,12 @@ class Hop:
 
 
 class _Thread(threading.local):
-    """`goes_on`: this thread takes the hop that its task leaves."""
+    """`goes_on`: this thread takes the hop that its task leaves. `offered`: what was handed over to
+    the task that it delivers."""
 
     goes_on = False
     left: Hop | None = None
+    offered: Handover | None = None
 
 
 _thread = _Thread()
@@ -62,20 +87,53 @@ def take_hop() -> Hop | None:
     return left
 
 
-def hop(request: Context) -> None:
-    """Let the chain of a task that is done go on."""
+def offer(handover: Handover | None) -> None:
+    """Offer to the next task of this thread what was handed over to it."""
+    _thread.offered = handover
+
+
+def is_offered() -> bool:
+    """Whether no task has accepted what was offered."""
+    return _thread.offered is not None
+
+
+def accept(fence: Fence) -> Handover | None:
+    """What was handed over to this stage; None: its message comes from the broker."""
+    offered = _thread.offered
+    if offered is None or not offered.is_for(fence):
+        return None
+    _thread.offered = None
+    return offered
+
+
+def hop(request: Context, handover: Handover | None = None) -> None:
+    """Let the chain of a task that is done go on; `handover` is what it has begun of it."""
     chain, request.chain = request.chain, None
     if not chain:
         return
-    due = Hop(signature(chain.pop(), app=app), chain, request.id, request.root_id or request.id)
-    if _thread.goes_on and _is_served_here(due.following):
+    following, root_id = signature(chain.pop(), app=app), request.root_id or request.id
+    due = Hop(following, chain, request.id, root_id, handover)
+    if _goes_on() and _is_served_here(following):
+        if handover is not None:
+            keep(handover.begun)
         _thread.left = due
     else:
         due.publish()
 
 
-def _is_served_here(following: Signature[Any]) -> bool:
-    if get_settings().stage_hops != "local" or shutting_down.is_set():
-        return False
-    served = following.options["queue"] in app.amqp.queues.consume_from
-    return served and following.task in app.tasks
+def stages_here(request: Context) -> list[str]:
+    """The stages after a task's own with which this thread goes on, up to the first that belongs to
+    another worker."""
+    following = reversed(request.chain or ()) if _goes_on() else ()
+    return [each["task"] for each in takewhile(_is_served_here, following)]
+
+
+def _goes_on() -> bool:
+    local = get_settings().stage_hops == "local"
+    return _thread.goes_on and local and not shutting_down.is_set()
+
+
+def _is_served_here(following: Mapping[str, Any]) -> bool:
+    """Whether this worker serves a stage's queue; `following` is its signature."""
+    served = following["options"]["queue"] in app.amqp.queues.consume_from
+    return served and following["task"] in app.tasks

@@ -16,6 +16,7 @@ from uuid import uuid4
 import structlog
 from celery import Task
 from celery.exceptions import Retry
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -30,22 +31,28 @@ from models.errors import (
 )
 from models.jobs import after
 from models.lifecycle.endings import fail
-from models.lifecycle.event_numbers import after_stage, next_number
+from models.lifecycle.event_numbers import after_stage, last_of, next_number
 from models.lifecycle.fence import Fence
 from models.lifecycle.ownership import Adopted, adopt
-from models.lifecycle.transitions import checkpoint, wait
+from models.lifecycle.transitions import checkpoint, end_hopeless, wait
 from models.spent import NOTHING, Spent, add_late
 from models.stage_record import StageRecord
 from tasks.celery import app
 from tasks.execution import failpoints
-from tasks.execution.heartbeat import beating
-from tasks.execution.hop import hop
-from tasks.execution.stage_events import publish_begun, publish_checkpoint, publish_record
+from tasks.execution.handover import Handover, Stored, plan
+from tasks.execution.heartbeat import beating, release
+from tasks.execution.hop import accept, hop, stages_here
+from tasks.execution.stage_events import (
+    publish_begun,
+    publish_checkpoint,
+    publish_record,
+    publish_skipped,
+)
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
 from tasks.policies import LOAD_PATIENCE_S, Policy
 from tasks.resilience.retry_decision import Again, GiveUp, decide
-from tasks.resilience.transaction import run_transaction_with_retry
+from tasks.resilience.transaction import run_statements_with_retry, run_transaction_with_retry
 
 log = structlog.get_logger(__name__)
 
@@ -66,33 +73,46 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
         )
         def run(self: Task, job_id: str, epoch: int) -> None:
             fence = Fence(job_id, epoch, policy.stage, uuid4())
+            handover = accept(fence)
             with bound_contextvars(job_id=job_id, epoch=epoch, stage=policy.stage):
-                execute(self, policy, body, fence)
+                if handover is not None and handover.skipped:
+                    _skip(self, handover)
+                else:
+                    begun = None if handover is None else handover.begun
+                    execute(self, policy, body, fence, begun)
 
         return run
 
     return decorate
 
 
-def execute(task: Task, policy: Policy, body: Body, fence: Fence) -> None:
-    """Process one delivery of one message, from begin to checkpoint."""
-    work = _begin(task, policy, fence)
+def execute(
+    task: Task, policy: Policy, body: Body, fence: Fence, begun: Work | None = None
+) -> None:
+    """Process one delivery of one message, from begin to checkpoint. `begun`: the stage before has
+    begun this one."""
+    failpoints.point(fence.stage, "before_begin")
+    work = begun or _begin(task, policy, fence)
     if work is None:
         return
+    if _is_late(work):
+        release(work)
+        _drop(task, "begun too late")
+        return
+    failpoints.point(fence.stage, "after_begin")
     with bound_contextvars(**work.named):
         _execute(task, policy, body, work)
 
 
 def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
     log.info("stage started", attempt=work.attempts + 1)
-    publish_begun(work)
     try:
         with beating(work):
+            publish_begun(work)
             outcome = body(work)
-            if not outcome.stored:
-                _checkpoint(task, work, outcome)
+            handover = None if outcome.stored else _checkpoint(task, work, outcome)
             failpoints.point(work.fence.stage, "after_checkpoint")
-            hop(task.request)
+            hop(task.request, handover)
     except Superseded as error:
         _drop_late(task, work, str(error))
     except Exception as error:  # noqa: BLE001 (boundary: every failure becomes a wait or a code)
@@ -101,40 +121,78 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
         log.info("stage finished", ms=work.ms, **outcome.record.stored())
 
 
+def _skip(task: Task, handover: Handover) -> None:
+    """Process the delivery of a stage that the checkpoint before it has skipped."""
+    stage, record = handover.skipped[0].stage, handover.skipped[0].record
+    with bound_contextvars(**handover.begun.named):
+        log.info("stage started", attempt=1)
+        for point in ("before_begin", "after_begin", "before_checkpoint", "after_checkpoint"):
+            failpoints.point(stage, point)
+        try:
+            publish_skipped(replace(handover.begun.fence, stage=stage), record)
+        finally:
+            hop(task.request, handover.rest)
+        log.info("stage finished", **replace(record, began=None, ended=None).stored())
+
+
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
-    asked_at = time.monotonic()
-
-    def begin(session: Session) -> Work | None:
-        nonlocal asked_at
-        asked_at = time.monotonic()
-        return load(session, fence, policy.run_limit_s)
-
-    failpoints.point(fence.stage, "before_begin")
+    until = time.monotonic() + LOAD_PATIENCE_S
     try:
-        work = run_transaction_with_retry(begin, asked_at + LOAD_PATIENCE_S)
+        work = run_statements_with_retry(lambda each: load(each, fence, policy.run_limit_s), until)
+        if work is None:
+            run_transaction_with_retry(lambda session: end_hopeless(session, fence), until)
     except (DatabaseUnavailable, CircuitOpen) as error:
         # Nothing can be stored. The job is still queued in the database, and its lease will expire.
         _drop(task, f"database unavailable: {error}")
         return None
     if work is None:
         _drop(task, "nothing to begin")
-        return None
-    if time.monotonic() - asked_at > get_settings().lease_s:
-        # The reply came so late that the job may have another owner: call no model here.
-        _drop(task, "begun too late")
-        return None
-    failpoints.point(fence.stage, "after_begin")
     return work
 
 
-def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
+def _is_late(work: Work) -> bool:
+    """Whether a run starts so long after it asked to begin that the job may have another owner:
+    then no model must be called here."""
+    return time.monotonic() - work.began > get_settings().lease_s
+
+
+def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
+    """Store the result of a stage. Returns what this has begun of the chain's further stages."""
     number = work.end_number
     record = work.ended(outcome.record, number)
+    planned = plan(work, outcome, last_of(work.fence.stage, number), stages_here(task.request))
     failpoints.point(work.fence.stage, "before_checkpoint")
-    spent = _write(work, lambda session: _store(session, work, work.fence, outcome, record, number))
-    if spent is not None:
-        publish_checkpoint(work, record, number, spent)
-        return
+
+    def store(connection: Connection) -> Stored | None:
+        handed = planned and planned.store(connection, work, outcome, record)
+        if handed:
+            return handed
+        spent = _store(connection, work, work.fence, outcome, record, number)
+        return None if spent is None else Stored(spent)
+
+    stored = run_statements_with_retry(store, work.deadline)
+    if stored is None:
+        _adopt_result(task, work, outcome)
+        return None
+    publish_checkpoint(work, record, number, stored.spent)
+    return stored.handover
+
+
+def _store(
+    connection: Session | Connection,
+    work: Work,
+    fence: Fence,
+    outcome: Outcome,
+    record: StageRecord,
+    number: int,
+) -> Spent | None:
+    """Checkpoint. The stage ends with the event `number`."""
+    last = last_of(fence.stage, number)
+    return checkpoint(connection, fence, record, outcome.columns, last, work.bill.spent)
+
+
+def _adopt_result(task: Task, work: Work, outcome: Outcome) -> None:
+    """Store the result of a run whose lease had expired, unless another run has begun."""
     adopted = _write(work, lambda session: _adopt(session, work, outcome))
     if adopted is None:
         raise Superseded("another run has begun, or the job has ended")
@@ -143,13 +201,6 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> None:
     stage_after = after(work.fence.stage)
     if stage_after is not None:
         dispatch(work.fence.job_id, adopted.epoch, stage_after, long=is_long(work.message))
-
-
-def _store(
-    session: Session, work: Work, fence: Fence, outcome: Outcome, record: StageRecord, number: int
-) -> Spent | None:
-    """Checkpoint. The stage ends with the event `number`; the next one is the usage event."""
-    return checkpoint(session, fence, record, outcome.columns, after_stage(number), work.bill.spent)
 
 
 def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:
@@ -186,7 +237,7 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
     if not _write(work, give_back):
         _drop_late(task, work, "superseded while failing")
         return
-    publish_record(work, record, number)
+    publish_record(work.fence, record, number)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 

@@ -5,16 +5,18 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from models.job_options import Options
 from models.lifecycle.event_numbers import next_number, text_base
 from models.lifecycle.fence import Fence
-from models.lifecycle.transitions import Begun, begin
+from models.lifecycle.transitions import take
 from models.stage_record import StageRecord
 from tasks.bill import Bill
 from tasks.events.publisher import TextFeed
 from tasks.execution.output_buffer import OutputBuffer
+from tasks.policies import POLICIES
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Work:
         bill: what its model calls cost.
         stop: set when the result is no longer wanted. Stages that take long check it.
         request_id: the request that created the job.
+        has_past: false if nothing was said before.
     """
 
     fence: Fence
@@ -48,6 +51,7 @@ class Work:
     bill: Bill = field(default_factory=Bill)
     stop: threading.Event = field(default_factory=threading.Event)
     request_id: str | None = None
+    has_past: bool = True
 
     @property
     def named(self) -> dict[str, str | None]:
@@ -68,6 +72,30 @@ class Work:
         """Complete the stage's record; `number` is the event that ends the run."""
         tried = self.bill.tried or record.tried
         return replace(record, ms=self.ms, began=self.number, ended=number, tried=tried)
+
+    def followed_by(self, outcome: "Outcome", fence: Fence, number: int, steps: int) -> "Work":
+        """The work of a later stage that the checkpoint of this one begins, as `load` would.
+
+        Args:
+            outcome: the result of this run.
+            fence: the run that begins.
+            number: the number of the event with which it begins.
+            steps: how many stages later it is.
+        """
+        return replace(
+            self,
+            fence=fence,
+            prompt=outcome.columns.get("prompt", self.prompt),
+            intent=outcome.columns.get("intent", self.intent),
+            attempts=0,
+            starts=self.starts + steps,
+            began=time.monotonic(),
+            run_limit_s=POLICIES[fence.stage].run_limit_s,
+            number=number,
+            draft=_draft(fence, number),
+            bill=Bill(),
+            stop=threading.Event(),
+        )
 
     @property
     def overtime(self) -> bool:
@@ -92,10 +120,10 @@ class Outcome:
     stored: bool = False
 
 
-def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
-    """Begin the stage and load its input. None: there is nothing to do."""
+def load(connection: Session | Connection, fence: Fence, run_limit_s: float) -> Work | None:
+    """Begin the stage and load its input. None: it can't begin."""
     began = time.monotonic()
-    job = begin(session, fence)
+    job = take(connection, fence)
     if job is None:
         return None
     return Work(
@@ -112,13 +140,14 @@ def load(session: Session, fence: Fence, run_limit_s: float) -> Work | None:
         deadline=time.monotonic() + job.remaining_s,
         run_limit_s=run_limit_s,
         number=job.sequence,
-        draft=_draft(fence, job),
+        draft=_draft(fence, job.sequence, job.restarts),
         request_id=job.request_id,
+        has_past=job.has_past,
         bill=Bill(job.tried or ()),
     )
 
 
-def _draft(fence: Fence, job: Begun) -> OutputBuffer:
+def _draft(fence: Fence, number: int, restarts: int = 0) -> OutputBuffer:
     if fence.stage != "generate":
-        return OutputBuffer(job.sequence)
-    return OutputBuffer(text_base(job.sequence), job.restarts, TextFeed(fence.job_id))
+        return OutputBuffer(number)
+    return OutputBuffer(text_base(number), restarts, TextFeed(fence.job_id))

@@ -13,6 +13,7 @@ from tasks.compression import compressor
 from tasks.compression.compressor import Compressor
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.result import Compressed
+from tasks.execution.handover import skip
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import COMPRESS
@@ -24,11 +25,11 @@ log = structlog.get_logger(__name__)
 @stage(COMPRESS)
 def compress(work: Work) -> Outcome:
     """Compress the message if it exceeds the threshold; on failure keep the original."""
-    settings = get_settings()
-    if len(work.message) <= settings.compress_over_chars:
-        return Outcome(StageRecord(status="skipped", reason="short"))
+    short = skip(COMPRESS.stage, work.message)
+    if short is not None:
+        return Outcome(short)
     try:
-        done = _compress(work, settings.compress_rate)
+        done = _compress(work, get_settings().compress_rate)
     except (CompressionFailed, CircuitOpen) as error:
         log.warning("compression failed", error=str(error))
         degraded = StageRecord(status="degraded", reason="compression_failed", compressor="none")

@@ -1,6 +1,6 @@
 """Stage 3, generate: stream the answer from the first model on the route that gives one."""
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from config.minds import get_minds
 from config.settings import get_settings
@@ -16,16 +16,13 @@ from tasks.llm.models import Target
 from tasks.llm.route import Answered, complete_with_fallback
 from tasks.llm.routing import Route, route_of
 from tasks.policies import GENERATE
-from tasks.resilience.transaction import run_transaction_with_retry
+from tasks.resilience.transaction import run_statements_with_retry
 
 
 @stage(GENERATE)
 def generate(work: Work) -> Outcome:
     """Send the history and the prompt to the route's models, and stream the answer."""
-    past = run_transaction_with_retry(lambda session: _past(session, work), work.deadline)
-    answers = run_transaction_with_retry(
-        lambda session: answers_of(session, work.options.merges), work.deadline
-    )
+    past, answers = _read(work)
     route = route_of(work, work.intent)
     merges: dict[str, Merge] = {}  # by model: built once, however often it is tried
 
@@ -38,11 +35,22 @@ def generate(work: Work) -> Outcome:
     return _outcome(route, work, answered, _record(answers, answered, merges.get(answered.model)))
 
 
-def _past(session: Session, work: Work) -> list[Exchange]:
+def _read(work: Work) -> tuple[list[Exchange], list[Answer]]:
+    """Return what was said before, and the answers to merge; without either, nothing is read."""
+    if not work.has_past and not work.options.merges:
+        return exchanges(work.options.history), []
+
+    def read(connection: Connection) -> tuple[list[Exchange], list[Answer]]:
+        return _past(connection, work), answers_of(connection, work.options.merges)
+
+    return run_statements_with_retry(read, work.deadline)
+
+
+def _past(connection: Connection, work: Work) -> list[Exchange]:
     """Return the chain that the job continues, else its mind's track; then the caller's history."""
-    before = linked(session, work.fence.job_id)
+    before = linked(connection, work.fence.job_id)
     if not before:
-        before = spoken(track(session, work.fence.job_id))
+        before = spoken(track(connection, work.fence.job_id))
     return exchanges([*before, *work.options.history])
 
 

@@ -13,7 +13,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker.consumer import Consumer
 
 from tasks.celery import app
-from tasks.execution.hop import Hop, go_on_here, take_hop
+from tasks.execution.hop import Hop, go_on_here, is_offered, offer, take_hop
 from tasks.execution.waiting import follow_waiting
 from tasks.worker.prefetch import Prefetch
 
@@ -95,10 +95,15 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._inside.delivers = True
         try:
             while hop is not None:
+                offer(hop.handover)
                 try:
                     self._deliver(hop)
                 except Exception:  # the boundary: nothing reads what a thread of the pool raises
                     log.exception("stage not delivered", task_id=hop.following.id)
+                    if hop.handover is None:
+                        hop.publish()
+                if is_offered():  # its task has not run
+                    offer(None)
                     hop.publish()
                 hop = take_hop()
         finally:

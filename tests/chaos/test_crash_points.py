@@ -13,10 +13,12 @@ from .stack import Stack
 from .waiting import wait_for
 
 COMMITS = ("begin", "checkpoint", "publish", "ack")
-# The last stage publishes nothing.
+# A worker that goes on with a job itself has nothing to publish, and begins only the first stage by
+# a commit of its own. The last stage publishes nothing.
 POINTS = [
-    f"{stage}.{when}_{what}"
+    (f"{stage}.{when}_{what}", hops)
     for stage, what, when in product(STAGES, COMMITS, ("before", "after"))
+    for hops in {"publish": ["broker"], "begin": ["local", "broker"]}.get(what, ["local"])
     if (stage, what) != (STAGES[-1], "publish")
 ]
 
@@ -44,12 +46,12 @@ def test_a_worker_may_die_at_every_point(
     assert counts["given_up"] > 0
 
 
-def die_at_each(points: list[str], stack: Stack) -> None:
+def die_at_each(points: list[tuple[str, str]], stack: Stack) -> None:
     """Run a few workers at a time, each armed with one failpoint, until all have died there."""
     armed: list[Armed] = []
     for point in points:
         wait_for(lambda: alive(armed) < AT_ONCE, 300, f"a death at one of {points}")
-        armed.append(Armed(stack, point))
+        armed.append(Armed(stack, *point))
     wait_for(lambda: alive(armed) == 0, 300, f"a death at each of {points}")
     for one in armed:
         assert one.once.exists(), f"it ended before {one.point}: {one.worker.log.read_text()}"
@@ -58,11 +60,9 @@ def die_at_each(points: list[str], stack: Stack) -> None:
 class Armed:
     """A worker that dies at one failpoint."""
 
-    def __init__(self, stack: Stack, point: str) -> None:
+    def __init__(self, stack: Stack, point: str, hops: str) -> None:
         self.point = point
-        self.once = stack.home / f"crashed-at-{point}"
-        # A worker that goes on with a job itself has nothing to publish.
-        hops = "broker" if point.endswith("publish") else "local"
+        self.once = stack.home / f"crashed-at-{point}-{hops}"
         self.worker = stack.worker(
             CRASH_AT=point, CRASH_ONCE=str(self.once), WORKER_THREADS="2", STAGE_HOPS=hops
         ).start()

@@ -4,22 +4,20 @@ Each step is one transaction on the real database, or a fault between two of the
 are checked after every step; time passes only in steps that let it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from random import Random
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import text, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from models.broker_marker import adopt_marker
 from models.jobs import Job, after
-from models.lifecycle.after_commit import after_commit
 from models.lifecycle.endings import cancel, complete, fail
+from models.lifecycle.event_numbers import last_of, next_number
 from models.lifecycle.fence import Fence, now
+from models.lifecycle.handover import hand_over, requeue_unstarted
 from models.lifecycle.ownership import adopt, extend_leases, hand_back
 from models.lifecycle.reconciliation import (
     end_all_orphans,
@@ -30,57 +28,20 @@ from models.lifecycle.reconciliation import (
 )
 from models.lifecycle.survey import survey
 from models.lifecycle.transitions import begin, checkpoint, wait
-from models.session import unit_of_work
+from models.spent import Spent
 from models.stage_record import StageRecord
 
+from .conftest import read
+from .invariants import Invariants, Run
+
 DONE = StageRecord(status="completed", ms=1)
+PAID = Spent(input_tokens=1)
 PAST = timedelta(seconds=1)
 MANY = 1000
-# Plain SQL: the checks run after every step, and must cost less than what they check.
-_JOBS = text("SELECT * FROM jobs WHERE id = ANY(:jobs)")
-_ANSWERS = text(
-    "SELECT job_id, count(*), min(content) FROM messages WHERE job_id = ANY(:jobs) GROUP BY job_id"
-)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A worker's run of one stage; `serial` is its place among all begins of its job."""
-
-    fence: Fence
-    starts: int
-    serial: int
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The columns that its stage passes on; an answer names the run that generated it."""
-        return {"answer": str(self.fence.token)} if self.fence.stage == "generate" else {}
-
-
-class World:
+class World(Invariants):
     """Jobs, their messages in the broker, and the runs in progress."""
-
-    def __init__(self, rng: Random, jobs: list[str]) -> None:
-        self.rng = rng
-        self.jobs = jobs
-        self.broker: list[tuple[str, int, str]] = [(job, 1, "intent") for job in jobs]
-        self.runs: list[Run] = []
-        self.begun = dict.fromkeys(jobs, 0)
-        self.done: dict[str, list[str]] = {job: [] for job in jobs}
-        self.ended: dict[str, Any] = {}
-        self.answers: dict[str, str] = {}
-        self.numbers: dict[str, int] = {}
-        self.story: list[str] = []
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """One transaction; released jobs are published, unless the process dies before."""
-        with unit_of_work() as session:
-            noted = after_commit(session)
-            yield session
-        for due in noted.released:
-            if self.rng.random() < 0.8:
-                self.broker.append((due.job_id, due.epoch, due.stage))
 
     # --- what workers do
 
@@ -99,17 +60,22 @@ class World:
                 with self.transaction() as session:
                     assert begin(session, fence) is not None
             self.begun[fence.job_id] += 1
-            self.runs.append(Run(fence, found.starts, self.begun[fence.job_id]))
+            self.runs.append(Run(fence, found.starts, self.begun[fence.job_id], found.sequence))
 
     def finish(self) -> None:
-        """A run finishes: it checkpoints or adopts, or completes the job."""
+        """A run finishes: it hands over, checkpoints or adopts, or completes the job."""
         run = self._drop_one()
         if run is None:
             return
         if run.fence.stage == "persist":
             self._complete(run)
+        elif self.rng.random() < 0.5 and (begun := self._hand_over(run)) is not None:
+            if self.rng.random() < 0.2:  # it can't go on after all
+                self._give_back(begun)
+            else:
+                self.runs.append(begun)
         elif (epoch := self._checkpoint(run)) is not None:
-            self._wrote(run)
+            self.wrote(run)
             if self.rng.random() < 0.1:  # the commit's reply was lost: all of it again
                 assert self._checkpoint(run) is None
             if self.rng.random() < 0.9:  # else it dies before it publishes
@@ -208,24 +174,6 @@ class World:
             with self.transaction() as session:
                 unpublished(session, [one.job_id for one in due])
 
-    # --- what must be true
-
-    def check(self) -> None:
-        """Check that just the completed jobs have an answer, and that ended jobs never change."""
-        with self.transaction() as session:
-            jobs = session.execute(_JOBS, {"jobs": self.jobs}).all()
-            found = session.execute(_ANSWERS, {"jobs": self.jobs}).all()
-        for row in jobs:
-            assert row.sequence >= self.numbers.get(row.id, 1), f"a number came again: {self.story}"
-            self.numbers[row.id] = row.sequence
-        rows = [row for row in jobs if row.slot is None]
-        completed = {row.id for row in rows if row.status == "completed"}
-        assert {job_id for job_id, *_ in found} == completed, self.story
-        for job_id, count, content in found:
-            assert (count, content) == (1, self.answers[job_id]), self.story
-        for row in rows:
-            assert self.ended.setdefault(row.id, row) == row, self.story
-
     def step(self) -> None:
         """Something happens."""
         actions, weights = zip(*ACTIONS.items(), strict=True)
@@ -259,21 +207,45 @@ class World:
             assert checkpoint(session, fence, DONE, run.columns)
         return adopted.epoch
 
+    def _hand_over(self, run: Run) -> Run | None:
+        """The run's worker goes on with the job; at times it skips a stage."""
+        number, between = last_of(run.fence.stage, next_number(run.number)), list[str]()
+        stage = after(run.fence.stage)
+        if stage == "compress" and self.rng.random() < 0.5:
+            between, stage, number = [stage], after(stage), number + 2
+        assert stage is not None
+        to, began = replace(run.fence, stage=stage, token=uuid4()), next_number(number)
+        if not self._hands_over(run, to, between, began):
+            return None
+        self.wrote(run)
+        self.done[to.job_id] += between
+        self.paid[to.job_id] += PAID.input_tokens
+        self.begun[to.job_id] += 1
+        if self.rng.random() < 0.1:  # the commit's reply was lost
+            assert self._hands_over(run, to, between, began)
+        row, starts = read(to.job_id), run.starts + 1 + len(between)
+        assert (row.stage, row.starts, row.sequence) == (stage, starts, began), self.story
+        return Run(to, row.starts, self.begun[to.job_id], began)
+
+    def _hands_over(self, run: Run, to: Fence, between: list[str], began: int) -> bool:
+        records = dict.fromkeys([run.fence.stage, *between], DONE)
+        with self.transaction() as session:
+            written = hand_over(session, run.fence, to, records, run.columns, began, PAID)
+        return written is not None
+
+    def _give_back(self, run: Run) -> None:
+        with self.transaction() as session:
+            assert requeue_unstarted(session, run.fence), self.story
+        if self.rng.random() < 0.9:  # else it dies before it publishes
+            self.broker.append((run.fence.job_id, run.fence.epoch, run.fence.stage))
+
     def _complete(self, run: Run) -> None:
         with self.transaction() as session:
             done = complete(session, run.fence, DONE)
         if done:
-            self._wrote(run)
+            self.wrote(run)
             with self.transaction() as session:
                 assert not complete(session, run.fence, DONE)
-
-    def _wrote(self, run: Run) -> None:
-        job_id, stage = run.fence.job_id, run.fence.stage
-        assert run.serial == self.begun[job_id], f"a superseded run wrote: {self.story}"
-        assert stage not in self.done[job_id], f"{stage} was done twice: {self.story}"
-        self.done[job_id].append(stage)
-        if "answer" in run.columns:
-            self.answers[job_id] = run.columns["answer"]
 
     def _try(self, run: Run, write: Any) -> None:
         with self.transaction() as session:

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from deploy.embedded.ports import free_port
 from deploy.embedded.procfile import read_procfile, shell_command
+from models.jobs import Job
 from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
@@ -109,7 +111,8 @@ def submit(external_id: str) -> Callable[[], tuple[str, str]]:
         with unit_of_work() as session:
             user = get_or_create_user(session, external_id)
             job = accept(session, Submission(user, f"Hello [#{mark}]"))
-            job.queue_lease_until = job.created_at
+            due = update(Job).where(Job.id == job.id).values(queue_lease_until=Job.created_at)
+            session.execute(due)
             return job.id, mark
 
     return do

@@ -9,9 +9,12 @@ import redis
 from celery.events.receiver import EventReceiver
 
 from models.jobs import STAGES
+from models.lifecycle.endings import cancel
+from models.session import unit_of_work
 from tasks.celery import app
 
 from .conftest import Submit, finished, read
+from .going_on import hop_after
 
 pytestmark = pytest.mark.usefixtures("workers")
 
@@ -48,6 +51,50 @@ def test_a_short_message_costs_one_message_of_the_broker(
     until(lambda: finished(job_id))
     assert read(job_id).status == "completed"
     assert pushed(broker) - before == 1
+
+
+def test_a_worker_that_goes_on_begins_each_stage_with_the_checkpoint_before(
+    submit: Submit, until: Any
+) -> None:
+    job_id = submit("Hello!")
+    until(lambda: finished(job_id))
+    job = read(job_id)
+    assert (job.status, job.starts, job.epoch) == ("completed", 4, 1)
+    records = [job.record(stage) for stage in STAGES]
+    assert [record.status for record in records] == ["completed", "skipped", *["completed"] * 2]
+    steps = [n for record in records for n in (record.began, record.ended) if n is not None]
+    assert len(steps) == 2 * len(STAGES)
+    assert steps == sorted(steps)
+
+
+def test_a_stage_that_was_begun_but_can_t_be_delivered_goes_on_as_a_message(
+    accept: Submit, until: Any
+) -> None:
+    job_id = accept("Hello!")
+    hop = hop_after(job_id, "intent")
+    assert hop is not None
+    assert hop.handover is not None
+    job = read(job_id)
+    assert (job.stage, job.slot) == ("generate", "running")
+    hop.publish()
+    until(lambda: finished(job_id))
+    job = read(job_id)
+    assert (job.status, job.epoch, job.paid_duplicates) == ("completed", 1, 0)
+    assert job.record("compress").reason == "short"
+
+
+def test_a_job_that_ended_on_its_way_is_not_published(
+    accept: Submit, environment: Mapping[str, str]
+) -> None:
+    broker = redis.Redis.from_url(environment["REDIS_URL"])
+    job_id = accept("Hello!")
+    hop = hop_after(job_id, "intent")
+    assert hop is not None
+    with unit_of_work() as session:
+        assert cancel(session, job_id)
+    before = pushed(broker)
+    hop.publish()
+    assert (read(job_id).status, pushed(broker)) == ("cancelled", before)
 
 
 def ended(job_id: str) -> tuple[str, str]:
