@@ -1,6 +1,7 @@
 """Extend the leases of the runs in this process and save their drafts, in threads of their own."""
 
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -10,12 +11,13 @@ import structlog
 
 from config.once import once
 from config.settings import get_settings
-from models.errors import DatabaseUnavailable
+from models.errors import DatabaseUnavailable, Superseded
 from models.lifecycle.ownership import extend_leases, hand_back, save_partials
 from models.session import unit_of_work
 from tasks.daemon_loop import DaemonLoop
 from tasks.execution.output_buffer import Saved
 from tasks.execution.work import Work
+from tasks.resilience.transaction import run_transaction_with_retry
 
 SAVE_S: Final = 2.0
 
@@ -51,6 +53,22 @@ def release(work: Work) -> None:
         _running.pop(work.fence.token, None)
         _saved.pop(work.fence.token, None)
         _unsavable.discard(work.fence.token)
+
+
+def confirm(work: Work) -> None:
+    """Make sure that a run which has waited for the database still owns its stage, before it makes
+    a call that costs money. Costs nothing while its first lease lasts.
+
+    Raises:
+        Superseded: another run may own the stage.
+        DatabaseUnavailable, CircuitOpen: as `run_transaction_with_retry`.
+    """
+    if time.monotonic() - work.began <= get_settings().lease_s:
+        return
+    token = work.fence.token
+    owned = run_transaction_with_retry(lambda each: extend_leases(each, [token]), work.deadline)
+    if token not in owned:
+        raise Superseded("another run has begun, or the job has ended")
 
 
 def beat() -> None:

@@ -7,6 +7,7 @@ from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
 from models.history import linked, spoken, track
 from models.stage_record import StageRecord
+from tasks.execution.heartbeat import confirm
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.context import Exchange, exchanges, fit, tokens
@@ -23,6 +24,7 @@ from tasks.resilience.transaction import run_statements_with_retry
 def generate(work: Work) -> Outcome:
     """Send the history and the prompt to the route's models, and stream the answer."""
     past, answers = _read(work)
+    confirm(work)
     route = route_of(work, work.intent)
     merges: dict[str, Merge] = {}  # by model: built once, however often it is tried
 
