@@ -81,7 +81,14 @@ class Job(Base):
         Index("ix_jobs_conversation", "conversation_id", "id"),
         Index("ix_jobs_slots", "slot", "user_id", postgresql_where="slot IS NOT NULL"),
         Index("ix_jobs_ended", "user_id", "status", "id", postgresql_where="slot IS NULL"),
-        Index("ix_jobs_unfinished", "conversation_id", "mind", postgresql_where="slot IS NOT NULL"),
+        # Not `slot IS NOT NULL`: if nothing was queued when statistics were taken, the planner
+        # would think the index empty, and read all of it to find a running job by its id.
+        Index(
+            "ix_jobs_unfinished",
+            "conversation_id",
+            "mind",
+            postgresql_where="completed_at IS NULL",
+        ),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )

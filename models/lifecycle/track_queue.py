@@ -36,7 +36,10 @@ def on_track(
     conversation_id: str | ColumnElement[str], mind: str | ColumnElement[str]
 ) -> ColumnElement[bool]:
     """True for the unfinished jobs of a track."""
-    return and_(Job.conversation_id == conversation_id, Job.mind == mind, Job.slot.is_not(None))
+    unfinished = Job.completed_at.is_(None)  # what the index of unfinished jobs has
+    return and_(
+        Job.conversation_id == conversation_id, Job.mind == mind, Job.slot.is_not(None), unfinished
+    )
 
 
 def lock_conversations(session: Session, *which: ColumnElement[bool]) -> None:
@@ -99,6 +102,7 @@ def is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
         ahead.conversation_id == blocked.conversation_id,
         ahead.mind == blocked.mind,
         ahead.slot.in_(("queued", "running", "waiting")),
+        ahead.completed_at.is_(None),
     )
 
 
@@ -114,6 +118,7 @@ def _release_statement() -> Update:
         .distinct(*track)
         .where(
             blocked.slot == "blocked",
+            blocked.completed_at.is_(None),
             blocked.conversation_id == any_(wanted),
             blocked.message_id.is_not(None),
             ~is_ahead(ahead, blocked),

@@ -120,7 +120,9 @@ def _begin_statement() -> Executable:
             jobs.c.id == bindparam("job_id"),
             jobs.c.epoch == bindparam("at_epoch"),
             jobs.c.stage == bindparam("at_stage"),
-            or_(jobs.c.slot == "queued", again),
+            # COALESCE keeps the planner from the index of all unfinished jobs, which it thinks is
+            # empty if nothing was queued when statistics were taken.
+            or_(func.coalesce(jobs.c.slot, "") == "queued", again),
             or_(jobs.c.expires_at > now(), jobs.c.stage == "persist"),
             Message.__table__.c.id == jobs.c.message_id,
         )

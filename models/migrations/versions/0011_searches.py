@@ -76,7 +76,7 @@ def upgrade() -> None:
         _fill()
         op.execute("ALTER TABLE messages VALIDATE CONSTRAINT has_owner")
         _build("ix_jobs_conversation", "jobs (conversation_id, id)")
-        _build("ix_jobs_unfinished", "jobs (conversation_id, mind) WHERE slot IS NOT NULL")
+        _build("ix_jobs_unfinished", "jobs (conversation_id, mind) WHERE completed_at IS NULL")
         _build("ix_broadcasts_conversation_id", "broadcasts (conversation_id)")
         _drop("ix_jobs_track")
         _drop("ix_jobs_blocked")
