@@ -1,8 +1,8 @@
 """Publishes events of jobs from a thread of its own, so that no stage waits for Redis.
 
-What comes within a few milliseconds is sent together, and pieces of one text as one. What nobody
-follows is not sent: who follows later reads the row first, which has every event but the text of
-the last seconds, and that is sent with the piece that comes next.
+What comes within a few milliseconds is sent together, and pieces of one text as one. Nothing is
+published about a job that no process follows: whoever follows it later reads the row first, which
+has every event but the text of the last seconds, and that is in the tail.
 """
 
 import time
@@ -96,10 +96,9 @@ def _followed(client: redis.Redis, job_ids: Collection[str]) -> set[str]:
 def _send(client: redis.Redis, batch: Iterable[Due], followed: Collection[str]) -> None:
     pipeline = client.pipeline(transaction=False)
     for job_id, due in batch:
-        if _has_text_in_row(due) and (job_id in followed or job_id in _tails):
-            _tails.delete(pipeline, job_id)
-        if job_id in followed:
-            _add(pipeline, job_id, due.take() if isinstance(due, Pieces) else due)
+        envelope = due.take() if isinstance(due, Pieces) else due
+        if envelope is not None:
+            _add(pipeline, job_id, envelope, followed=job_id in followed)
     for result in pipeline.execute(raise_on_error=False):
         if isinstance(result, redis.ResponseError):
             if STALE in str(result):  # from a superseded run
@@ -108,13 +107,10 @@ def _send(client: redis.Redis, batch: Iterable[Due], followed: Collection[str]) 
                 outages.note("redis", result)
 
 
-def _has_text_in_row(due: Envelope | Pieces) -> bool:
-    return isinstance(due, Envelope) and due.kind in ("usage", "ended")
-
-
-def _add(pipeline: Any, job_id: str, envelope: Envelope | None) -> None:
-    if envelope is None:
-        return
+def _add(pipeline: Any, job_id: str, envelope: Envelope, *, followed: bool) -> None:
     if envelope.kind == "text":
         _tails.add(pipeline, job_id, envelope)
-    pipeline.publish(channel_of(job_id), envelope.encode())
+    elif envelope.kind in ("usage", "ended") and (followed or job_id in _tails):
+        _tails.delete(pipeline, job_id)  # the row has the text
+    if followed:
+        pipeline.publish(channel_of(job_id), envelope.encode())
