@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.openai.errors import refused
 from app.openai.responses.defaults import Only
+from app.schemas.message import NOT_BLANK, is_blank
 from config.settings import get_settings
 
 MAX_MESSAGES: Final = 1000
@@ -67,7 +68,7 @@ Input = Annotated[
     list[InputMessage],
     BeforeValidator(
         _as_messages,
-        json_schema_input_type=Annotated[str, Field(pattern=r"\S")] | list[InputMessage],
+        json_schema_input_type=Annotated[str, Field(pattern=NOT_BLANK)] | list[InputMessage],
     ),
     Field(
         min_length=1,
@@ -111,7 +112,7 @@ def sort_input(messages: list[InputMessage], instructions: str | None) -> Said:
 
 
 def _check_text(text: str, param: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise refused(param, "blank", f"A text of {param} must not be blank.")
     limit = get_settings().max_message_chars
     if len(text) > limit:
