@@ -1,10 +1,11 @@
 """What model calls cost, summed on the job's row."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
-from sqlalchemy import bindparam, not_, or_, update
+from sqlalchemy import Connection, CursorResult, Executable, bindparam, not_, or_, update
 from sqlalchemy.orm import Session
 
 from models.lifecycle.fence import Fence, jobs
@@ -68,3 +69,15 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
         )
         .values(added_now(spent))
     )
+
+
+def costs_after(
+    connection: Session | Connection, statement: Executable, values: Mapping[str, Any]
+) -> Spent | None:
+    """Run an UPDATE of one job. Returns the costs that it returns, nothing spent if it returns no
+    columns, and None if it matched no row."""
+    result = cast(CursorResult[Any], connection.execute(statement, values))
+    if not result.returns_rows:
+        return NOTHING if result.rowcount == 1 else None
+    row = result.one_or_none()
+    return Spent(*row) if row else None

@@ -29,7 +29,7 @@ from models.lifecycle.event_numbers import text_base
 from models.lifecycle.fence import Fence, jobs, no_owner, now, owned_by_bound
 from models.lifecycle.leases import lease, queue_lease, queue_lease_s
 from models.spent import COLUMNS as COSTS
-from models.spent import NOTHING, Spent, added
+from models.spent import NOTHING, Spent, added, costs_after
 from models.stage_record import StageRecord
 
 RUNNING: Final = StageRecord(status="running")
@@ -74,11 +74,7 @@ def hand_over(
         values["at_text"] = text_base(began)
     if spent != NOTHING:
         values |= spent.values()
-    result = cast(CursorResult[Any], connection.execute(statement, values))
-    if not result.returns_rows:
-        return NOTHING if result.rowcount == 1 else None
-    row = result.one_or_none()
-    return Spent(*row) if row else None
+    return costs_after(connection, statement, values)
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    CursorResult,
     Executable,
     Float,
     Table,
@@ -50,7 +49,7 @@ from models.lifecycle.fence import (
 from models.lifecycle.leases import lease, queue_lease, queue_lease_s
 from models.lifecycle.track_queue import lock_conversations
 from models.spent import COLUMNS as COSTS
-from models.spent import NOTHING, Spent, added, added_now
+from models.spent import NOTHING, Spent, added, added_now, costs_after
 from models.stage_record import StageRecord
 
 PENDING: Final = StageRecord()
@@ -205,11 +204,7 @@ def checkpoint(
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     if spent != NOTHING:
         values |= spent.values()
-    result = cast(CursorResult[Any], connection.execute(statement, values))
-    if not result.returns_rows:
-        return NOTHING if result.rowcount == 1 else None
-    row = result.one_or_none()
-    return Spent(*row) if row else None
+    return costs_after(connection, statement, values)
 
 
 @lru_cache(maxsize=64)
