@@ -46,20 +46,35 @@ def fit(
     Raises:
         ContextTooLong: if the message alone is too long; it names the limit.
     """
-    left = input_tokens - tokens(system) - tokens(prompt)
-    if left < 0:
-        raise ContextTooLong(
-            f"The message is too long for the model: it has about {tokens(prompt)} tokens, and the "
-            f"limit is {max(0, input_tokens - tokens(system))}."
-        )
-    kept = _newest(past, min(left, history_tokens))
+    history = sum(tokens_at_most(text) for _, text in chain.from_iterable(past))
+    everything = history + tokens_at_most(system) + tokens_at_most(prompt)
+    if history <= history_tokens and everything <= input_tokens:
+        kept = list(past)
+    else:
+        left = input_tokens - tokens(system) - tokens(prompt)
+        if left < 0:
+            raise ContextTooLong(
+                f"The message is too long for the model: it has about {tokens(prompt)} tokens, and "
+                f"the limit is {max(0, input_tokens - tokens(system))}."
+            )
+        kept = _newest(past, min(left, history_tokens))
     said = [("system", system), *chain.from_iterable(kept), ("user", prompt)]
     return [{"role": role, "content": text} for role, text in said]
 
 
 def tokens(text: str) -> int:
     """Estimate how many tokens a message with this text takes, rather too many than too few."""
-    return PER_MESSAGE + int(count(text) * MARGIN)
+    return _estimated(count(text))
+
+
+def tokens_at_most(text: str) -> int:
+    """Limit what `tokens` can return, without the vocabulary, which takes 42 MB: a token has at
+    least one byte."""
+    return _estimated(len(text.encode("utf-8", "surrogatepass")))
+
+
+def _estimated(counted: int) -> int:
+    return PER_MESSAGE + int(counted * MARGIN)
 
 
 def _newest(past: Sequence[Exchange], budget: int) -> list[Exchange]:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from models.errors import ContextTooLong
 from models.history import Turn, spoken
-from tasks.llm.context import Exchange, exchanges, fit, tokens
+from tasks.llm.context import Exchange, exchanges, fit, tokens, tokens_at_most
+from tests.fresh_python import FreshPython
 
 
 def turns(*said: tuple[str, str]) -> list[Exchange]:
@@ -69,6 +70,29 @@ def test_a_message_may_fill_the_model_to_the_last_token() -> None:
     assert len(fit("Be brief.", TURNS, "Hello", input_tokens=room, history_tokens=4000)) == 2
     with pytest.raises(ContextTooLong):
         fit("Be brief.", TURNS, "Hello", input_tokens=room - 1, history_tokens=4000)
+
+
+WITHOUT_AND_WITH = """
+from tasks.compression import tokens
+from tasks.llm.context import fit
+
+loaded = tokens._encoding.cache_info
+fit("Be brief.", [], "And now?", input_tokens=100, history_tokens=0)
+print(loaded().currsize)
+fit("Be brief.", [], "word " * 20, input_tokens=100, history_tokens=0)
+print(loaded().currsize)
+"""
+
+
+def test_the_vocabulary_is_loaded_where_the_number_of_bytes_does_not_decide(
+    fresh_python: FreshPython,
+) -> None:
+    assert fresh_python(WITHOUT_AND_WITH, check=True).stdout.split() == ["0", "1"]
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_a_text_has_no_more_tokens_than_its_bytes_tell(text: str) -> None:
+    assert tokens(text) <= tokens_at_most(text)
 
 
 some_turns = st.lists(st.builds(Turn, st.text(max_size=80), st.text(max_size=80)), max_size=8)
