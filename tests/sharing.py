@@ -20,6 +20,8 @@ WHOLE = (
     "tests/integration/responses/",
     "tests/integration/compression/",
     "tests/cassettes/",
+    # It loads the openai package, which takes longer than its tests.
+    "tests/unit/app/openai/",
 )
 # Any process may run any test of such a file: each takes long, and shares little with the others.
 DIVIDED = ("tests/integration/models/test_protocol.py",)

@@ -1,6 +1,7 @@
 """The application without any server behind it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
@@ -21,11 +22,10 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings of a process without servers."""
+@contextmanager
+def _settled(patch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
     _forget()
     yield
     _forget()
@@ -33,16 +33,32 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _forget() -> None:
     """Dispose of the process's engine, which later tests with a server must not use."""
-    get_engine().dispose()
-    for cached in (get_settings, get_minds, get_engine):
-        cached.cache_clear()
+    for engine in get_engine.cache_clear():
+        engine.dispose()
+    get_settings.cache_clear()
+    get_minds.cache_clear()
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The settings of a process without servers."""
+    with _settled(monkeypatch):
+        yield
 
 
 @pytest.fixture
 def app(settled: None) -> Flask:
+    """An application of the test's own, to which it may add calls."""
     return create_app()
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> Flask:
+    """The application, created once: that takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch, _settled(patch):
+        return create_app()
+
+
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def client(settled: None, shared_app: Flask) -> FlaskClient:
+    return shared_app.test_client()

@@ -5,7 +5,7 @@ import pytest
 from app.openai.responses.body import begun, response_body
 from models.job_options import Options
 
-from ..conftest import ULID, as_openai_reads
+from ..conftest import ULID
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -24,10 +24,10 @@ FINISHED = {"answer": "Paris.", "finish_reason": "stop", "route": {"model": "ope
         ({"status": "cancelled", "partial": "Par"}, "cancelled"),
     ],
 )
-def test_every_job_is_a_response_by_openais_own_model(job, columns, status):
+def test_every_job_is_a_response_by_openais_own_model(job, theirs, columns, status):
     body = response_body(job(**columns)).model_dump()
 
-    read = as_openai_reads(body)
+    read = theirs.read(body)
     assert (read.id, read.status, read.object) == (f"resp_{ULID}", status, "response")
     assert read.created_at == 1769851800
     assert (read.usage is None) == (status in ("queued", "in_progress"))
@@ -35,8 +35,8 @@ def test_every_job_is_a_response_by_openais_own_model(job, columns, status):
     assert (read.completed_at is not None) == (status == "completed")
 
 
-def test_an_answer_is_one_message(job):
-    read = as_openai_reads(response_body(job(status="completed", **FINISHED)).model_dump())
+def test_an_answer_is_one_message(job, theirs):
+    read = theirs.read(response_body(job(status="completed", **FINISHED)).model_dump())
 
     assert read.output_text == "Paris."
     [item] = read.output
@@ -53,10 +53,10 @@ def test_who_has_no_package_finds_the_text_in_one_place(job):
     assert begun(whole, "in_progress").model_dump()["output_text"] == ""
 
 
-def test_an_answer_that_was_cut_says_by_what(job):
+def test_an_answer_that_was_cut_says_by_what(job, theirs):
     columns = {**FINISHED, "finish_reason": "length", "status": "completed"}
 
-    read = as_openai_reads(response_body(job(**columns)).model_dump())
+    read = theirs.read(response_body(job(**columns)).model_dump())
 
     assert read.incomplete_details is not None
     assert read.incomplete_details.reason == "max_output_tokens"

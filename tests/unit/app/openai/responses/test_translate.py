@@ -8,11 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import omit
-from openai._models import construct_type
-from openai.lib.streaming.responses._responses import ResponseStreamState
-from openai.types.responses import ResponseStreamEvent
-from pydantic import TypeAdapter
 
 from app.openai.responses.translate import translate
 from app.streaming.events import Event
@@ -23,7 +18,6 @@ from ..conftest import ULID
 
 pytestmark = pytest.mark.usefixtures("settled")
 
-STRICT: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent)
 FOREGROUND = Options(background=False).to_json()
 G = 6  # where generate begins
 DONE = {"status": "completed", "answer": "Hello there", "finish_reason": "stop"}
@@ -110,9 +104,9 @@ def test_the_events_of_a_life_are_those_of_openai(job):
     assert {each.get("item_id", f"msg_{ULID}") for each in sent} == {f"msg_{ULID}"}
 
 
-def test_every_event_is_one_by_openais_own_models(job):
+def test_every_event_is_one_by_openais_own_models(job, theirs):
     for each in translated(job(**DONE), LIFE):
-        assert STRICT.validate_python(each, strict=True).type == each["type"]
+        assert theirs.read_event(each).type == each["type"]
 
 
 def test_what_is_not_in_the_background_is_in_progress_from_the_start(job):
@@ -122,12 +116,10 @@ def test_what_is_not_in_the_background_is_in_progress_from_the_start(job):
     assert sent[0]["response"]["status"] == "in_progress"
 
 
-def test_the_package_puts_the_same_text_together(job):
-    state: Any = ResponseStreamState(input_tools=omit, text_format=omit)
-    for each in translated(job(**DONE), LIFE):
-        state.handle_event(construct_type(type_=ResponseStreamEvent, value=each))
+def test_the_package_puts_the_same_text_together(job, theirs):
+    done = theirs.put_together(translated(job(**DONE), LIFE))
 
-    assert state._completed_response.output_text == "Hello there"
+    assert done.output_text == "Hello there"
 
 
 def test_a_reader_goes_on_after_any_event_without_a_gap_or_a_repeat(job):
