@@ -42,9 +42,9 @@ def get_engine() -> Engine:
 
 
 @contextmanager
-def reading() -> Iterator[Connection]:
-    """A connection for statements that only read. Each is a transaction of its own, which saves the
-    round trips of BEGIN and COMMIT."""
+def autocommit() -> Iterator[Connection]:
+    """A connection on which each statement is a transaction of its own, which saves the round trips
+    of BEGIN and COMMIT. Unlike `statements`, it raises the driver's errors."""
     with get_engine().connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -1,27 +1,41 @@
 """Responses with jobs: now, or after a wait."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from flask import Response, g
 
 from app.api.kept_jobs import KeptJob, kept_jobs
 from app.http.db import autocommit_session, db
-from app.http.idempotency import Created
+from app.http.idempotency import Created, SentKey
 from app.http.responses import etag_of, json_response, json_text, unless_known
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
+from app.schemas.times import timestamp
 from app.streaming.prefer import respond_after
 from models.broadcasts import BroadcastJobs
 from models.errors import NotFound
+from models.idempotency import Claim
 from models.jobs import UNFINISHED, Job, find_job, find_job_and_version, find_version
-from models.session import reading
+from models.session import autocommit
+from tasks.jobs.submission import Submission, accept_first
 
 
 def created_job(job: Job) -> Created:
     """Pair an accepted job with its 202."""
     location = f"/v1/jobs/{job.id}"
     return Created.of(job.id, job_body(job), 202, Location=location, **_retry_header(job))
+
+
+def created_at_once(submission: Submission, sent: SentKey | None) -> Created | None:
+    """Accept a message that begins a conversation. None if its key isn't free."""
+    job = accept_first(submission, partial(_claim, sent) if sent is not None else None)
+    return created_job(job) if job is not None else None
+
+
+def _claim(sent: SentKey, draft: Job) -> Claim:
+    return sent.claim(created_job(draft), timestamp(draft.created_at), timestamp(draft.expires_at))
 
 
 def created_broadcast(whole: BroadcastJobs) -> Created:
@@ -73,7 +87,7 @@ def _unchanged(job_id: str) -> KeptJob | None:
     kept = kept_jobs().get(job_id)
     if kept is None:
         return None
-    with reading() as connection:
+    with autocommit() as connection:
         return kept if find_version(connection, g.user_id, job_id) == kept.version else None
 
 

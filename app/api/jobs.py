@@ -1,5 +1,6 @@
 """/v1/jobs: submit, list, retrieve, follow, cancel and retry them."""
 
+from functools import partial
 from typing import Any
 
 from flask import Response, g
@@ -8,6 +9,7 @@ from flask_openapi3.models.tag import Tag
 
 from app.api.job_responses import (
     applied,
+    created_at_once,
     created_job,
     job_response,
     respond_with_job,
@@ -56,14 +58,12 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
         "deadline_s": deadline_of(header, body.deadline_s)
     }
     submission = Submission(user_id=g.user_id, **fields)
-    # Without a key, a first message is accepted by one statement.
-    alone = header.idempotency_key is None and submission.conversation_id is None
-    session = autocommit_session if alone else db.session
 
     return create_once(
         header.idempotency_key,
-        lambda: created_job(accept(session(), submission)),
+        lambda: created_job(accept(db.session(), submission)),
         lambda created: respond_with_job(created, header.wait),
+        partial(created_at_once, submission) if submission.conversation_id is None else None,
     )
 
 

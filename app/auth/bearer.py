@@ -15,7 +15,7 @@ from app.http.problems import FieldError, Problem, Refusal
 from config.settings import get_settings
 from models.api_keys import KEY_PREFIX, digest_of, owner_of_key
 from models.errors import Unauthorized
-from models.session import reading
+from models.session import autocommit
 from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
 
 USER_HEADER: Final = "X-Trimind-User"
@@ -43,7 +43,7 @@ def require_service() -> None:
 
 def provision_user(external_id: str) -> str:
     """Return the id of the user that a service acts for, creating the user on first use."""
-    with reading() as connection:
+    with autocommit() as connection:
         known = find_user(connection, external_id)
     if known is not None:
         return known
@@ -75,7 +75,7 @@ def _user_of_key(token: str) -> str:
 
 
 def _look_up(token: str) -> str | None:
-    with reading() as connection:
+    with autocommit() as connection:
         return owner_of_key(connection, token, get_settings().pepper)
 
 

@@ -1,8 +1,9 @@
 """A POST that creates something, done once per Idempotency-Key, however often it is sent.
 
 The transaction that creates locks the key and stores the answer with it: a POST that failed leaves
-nothing behind. A request whose key is locked by another tries again from time to time, and occupies
-neither a thread nor a database connection in between.
+nothing behind. What can be created by one statement takes a free key in the same statement. A
+request whose key is locked by another tries again from time to time, and occupies neither a thread
+nor a database connection in between.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from pydantic import BaseModel
 from app.http.db import db
 from app.http.deferred import defer
 from app.http.errors import IdempotencyInProgress, IdempotencyKeyReused
-from models.idempotency import StoredAnswer, find_answer, store_answer, try_lock_key
+from models.idempotency import Claim, StoredAnswer, lock_key, store_answer
 
 REPLAYED: Final = "Idempotent-Replayed"
 IN_PROGRESS: Final = (
@@ -68,37 +69,76 @@ class Created:
             response.headers[REPLAYED] = "true"
         return response
 
+    def stored(self) -> dict[str, Any]:
+        """Return what is stored with the key."""
+        return asdict(replace(self, replayed=True))
+
+    def between(self, first: str, second: str) -> tuple[str, str, str]:
+        """Return the parts of the body before, between and after two texts, the second of which
+        follows the first."""
+        before, _, rest = self.body.partition(first)
+        between, _, after = rest.partition(second)
+        return before, between, after
+
+
+@dataclass(frozen=True)
+class SentKey:
+    """The key of this request, and the fingerprint of its call and body."""
+
+    user_id: str
+    key: str
+    fingerprint: bytes
+
+    def claim(self, created: Created, first: str, second: str) -> Claim:
+        """Return what is stored with the key by the statement that creates something, except for
+        two texts in the body, which the statement replaces by its times."""
+        answer, parts = created.stored(), created.between(first, second)
+        del answer["body"]
+        return Claim(self.user_id, self.key, self.fingerprint, answer, parts)
+
+
+AtOnce = Callable[[SentKey | None], Created | None]
+
 
 def create_once(
-    key: str | None, create: Callable[[], Created], respond: Callable[[Created], Response]
+    key: str | None,
+    create: Callable[[], Created],
+    respond: Callable[[Created], Response],
+    at_once: AtOnce | None = None,
 ) -> Response:
     """Create something and commit it, once per key; then respond to it.
 
     Args:
         create: adds it to the transaction.
         respond: gets what was created, or what an earlier request with the same key created.
+        at_once: creates it by one statement that is a transaction of its own, and takes the key, if
+            there is one; returns None if the key isn't free.
 
     Raises:
         IdempotencyKeyReused: the key came with another call or another body.
         IdempotencyInProgress: another request locks the key for too long.
         Deferred: another request locks the key.
     """
-    if key is None:
-        return respond(_commit(create()))
-    sent, give_up_at, pause_s = fingerprint(), time.monotonic() + PATIENCE_S, FIRST_PAUSE_S
+    sent = SentKey(g.user_id, key, fingerprint()) if key is not None else None
+    if at_once is not None and (created := at_once(sent)) is not None:
+        return respond(created)
+    return respond(_commit(create())) if sent is None else _with_key(sent, create, respond)
+
+
+def _with_key(
+    sent: SentKey, create: Callable[[], Created], respond: Callable[[Created], Response]
+) -> Response:
+    """Create it in a transaction that locks the key first."""
+    give_up_at, pause_s = time.monotonic() + PATIENCE_S, FIRST_PAUSE_S
 
     def attempt() -> Response:
         nonlocal pause_s
-        locked = try_lock_key(db.session(), g.user_id, key)
-        stored = find_answer(db.session(), g.user_id, key)
-        if stored is None and locked:
-            created = create()
-            answer = StoredAnswer(sent, asdict(replace(created, replayed=True)))
-            store_answer(db.session(), g.user_id, key, answer)
-            return respond(_commit(created))
+        locked, stored = lock_key(db.session(), sent.user_id, sent.key)
+        if stored is None and locked and (created := _create(sent, create)) is not None:
+            return respond(created)
         db.session.rollback()  # returns the connection
         if stored is not None:
-            return respond(_replayed(stored, sent))
+            return respond(_replayed(stored, sent.fingerprint))
         if time.monotonic() >= give_up_at:
             raise IdempotencyInProgress(IN_PROGRESS, retry_after=1)
         jittered_s = pause_s * random.uniform(0.5, 1)  # noqa: S311 (jitter)
@@ -106,6 +146,15 @@ def create_once(
         return defer(partial(asyncio.sleep, jittered_s), attempt)
 
     return attempt()
+
+
+def _create(sent: SentKey, create: Callable[[], Created]) -> Created | None:
+    """Create it. None, and nothing was created: another request did, just before the lock."""
+    created = create()
+    answer = StoredAnswer(sent.fingerprint, created.stored())
+    if not store_answer(db.session(), sent.user_id, sent.key, answer):
+        return None
+    return _commit(created)
 
 
 def fingerprint() -> bytes:

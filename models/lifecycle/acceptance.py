@@ -4,8 +4,8 @@ A first message is one statement: each INSERT reads its parent's id from the one
 are built once, and bring no object into the session.
 """
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Connection,
     Insert,
     Interval,
     Table,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from models.conversations import ON_BUSY, Conversation, Message
+from models.idempotency import Claim, claimed_key, key_lock
 from models.jobs import STAGES, Job
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
@@ -72,12 +74,37 @@ def add_job(
 
 
 def add_first_job(
-    session: Session, title: str, message: Message, time_left: timedelta, **columns: Any
+    where: Session | Connection,
+    title: str,
+    message: Message,
+    time_left: timedelta,
+    **columns: Any,
 ) -> Job:
     """`add_first_message` and `add_job` in one statement. No other job can be on its track."""
-    values = _job_values("queued", time_left, columns)
-    values |= {"title": title, **_said(columns["user_id"], message)}
-    return _job(message, values, session.execute(_first_job_statement(), values).one())
+    values = _first_job_values(title, message, time_left, columns)
+    return _job(message, values, where.execute(_first_job_statement(), values).one())
+
+
+def claim_first_job(
+    connection: Connection,
+    claim_of: Callable[[Job], Claim],
+    title: str,
+    message: Message,
+    time_left: timedelta,
+    **columns: Any,
+) -> Job | None:
+    """`add_first_job` and the key under which it was submitted, in one statement. None if the key
+    is taken, or locked by another transaction.
+
+    Args:
+        claim_of: gets the job with times that are not the final ones.
+    """
+    values = _first_job_values(title, message, time_left, columns)
+    at = datetime.now(UTC)
+    draft = _job(message, values, (at, at + time_left, None))
+    values |= claim_of(draft).values()
+    times = connection.execute(_claimed_job_statement(), values).one_or_none()
+    return _job(message, values, times) if times is not None else None
 
 
 def _said(user_id: str, message: Message) -> dict[str, Any]:
@@ -89,6 +116,13 @@ def _said(user_id: str, message: Message) -> dict[str, Any]:
     }
 
 
+def _first_job_values(
+    title: str, message: Message, time_left: timedelta, columns: dict[str, Any]
+) -> dict[str, Any]:
+    values = _job_values("queued", time_left, columns)
+    return values | {"title": title, **_said(columns["user_id"], message)}
+
+
 def _job_values(slot: str, time_left: timedelta, columns: dict[str, Any]) -> dict[str, Any]:
     given = columns | {"slot": slot, "queue_lease_s": queue_lease_s()}
     values = {f"new_{name}": given.get(name) for name in GIVEN}
@@ -98,12 +132,13 @@ def _job_values(slot: str, time_left: timedelta, columns: dict[str, Any]) -> dic
 def _job(message: Message, values: dict[str, Any], times: Any) -> Job:
     given = {name: values[f"new_{name}"] for name in GIVEN}
     given["meta"] = given.pop("metadata")
+    created_at, expires_at, queue_lease_until = times
     return Job(
         conversation_id=message.conversation_id,
         message_id=message.id,
-        created_at=times.created_at,
-        expires_at=times.expires_at,
-        queue_lease_until=times.queue_lease_until,
+        created_at=created_at,
+        expires_at=expires_at,
+        queue_lease_until=queue_lease_until,
         **given,
         **FRESH,
     )
@@ -142,6 +177,28 @@ def _first_job_statement() -> Insert:
     return _insert_job(message.c.conversation_id, message.c.id)
 
 
+@lru_cache(maxsize=1)
+def _claimed_job_statement() -> Insert:
+    """Everything has the time that its key's answer shows, and depends on the key's row."""
+    moment = select(now().label("at"), key_lock().label("locked")).cte("moment")
+    left = bindparam("time_left", type_=Interval)
+    key = claimed_key(moment, moment.c.at, moment.c.at + left)
+    row: dict[str, ColumnElement[Any]] = {
+        "id": bindparam("at_conversation", type_=conversations.c.id.type),
+        "user_id": key.c.user_id,
+        "title": bindparam("title", type_=conversations.c.title.type),
+        "on_busy": literal(ON_BUSY[0], conversations.c.on_busy.type),
+        "created_at": key.c.created_at,
+    }
+    added = insert(conversations).from_select(list(row), select(*row.values()))
+    conversation = added.returning(conversations.c.id, conversations.c.created_at).cte(
+        "conversation"
+    )
+    message = _insert_message(conversation, conversation.c.created_at)
+    said = message.returning(messages.c.created_at).cte("message")
+    return _insert_job(said.c.conversation_id, said.c.id, said.c.created_at)
+
+
 def _new_conversation() -> CTE:
     added = insert(conversations).values(
         id=bindparam("at_conversation"),
@@ -152,19 +209,24 @@ def _new_conversation() -> CTE:
     return added.returning(conversations.c.id).cte("conversation")
 
 
-def _insert_message(conversation: CTE) -> Insert:
-    row = {
+def _insert_message(conversation: CTE, at: ColumnElement[Any] | None = None) -> Insert:
+    row: dict[str, ColumnElement[Any]] = {
         "id": bindparam("at_message", type_=messages.c.id.type),
         "conversation_id": conversation.c.id,
         "user_id": bindparam("at_user", type_=messages.c.user_id.type),
         "role": literal("user", messages.c.role.type),
         "content": bindparam("text", type_=Text),
     }
+    row |= {} if at is None else {"created_at": at}
     added = insert(messages).from_select(list(row), select(*row.values()), include_defaults=False)
     return added.returning(messages.c.id, messages.c.conversation_id)
 
 
-def _insert_job(conversation_id: ColumnElement[Any], message_id: ColumnElement[Any]) -> Insert:
+def _insert_job(
+    conversation_id: ColumnElement[Any],
+    message_id: ColumnElement[Any],
+    at: ColumnElement[Any] | None = None,
+) -> Insert:
     row: dict[str, ColumnElement[Any]] = {
         name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in GIVEN
     }
@@ -174,7 +236,8 @@ def _insert_job(conversation_id: ColumnElement[Any], message_id: ColumnElement[A
         "conversation_id": conversation_id,
         "message_id": message_id,
         "queue_lease_until": case((row["slot"] == "queued", leased)),
-        "expires_at": now() + bindparam("time_left", type_=Interval),
+        "expires_at": (now() if at is None else at) + bindparam("time_left", type_=Interval),
     }
+    row |= {} if at is None else {"created_at": at}
     added = insert(jobs).from_select(list(row), select(*row.values()), include_defaults=False)
     return added.returning(jobs.c.created_at, jobs.c.expires_at, jobs.c.queue_lease_until)

@@ -76,13 +76,18 @@ def _keep_committed(session: Session) -> None:
 
 
 @event.listens_for(Session, "after_transaction_end")
-def _run_handlers(session: Session, transaction: SessionTransaction) -> None:
+def _end(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:  # a savepoint, or a flush
         return
     session.info.pop(NOTED, None)  # rolled back
     committed = session.info.pop(COMMITTED, None)
-    if committed is None:
-        return
+    if committed is not None:
+        run_handlers(committed)
+
+
+def run_handlers(committed: AfterCommit) -> None:
+    """Do what follows a commit. Called for a session by its own events; by whoever commits without
+    one, once the connection was returned."""
     for handler in _handlers:
         try:
             handler(committed)

@@ -12,7 +12,7 @@ from models.lifecycle.endings import orphaned, overdue
 from models.lifecycle.fence import now
 from models.lifecycle.reconciliation import is_due
 from models.lifecycle.track_queue import is_ahead
-from models.session import outages_translated, reading
+from models.session import autocommit, outages_translated
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def survey() -> Survey:
     Raises:
         DatabaseUnavailable: PostgreSQL can't be reached.
     """
-    with outages_translated(), reading() as connection:
+    with outages_translated(), autocommit() as connection:
         return Survey(*connection.execute(_survey_statement()).one())
 
 

@@ -1,5 +1,6 @@
 """Accept a job: add it and its message to a transaction. The caller commits, then publishes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -11,14 +12,18 @@ from config.minds import get_minds
 from config.settings import get_settings
 from models.conversations import Message
 from models.errors import InvalidRequest, NotFound
+from models.idempotency import Claim
 from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job
 from models.lifecycle import acceptance
 from models.lifecycle.admission import admit
-from models.lifecycle.after_commit import AcceptedJob, after_commit
+from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit, run_handlers
+from models.session import autocommit
 
 TITLE_CHARS: Final = 60
+
+ClaimOf = Callable[[Job], Claim]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,26 @@ def accept(session: Session, submission: Submission) -> Job:
     title, columns = title_of(submission.message), _columns(submission, mind) | _identity()
     job = acceptance.add_first_job(session, title, message, _time_left(submission), **columns)
     return _note(session, job, message)
+
+
+def accept_first(submission: Submission, claim_of: ClaimOf | None = None) -> Job | None:
+    """Accept a message that begins a conversation, by one statement that is a transaction of its
+    own; then publish its chain as after a commit.
+
+    None: its key (`models.lifecycle.acceptance.claim_first_job`) is taken or locked, and nothing
+    was accepted. Raises InvalidRequest (unknown mind).
+    """
+    columns = _columns(submission, known_mind(submission.mind)) | _identity()
+    message, title = _message_of(submission), title_of(submission.message)
+    what = (title, message, _time_left(submission))
+    with autocommit() as connection:
+        if claim_of is None:
+            job: Job | None = acceptance.add_first_job(connection, *what, **columns)
+        else:
+            job = acceptance.claim_first_job(connection, claim_of, *what, **columns)
+    if job is not None:
+        run_handlers(AfterCommit(accepted=[_accepted(job, message)]))
+    return job
 
 
 def add_message(session: Session, submission: Submission) -> Message:
@@ -144,7 +169,10 @@ def _time_left(submission: Submission) -> timedelta:
 
 def _note(session: Session, job: Job, message: Message) -> Job:
     """Note what follows the commit."""
-    slot = job.slot or ""  # never None in a new job
-    noted = AcceptedJob(job.id, job.epoch, job.stage, message.content, job.mind, slot)
-    after_commit(session).accepted.append(noted)
+    after_commit(session).accepted.append(_accepted(job, message))
     return job
+
+
+def _accepted(job: Job, message: Message) -> AcceptedJob:
+    slot = job.slot or ""  # never None in a new job
+    return AcceptedJob(job.id, job.epoch, job.stage, message.content, job.mind, slot)

@@ -10,11 +10,11 @@ from itertools import count
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
-from models.idempotency import IdempotencyKey, StoredAnswer, store_answer, sweep, try_lock_key
+from models.idempotency import IdempotencyKey, StoredAnswer, lock_key, store_answer, sweep
 from models.lifecycle.endings import cancel
-from models.session import unit_of_work
+from models.session import get_engine, unit_of_work
 from models.users import get_or_create_user
 
 from .rows import store_as_before
@@ -34,7 +34,7 @@ def user_id(backends, external_id) -> str:
 def owned(user_id: str, key: str) -> Iterator[None]:
     """Until the block ends, the first request with this key is in progress."""
     with unit_of_work() as session:
-        assert try_lock_key(session, user_id, key)
+        assert lock_key(session, user_id, key) == (True, None)
         yield
 
 
@@ -46,6 +46,21 @@ def jobs_of(client) -> list[str]:
     answer = client.get("/v1/jobs")
     body = answer.json if isinstance(answer.json, dict) else answer.json()
     return [job["id"] for job in body["data"]]
+
+
+@contextmanager
+def executed() -> Iterator[list[str]]:
+    """The statements that this process executes in the block."""
+    statements: list[str] = []
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        statements.append(statement)
+
+    event.listen(get_engine(), "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(get_engine(), "before_cursor_execute", note)
 
 
 def age(user_id: str, key: str, by: timedelta) -> None:
@@ -75,6 +90,16 @@ def test_the_same_key_and_body_get_the_same_answer_byte_for_byte(client):
     assert second.headers["Idempotent-Replayed"] == "true"
     assert second.headers["X-Request-Id"] != first.headers["X-Request-Id"]
     assert jobs_of(client) == [first.json["id"]]
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_the_times_of_the_answer_are_those_of_the_job(client, further):
+    begun = {"conversation_id": client.post("/v1/jobs", json=QUESTION).json["conversation_id"]}
+    body = QUESTION | {"metadata": {"created_at": "2026-01-31T09:30:00.125Z"}}
+
+    first = post(client, "k", body | (begun if further else {}))
+
+    assert client.get(first.headers["Location"]).json == first.json
 
 
 def test_the_answer_stays_what_it_was_though_the_job_goes_on(client):
@@ -206,14 +231,36 @@ def test_a_key_is_kept_for_a_day(client, user_id):
     assert post(client, "k", {"message": "Another one"}).json["id"] == later.json["id"]
 
 
-def test_each_new_key_sweeps_a_few_of_the_expired_ones_out(client, user_id):
+@pytest.mark.parametrize(("path", "body"), [("/v1/jobs", QUESTION), ("/v1/conversations", {})])
+def test_each_new_key_sweeps_a_few_of_the_expired_ones_out(client, user_id, path, body):
     for number in range(3):
         post(client, f"old-{number}", {}, "/v1/conversations")
         age(user_id, f"old-{number}", 40 * A_DAY)  # older than another test's
 
-    post(client, "new", {}, "/v1/conversations")
+    post(client, "new", body, path)
 
     assert keys_of(user_id) == {"new"}
+
+
+def test_an_answer_that_is_stored_is_not_replaced_by_a_transaction_that_did_not_see_it(user_id):
+    first, second = StoredAnswer(KEPT_BYTES, {"n": 1}), StoredAnswer(KEPT_BYTES, {"n": 2})
+    with unit_of_work() as session:
+        assert store_answer(session, user_id, "k", first)
+
+    with unit_of_work() as session:
+        assert not store_answer(session, user_id, "k", second)
+        assert lock_key(session, user_id, "k") == (True, first)
+
+
+def test_a_first_message_is_accepted_with_its_key_by_one_statement(client):
+    post(client, "warm", QUESTION)
+
+    with executed() as statements:
+        assert post(client, "k", QUESTION).status_code == 202
+
+    written = [each for each in statements if "INSERT" in each]
+    assert [table in written[0] for table in ("idempotency_keys", "jobs")] == [True, True]
+    assert len(written) == 1
 
 
 def test_a_sweep_passes_over_what_somebody_is_writing(client, user_id):
