@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     worker_processes: Annotated[int, Field(ge=1, le=256)] = 1
     worker_threads: Annotated[int, Field(ge=1, le=2000)] = 256
     cpu_workers: Annotated[int, Field(ge=1, le=256)] = 1
-    database_pool: Annotated[int, Field(ge=1)] = 10
+    database_pool: Annotated[int, Field(ge=1)] = 5
     redis_pool: Annotated[int, Field(ge=3)] = 128
     # Tests only: where a worker crashes, once (tasks/execution/failpoints.py)
     crash_at: str | None = None

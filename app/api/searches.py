@@ -31,7 +31,8 @@ SHARE_TAKEN: Final = Problem(
 @once
 def get_search_slots() -> Slots:
     """Return this process's slots for searches."""
-    count = max(1, get_settings().database_pool // 2)
+    # Half of the connections, rounded up.
+    count = (get_settings().database_pool + 1) // 2
     return Slots(count, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)
 
 

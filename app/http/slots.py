@@ -14,13 +14,13 @@ class Slots:
     Args:
         count: how many there are.
         all_taken: refuses a request while no slot is free.
-        share_taken: refuses a request of a user who has half of them.
+        share_taken: refuses a request of a user who has half of them, rounded up.
     """
 
     def __init__(self, count: int, *, all_taken: Problem, share_taken: Problem) -> None:
         self._all_taken, self._share_taken = all_taken, share_taken
         self._free = count
-        self._share = max(1, count // 2)
+        self._share = (count + 1) // 2
         self._lock = Lock()
         self._taken: Counter[str] = Counter()
 
