@@ -25,7 +25,12 @@ TEXTS = (
     "absent",
     "Élan",
     " ",
+    "WO",
+    "s 7",
+    "....",
 )
+# A text without a trigram would have the index read as a whole.
+WITHOUT_TRIGRAM = ("7", "qx", "....", "_%_")
 
 
 def found(user: str, q: str, limit: int = 20) -> list[str]:
@@ -116,6 +121,16 @@ def test_what_is_rare_is_found_by_the_index_of_its_owner(
     assert f"({column}" in used[name]
     assert not tables_scanned(work)
     assert rows_read(work) < 4 * READ_NEWEST
+
+
+@pytest.mark.parametrize("q", WITHOUT_TRIGRAM)
+def test_a_text_without_a_trigram_is_looked_for_in_its_owners_messages_alone(q: str) -> None:
+    def work(session: Session) -> None:
+        search_conversations(session, "user_few", q, limit=20)
+
+    assert not {"ix_messages_search", "ix_conversations_search"} & set(indexes_used(work))
+    assert not tables_scanned(work)
+    assert rows_read(work) < 20
 
 
 def test_what_only_others_say_is_no_candidate() -> None:
