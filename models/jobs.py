@@ -190,10 +190,10 @@ def sequences_of(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     return dict(rows.all())
 
 
-def unfinished(session: Session, user_id: str, job_ids: Collection[str]) -> set[str]:
+def unfinished(session: Session | Connection, user_id: str, job_ids: Collection[str]) -> set[str]:
     """The ids of those jobs that are the user's and have not ended."""
-    of_user = select(Job.id).where(Job.id.in_(job_ids), Job.user_id == user_id)
-    return set(session.scalars(of_user.where(Job.slot.is_not(None))))
+    values = {"among_jobs": list(job_ids), "at_user": user_id}
+    return set(session.scalars(_unfinished_statement(), values))
 
 
 def list_jobs(
@@ -241,6 +241,12 @@ def _find_with_version_statement() -> Select[tuple[Job, str]]:
 @lru_cache(maxsize=1)
 def _version_statement() -> Select[tuple[str]]:
     return select(VERSION).where(*_is_users())
+
+
+@lru_cache(maxsize=1)
+def _unfinished_statement() -> Select[tuple[str]]:
+    among = Job.id.in_(bindparam("among_jobs", expanding=True))
+    return select(Job.id).where(among, Job.user_id == bindparam("at_user"), Job.slot.is_not(None))
 
 
 def _is_users() -> tuple[ColumnElement[bool], ...]:

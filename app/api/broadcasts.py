@@ -123,7 +123,7 @@ def read_broadcast_events(
     after = positions_of(whole, header, query)
     if after is None:
         return Response(status=204)
-    return sse_response(broadcast_lines(g.user_id, whole, after))
+    return sse_response(broadcast_lines(g.user_id, whole, after), whole.siblings)
 
 
 def _respond(created: Created, wait_s: int | None) -> Response:

@@ -58,7 +58,7 @@ def respond_with_job(created: Created, wait_s: int | None) -> Response:
         now = job_response(job, 202 if job.status in UNFINISHED else 200)
         return applied(waited_s, created.mark(now))
 
-    return respond_after([created.id], wait_s, respond)
+    return respond_after([created.id], wait_s, respond, just_accepted=not created.replayed)
 
 
 def applied(waited_s: int | None, now: Response) -> Response:

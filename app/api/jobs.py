@@ -94,7 +94,7 @@ def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Res
     after = resume_after(job, header, query)
     if has_all(job, after):
         return Response(status=204)
-    return sse_response(job_lines(g.user_id, job.id, after))
+    return sse_response(job_lines(job, after), [job])
 
 
 @api.post("/<id:job_id>/cancel", responses={200: JobBody, **problems(404, 409)})

@@ -16,6 +16,8 @@ DEFERRABLE: Final = "trimind.deferrable"
 CONTINUATION: Final = "trimind.continuation"
 STREAM: Final = "trimind.stream"
 AT_END: Final = "trimind.at_end"
+# The permits to leave then; unlike those calls, that takes no time.
+PERMITS: Final = "trimind.permits"
 # In the scope and the environ: returns whether the client has disconnected.
 GONE: Final = "trimind.gone"
 
@@ -115,7 +117,12 @@ def at_end(call: AtEnd) -> None:
 
 
 def until_sent(permit: AbstractContextManager[object]) -> None:
-    """Enter a context, and leave it once the response to this request was sent, or can't be."""
+    """Enter a context, and leave it once the response to this request was sent, or can't be: on our
+    server's event loop, so leaving must not take time."""
+    permits: ExitStack | None = request.environ.get(PERMITS)
+    if permits is not None:
+        permits.enter_context(permit)
+        return
     stack = ExitStack()
     stack.enter_context(permit)
     at_end(lambda _: stack.close())

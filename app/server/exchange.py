@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from io import BytesIO
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from app.http.deferred import (
     AT_END,
     CONTINUATION,
     DEFERRABLE,
+    PERMITS,
     STREAM,
     AtEnd,
     Continuation,
@@ -62,7 +63,8 @@ class Exchange:
     ) -> None:
         """Answer the request; release its body once the view has run. Raises ClientGone."""
         calls: list[AtEnd] = []
-        environ[DEFERRABLE], environ[AT_END] = True, calls
+        permits = ExitStack()
+        environ |= {DEFERRABLE: True, AT_END: calls, PERMITS: permits}
         sent = False
         try:
             answer = await self._in_thread(self._view, wsgi, environ)
@@ -76,6 +78,7 @@ class Exchange:
         finally:
             if self._watch is not None:
                 self._watch.cancel()
+            permits.close()
             for call in calls:
                 await self._in_thread(call, sent)
 

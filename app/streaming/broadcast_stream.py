@@ -57,7 +57,7 @@ async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, i
     """The lines of a broadcast's stream after these numbers, until its last job has ended."""
     at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
     yield RECONNECT
-    async with aclosing(follow_all(user_id, after)) as job_events:
+    async with aclosing(follow_all(user_id, after, live=not whole.ended)) as job_events:
         async for item in job_events:
             if item is None:
                 yield HEARTBEAT

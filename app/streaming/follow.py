@@ -10,38 +10,44 @@ from app.streaming.follower import Follower
 from app.streaming.hub import get_hub
 from app.streaming.subscription import Subscription
 from config.settings import get_settings
+from models.jobs import UNFINISHED, Job
 from tasks.events.envelope import Envelope
 
 Followers = Mapping[str, Follower]
 JobEvent = tuple[str, Event]
 
 
-async def follow(user_id: str, job_id: str, after: int) -> AsyncGenerator[Event | None, None]:
+async def follow(job: Job, after: int) -> AsyncGenerator[Event | None, None]:
     """A job's events after a number, to its end; None after each `HEARTBEAT_S` without one."""
-    async with aclosing(follow_all(user_id, {job_id: after})) as job_events:
+    live = job.status in UNFINISHED
+    async with aclosing(follow_all(job.user_id, {job.id: after}, live=live)) as job_events:
         async for event in job_events:
             yield event[1] if event is not None else None
 
 
 async def follow_all(
-    user_id: str, after: Mapping[str, int]
+    user_id: str, after: Mapping[str, int], *, live: bool
 ) -> AsyncGenerator[JobEvent | None, None]:
     """The events of several jobs, each after its own number, until all have ended.
 
     It stops early if this process shuts down or the jobs were deleted; the client resumes from the
     last event.
+
+    Args:
+        live: whether the jobs have not ended a moment ago, so that there will be more to come.
     """
     followers = {job_id: Follower(user_id, job_id, number) for job_id, number in after.items()}
-    for event in await asyncio.to_thread(_catch_up, followers):
-        yield event
-    followers = {job_id: follower for job_id, follower in followers.items() if not follower.done}
-    if not followers:
-        return
+    if not live:
+        for event in await asyncio.to_thread(_catch_up, followers):
+            yield event
+        followers = {job_id: one for job_id, one in followers.items() if not one.done}
+        if not followers:
+            return
     async with get_hub().subscribe(list(followers)) as subscription:
         for event in await asyncio.to_thread(_catch_up, followers):
             yield event  # published before the subscription began
-        async with aclosing(_follow_live(followers, subscription)) as live:
-            async for more in live:
+        async with aclosing(_follow_live(followers, subscription)) as job_events:
+            async for more in job_events:
                 yield more
 
 

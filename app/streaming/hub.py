@@ -4,10 +4,12 @@ Redis may lose a message, or be unavailable. So the hub also polls the rows of a
 subscriber, in one query.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from typing import Any, Final
 
 import redis
@@ -16,7 +18,7 @@ import structlog
 from app.streaming.subscription import Subscription
 from config.once import once
 from config.outages import outages
-from config.redis import listening_client
+from config.redis import listening_client, redis_client
 from config.shutdown import on_shutdown
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
@@ -29,8 +31,10 @@ NAME: Final = "hub"
 POLL_ROWS_EVERY_S: Final = 5.0
 POLL_ROWS_EVERY_AWAY_S: Final = 1.0
 OPEN_WITHIN_S: Final = 1.0
-# How long a new subscription may have to wait while there are others.
-POLL_REDIS_S: Final = 0.05
+# How long a new subscription may have to wait if this thread's read can't be interrupted.
+POLL_REDIS_S: Final = 0.2
+# How long an opened channel waits for its subscription: its client may go before.
+EXPECTED_WITHIN_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +42,21 @@ log = structlog.get_logger(__name__)
 class SubscriptionHub:
     """Forwards what is published about the jobs that have a subscriber.
 
-    The connection is used by this thread alone; subscriptions belong to event loops.
+    The connection is used by this thread alone; subscriptions belong to event loops. While it
+    waits for Redis, it hears of a new subscription over Redis too, on a channel of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, poll_redis_s: float = POLL_REDIS_S, expected_within_s: float = EXPECTED_WITHIN_S
+    ) -> None:
+        self._poll_redis_s = poll_redis_s
+        self._expected_within_s = expected_within_s
+        self._own = f"hub_{token_hex(8)}"
+        self._reading = False
         self._loop = DaemonLoop(NAME, self._poll, self._interval)
         self._lock = threading.Lock()
         self._subscribers: dict[str, set[Subscription]] = {}
+        self._expected: dict[str, float] = {}
         self._open: set[str] = set()
         self._subscribed: set[str] = set()
         self._seen: dict[str, int] = {}
@@ -56,21 +68,43 @@ class SubscriptionHub:
         self._rows_polled_at = time.monotonic()
         self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
 
+    def open_soon(self, job_ids: Collection[str]) -> None:
+        """Open these jobs' channels for a subscription that is about to begin: it then waits for
+        neither a thread nor Redis. Not on an event loop, since it calls Redis."""
+        until = time.monotonic() + self._expected_within_s
+        with self._lock:
+            self._expected |= dict.fromkeys(job_ids, until)
+            self._subscriptions_changed = True
+            interrupts, self._reading = self._reading, False
+        self._loop.start()
+        self._loop.wake()
+        if interrupts:
+            self._interrupt()
+
     @asynccontextmanager
-    async def subscribe(self, job_ids: Collection[str]) -> AsyncIterator[Subscription]:
-        """Subscribe to these jobs: everything that is published from now on."""
-        subscription = Subscription()
+    async def subscribe(
+        self, job_ids: Collection[str], *, only_ends: bool = False
+    ) -> AsyncIterator[Subscription]:
+        """Subscribe to these jobs: everything that is published from now on, or only their ends."""
+        subscription = Subscription(only_ends=only_ends)
         with self._lock:
             for job_id in job_ids:
                 self._subscribers.setdefault(job_id, set()).add(subscription)
             closed = set() if self._away else set(job_ids) - self._open
-            self._subscriptions_changed = self._subscriptions_changed or bool(closed) or self._away
+            new = closed - self._expected.keys()  # of the others the thread knows
+            for job_id in job_ids:
+                self._expected.pop(job_id, None)
+            self._subscriptions_changed = self._subscriptions_changed or bool(new) or self._away
+            interrupts, self._reading = bool(new) and self._reading, self._reading and not new
             if self._ending:
                 subscription.end()
+        subscription.note_closed(closed)  # before it can be told that they are open
         self._loop.start()
         self._loop.wake()
         try:
-            await subscription.wait_until_open(closed, OPEN_WITHIN_S)
+            if interrupts:
+                await asyncio.to_thread(self._interrupt)
+            await subscription.wait_until_open(OPEN_WITHIN_S)
             yield subscription
         finally:
             with self._lock:
@@ -94,7 +128,8 @@ class SubscriptionHub:
         """Poll without a pause, since reading Redis blocks; None while nothing has to be heard."""
         hears = time.monotonic() < self._hear_until
         with self._lock:
-            return 0 if hears or self._subscribers or not self._subscribed <= {NO_JOB} else None
+            followed = hears or self._subscribers or self._expected
+            return 0 if followed or not self._subscribed <= {NO_JOB, self._own} else None
 
     def _poll(self) -> None:
         self._poll_redis()
@@ -128,10 +163,17 @@ class SubscriptionHub:
 
     # --- Redis
 
+    def _interrupt(self) -> None:
+        """Make the hub's thread look at its subscriptions now. In any thread but the hub's."""
+        try:
+            redis_client().publish(channel_of(self._own), "")
+        except redis.RedisError as error:
+            outages.note("redis", error)
+
     def _poll_redis(self) -> None:
         try:
             self._subscribe()
-            message: Any = self._pubsub.get_message(timeout=POLL_REDIS_S)
+            message: Any = self._pubsub.get_message(timeout=self._poll_redis_s)
         except redis.RedisError as error:
             outages.note("redis", error, watcher=NAME)
             self._away = True
@@ -140,6 +182,7 @@ class SubscriptionHub:
             with self._lock:
                 self._open.clear()
                 self._subscribed, self._subscriptions_changed = set(), True
+                self._reading = False
             time.sleep(POLL_ROWS_EVERY_AWAY_S)
             return
         if self._away:
@@ -152,11 +195,13 @@ class SubscriptionHub:
     def _subscribe(self) -> None:
         """Open the channels of jobs with subscribers, and close the others."""
         with self._lock:
+            self._reading = True
+            self._forget_unexpected()
             if not self._subscriptions_changed:
                 return
             self._subscriptions_changed = False
             # The channel of no job keeps the connection in subscriber mode.
-            wanted = {NO_JOB, *self._subscribers}
+            wanted = {NO_JOB, self._own, *self._subscribers, *self._expected}
             dropped, new = self._subscribed - wanted, wanted - self._subscribed
             # A later subscriber to a dropped channel waits until it is open again.
             self._open &= wanted
@@ -165,6 +210,12 @@ class SubscriptionHub:
         if dropped:
             self._pubsub.unsubscribe(*map(channel_of, dropped))
         self._subscribed = wanted
+
+    def _forget_unexpected(self) -> None:
+        now = time.monotonic()
+        for job_id in [job_id for job_id, until in self._expected.items() if until < now]:
+            del self._expected[job_id]
+            self._subscriptions_changed = True
 
     def _forward(self, kind: str, job_id: str, data: Any) -> None:
         if kind == "subscribe":
@@ -176,7 +227,7 @@ class SubscriptionHub:
         elif kind == "message" and job_id == NO_JOB:
             if self._revoked is not None:
                 self._revoked()
-        elif kind == "message":
+        elif kind == "message" and job_id != self._own:
             envelope = _decode(job_id, data)
             if envelope is not None:
                 self._note(job_id, envelope.number)

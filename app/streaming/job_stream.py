@@ -6,6 +6,7 @@ from typing import Any, Final
 from app.streaming.events import Event
 from app.streaming.follow import follow
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
+from models.jobs import Job
 
 STREAM: Final[dict[str, Any]] = declared(
     "`job.queued`; `job.stage` whenever a stage changes; `job.delta` with the next piece of "
@@ -17,12 +18,12 @@ STREAM: Final[dict[str, Any]] = declared(
 HAS_ALL: Final[dict[str, Any]] = {"description": "You have the last event: nothing more will come."}
 
 
-async def job_lines(user_id: str, job_id: str, after: int) -> Lines:
+async def job_lines(job: Job, after: int) -> Lines:
     """The lines of a job's stream after a number."""
     yield RECONNECT
-    async with aclosing(follow(user_id, job_id, after)) as events:
+    async with aclosing(follow(job, after)) as events:
         async for event in events:
-            yield HEARTBEAT if event is None else job_line(job_id, event)
+            yield HEARTBEAT if event is None else job_line(job.id, event)
 
 
 def job_line(job_id: str, event: Event) -> str:

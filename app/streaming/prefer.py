@@ -8,19 +8,25 @@ from app.http.db import db
 from app.http.deferred import defer
 from app.http.problems import Refusal
 from app.streaming.capacity import take_slot
+from app.streaming.hub import get_hub
 from app.streaming.wait import wait_for_end
 from config.settings import get_settings
 from models.jobs import unfinished
 
 
 def respond_after(
-    job_ids: Collection[str], wait_s: int | None, respond: Callable[[int | None], Response]
+    job_ids: Collection[str],
+    wait_s: int | None,
+    respond: Callable[[int | None], Response],
+    *,
+    just_accepted: bool = False,
 ) -> Response:
     """The response once all these jobs of the caller have ended, or the wait is over.
 
     Args:
         job_ids: jobs of the caller.
         wait_s: the seconds that the caller asked for; capped by `WAIT_MAX_S`.
+        just_accepted: whether none of the jobs needs to be read to know that it has not ended.
         respond: makes the response; it gets the seconds granted, or None if there was no wait.
 
     Raises:
@@ -30,7 +36,7 @@ def respond_after(
     user_id, granted_s = g.user_id, min(wait_s or 0, get_settings().wait_max_s)
     if granted_s <= 0:
         return respond(None)
-    rest = unfinished(db.session(), user_id, job_ids)
+    rest = set(job_ids) if just_accepted else unfinished(db.session(), user_id, job_ids)
     db.session.rollback()  # no connection is busy meanwhile
     if not rest:
         return respond(granted_s)
@@ -38,6 +44,7 @@ def respond_after(
         take_slot()
     except Refusal:  # no room for a wait: the caller polls
         return respond(None)
+    get_hub().open_soon(rest)
 
     async def wait() -> None:
         await wait_for_end(user_id, rest, granted_s)

@@ -1,13 +1,15 @@
 """Server-sent events, as the HTML standard defines them (https://html.spec.whatwg.org, 9.2)."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 
 from flask import Response, request
 
 from app.http.deferred import STREAM, LineStream
 from app.streaming.capacity import take_slot
+from app.streaming.hub import get_hub
+from models.jobs import UNFINISHED, Job
 
 MEDIA_TYPE: Final = "text/event-stream"
 # Lines of the event that follows, without an empty line of their own: to many parsers every empty
@@ -37,12 +39,21 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
     return f"{head}event: {kind}\ndata: {body}\n\n"
 
 
-def sse_response(lines: Lines) -> Response:
-    """A response that stays open while lines come. Raises Refusal if no slot is free."""
+def sse_response(lines: Lines, jobs: Iterable[Job]) -> Response:
+    """A response that stays open while lines of these jobs come. Raises Refusal if no slot is
+    free."""
     take_slot()
+    open_soon(jobs)
     response = stream_response(lines, MEDIA_TYPE)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that buffers would delay events
     return response
+
+
+def open_soon(jobs: Iterable[Job]) -> None:
+    """Prepare to follow those of these jobs that have not ended."""
+    unfinished = [job.id for job in jobs if job.status in UNFINISHED]
+    if unfinished:
+        get_hub().open_soon(unfinished)
 
 
 def stream_response(lines: Lines, mimetype: str) -> Response:

@@ -18,18 +18,25 @@ class Subscription:
 
     It belongs to the event loop in which it was created; `put`, `opened` and `end` may be called
     from any thread.
+
+    Args:
+        only_ends: drop every other envelope at once, without waking the loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_ends: bool = False) -> None:
         self.ended = False
+        self._only_ends = only_ends
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Received] = deque()
         self._closed: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
 
-    async def wait_until_open(self, closed: set[str], within_s: float) -> None:
-        """Return once these jobs' channels are open, or after `within_s`."""
-        self._closed |= closed
+    def note_closed(self, job_ids: set[str]) -> None:
+        """Note that these jobs' channels are not open yet."""
+        self._closed |= job_ids
+
+    async def wait_until_open(self, within_s: float) -> None:
+        """Return once all channels are open, or after `within_s`."""
         until = self._loop.time() + within_s
         while self._closed and not self.ended and (left := until - self._loop.time()) > 0:
             await self._wait(left)
@@ -45,6 +52,8 @@ class Subscription:
 
     def put(self, job_id: str, envelope: Envelope | None) -> None:
         """Queue an envelope of a job."""
+        if self._only_ends and envelope is not None and envelope.kind != "ended":
+            return
         self._call(self._take, job_id, envelope)
 
     def opened(self, job_id: str) -> None:

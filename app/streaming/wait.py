@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from app.streaming.hub import get_hub
 from models.jobs import unfinished
-from models.session import unit_of_work
+from models.session import statements
 
 
 async def wait_for_end(user_id: str, job_ids: Collection[str], seconds: float) -> bool:
@@ -13,15 +13,20 @@ async def wait_for_end(user_id: str, job_ids: Collection[str], seconds: float) -
     shuts down meanwhile. Raises DatabaseUnavailable."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    async with get_hub().subscribe(job_ids) as subscription:
+    async with get_hub().subscribe(job_ids, only_ends=True) as subscription:
         rest = await asyncio.to_thread(_unfinished, user_id, job_ids)
         while rest and not subscription.ended and (left := until - loop.time()) > 0:
             received = await subscription.get(left)
-            if received is not None and (received[1] is None or received[1].kind == "ended"):
+            if received is None:
+                continue
+            job_id, envelope = received
+            if envelope is None:
                 rest = await asyncio.to_thread(_unfinished, user_id, rest)
+            else:
+                rest.discard(job_id)  # its end was committed before it was published
         return not subscription.ended
 
 
 def _unfinished(user_id: str, job_ids: Collection[str]) -> set[str]:
-    with unit_of_work() as session:
-        return unfinished(session, user_id, job_ids)
+    with statements() as connection:
+        return unfinished(connection, user_id, job_ids)

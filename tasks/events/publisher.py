@@ -1,11 +1,11 @@
 """Publishes events of jobs from a thread of its own, so that no stage waits for Redis.
 
-What comes within a few milliseconds is sent together, and pieces of one text as one. Nothing is
+What comes within a few milliseconds is sent together, and pieces of one text as one. While anything
+is followed, the end of a job and the beginning of a text don't wait for what may come. Nothing is
 published about a job that no process follows: whoever follows it later reads the row first, which
 has every event but the text of the last seconds, and that is in the tail.
 """
 
-import time
 from collections import deque
 from collections.abc import Collection, Iterable
 from typing import Any, Final
@@ -17,11 +17,10 @@ from config.outages import outages
 from config.redis import redis_client
 from tasks.daemon_loop import DaemonLoop
 from tasks.events.envelope import END, Envelope, channel_of
+from tasks.events.pause import Pause
 from tasks.events.pieces import Pieces
 from tasks.events.tails import Tails
 
-# Between two batches: long enough to collect pieces of many streams, too short to be noticed.
-BATCH_S: Final = 0.02
 # What Redis replies to a number lower than those of a newer run.
 STALE: Final = "equal or smaller than the target stream top item"
 
@@ -31,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _outbox: deque[Due] = deque()
 _tails: Final = Tails()
+_pause: Final = Pause()
 
 
 def publish_event(job_id: str, envelope: Envelope) -> None:
@@ -41,7 +41,7 @@ def publish_event(job_id: str, envelope: Envelope) -> None:
 
 def publish_end(job_id: str) -> None:
     """Publish that a job has ended; its row says how."""
-    publish_event(job_id, END)
+    _publish(job_id, END, urgent=True)
 
 
 class TextFeed:
@@ -50,6 +50,7 @@ class TextFeed:
     def __init__(self, job_id: str) -> None:
         self._job_id = job_id
         self._pieces = Pieces()
+        self._begun = False
 
     def __call__(self, text: str | None, before: int, number: int) -> None:
         """Publish a piece, or without one that the text restarts."""
@@ -57,7 +58,8 @@ class TextFeed:
             self._pieces = Pieces()
             publish_restart(self._job_id, before, number)
         elif self._pieces.add(text, before, number):
-            _publish(self._job_id, self._pieces)
+            _publish(self._job_id, self._pieces, urgent=not self._begun)
+            self._begun = True
 
 
 def publish_restart(job_id: str, before: int, number: int) -> None:
@@ -65,13 +67,16 @@ def publish_restart(job_id: str, before: int, number: int) -> None:
     publish_event(job_id, Envelope("restarted", before, number, {}))
 
 
-def _publish(job_id: str, due: Envelope | Pieces) -> None:
+def _publish(job_id: str, due: Envelope | Pieces, *, urgent: bool = False) -> None:
     _outbox.append((job_id, due))
     _publisher.start()
     _publisher.wake()
+    if urgent:
+        _pause.end_early()
 
 
 def _publish_batch() -> None:
+    _pause.begin_batch()
     batch = [_outbox.popleft() for _ in range(len(_outbox))]
     if not batch:
         return
@@ -79,8 +84,11 @@ def _publish_batch() -> None:
         if isinstance(due, Pieces):
             due.seen()
     client = redis_client()
-    _send(client, batch, _followed(client, {job_id for job_id, _ in batch}))
-    time.sleep(BATCH_S)
+    followed = _followed(client, {job_id for job_id, _ in batch})
+    if followed:
+        _pause.note_followed()
+    _send(client, batch, followed)
+    _pause()
 
 
 _publisher: Final = DaemonLoop("event-publisher", _publish_batch, lambda: None)

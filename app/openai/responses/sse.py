@@ -40,7 +40,7 @@ async def response_lines(job: Job, after: int | None, call: Call | None = None) 
     answered = ended = False
     try:
         async with (
-            aclosing(follow(job.user_id, job.id, 0)) as events,
+            aclosing(follow(job, 0)) as events,
             aclosing(translate(job, events, after, read)) as all_sent,
         ):
             async for event in all_sent:

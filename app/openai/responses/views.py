@@ -31,8 +31,9 @@ from app.openai.responses.sse import response_lines
 from app.openai.responses.watch import gone_callers, watch
 from app.schemas.headers import ResponseHeaders
 from app.streaming.capacity import take_slot
+from app.streaming.hub import get_hub
 from app.streaming.resume import refuse_unsent
-from app.streaming.sse import MEDIA_TYPE, sse_response, stream_response
+from app.streaming.sse import MEDIA_TYPE, open_soon, sse_response, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
@@ -96,7 +97,7 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
         return json_response(response_body(job))
     if after is not None:
         refuse_unsent(job, after)
-    return sse_response(response_lines(job, after))
+    return sse_response(response_lines(job, after), [job])
 
 
 @api.post("/<id:response_id>/cancel", responses={200: NOT_STREAMED, **failures(404)})
@@ -123,7 +124,9 @@ def _respond_with_key(body: NewResponse, created: Created) -> Response:
 
 def _respond(body: NewResponse, call: Call) -> Response:
     if body.stream:
-        return stream_response(response_lines(_find(call.job_id), None, call), MEDIA_TYPE)
+        job = _find(call.job_id)
+        open_soon([job])
+        return stream_response(response_lines(job, None, call), MEDIA_TYPE)
     if body.background:
         at_end(lambda sent: settle(call, answered=sent))
         return json_response(response_body(_find(call.job_id)))
@@ -147,6 +150,7 @@ def _held(call: Call) -> Response:
     async def wait() -> None:
         first.append(await anext(waiting))
 
+    get_hub().open_soon([call.job_id])
     return defer(wait, lambda: _held_answer(call, first[0], waiting))
 
 

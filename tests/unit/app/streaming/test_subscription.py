@@ -5,7 +5,7 @@ import threading
 import time
 
 from app.streaming.subscription import MAX_QUEUED, Subscription
-from tasks.events.envelope import Envelope
+from tasks.events.envelope import END, Envelope
 
 TEXT = Envelope("text", 3, 4, {"text": "a"})
 
@@ -55,15 +55,39 @@ def test_it_waits_until_its_channels_are_open_but_not_for_ever() -> None:
     async def wait() -> tuple[bool, bool]:
         subscription = Subscription()
         began = time.monotonic()
-        await subscription.wait_until_open({"a", "b"}, 0.05)
+        subscription.note_closed({"a", "b"})
+        await subscription.wait_until_open(0.05)
         waited = time.monotonic() - began >= 0.05
         subscription.opened("a")
         subscription.opened("b")
         began = time.monotonic()
-        await subscription.wait_until_open(set(), 60)
+        await subscription.wait_until_open(60)
         return waited, time.monotonic() - began < 5
 
     assert asyncio.run(wait()) == (True, True)
+
+
+def test_a_channel_that_opens_before_it_is_waited_for_is_open() -> None:
+    async def wait() -> float:
+        subscription = Subscription()
+        subscription.note_closed({"a"})
+        subscription.opened("a")
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await subscription.wait_until_open(60)
+        return time.monotonic() - began
+
+    assert asyncio.run(wait()) < 5
+
+
+def test_one_that_waits_for_ends_is_told_of_nothing_else() -> None:
+    async def hear() -> list[object]:
+        subscription = Subscription(only_ends=True)
+        for envelope in (TEXT, END, None):
+            subscription.put("job", envelope)
+        return [await subscription.get(5), await subscription.get(5)]
+
+    assert asyncio.run(hear()) == [("job", END), ("job", None)]
 
 
 def test_a_loop_that_has_ended_is_no_problem() -> None:
