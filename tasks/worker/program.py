@@ -1,4 +1,4 @@
-"""What a Celery program (`celery worker`, `celery flower`) does before anything else.
+"""What a Celery program (`python -m tasks worker`, `celery … flower`) does before anything else.
 
 Celery's command has read environment variables by then, and Flower will read more: a wrong one ends
 the process here, named in the message.
@@ -14,6 +14,8 @@ from config.logging import WORKERS, begin_logging
 from config.process import name_process
 from config.settings import settings_or_exit
 
+# The beginning of `sys.argv`, once `tasks/__main__.py` runs.
+COMMAND: Final = ["-m", "tasks"]
 _OF_QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
 
 
@@ -35,10 +37,15 @@ def begin_program() -> None:
 
 def _process() -> str | None:
     """The Procfile's name of this process; None if it is not one of Celery's."""
-    program = Path(sys.argv[0])
-    if "celery" not in (program.name, program.parent.name):  # the latter: python -m celery
+    if not _is_celery():
         return None
     if "flower" in sys.argv:
         return "flower"
     queues = [sys.argv[at + 1] for at, word in enumerate(sys.argv[:-1]) if word == "--queues"]
     return _OF_QUEUES.get(queues[0], "worker") if queues else "worker"
+
+
+def _is_celery() -> bool:
+    program = Path(sys.argv[0])
+    names = (program.name, program.parent.name)  # the latter: python -m celery
+    return sys.argv[: len(COMMAND)] == COMMAND or "celery" in names

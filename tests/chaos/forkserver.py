@@ -1,22 +1,21 @@
 """Forks workers that are ready at once: orders arrive on stdin, process ids leave on stdout.
 
 Importing LiteLLM takes 5 s of CPU, and a chaos test starts hundreds of workers. This process
-imports the libraries once, and nothing of ours; each child then runs Celery's own command line in
-its own process group, and imports Trimind with the environment of its order.
+imports the libraries once, and nothing of ours; each child then runs the module of its order
+(`python -m …`) in its own process group, and imports Trimind with the environment of its order.
 """
 
 import ctypes
 import importlib
 import json
 import os
+import runpy
 import signal
 import sys
 from typing import Any
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
-
-import celery.__main__
 
 LIBRARIES = (
     "celery.bin.celery",
@@ -62,10 +61,12 @@ def fork_worker(order: dict[str, Any]) -> int:
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(order["environ"])
-    sys.path[:0] = order["environ"].get("PYTHONPATH", "").split(os.pathsep)
-    sys.argv = order["argv"]
+    path = order["environ"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [order["cwd"], *path]
     os.chdir(order["cwd"])
-    celery.__main__.main()
+    _python, _m, module, *arguments = order["argv"]
+    sys.argv = ["-m", *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
     os._exit(0)
 
 

@@ -25,7 +25,8 @@ from .waiting import TooLate, wait_for
 from .workers import Fleet, ForkServer, Worker
 
 APP = "tests.chaos.control.app"
-COMMAND = ["celery", "--quiet", "--app", APP, "worker", "--pool", "threads", "--concurrency", "6"]
+COMMAND = ["python", "-m", "celery", "--quiet", "--app", APP]
+COMMAND += ["worker", "--pool", "threads", "--concurrency", "6"]
 COMMAND += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
 STAGES = ("intent", "compress", "generate", "persist")
 VISIBILITY_S = 4
