@@ -1,12 +1,13 @@
-"""`DATABASE_URL`: parsed by libpq itself, so that every parameter is kept or refused by name."""
+"""`DATABASE_URL`: parsed by libpq itself, so that every parameter is kept or refused by name.
+
+libpq takes 9 MB, so it is loaded only here and where there is a database.
+"""
 
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
+from config.process import process_kind
 from config.server_url import ENCODE
 
 _SCHEME: Final = re.compile(r"^postgres(ql)?(\+(?P<driver>\w+))?://")
@@ -24,22 +25,25 @@ def read_database_url(value: str) -> str:
     before, at, after = rest.partition("@")
     if at and ("@" in after or re.search(r"[/?#]", before)):
         raise ValueError(ENCODE)
-    _check(f"postgresql://{rest}")
+    if process_kind() != "flower":  # which has no database
+        _check(f"postgresql://{rest}")
     return f"postgresql+psycopg://{rest}"
 
 
 def place_of(url: str) -> str:
     """The URL without its password and parameters: `postgresql://user@host:port/name`."""
-    parts = conninfo_to_dict(url.replace("+psycopg", "", 1))
+    parts = _parsed(url.replace("+psycopg", "", 1))
     user = f"{parts['user']}@" if "user" in parts else ""
     port = f":{parts['port']}" if "port" in parts else ""
     return f"postgresql://{user}{parts.get('host', '')}{port}/{parts.get('dbname', '')}"
 
 
 def _check(url: str) -> None:
+    from psycopg import ProgrammingError
+
     try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
+        parts = _parsed(url)
+    except ProgrammingError as error:
         unknown = _UNKNOWN.search(unquote(str(error)))
         if unknown is None:
             raise ValueError(ENCODE) from None
@@ -49,3 +53,9 @@ def _check(url: str) -> None:
     ports = str(parts.get("port", "")).split(",")
     if not all(port == "" or (port.isdigit() and 0 < int(port) < 65536) for port in ports):
         raise ValueError("has a port that is not a number from 1 to 65535")
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    from psycopg.conninfo import conninfo_to_dict
+
+    return conninfo_to_dict(url)
