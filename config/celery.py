@@ -2,8 +2,10 @@
 
 from kombu.entity import Exchange, Queue
 
+from config.message_json import SERIALIZER, register_serializer
 from config.settings import settings_or_exit
 
+register_serializer()
 settings = settings_or_exit()
 
 broker_url = settings.broker
@@ -21,7 +23,7 @@ imports = ("tasks.worker.bootstrap", "tasks.stages.compress")
 task_default_queue = "llm"
 # Both are declared, so that Flower shows both even if no worker answers it.
 task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("llm", "cpu"))
-task_serializer = "json"
+task_serializer = event_serializer = SERIALIZER
 accept_content = ["json"]
 task_ignore_result = True
 task_acks_late = True

@@ -1,6 +1,6 @@
 """The messages that a process has taken from Redis and not acknowledged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from secrets import token_hex
 
 import pytest
@@ -10,6 +10,7 @@ from kombu.message import Message
 from kombu.messaging import Consumer
 from redis import Redis
 
+from config.broker_transport import UNREADABLE_KEY
 from tasks.celery import app
 
 
@@ -78,3 +79,49 @@ def test_redis_keeps_no_second_copy_of_a_message(redis: Redis, queue: Queue) -> 
         [message] = take(taking, queue, 1)
         assert not redis.exists("unacked", "unacked_index", queue.name)
         message.ack()
+
+
+def test_waiting_messages_are_taken_several_at_once_in_their_order(
+    redis: Redis, queue: Queue, until: Callable[..., None]
+) -> None:
+    bodies = [str(number) for number in range(12)]
+
+    def several_at_once() -> bool:
+        publish(queue, *bodies)
+        taken: list[Message] = []
+        at_once = []
+        with connection() as taking, Consumer(taking, [queue], on_message=taken.append):
+            while len(taken) < len(bodies):
+                before = len(taken)
+                taking.drain_events(timeout=10)
+                at_once.append(len(taken) - before)
+            for message in taken:
+                message.ack()
+        assert [message.payload for message in taken] == bodies
+        return max(at_once) > 1
+
+    until(several_at_once)  # a busy machine may answer late, as if the messages had just come
+
+
+def test_no_more_messages_are_taken_than_were_asked_for(redis: Redis, queue: Queue) -> None:
+    publish(queue, *"abcdef")
+    with connection() as taking:
+        taken = take(taking, queue, 2)
+        assert [message.payload for message in taken] == ["a", "b"]
+        assert redis.llen(queue.name) == 4
+        for message in taken:
+            message.ack()
+
+
+def test_an_unreadable_entry_keeps_no_message_from_being_taken(redis: Redis, queue: Queue) -> None:
+    publish(queue, "first")
+    redis.lpush(queue.name, *["not JSON"] * 3)
+    publish(queue, "second")
+    before = redis.llen(UNREADABLE_KEY)
+    with connection() as taking:
+        taken = take(taking, queue, 2)
+        assert [message.payload for message in taken] == ["first", "second"]
+        for message in taken:
+            message.ack()
+    assert redis.llen(UNREADABLE_KEY) == before + 3
+    redis.delete(UNREADABLE_KEY)
