@@ -4,12 +4,13 @@ Celery sends each by itself, and wakes the worker's main thread for it. Each eve
 so that Flower shows the same either way, half a second later.
 """
 
+import time
 from collections import deque
 from typing import Any, Final
 
 from celery import bootsteps
 from celery.app import events
-from celery.events import Event, EventDispatcher, group_from
+from celery.events import EventDispatcher, group_from
 from celery.utils.time import utcoffset
 from kombu.exceptions import OperationalError
 
@@ -61,15 +62,18 @@ class BatchDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no
         self._batch.extend(other._batch)
 
     def _made(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = Event(
-            kind,
-            hostname=self.hostname,
-            utcoffset=utcoffset(),
-            pid=self.pid,
-            clock=self.clock.forward(),
+        # Flower would parse their text, at each of a task's events.
+        if fields.get("kwargs") == "{}":
+            fields["kwargs"] = {}
+        return {
+            "type": kind,
+            "timestamp": time.time(),
+            "hostname": self.hostname,
+            "utcoffset": utcoffset(),
+            "pid": self.pid,
+            "clock": self.clock.forward(),
             **fields,
-        )
-        return made
+        }
 
     def _taken(self) -> list[dict[str, Any]]:
         if self.producer is None:  # closed: the next dispatcher takes them over

@@ -1,7 +1,9 @@
 """Celery's events of tasks are sent in batches, and none is lost."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -53,17 +55,20 @@ def connect(backends: Mapping[str, str], redis: RefusingRedis) -> Iterator[Calla
 
 
 @pytest.fixture
-def receive(backends: Mapping[str, str]) -> Iterator[Callable[[int], list[str]]]:
+def receive(events: Callable[[int], list[Any]]) -> Callable[[int], list[str]]:
     """`receive(count)`: the tasks of the next events, or the types of those of no task."""
+    return lambda count: [event.get("uuid", event["type"]) for event in events(count)]
+
+
+@pytest.fixture
+def events(backends: Mapping[str, str]) -> Iterator[Callable[[int], list[Any]]]:
+    """`events(count)`: the next events."""
     url = f"{backends['REDIS_URL'].rpartition('/')[0]}/11"
-    seen: list[str] = []
+    seen: list[Any] = []
     heard: list[Any] = []
 
-    def note(event: dict[str, Any]) -> None:
-        seen.append(event.get("uuid", event["type"]))
-
     with app.connection_for_read(url) as connection:
-        handlers = {"worker-online": heard.append, "*": note}
+        handlers = {"worker-online": heard.append, "*": seen.append}
         receiver = EventReceiver(connection, handlers=handlers, app=app)
         with receiver.consumer_context(wakeup=False) as (listening, *_):
             announcing = EventDispatcher(connection, app=app)
@@ -72,7 +77,7 @@ def receive(backends: Mapping[str, str]) -> Iterator[Callable[[int], list[str]]]
                 with suppress(TimeoutError):
                     listening.drain_events(timeout=0.2)
 
-            def do(count: int) -> list[str]:
+            def do(count: int) -> list[Any]:
                 while len(seen) < count:
                     listening.drain_events(timeout=WITHIN_S)
                 taken, seen[:] = seen[:], []
@@ -94,6 +99,21 @@ def test_events_of_tasks_wait_for_the_next_batch_and_others_do_not(connect, rece
 
     dispatcher.flush()
     assert receive(2) == ["one", "two"]
+
+
+def test_an_event_says_what_celery_says_of_a_task(connect, events) -> None:
+    dispatcher = connect()
+    before = time.time()
+    dispatcher.send("task-received", uuid="one", name="intent", args="('job_01', 1)", kwargs="{}")
+    dispatcher.send("task-received", uuid="two", name="other", args="()", kwargs="{'a': 1}")
+    dispatcher.flush()
+
+    one, two = events(2)
+    assert (one["type"], one["hostname"], one["pid"]) == ("task-received", "llm@test", os.getpid())
+    assert before <= one["timestamp"] <= time.time()
+    assert one["clock"] < two["clock"]
+    assert (one["name"], one["args"], one["kwargs"]) == ("intent", "('job_01', 1)", {})
+    assert two["kwargs"] == "{'a': 1}"
 
 
 def test_what_redis_refuses_is_sent_once_it_accepts_it(connect, receive, redis) -> None:
