@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import signature
+from celery.app.amqp import task_message
 from celery.app.task import Context
 from celery.canvas import Signature
 from kombu.exceptions import OperationalError
@@ -21,6 +22,7 @@ from models.lifecycle.fence import Fence
 from tasks.celery import app
 from tasks.execution.handover import Handover
 from tasks.execution.heartbeat import keep, release
+from tasks.jobs.message import publish, stage_message
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,11 @@ class Hop:
     parent_id: str
     root_id: str
     handover: Handover | None = None
+
+    def message(self) -> task_message:
+        """The message of the stage that is due."""
+        due = self.following
+        return stage_message(due.id, due.task, due.args, self.chain, self.parent_id, self.root_id)
 
     def publish(self) -> None:
         """Publish the message of the stage that is due, best effort; one that was begun is queued
@@ -56,9 +63,7 @@ class Hop:
         """Celery would publish after the task, and show that as failed while the broker is
         unavailable, though its work is done and goes on."""
         try:
-            self.following.apply_async(
-                chain=self.chain, parent_id=self.parent_id, root_id=self.root_id
-            )
+            publish(self.message(), self.following.options.get("queue"))
         except OperationalError as error:
             outages.note("broker", error)
             log.debug("the next stage waits for its lease")

@@ -9,6 +9,7 @@ from config.outages import outages
 from config.settings import get_settings
 from models.jobs import STAGES
 from tasks.celery import app
+from tasks.jobs.message import publish, stage_message
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +37,8 @@ def publish_chain(
     """
     first, *rest = STAGES[STAGES.index(stage) :]
     chain = [_signature(job_id, epoch, name, long=long) for name in reversed(rest)]
-    app.send_task(
-        first,
-        (job_id, epoch),
-        {},
-        task_id=_task_id(job_id, epoch, first),
-        queue=queue or _queue(first, long=long),
-        chain=chain,
-    )
+    message = stage_message(_task_id(job_id, epoch, first), first, (job_id, epoch), chain)
+    publish(message, queue or _queue(first, long=long))
 
 
 def is_long(message: str) -> bool:

@@ -12,7 +12,6 @@ from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker.consumer import Consumer
 
-from tasks.celery import app
 from tasks.execution.hop import Hop, go_on_here, is_offered, offer, take_hop
 from tasks.execution.waiting import follow_waiting
 from tasks.worker.prefetch import Prefetch
@@ -110,18 +109,9 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
             self._inside.delivers = False
 
     def _deliver(self, hop: Hop) -> None:
-        consumer, following = self._consumer, hop.following
-        message = app.amqp.as_task_v2(
-            following.id,
-            following.task,
-            following.args,
-            following.kwargs,
-            chain=hop.chain,
-            parent_id=hop.parent_id,
-            root_id=hop.root_id,
-        )
+        consumer, message = self._consumer, hop.message()
         local = LocalMessage(message.headers, message.properties, message.body)
-        deliver = consumer.strategies[following.task]
+        deliver = consumer.strategies[hop.following.task]
         deliver(local, None, _nothing, _nothing, consumer.on_task_message)
 
 
