@@ -7,13 +7,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, ForeignKey, Index, Select, any_, bindparam, select, update
+from sqlalchemy import ARRAY, ForeignKey, Index, any_, bindparam, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from config.minds import MANAGER
 from models.base import Base, Id, Timestamp
 from models.errors import InvalidRequest
 from models.jobs import Job
+from models.statement import Runner, Statement
 
 
 class Broadcast(Base):
@@ -157,18 +158,18 @@ def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[BroadcastJ
     return [BroadcastJobs(each, siblings[each.id], merges[each.id]) for each in broadcasts]
 
 
-def answers_of(session: Session | Connection, job_ids: Sequence[str]) -> list[Answer]:
+def answers_of(connection: Runner, job_ids: Sequence[str]) -> list[Answer]:
     """The answers of these jobs, in the order of their ids."""
     if not job_ids:
         return []
-    found = session.execute(_answers_statement(), {"job_ids": list(job_ids)}).tuples()
+    found = _answers_statement().rows(connection, {"job_ids": list(job_ids)})
     return [Answer(mind, text) for mind, text in found if text is not None]
 
 
 @lru_cache(maxsize=1)
-def _answers_statement() -> Select[tuple[str, str | None]]:
+def _answers_statement() -> Statement:
     wanted = any_(bindparam("job_ids", type_=ARRAY(Job.id.type)))
-    return select(Job.mind, Job.answer).where(Job.id == wanted).order_by(Job.id)
+    return Statement(select(Job.mind, Job.answer).where(Job.id == wanted).order_by(Job.id))
 
 
 def keep_answer(session: Session, broadcast_id: str, job_id: str) -> None:

@@ -68,14 +68,14 @@ def _connect(parameters: dict[str, Any], settings: str) -> psycopg.Connection[An
     return connection
 
 
-def is_pooled(connection: Connection) -> bool:
-    """Whether this process is connected through a pooler."""
-    driver = cast(psycopg.Connection[Any], connection.connection.dbapi_connection)
+def is_pooled(driver: psycopg.Connection[Any]) -> bool:
+    """Whether a connection is one through a pooler."""
     return driver.prepare_threshold is None
 
 
 def _begin(settings: str, connection: Connection) -> None:
-    if settings and is_pooled(connection):
+    driver = cast(psycopg.Connection[Any], connection.connection.dbapi_connection)
+    if settings and is_pooled(driver):
         connection.exec_driver_sql(f"SELECT {settings}")
 
 

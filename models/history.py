@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, literal, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Integer, bindparam, func, literal, select
+from sqlalchemy.orm import aliased
 
 from models.broadcasts import Broadcast
 from models.conversations import Message
 from models.job_options import Options
 from models.jobs import Job
+from models.statement import Runner, Statement
 
 Spoken = tuple[str, str]  # role (`user` or `assistant`) and text
 
@@ -24,18 +24,18 @@ class Turn:
     answer: str
 
 
-def track(session: Session | Connection, job_id: str, limit: int = 50) -> list[Turn]:
+def track(connection: Runner, job_id: str, limit: int = 50) -> list[Turn]:
     """The turns before a job on its mind's track, oldest first, `limit` at most.
 
     The kept answer of a broadcast counts for every mind, even one that was not asked; without one,
     the mind's own answer does. Only completed jobs are turns.
     """
-    rows = session.execute(_track_statement(), {"job_id": job_id, "most": limit}).tuples().all()
+    rows = _track_statement().rows(connection, {"job_id": job_id, "most": limit})
     return [Turn(question, answer) for question, answer in reversed(rows)]
 
 
 @lru_cache(maxsize=1)
-def _track_statement() -> Select[tuple[str, str]]:
+def _track_statement() -> Statement:
     """Built once: building it costs more CPU than running it."""
     asked, answered = aliased(Message), aliased(Message)
     this, own = aliased(Job), aliased(Job)
@@ -45,7 +45,7 @@ def _track_statement() -> Select[tuple[str, str]]:
         .where(own.message_id == asked.id, own.mind == this.mind, own.status == "completed")
         .scalar_subquery()
     )
-    return (
+    return Statement(
         select(asked.content, answered.content)
         .select_from(this)
         .join(before, before.id == this.message_id)
@@ -70,10 +70,10 @@ def spoken(turns: Sequence[Turn]) -> list[Spoken]:
     ]
 
 
-def linked(session: Session | Connection, job_id: str, limit: int = 50) -> list[Spoken]:
+def linked(connection: Runner, job_id: str, limit: int = 50) -> list[Spoken]:
     """The messages of the jobs that a job continues, oldest first: of the last `limit` jobs, each
     with the history that its caller sent. Empty if it continues none."""
-    rows = session.execute(_chain_statement(), {"job_id": job_id, "most": limit}).tuples()
+    rows = _chain_statement().rows(connection, {"job_id": job_id, "most": limit})
     return [
         said
         for options, question, answer in rows
@@ -82,7 +82,7 @@ def linked(session: Session | Connection, job_id: str, limit: int = 50) -> list[
 
 
 @lru_cache(maxsize=1)
-def _chain_statement() -> Select[tuple[dict[str, Any], str, str | None]]:
+def _chain_statement() -> Statement:
     start = (Job.id == bindparam("job_id"), Job.previous_id.is_not(None))
     first = select(Job.previous_id.label("id"), literal(1).label("depth")).where(*start)
     links = first.cte(recursive=True)
@@ -92,7 +92,7 @@ def _chain_statement() -> Select[tuple[dict[str, Any], str, str | None]]:
         links.c.depth < bindparam("most", type_=Integer),
     )
     links = links.union_all(further)
-    return (
+    return Statement(
         select(Job.options, Message.content, Job.answer)
         .join(links, links.c.id == Job.id)
         .join(Message, Message.id == Job.message_id)

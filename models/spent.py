@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
-from sqlalchemy import Connection, CursorResult, Executable, bindparam, not_, or_, update
+from sqlalchemy import bindparam, not_, or_, update
 from sqlalchemy.orm import Session
 
 from models.lifecycle.fence import Fence, jobs
+from models.statement import Runner, Statement
 
 COLUMNS: Final = ("input_tokens", "output_tokens", "cost_usd")
 
@@ -71,13 +72,17 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
     )
 
 
+def returns_costs(stage: str, *, adds: bool) -> bool:
+    """Whether an UPDATE after this stage returns the costs: reading a row takes time."""
+    return adds or stage == "generate"
+
+
 def costs_after(
-    connection: Session | Connection, statement: Executable, values: Mapping[str, Any]
+    connection: Runner, statement: Statement, values: Mapping[str, Any], *, returned: bool
 ) -> Spent | None:
     """Run an UPDATE of one job. Returns the costs that it returns, nothing spent if it returns no
     columns, and None if it matched no row."""
-    result = cast(CursorResult[Any], connection.execute(statement, values))
-    if not result.returns_rows:
-        return NOTHING if result.rowcount == 1 else None
-    row = result.one_or_none()
-    return Spent(*row) if row else None
+    if not returned:
+        return NOTHING if statement.changed(connection, values) == 1 else None
+    rows = statement.rows(connection, values)
+    return Spent(*rows[0]) if rows else None

@@ -8,14 +8,11 @@ stage, so that it never is in the slot `queued`, and no message can begin it a s
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
-    CursorResult,
-    Executable,
     Integer,
     and_,
     bindparam,
@@ -23,20 +20,20 @@ from sqlalchemy import (
     or_,
     update,
 )
-from sqlalchemy.orm import Session
 
 from models.lifecycle.event_numbers import text_base
 from models.lifecycle.fence import Fence, jobs, no_owner, now, owned_by_bound
 from models.lifecycle.leases import lease, queue_lease, queue_lease_s
 from models.spent import COLUMNS as COSTS
-from models.spent import NOTHING, Spent, added, costs_after
+from models.spent import NOTHING, Spent, added, costs_after, returns_costs
 from models.stage_record import StageRecord
+from models.statement import Runner, Statement
 
 RUNNING: Final = StageRecord(status="running")
 
 
 def hand_over(
-    connection: Session | Connection,
+    connection: Runner,
     fence: Fence,
     to: Fence,
     records: Mapping[str, StageRecord],
@@ -74,11 +71,12 @@ def hand_over(
         values["at_text"] = text_base(began)
     if spent != NOTHING:
         values |= spent.values()
-    return costs_after(connection, statement, values)
+    returned = returns_costs(fence.stage, adds=spent != NOTHING)
+    return costs_after(connection, statement, values, returned=returned)
 
 
 @lru_cache(maxsize=64)
-def _statement(stage: str, to: str, columns: tuple[str, ...], adds: bool) -> Executable:
+def _statement(stage: str, to: str, columns: tuple[str, ...], adds: bool) -> Statement:
     token = bindparam("to_token", type_=jobs.c.run_token.type)
     again = and_(jobs.c.stage == to, jobs.c.run_token == token)
     owned = and_(jobs.c.stage == bindparam("at_stage"), jobs.c.run_token == bindparam("token"))
@@ -110,26 +108,26 @@ def _statement(stage: str, to: str, columns: tuple[str, ...], adds: bool) -> Exe
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
     )
-    returns = adds or stage == "generate"  # returning a row takes time
-    return statement.returning(*(jobs.c[name] for name in COSTS)) if returns else statement
+    if not returns_costs(stage, adds=adds):
+        return Statement(statement)
+    return Statement(statement.returning(*(jobs.c[name] for name in COSTS)))
 
 
 def _unless(again: ColumnElement[bool], name: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((again, jobs.c[name]), else_=value)
 
 
-def requeue_unstarted(connection: Session | Connection, fence: Fence) -> bool:
+def requeue_unstarted(connection: Runner, fence: Fence) -> bool:
     """Queue a stage that was handed over but has done nothing; False if the run lost it meanwhile.
 
     The caller publishes its message. Nothing was paid for, and no text was written.
     """
-    result = cast(CursorResult[Any], connection.execute(_requeue_statement(), fence.values()))
-    return result.rowcount == 1
+    return _requeue_statement().changed(connection, fence.values()) == 1
 
 
 @lru_cache(maxsize=1)
-def _requeue_statement() -> Executable:
-    return (
+def _requeue_statement() -> Statement:
+    return Statement(
         update(jobs)
         .where(owned_by_bound())
         .values(

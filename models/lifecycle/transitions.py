@@ -17,8 +17,6 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Connection,
-    Executable,
     Float,
     Table,
     and_,
@@ -49,8 +47,9 @@ from models.lifecycle.fence import (
 from models.lifecycle.leases import lease, queue_lease, queue_lease_s
 from models.lifecycle.track_queue import lock_conversations
 from models.spent import COLUMNS as COSTS
-from models.spent import NOTHING, Spent, added, added_now, costs_after
+from models.spent import NOTHING, Spent, added, added_now, costs_after, returns_costs
 from models.stage_record import StageRecord
+from models.statement import Runner, Statement
 
 PENDING: Final = StageRecord()
 
@@ -90,10 +89,10 @@ def begin(session: Session, fence: Fence) -> Begun | None:
     return begun
 
 
-def take(connection: Session | Connection, fence: Fence) -> Begun | None:
+def take(connection: Runner, fence: Fence) -> Begun | None:
     """What `begin` does first, in one statement: own the stage."""
-    row = connection.execute(_begin_statement(), fence.values()).one_or_none()
-    return Begun(*row) if row else None
+    rows = _begin_statement().rows(connection, fence.values())
+    return Begun(*rows[0]) if rows else None
 
 
 def end_hopeless(session: Session, fence: Fence) -> None:
@@ -104,7 +103,7 @@ def end_hopeless(session: Session, fence: Fence) -> None:
 
 
 @lru_cache(maxsize=1)
-def _begin_statement() -> Executable:
+def _begin_statement() -> Statement:
     """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
     number = case((again, jobs.c.sequence), else_=next_number(jobs.c.sequence))
@@ -113,7 +112,7 @@ def _begin_statement() -> Executable:
     line = func.jsonb_strip_nulls(
         func.jsonb_build_object("status", "running", "began", number, "tried", tried)
     )
-    return (
+    return Statement(
         update(jobs)
         .where(
             jobs.c.id == bindparam("job_id"),
@@ -178,7 +177,7 @@ def _text_columns(again: ColumnElement[bool], number: ColumnElement[int]) -> dic
 
 
 def checkpoint(
-    connection: Session | Connection,
+    connection: Runner,
     fence: Fence,
     record: StageRecord,
     columns: Mapping[str, Any],
@@ -204,11 +203,12 @@ def checkpoint(
     values |= {f"set_{name}": value for name, value in columns.items()} | {"at_number": sequence}
     if spent != NOTHING:
         values |= spent.values()
-    return costs_after(connection, statement, values)
+    returned = returns_costs(fence.stage, adds=spent != NOTHING)
+    return costs_after(connection, statement, values, returned=returned)
 
 
 @lru_cache(maxsize=64)
-def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> Executable:
+def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> Statement:
     number = func.coalesce(bindparam("at_number", type_=BigInteger), next_number(jobs.c.sequence))
     statement = (
         update(jobs)
@@ -228,8 +228,9 @@ def _checkpoint_statement(stage: str, columns: tuple[str, ...], adds: bool) -> E
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
     )
-    returns = adds or stage == "generate"  # returning a row takes time
-    return statement.returning(*(jobs.c[name] for name in COSTS)) if returns else statement
+    if not returns_costs(stage, adds=adds):
+        return Statement(statement)
+    return Statement(statement.returning(*(jobs.c[name] for name in COSTS)))
 
 
 def wait(

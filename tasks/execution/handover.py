@@ -7,7 +7,6 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import Connection
 
 from models.errors import DatabaseUnavailable
 from models.lifecycle.event_numbers import next_number
@@ -16,6 +15,7 @@ from models.lifecycle.handover import hand_over, requeue_unstarted
 from models.session import unit_of_work
 from models.spent import Spent
 from models.stage_record import StageRecord
+from models.statement import Runner
 from tasks.execution.work import Outcome, Work
 from tasks.jobs.dispatch import is_long
 
@@ -54,7 +54,7 @@ class Handover:
         return (begun.job_id, begun.epoch, stage) == (fence.job_id, fence.epoch, fence.stage)
 
     def store(
-        self, connection: Connection, work: Work, outcome: Outcome, record: StageRecord
+        self, connection: Runner, work: Work, outcome: Outcome, record: StageRecord
     ) -> "Stored | None":
         """Checkpoint `work` with this handover. None if it can't be: something is to be begun that
         can't begin, or the run has lost its stage."""

@@ -16,7 +16,6 @@ from uuid import uuid4
 import structlog
 from celery import Task
 from celery.exceptions import Retry
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -37,6 +36,7 @@ from models.lifecycle.ownership import Adopted, adopt
 from models.lifecycle.transitions import checkpoint, end_hopeless, wait
 from models.spent import NOTHING, Spent, add_late
 from models.stage_record import StageRecord
+from models.statement import Runner
 from tasks.celery import app
 from tasks.execution import failpoints
 from tasks.execution.handover import Handover, Stored, plan
@@ -163,7 +163,7 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
     planned = plan(work, outcome, last_of(work.fence.stage, number), stages_here(task.request))
     failpoints.point(work.fence.stage, "before_checkpoint")
 
-    def store(connection: Connection) -> Stored | None:
+    def store(connection: Runner) -> Stored | None:
         handed = planned and planned.store(connection, work, outcome, record)
         if handed:
             return handed
@@ -179,7 +179,7 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
 
 
 def _store(
-    connection: Session | Connection,
+    connection: Runner,
     work: Work,
     fence: Fence,
     outcome: Outcome,

@@ -5,14 +5,12 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import Session
-
 from models.job_options import Options
 from models.lifecycle.event_numbers import next_number, text_base
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import take
 from models.stage_record import StageRecord
+from models.statement import Runner
 from tasks.bill import Bill
 from tasks.events.publisher import TextFeed
 from tasks.execution.output_buffer import OutputBuffer
@@ -120,7 +118,7 @@ class Outcome:
     stored: bool = False
 
 
-def load(connection: Session | Connection, fence: Fence, run_limit_s: float) -> Work | None:
+def load(connection: Runner, fence: Fence, run_limit_s: float) -> Work | None:
     """Begin the stage and load its input. None: it can't begin."""
     began = time.monotonic()
     job = take(connection, fence)

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from config.outages import outages
 from config.shutdown import shutting_down
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import statements, unit_of_work
+from models.statement import Runner
 from tasks.policies import DATABASE_PAUSE_S, PERSIST
 from tasks.resilience.breaker import circuit_breaker
 
 FIRST_PAUSE_S: Final = 0.2
 
-C = TypeVar("C", Session, Connection)
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -36,7 +36,7 @@ def run_transaction_with_retry(work: Callable[[Session], T], until: float) -> T:
     return _retry(unit_of_work, work, until)
 
 
-def run_statements_with_retry(work: Callable[[Connection], T], until: float) -> T:
+def run_statements_with_retry(work: Callable[[Runner], T], until: float) -> T:
     """The same for statements of which each is a transaction of its own. They cost half as much."""
     return _retry(statements, work, until)
 

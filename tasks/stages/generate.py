@@ -1,12 +1,11 @@
 """Stage 3, generate: stream the answer from the first model on the route that gives one."""
 
-from sqlalchemy import Connection
-
 from config.minds import get_minds
 from config.settings import get_settings
 from models.broadcasts import Answer, answers_of
 from models.history import linked, spoken, track
 from models.stage_record import StageRecord
+from models.statement import Runner
 from tasks.execution.heartbeat import confirm
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
@@ -42,13 +41,13 @@ def _read(work: Work) -> tuple[list[Exchange], list[Answer]]:
     if not work.has_past and not work.options.merges:
         return exchanges(work.options.history), []
 
-    def read(connection: Connection) -> tuple[list[Exchange], list[Answer]]:
+    def read(connection: Runner) -> tuple[list[Exchange], list[Answer]]:
         return _past(connection, work), answers_of(connection, work.options.merges)
 
     return run_statements_with_retry(read, work.deadline)
 
 
-def _past(connection: Connection, work: Work) -> list[Exchange]:
+def _past(connection: Runner, work: Work) -> list[Exchange]:
     """Return the chain that the job continues, else its mind's track; then the caller's history."""
     before = linked(connection, work.fence.job_id)
     if not before:

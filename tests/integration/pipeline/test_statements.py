@@ -1,10 +1,11 @@
 """The SQL on the path of a job: few statements, each built once in a process."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -45,19 +46,51 @@ def test_no_statement_is_built_for_a_job(accept: Submit) -> None:
     assert {id(each) for each in statements} <= {id(each) for each in before}
 
 
+class Executed:
+    """The statements that stages execute in other threads than the test's own: SQLAlchemy's, and
+    the texts of those that the driver is given at once."""
+
+    def __init__(self) -> None:
+        self.statements: list[Any] = []
+        self._compiled: set[str] = set()
+        self._others = {thread.ident for thread in threading.enumerate()}
+
+    def note(self, _connection: object, statement: Any, *_: object) -> None:
+        if threading.get_ident() not in self._others:
+            self.statements.append(statement)
+
+    def note_compiled(self, _connection: object, _cursor: object, text: str, *_: object) -> None:
+        self._compiled.add(text)
+
+    def observe(self, connection: psycopg.Connection[Any], *_: object) -> None:
+        executed = self
+
+        class Noting(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> Self:
+                if query not in executed._compiled:
+                    executed.note(None, query)
+                return super().execute(query, *arguments, **options)
+
+        connection.cursor_factory = Noting
+
+    def stop(self, connection: psycopg.Connection[Any], *_: object) -> None:
+        connection.cursor_factory = psycopg.Cursor
+
+
 @contextmanager
 def executed() -> Iterator[list[Any]]:
-    """The statements that stages execute meanwhile, in threads other than the test's own."""
-    statements: list[Any] = []
-    test, others = threading.get_ident(), {thread.ident for thread in threading.enumerate()}
-
-    def note(_connection: Any, statement: Any, *_: Any) -> None:
-        if threading.get_ident() not in {test, *others}:
-            statements.append(statement)
-
-    engine = get_engine()
-    event.listen(engine, "before_execute", note)
+    """The statements that stages execute meanwhile."""
+    engine, seen = get_engine(), Executed()
+    listeners: dict[str, Callable[..., Any]] = {
+        "before_execute": seen.note,
+        "before_cursor_execute": seen.note_compiled,
+        "checkout": seen.observe,
+        "checkin": seen.stop,
+    }
+    for name, listener in listeners.items():
+        event.listen(engine, name, listener)
     try:
-        yield statements
+        yield seen.statements
     finally:
-        event.remove(engine, "before_execute", note)
+        for name, listener in listeners.items():
+            event.remove(engine, name, listener)
