@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ColumnElement,
@@ -31,6 +32,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from models.base import Base, Id, Timestamp
 from models.errors import InvalidRequest
 from models.stage_record import StageRecord
+from models.statement import Runner, Statement
 
 STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
@@ -190,10 +192,10 @@ def sequences_of(session: Session, job_ids: Collection[str]) -> dict[str, int]:
     return dict(rows.all())
 
 
-def unfinished(session: Session | Connection, user_id: str, job_ids: Collection[str]) -> set[str]:
+def unfinished(connection: Runner, user_id: str, job_ids: Collection[str]) -> set[str]:
     """The ids of those jobs that are the user's and have not ended."""
     values = {"among_jobs": list(job_ids), "at_user": user_id}
-    return set(session.scalars(_unfinished_statement(), values))
+    return {job_id for (job_id,) in _unfinished_statement().rows(connection, values)}
 
 
 def list_jobs(
@@ -244,9 +246,10 @@ def _version_statement() -> Select[tuple[str]]:
 
 
 @lru_cache(maxsize=1)
-def _unfinished_statement() -> Select[tuple[str]]:
-    among = Job.id.in_(bindparam("among_jobs", expanding=True))
-    return select(Job.id).where(among, Job.user_id == bindparam("at_user"), Job.slot.is_not(None))
+def _unfinished_statement() -> Statement:
+    among = Job.id == any_(bindparam("among_jobs", type_=ARRAY(Job.id.type)))
+    mine = (Job.user_id == bindparam("at_user"), Job.slot.is_not(None))
+    return Statement(select(Job.id).where(among, *mine))
 
 
 def _is_users() -> tuple[ColumnElement[bool], ...]:

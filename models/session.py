@@ -112,7 +112,7 @@ def statements() -> Iterator[Connection | Driver]:
             lent = get_engine().raw_connection()
         driver = cast(Driver, lent.driver_connection)
         if not is_pooled(driver):
-            with _driver_errors_wrapped(), _autocommit(lent, driver):
+            with _driver_errors_wrapped(), _used(lent, driver):
                 yield driver
             return
         lent.close()
@@ -121,7 +121,7 @@ def statements() -> Iterator[Connection | Driver]:
 
 
 @contextmanager
-def _autocommit(lent: PoolProxiedConnection, driver: Driver) -> Iterator[None]:
+def _used(lent: PoolProxiedConnection, driver: Driver) -> Iterator[None]:
     """Use a connection without transactions, and return it to the pool, or drop it if it can't be
     used again."""
     try:

@@ -2,13 +2,14 @@
 
 from functools import lru_cache
 
-from sqlalchemy import Executable, and_, bindparam, or_, select
+from sqlalchemy import Executable, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.conversations import Conversation
 from models.errors import ConversationBusy, JobCompleted, JobInProgress
 from models.jobs import UNFINISHED, Job
 from models.lifecycle.endings import cancel_all
+from models.lifecycle.fence import now
 from models.lifecycle.track_queue import on_track
 
 
@@ -28,7 +29,14 @@ def admit(session: Session, conversation_id: str, mind: str) -> str:
     if on_busy == "interrupt":
         cancel_all(session, on_track(conversation_id, mind))
         return "queued"
+    _note_waiting(session, conversation_id)
     return "blocked"
+
+
+def _note_waiting(session: Session, conversation_id: str) -> None:
+    """Change the conversation, so that the job ahead does not end as if none waited for it."""
+    this = Conversation.id == conversation_id
+    session.execute(update(Conversation).where(this).values(updated_at=now()))
 
 
 @lru_cache(maxsize=1)

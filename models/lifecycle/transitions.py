@@ -10,7 +10,7 @@ matches no row means that another run was first, and the caller drops its work. 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -33,6 +33,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.conversations import Message
 from models.jobs import Job, after
+from models.lifecycle.completion import alone_since
 from models.lifecycle.endings import end_orphans, end_overdue
 from models.lifecycle.event_numbers import after_unknown_events, next_number, text_base
 from models.lifecycle.fence import (
@@ -58,7 +59,8 @@ PENDING: Final = StageRecord()
 class Begun:
     """What a stage that begins needs of its job.
 
-    `remaining_s` are the seconds to its deadline; `has_past` is false if it has no history.
+    `remaining_s` are the seconds to its deadline; `has_past` is false if it has no history;
+    `alone_since` as in `completion`, or None.
     """
 
     user_id: str
@@ -75,6 +77,7 @@ class Begun:
     remaining_s: float
     request_id: str | None
     has_past: bool
+    alone_since: datetime | None
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -151,6 +154,7 @@ def _begin_statement() -> Statement:
             extract("epoch", jobs.c.expires_at - now()).cast(Float),
             jobs.c.request_id,
             or_(jobs.c.previous_id.is_not(None), _is_said_before()),
+            alone_since().scalar_subquery(),
         )
     )
 

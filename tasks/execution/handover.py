@@ -1,15 +1,18 @@
 """What a checkpoint does of the stages that follow, if its thread goes on with them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
 import structlog
 
+from config.minds import MANAGER
 from models.errors import DatabaseUnavailable
-from models.lifecycle.event_numbers import next_number
+from models.ids import new_id
+from models.lifecycle.completion import complete_at_once
+from models.lifecycle.event_numbers import after_stage, next_number
 from models.lifecycle.fence import Fence
 from models.lifecycle.handover import hand_over, requeue_unstarted
 from models.session import unit_of_work
@@ -18,15 +21,17 @@ from models.stage_record import StageRecord
 from models.statement import Runner
 from tasks.execution.work import Outcome, Work
 from tasks.jobs.dispatch import is_long
+from tasks.policies import PERSIST
 
 SHORT: Final = StageRecord(status="skipped", reason="short")
+STORED: Final = StageRecord(status="completed")
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A stage in which nothing was to do, and its complete record."""
+class Done:
+    """A stage that a checkpoint has done as well, and its complete record."""
 
     stage: str
     record: StageRecord
@@ -34,32 +39,44 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Handover:
-    """The stages that a checkpoint has skipped, in their order, and the run that it has begun.
+    """The stages that a checkpoint has done as well, in their order, and the run that it has begun.
 
     Each is still a Celery task of its own, which takes the handover on.
+
+    Attributes:
+        work: the run that checkpoints.
+        done: the stages that need no run.
+        begun: the run after them; None: the job is completed.
+        answer_id: the id of the answer's message, if the job is completed.
     """
 
-    skipped: tuple[Skipped, ...]
-    begun: Work
+    work: Work
+    done: tuple[Done, ...]
+    begun: Work | None = None
+    answer_id: str = ""
 
     @property
     def rest(self) -> "Handover":
-        """What is left of it after its first skipped stage."""
-        return replace(self, skipped=self.skipped[1:])
+        """What is left of it after the first stage that is done."""
+        return replace(self, done=self.done[1:])
 
     def is_for(self, fence: Fence) -> bool:
         """Whether it hands over this stage first."""
-        stage = self.skipped[0].stage if self.skipped else self.begun.fence.stage
-        begun = self.begun.fence
-        return (begun.job_id, begun.epoch, stage) == (fence.job_id, fence.epoch, fence.stage)
+        stages = [each.stage for each in self.done]
+        if self.begun is not None:
+            stages.append(self.begun.fence.stage)
+        by = self.work.fence
+        return (by.job_id, by.epoch) == (fence.job_id, fence.epoch) and fence.stage in stages[:1]
 
     def store(
         self, connection: Runner, work: Work, outcome: Outcome, record: StageRecord
     ) -> "Stored | None":
         """Checkpoint `work` with this handover. None if it can't be: something is to be begun that
         can't begin, or the run has lost its stage."""
+        records = {work.fence.stage: record, **{each.stage: each.record for each in self.done}}
+        if self.begun is None:
+            return self._complete(connection, outcome, records)
         begun = replace(self.begun, began=time.monotonic())
-        records = {work.fence.stage: record, **{each.stage: each.record for each in self.skipped}}
         spent = hand_over(
             connection,
             work.fence,
@@ -71,8 +88,29 @@ class Handover:
         )
         return None if spent is None else Stored(spent, replace(self, begun=begun))
 
+    def _complete(
+        self, connection: Runner, outcome: Outcome, records: Mapping[str, StageRecord]
+    ) -> "Stored | None":
+        alone, ended = self.work.alone_since, self.done[-1].record.ended
+        if alone is None or ended is None:
+            return None
+        spent = complete_at_once(
+            connection,
+            self.work.fence,
+            records,
+            outcome.columns,
+            after_stage(ended),
+            alone=alone,
+            answer_id=self.answer_id,
+            spent=self.work.bill.spent,
+        )
+        return None if spent is None else Stored(spent, self)
+
     def give_back(self) -> bool:
-        """Queue the begun stage again. False if that failed, so that it needs no message."""
+        """Queue the begun stage again. False if no message is needed: none was begun, or it can't
+        be queued now."""
+        if self.begun is None:
+            return False
         try:
             with unit_of_work() as session:
                 return requeue_unstarted(session, self.begun.fence)
@@ -90,8 +128,8 @@ class Stored:
     handover: Handover | None = None
 
 
-def plan(work: Work, outcome: Outcome, last: int, stages: Sequence[str]) -> Handover | None:
-    """What the checkpoint of `work` is to hand over; None: nothing.
+def plan(work: Work, outcome: Outcome, last: int, stages: Sequence[str]) -> list[Handover]:
+    """What the checkpoint of `work` may hand over, the best first.
 
     Args:
         work: the run that checkpoints.
@@ -99,17 +137,25 @@ def plan(work: Work, outcome: Outcome, last: int, stages: Sequence[str]) -> Hand
         last: the number of its last event.
         stages: those that its thread would go on with.
     """
-    skipped: list[Skipped] = []
+    done: list[Done] = []
     for stage in stages:
         began = next_number(last)
         record = skip(stage, work.message)
         if record is None or stage == stages[-1]:
             fence = replace(work.fence, stage=stage, token=uuid4())
-            begun = work.followed_by(outcome, fence, began, len(skipped) + 1)
-            return Handover(tuple(skipped), begun)
+            begun = work.followed_by(outcome, fence, began, len(done) + 1)
+            return [*_completion(work, stage, began), Handover(work, tuple(done), begun)]
         last = next_number(began)
-        skipped.append(Skipped(stage, replace(record, ms=0, began=began, ended=last)))
-    return None
+        done.append(Done(stage, replace(record, ms=0, began=began, ended=last)))
+    return []
+
+
+def _completion(work: Work, stage: str, began: int) -> list[Handover]:
+    """The end of a job whose answer only has to be stored, if nothing else is to be done."""
+    if stage != PERSIST.stage or work.alone_since is None or work.mind == MANAGER:
+        return []
+    record = replace(STORED, ms=0, began=began, ended=next_number(began))
+    return [Handover(work, (Done(stage, record),), answer_id=new_id("msg"))]
 
 
 def skip(stage: str, message: str) -> StageRecord | None:

@@ -44,20 +44,21 @@ class Hop:
 
     def publish(self) -> None:
         """Publish the message of the stage that is due, best effort; one that was begun is queued
-        again before, and lost if it can't be."""
+        again before, and lost if it can't be. Nothing is due if the job is completed."""
         if self.handover is None:
             self._publish()
             return
-        release(self.handover.begun)
+        if self.handover.begun is not None:
+            release(self.handover.begun)
         if self.handover.give_back():
-            self._beyond(len(self.handover.skipped))._publish()
+            self._beyond(len(self.handover.done))._publish()
 
-    def _beyond(self, skipped: int) -> "Hop":
-        """The hop to the stage after so many that were skipped."""
-        if not skipped:
+    def _beyond(self, done: int) -> "Hop":
+        """The hop to the stage after so many that are done."""
+        if not done:
             return self
         due = signature(self.chain[-1], app=app)
-        return Hop(due, self.chain[:-1], self.following.id, self.root_id)._beyond(skipped - 1)
+        return Hop(due, self.chain[:-1], self.following.id, self.root_id)._beyond(done - 1)
 
     def _publish(self) -> None:
         """Celery would publish after the task, and show that as failed while the broker is
@@ -119,7 +120,7 @@ def hop(request: Context, handover: Handover | None = None) -> None:
     following, root_id = signature(chain.pop(), app=app), request.root_id or request.id
     due = Hop(following, chain, request.id, root_id, handover)
     if _goes_on() and _is_served_here(following):
-        if handover is not None:
+        if handover is not None and handover.begun is not None:
             keep(handover.begun)
         _thread.left = due
     else:

@@ -45,6 +45,7 @@ from tasks.execution.hop import accept, hop, stages_here
 from tasks.execution.stage_events import (
     publish_begun,
     publish_checkpoint,
+    publish_completed,
     publish_record,
     publish_skipped,
 )
@@ -75,8 +76,8 @@ def stage(policy: Policy) -> Callable[[Body], Task]:
             fence = Fence(job_id, epoch, policy.stage, uuid4())
             handover = accept(fence)
             with bound_contextvars(job_id=job_id, epoch=epoch, stage=policy.stage):
-                if handover is not None and handover.skipped:
-                    _skip(self, handover)
+                if handover is not None and handover.done:
+                    _pass_on(self, handover)
                 else:
                     begun = None if handover is None else handover.begun
                     execute(self, policy, body, fence, begun)
@@ -121,15 +122,16 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
         log.info("stage finished", ms=work.ms, **outcome.record.stored())
 
 
-def _skip(task: Task, handover: Handover) -> None:
-    """Process the delivery of a stage that the checkpoint before it has skipped."""
-    stage, record = handover.skipped[0].stage, handover.skipped[0].record
-    with bound_contextvars(**handover.begun.named):
+def _pass_on(task: Task, handover: Handover) -> None:
+    """Process the delivery of a stage that the checkpoint before it has done as well."""
+    stage, record = handover.done[0].stage, handover.done[0].record
+    with bound_contextvars(**handover.work.named):
         log.info("stage started", attempt=1)
         for point in ("before_begin", "after_begin", "before_checkpoint", "after_checkpoint"):
             failpoints.point(stage, point)
         try:
-            publish_skipped(replace(handover.begun.fence, stage=stage), record)
+            if handover.begun is not None:  # else the job has ended, which is published
+                publish_skipped(replace(handover.work.fence, stage=stage), record)
         finally:
             hop(task.request, handover.rest)
         log.info("stage finished", **replace(record, began=None, ended=None).stored())
@@ -164,9 +166,9 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
     failpoints.point(work.fence.stage, "before_checkpoint")
 
     def store(connection: Runner) -> Stored | None:
-        handed = planned and planned.store(connection, work, outcome, record)
-        if handed:
-            return handed
+        for each in planned:
+            if (handed := each.store(connection, work, outcome, record)) is not None:
+                return handed
         spent = _store(connection, work, work.fence, outcome, record, number)
         return None if spent is None else Stored(spent)
 
@@ -175,6 +177,8 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
         _adopt_result(task, work, outcome)
         return None
     publish_checkpoint(work, record, number, stored.spent)
+    if stored.handover is not None and stored.handover.begun is None:
+        publish_completed(work.fence, stored.handover.done[-1].record)
     return stored.handover
 
 

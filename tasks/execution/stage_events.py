@@ -1,13 +1,16 @@
 """The events of a stage: its begin, its end, and the usage of an answer."""
 
+from dataclasses import replace
+
 from models.lifecycle.event_numbers import after_stage
 from models.lifecycle.fence import Fence
 from models.lifecycle.handover import RUNNING
 from models.spent import Spent
 from models.stage_record import StageRecord
 from tasks.events.envelope import Envelope
-from tasks.events.publisher import publish_event, publish_restart
+from tasks.events.publisher import publish_end, publish_event, publish_restart
 from tasks.execution.work import Work
+from tasks.policies import PERSIST
 
 
 def publish_begun(work: Work) -> None:
@@ -40,3 +43,10 @@ def publish_checkpoint(work: Work, record: StageRecord, number: int, spent: Spen
             "cost_usd": f"{spent.cost_usd:.6f}",
         }
         publish_event(work.fence.job_id, Envelope.step("usage", after_stage(number), cost))
+
+
+def publish_completed(fence: Fence, persisted: StageRecord) -> None:
+    """Publish the end of a job whose answer was stored with the checkpoint of generate."""
+    if persisted.began is not None:
+        publish_record(replace(fence, stage=PERSIST.stage), RUNNING, persisted.began)
+    publish_end(fence.job_id)

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from models.job_options import Options
@@ -30,6 +31,7 @@ class Work:
         stop: set when the result is no longer wanted. Stages that take long check it.
         request_id: the request that created the job.
         has_past: false if nothing was said before.
+        alone_since: when the conversation was last changed, if no job waited for this one then.
     """
 
     fence: Fence
@@ -50,6 +52,7 @@ class Work:
     stop: threading.Event = field(default_factory=threading.Event)
     request_id: str | None = None
     has_past: bool = True
+    alone_since: datetime | None = None
 
     @property
     def named(self) -> dict[str, str | None]:
@@ -141,6 +144,7 @@ def load(connection: Runner, fence: Fence, run_limit_s: float) -> Work | None:
         draft=_draft(fence, job.sequence, job.restarts),
         request_id=job.request_id,
         has_past=job.has_past,
+        alone_since=job.alone_since,
         bill=Bill(job.tried or ()),
     )
 

@@ -1,21 +1,18 @@
 """Stage 4, persist: complete the job and store its answer in one transaction, exactly once."""
 
 import time
-from typing import Final
 
 from sqlalchemy.orm import Session
 
 from models.errors import Superseded
 from models.lifecycle.endings import complete
 from models.lifecycle.event_numbers import after_stage
-from models.stage_record import StageRecord
 from tasks.execution import failpoints
+from tasks.execution.handover import STORED
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.policies import PERSIST
 from tasks.resilience.transaction import run_transaction_with_retry
-
-COMPLETED: Final = StageRecord(status="completed")
 
 
 @stage(PERSIST)
@@ -25,11 +22,11 @@ def persist(work: Work) -> Outcome:
     def store(session: Session) -> bool:
         failpoints.point(PERSIST.stage, "before_checkpoint")
         number = work.end_number
-        record = work.ended(COMPLETED, number)
+        record = work.ended(STORED, number)
         return complete(session, work.fence, record, sequence=after_stage(number))
 
     # If the reply to a commit is lost, the second try finds the job finished, which is harmless.
     stored = run_transaction_with_retry(store, time.monotonic() + PERSIST.call_limit_s)
     if not stored:
         raise Superseded("The job has ended, or its stage belongs to another run.")
-    return Outcome(COMPLETED, stored=True)
+    return Outcome(STORED, stored=True)

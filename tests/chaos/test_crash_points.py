@@ -13,13 +13,22 @@ from .stack import Stack
 from .waiting import wait_for
 
 COMMITS = ("begin", "checkpoint", "publish", "ack")
-# A worker that goes on with a job itself has nothing to publish, and begins only the first stage by
-# a commit of its own. The last stage publishes nothing.
+LAST = STAGES[-1]
+
+
+def ways(stage: str, what: str) -> list[str]:
+    """How jobs get to a commit. A worker that goes on with a job itself has nothing to publish,
+    begins only the first stage by a commit of its own, and stores an answer with the checkpoint of
+    generate. The last stage publishes nothing."""
+    if what == "publish":
+        return [] if stage == LAST else ["broker"]
+    return ["local", "broker"] if what == "begin" or stage == LAST else ["local"]
+
+
 POINTS = [
     (f"{stage}.{when}_{what}", hops)
     for stage, what, when in product(STAGES, COMMITS, ("before", "after"))
-    for hops in {"publish": ["broker"], "begin": ["local", "broker"]}.get(what, ["local"])
-    if (stage, what) != (STAGES[-1], "publish")
+    for hops in ways(stage, what)
 ]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -29,6 +30,7 @@ class Run:
     starts: int
     serial: int
     number: int  # of the event with which it began
+    alone: datetime | None  # the conversation's last change, if no job waited for this one then
 
     @property
     def columns(self) -> dict[str, Any]:

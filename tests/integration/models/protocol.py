@@ -15,9 +15,7 @@ from sqlalchemy.orm import Session
 from models.broker_marker import adopt_marker
 from models.jobs import Job, after
 from models.lifecycle.endings import cancel, complete, fail
-from models.lifecycle.event_numbers import last_of, next_number
 from models.lifecycle.fence import Fence, now
-from models.lifecycle.handover import hand_over, requeue_unstarted
 from models.lifecycle.ownership import adopt, extend_leases, hand_back
 from models.lifecycle.reconciliation import (
     end_all_orphans,
@@ -28,19 +26,15 @@ from models.lifecycle.reconciliation import (
 )
 from models.lifecycle.survey import survey
 from models.lifecycle.transitions import begin, checkpoint, wait
-from models.spent import Spent
-from models.stage_record import StageRecord
 
-from .conftest import read
-from .invariants import Invariants, Run
+from .going_on import DONE, GoingOn
+from .invariants import Run
 
-DONE = StageRecord(status="completed", ms=1)
-PAID = Spent(input_tokens=1)
 PAST = timedelta(seconds=1)
 MANY = 1000
 
 
-class World(Invariants):
+class World(GoingOn):
     """Jobs, their messages in the broker, and the runs in progress."""
 
     # --- what workers do
@@ -60,7 +54,8 @@ class World(Invariants):
                 with self.transaction() as session:
                     assert begin(session, fence) is not None
             self.begun[fence.job_id] += 1
-            self.runs.append(Run(fence, found.starts, self.begun[fence.job_id], found.sequence))
+            serial = self.begun[fence.job_id]
+            self.runs.append(Run(fence, found.starts, serial, found.sequence, found.alone_since))
 
     def finish(self) -> None:
         """A run finishes: it hands over, checkpoints or adopts, or completes the job."""
@@ -69,12 +64,7 @@ class World(Invariants):
             return
         if run.fence.stage == "persist":
             self._complete(run)
-        elif self.rng.random() < 0.5 and (begun := self._hand_over(run)) is not None:
-            if self.rng.random() < 0.2:  # it can't go on after all
-                self._give_back(begun)
-            else:
-                self.runs.append(begun)
-        elif (epoch := self._checkpoint(run)) is not None:
+        elif not self.goes_on(run) and (epoch := self._checkpoint(run)) is not None:
             self.wrote(run)
             if self.rng.random() < 0.1:  # the commit's reply was lost: all of it again
                 assert self._checkpoint(run) is None
@@ -206,38 +196,6 @@ class World(Invariants):
             fence = replace(run.fence, epoch=adopted.epoch)
             assert checkpoint(session, fence, DONE, run.columns)
         return adopted.epoch
-
-    def _hand_over(self, run: Run) -> Run | None:
-        """The run's worker goes on with the job; at times it skips a stage."""
-        number, between = last_of(run.fence.stage, next_number(run.number)), list[str]()
-        stage = after(run.fence.stage)
-        if stage == "compress" and self.rng.random() < 0.5:
-            between, stage, number = [stage], after(stage), number + 2
-        assert stage is not None
-        to, began = replace(run.fence, stage=stage, token=uuid4()), next_number(number)
-        if not self._hands_over(run, to, between, began):
-            return None
-        self.wrote(run)
-        self.done[to.job_id] += between
-        self.paid[to.job_id] += PAID.input_tokens
-        self.begun[to.job_id] += 1
-        if self.rng.random() < 0.1:  # the commit's reply was lost
-            assert self._hands_over(run, to, between, began)
-        row, starts = read(to.job_id), run.starts + 1 + len(between)
-        assert (row.stage, row.starts, row.sequence) == (stage, starts, began), self.story
-        return Run(to, row.starts, self.begun[to.job_id], began)
-
-    def _hands_over(self, run: Run, to: Fence, between: list[str], began: int) -> bool:
-        records = dict.fromkeys([run.fence.stage, *between], DONE)
-        with self.transaction() as session:
-            written = hand_over(session, run.fence, to, records, run.columns, began, PAID)
-        return written is not None
-
-    def _give_back(self, run: Run) -> None:
-        with self.transaction() as session:
-            assert requeue_unstarted(session, run.fence), self.story
-        if self.rng.random() < 0.9:  # else it dies before it publishes
-            self.broker.append((run.fence.job_id, run.fence.epoch, run.fence.stage))
 
     def _complete(self, run: Run) -> None:
         with self.transaction() as session:

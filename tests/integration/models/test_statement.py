@@ -16,7 +16,7 @@ from sqlalchemy.types import Interval, Numeric, String, Uuid
 
 from models.errors import DatabaseUnavailable
 from models.jobs import Job
-from models.session import get_engine, reading, statements, unit_of_work
+from models.session import autocommit, get_engine, statements, unit_of_work
 from models.statement import Driver, Runner, Statement
 
 from .conftest import MakeJob, read
@@ -34,7 +34,7 @@ TYPES: dict[str, Any] = {
     "id": Uuid(), "note": JSONB(), "line": JSON(), "pause": Interval(), "price": Numeric(),
     "name": String(), "none": Integer(),
 }  # fmt: skip
-WAYS: list[Callable[[], AbstractContextManager[Runner]]] = [unit_of_work, reading, statements]
+WAYS: list[Callable[[], AbstractContextManager[Runner]]] = [unit_of_work, autocommit, statements]
 
 
 @pytest.fixture(autouse=True)

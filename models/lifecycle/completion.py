@@ -1,0 +1,152 @@
+"""The completion of a job by the run that has its answer, in one statement.
+
+    running (generate) --complete_at_once--> completed
+
+It is used where the thread that generated the answer would go on to store it, and no job waits for
+this one to end. Otherwise the answer is checkpointed, and `endings.complete` stores it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Integer,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from models.conversations import Conversation, Message
+from models.jobs import STAGES
+from models.lifecycle.endings import finished
+from models.lifecycle.fence import Fence, jobs, now, owned_by_bound
+from models.spent import COLUMNS as COSTS
+from models.spent import Spent, added
+from models.stage_record import StageRecord
+from models.statement import Runner, Statement
+
+conversations = cast(Table, Conversation.__table__)
+messages = cast(Table, Message.__table__)
+
+
+def alone_since() -> Select[tuple[datetime]]:
+    """When a job's conversation was last changed, if no job of its track waits for this one.
+
+    As long as that is still so, none waits: whoever adds a job that has to wait changes it.
+    """
+    waiting = jobs.alias().c
+    waits = exists().where(
+        waiting.conversation_id == jobs.c.conversation_id,
+        waiting.mind == jobs.c.mind,
+        waiting.slot == "blocked",
+        waiting.completed_at.is_(None),  # what the index of unfinished jobs has
+    )
+    changed = select(conversations.c.updated_at).where(conversations.c.id == jobs.c.conversation_id)
+    return changed.where(~waits.correlate(jobs)).correlate(jobs)
+
+
+def complete_at_once(
+    connection: Runner,
+    fence: Fence,
+    records: Mapping[str, StageRecord],
+    columns: Mapping[str, Any],
+    sequence: int,
+    *,
+    alone: datetime,
+    answer_id: str,
+    spent: Spent,
+) -> Spent | None:
+    """Write the result of generate, end the job as completed, and store its answer.
+
+    A retry with the same `answer_id` is the same completion.
+
+    Args:
+        connection: its transaction is the caller's to commit.
+        fence: the run that owns generate.
+        records: the record of generate, and that of persist.
+        columns: the columns that generate sets, among them the answer.
+        sequence: the number of the job's last event, its end.
+        alone: what `alone_since` was when the job began.
+        answer_id: the id of the message that is inserted.
+        spent: added to the job's costs.
+
+    Returns:
+        What the job has cost. None if the fence no longer holds, a job may wait for this one, or
+        there is something to count or to erase: `endings.complete` does all that.
+    """
+    note = {stage: record.stored() for stage, record in records.items()}
+    values = {**fence.values(), "note": note, "at_sequence": sequence, "steps": len(records) - 1}
+    values |= {"alone": alone, "answer_id": answer_id} | spent.values()
+    values |= {f"set_{name}": value for name, value in columns.items()}
+    rows = _statement(tuple(columns)).rows(connection, values)
+    rows = rows or _known_statement().rows(connection, {"answer_id": answer_id})
+    return Spent(*rows[0]) if rows else None
+
+
+@lru_cache(maxsize=16)
+def _statement(columns: tuple[str, ...]) -> Statement:
+    """`done` reads `touched`, so that the conversation is locked before the job. If another
+    transaction has locked either, PostgreSQL checks the conditions again on the row that it
+    leaves."""
+    touched = (
+        update(conversations)
+        .where(
+            jobs.c.id == bindparam("job_id"),
+            jobs.c.run_token == bindparam("token"),
+            conversations.c.id == jobs.c.conversation_id,
+            conversations.c.updated_at == bindparam("alone", type_=DateTime(timezone=True)),
+        )
+        .values(updated_at=now())
+        .returning(conversations.c.id)
+        .cte("touched")
+    )
+    done = _done(columns).where(jobs.c.conversation_id == touched.c.id).cte("done")
+    answer = {
+        "id": bindparam("answer_id", type_=messages.c.id.type),
+        "conversation_id": done.c.conversation_id,
+        "user_id": done.c.user_id,
+        "role": literal("assistant", messages.c.role.type),
+        "mind": done.c.mind,
+        "job_id": done.c.id,
+        "content": done.c.answer,
+    }
+    said = insert(messages).from_select(list(answer), select(*answer.values())).cte("said")
+    return Statement(select(*(done.c[name] for name in COSTS)).add_cte(said))
+
+
+def _done(columns: tuple[str, ...]) -> Update:
+    ended = finished("completed", bindparam("at_sequence", type_=BigInteger))
+    return (
+        update(jobs)
+        .where(owned_by_bound(), jobs.c.message_id.is_not(None), jobs.c.paid_duplicates == 0)
+        .values(
+            **ended,
+            **added(),
+            stage=STAGES[-1],
+            starts=jobs.c.starts + bindparam("steps", type_=Integer),
+            attempts=0,
+            crash_count=0,
+            partial=None,
+            stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
+            **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
+        )
+        .returning(*jobs.c["id", "conversation_id", "user_id", "mind", "answer", *COSTS])
+    )
+
+
+@lru_cache(maxsize=1)
+def _known_statement() -> Statement:
+    """The costs of the job that has this answer."""
+    costs = (jobs.c[name] for name in COSTS)
+    answered = jobs.c.id == messages.c.job_id
+    return Statement(select(*costs).where(answered, messages.c.id == bindparam("answer_id")))
