@@ -1,94 +1,84 @@
 """WORKER_PROCESSES processes of one worker, forked once everything is imported.
 
-They share the memory of what they have imported, which is most of it. The parent runs nothing: it
-replaces a process that ends, and passes on the signal to stop.
+They share the memory of what they have imported, which is most of it. Their parent becomes a small
+program that keeps them (`keeper.py`).
 """
 
 import gc
 import os
 import signal
+import sys
 import threading
-import time
-from contextlib import suppress
-from typing import Any, Final
+from typing import NoReturn
 
 import structlog
 
-RESTART_AFTER_S: Final = 1.0
-STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+from tasks.worker import keeper
+from tasks.worker.keeper import ENDED, NUMBER, READING, STOPS
 
 log = structlog.get_logger(__name__)
 
 
 def fork_processes(count: int) -> int:
     """Fork so many processes, and return in each of them, with its number from 0. Only one is this
-    process itself.
+    process itself; of several, the parent does not return.
 
-    Raises:
-        SystemExit: in the parent, when all of them have been stopped.
+    A process that replaces another returns its number.
     """
+    number = os.environ.get(NUMBER)
+    if number is not None:
+        _begin_replacement()
+        return int(number)
     if count == 1:
         return 0
     gc.collect()
     gc.freeze()  # a collection in one process would copy what all of them share
-    return _Parent().keep(count)
+    return _fork(count)
 
 
-class _Parent:
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}  # by process id
-        self._stopping = False
-        # Only the parent has the writing end: when it dies, its children read the end of the file.
-        self._reading, self._writing = os.pipe()
+def _become_keeper(reading: int, writing: int, numbers: dict[int, int]) -> NoReturn:
+    for end in (reading, writing):
+        os.set_inheritable(end, True)
+    pairs = ",".join(f"{pid}:{number}" for pid, number in numbers.items())
+    # Isolated, and without the site's packages: 4 MB.
+    program = [sys.executable, "-I", "-S", keeper.__file__, str(reading), str(writing), pairs]
+    os.execv(sys.executable, [*program, sys.executable, *sys.orig_argv[1:]])  # noqa: S606 -- our own program
 
-    def keep(self, count: int) -> int:
-        """Keep so many processes until they are stopped; returns in each of them."""
-        for stop in STOPS:
-            signal.signal(stop, self._stop)
-        for number in range(count):
-            if self._fork(number):
-                return number
-        while self._numbers:
-            pid, status = os.wait()
-            number = self._numbers.pop(pid)
-            if self._stopping:
-                continue
-            log.warning("worker process ended", pid=pid, status=os.waitstatus_to_exitcode(status))
-            time.sleep(RESTART_AFTER_S)
-            if self._fork(number):
-                return number
-        raise SystemExit(0)
 
-    def _fork(self, number: int) -> bool:
-        """Fork a process, unless all are being stopped. Whether this is that process."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until its id is known
-        try:
-            if self._stopping:
-                return False
-            pid = os.fork()
-            if pid == 0:
-                self._begin_child()
-                return True
-            self._numbers[pid] = number
-            return False
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+def _fork(count: int) -> int:
+    reading, writing = os.pipe()
+    numbers: dict[int, int] = {}
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until there is somebody to pass them on
+    for number in range(count):
+        pid = os.fork()
+        if pid == 0:
+            os.close(writing)
+            _begin_child(number, reading)
+            return number
+        numbers[pid] = number
+    _become_keeper(reading, writing, numbers)
 
-    def _begin_child(self) -> None:
-        for stop in STOPS:
-            signal.signal(stop, signal.SIG_DFL)
-        os.environ["WORKER_PROCESSES"] = "1"  # SIGHUP lets Celery execute the program again
-        os.close(self._writing)
-        threading.Thread(target=self._end_with_parent, name="parent", daemon=True).start()
 
-    def _end_with_parent(self) -> None:
-        os.read(self._reading, 1)
+def _begin_child(number: int, reading: int) -> None:
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    os.environ[NUMBER] = str(number)  # SIGHUP lets Celery execute the program again
+    _end_with_parent(reading)
+
+
+def _begin_replacement() -> None:
+    """Take over from a process that has ended, unless Celery has executed this one again."""
+    if READING in os.environ:
+        os.set_inheritable(reading := int(os.environ.pop(READING)), False)
+        _end_with_parent(reading)
+        pid, status = os.environ.pop(ENDED).split(":")
+        log.warning("worker process ended", pid=int(pid), status=int(status))
+
+
+def _end_with_parent(reading: int) -> None:
+    def wait() -> None:
+        os.read(reading, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _stop(self, number: int, _: Any) -> None:
-        self._stopping = True
-        # A terminal sends SIGINT to the children too, and a second one would end them at once.
-        passed_on = signal.SIGTERM if number == signal.SIGINT else number
-        for pid in self._numbers:
-            with suppress(ProcessLookupError):  # it has just ended
-                os.kill(pid, passed_on)
+    threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 Until = Callable[..., None]
@@ -22,7 +23,7 @@ from tasks.worker.processes import fork_processes
 
 number = fork_processes(int(sys.argv[1]))
 written = Path(f"{number}.new")
-written.write_text(f"{os.getpid()} {os.environ.get('WORKER_PROCESSES')}")
+written.write_text(str(os.getpid()))
 written.rename(str(number))
 signal.pause()
 """
@@ -37,13 +38,19 @@ class Parent:
             [sys.executable, "-c", PROGRAM, str(count)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=(folder / "log").open("wb"),
             start_new_session=True,
         )
+
+    @property
+    def log(self) -> str:
+        """What its processes have logged so far."""
+        return (self._folder / "log").read_text()
 
     def pid(self, number: int) -> int | None:
         """The id of the process of this number, if it has begun."""
         with suppress(FileNotFoundError):
-            return int((self._folder / str(number)).read_text().split()[0])
+            return int((self._folder / str(number)).read_text())
         return None
 
     def all_ended(self) -> bool:
@@ -53,6 +60,11 @@ class Parent:
         except ProcessLookupError:
             return True
         return False
+
+
+def resident(pid: int | None) -> int:
+    """The bytes of memory of a process."""
+    return psutil.Process(pid).memory_info().rss
 
 
 @pytest.fixture
@@ -81,6 +93,37 @@ def test_a_process_that_ends_is_replaced_under_its_number(parent: Parent, until:
     until(lambda: parent.pid(1) != before[1], WITHIN_S)
     assert [parent.pid(0), parent.pid(2)] == [before[0], before[2]]
     assert parent.process.poll() is None
+    assert f"pid={before[1]} status=-9" in parent.log
+
+
+def test_a_process_that_replaced_another_is_replaced_and_stopped_as_well(
+    parent: Parent, until: Until
+) -> None:
+    for _ in range(2):
+        before = parent.pid(2)
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        until(lambda before=before: parent.pid(2) != before, WITHIN_S)
+    parent.process.terminate()
+    assert parent.process.wait(WITHIN_S) == 0
+    assert parent.all_ended()
+
+
+def test_a_process_that_replaced_another_ends_when_the_parent_is_killed(
+    parent: Parent, until: Until
+) -> None:
+    before = parent.pid(0)
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    until(lambda: parent.pid(0) != before, WITHIN_S)
+    parent.process.kill()
+    parent.process.wait(WITHIN_S)
+    until(parent.all_ended, WITHIN_S)
+
+
+def test_the_parent_keeps_nothing_of_what_its_processes_have_imported(parent: Parent) -> None:
+    assert b"keeper.py" in Path(f"/proc/{parent.process.pid}/cmdline").read_bytes()
+    assert resident(parent.process.pid) < resident(parent.pid(1)) / 2
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
