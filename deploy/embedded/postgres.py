@@ -31,6 +31,7 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "max_connections": "200",
     "io_method": "sync",  # instead of three processes that read for the others
+    "max_logical_replication_workers": "0",  # nor one that would start some
     "logging_collector": "off",
     "log_checkpoints": "off",
     "log_line_prefix": "",

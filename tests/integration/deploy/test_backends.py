@@ -375,6 +375,13 @@ def pid_of(home: Path, name: str) -> int:
     return pid
 
 
+def test_postgresql_has_no_process_that_has_nothing_to_do(backends: Backends) -> None:
+    with connect(backends) as connection:
+        found = connection.execute("select backend_type from pg_stat_activity").fetchall()
+
+    assert not {"io worker", "logical replication launcher"}.intersection(kind for (kind,) in found)
+
+
 def test_the_programs_run_without_our_standard_input(backends: Backends) -> None:
     for name in backends.names():
         assert os.readlink(f"/proc/{backends.pid(name)}/fd/0") == "/dev/null"
