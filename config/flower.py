@@ -117,4 +117,6 @@ basic_auth = [_user_and_password(_settings)]
 logging = "none"  # keep our own
 # Our workers always send events: every 5 s Flower would tell them to.
 enable_events = False
+# It would keep 100,000, at 7 kB each.
+max_tasks = int(variable("FLOWER_MAX_TASKS") or 10_000)
 read_only = True  # hide the buttons that the gate refuses
