@@ -12,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
-    Connection,
     ForeignKey,
     Index,
     Numeric,
@@ -30,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from models.base import Base, Id, Timestamp
+from models.direct_read import read_row
 from models.errors import InvalidRequest
 from models.stage_record import StageRecord
 from models.statement import Runner, Statement
@@ -158,12 +158,11 @@ def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
     return session.scalar(_find_statement(), {"at_job": job_id, "at_user": user_id})
 
 
-def find_version(connection: Connection, user_id: str, job_id: str) -> str | None:
+def find_version(user_id: str, job_id: str) -> str | None:
     """The version of a user's job, which every UPDATE of its row changes; None if it is unknown or
     another user's."""
-    values = {"at_job": job_id, "at_user": user_id}
-    found: str | None = connection.scalar(_version_statement(), values)
-    return found
+    row = read_row(_version_statement(), {"at_job": job_id, "at_user": user_id})
+    return row[0] if row is not None else None
 
 
 def find_job_and_version(session: Session, user_id: str, job_id: str) -> tuple[Job, str] | None:

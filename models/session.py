@@ -40,6 +40,7 @@ def get_engine() -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_recycle=1800,
+        pool_use_lifo=True,  # few warm server processes instead of many cold ones
     )
 
 

@@ -7,6 +7,7 @@ from flask import Response, g
 
 from app.api.kept_jobs import KeptJob, kept_jobs
 from app.http.db import autocommit_session, db
+from app.http.deferred import after_view
 from app.http.idempotency import Created, SentKey
 from app.http.responses import etag_of, json_response, json_text, unless_known
 from app.schemas.broadcasts import broadcast_body
@@ -18,7 +19,6 @@ from models.broadcasts import BroadcastJobs
 from models.errors import NotFound
 from models.idempotency import Claim
 from models.jobs import UNFINISHED, Job, find_job, find_job_and_version, find_version
-from models.session import autocommit
 from tasks.jobs.submission import Submission, accept_first
 
 
@@ -30,7 +30,7 @@ def created_job(job: Job) -> Created:
 
 def created_at_once(submission: Submission, sent: SentKey | None) -> Created | None:
     """Accept a message that begins a conversation. None if its key isn't free."""
-    job = accept_first(submission, partial(_claim, sent) if sent is not None else None)
+    job = accept_first(submission, after_view, partial(_claim, sent) if sent is not None else None)
     return created_job(job) if job is not None else None
 
 
@@ -85,10 +85,9 @@ def shown_job(job_id: str) -> Response:
 
 def _unchanged(job_id: str) -> KeptJob | None:
     kept = kept_jobs().get(job_id)
-    if kept is None:
+    if kept is None or find_version(g.user_id, job_id) != kept.version:
         return None
-    with autocommit() as connection:
-        return kept if find_version(connection, g.user_id, job_id) == kept.version else None
+    return kept
 
 
 def _render(job_id: str) -> KeptJob:

@@ -18,6 +18,7 @@ STREAM: Final = "trimind.stream"
 AT_END: Final = "trimind.at_end"
 # The permits to leave then; unlike those calls, that takes no time.
 PERMITS: Final = "trimind.permits"
+AFTER_VIEW: Final = "trimind.after_view"
 # In the scope and the environ: returns whether the client has disconnected.
 GONE: Final = "trimind.gone"
 
@@ -101,6 +102,22 @@ def resumption() -> Callable[[Callable[[], Result]], Result]:
         return work()
 
     return resume
+
+
+def after_view(call: Callable[[], None]) -> None:
+    """Call `call` in this thread once the server has the response, with the log context of this
+    request; at once if the server is not ours."""
+    calls: list[Callable[[], None]] | None = request.environ.get(AFTER_VIEW)
+    if calls is None:
+        call()
+        return
+    bound = structlog.contextvars.get_contextvars()
+
+    def call_with_context() -> None:
+        with structlog.contextvars.bound_contextvars(**bound):
+            call()
+
+    calls.append(call_with_context)
 
 
 def at_end(call: AtEnd) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ from models.session import autocommit
 TITLE_CHARS: Final = 60
 
 ClaimOf = Callable[[Job], Claim]
+FollowUp = Callable[[Callable[[], None]], object]
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,17 @@ def accept(session: Session, submission: Submission) -> Job:
     return _note(session, job, message)
 
 
-def accept_first(submission: Submission, claim_of: ClaimOf | None = None) -> Job | None:
+def accept_first(
+    submission: Submission, follow_up: FollowUp, claim_of: ClaimOf | None = None
+) -> Job | None:
     """Accept a message that begins a conversation, by one statement that is a transaction of its
-    own; then publish its chain as after a commit.
+    own.
 
-    None: its key (`models.lifecycle.acceptance.claim_first_job`) is taken or locked, and nothing
+    Args:
+        follow_up: gets what follows a commit, the publishing of the chain, to do it now or soon.
+        claim_of: returns what is stored with the key of the request.
+
+    None: the key (`models.lifecycle.acceptance.claim_first_job`) is taken or locked, and nothing
     was accepted. Raises InvalidRequest (unknown mind).
     """
     columns = _columns(submission, known_mind(submission.mind)) | _identity()
@@ -79,7 +87,7 @@ def accept_first(submission: Submission, claim_of: ClaimOf | None = None) -> Job
         else:
             job = acceptance.claim_first_job(connection, claim_of, *what, **columns)
     if job is not None:
-        run_handlers(AfterCommit(accepted=[_accepted(job, message)]))
+        follow_up(partial(run_handlers, AfterCommit(accepted=[_accepted(job, message)])))
     return job
 
 

@@ -27,15 +27,15 @@ CALLS = [
 ]
 
 
-def test_the_server_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends):
+def test_the_server_accepts_a_job_and_its_chain_reaches_the_broker(serve, backends, until):
     client = serve()
 
     response = client.post("/v1/jobs", json=HELLO)
 
     assert response.status_code == 202
+    chain = f"{response.json()['id']}.1.intent".encode()
     with Redis.from_url(backends["REDIS_URL"]) as redis:
-        queued = b"".join(redis.lrange("llm", 0, -1)).decode()
-    assert f"{response.json()['id']}.1.intent" in queued
+        until(lambda: chain in b"".join(redis.lrange("llm", 0, -1)))
     assert client.get(response.headers["Location"]).json()["status"] == "queued"
 
 
