@@ -1,5 +1,6 @@
 """Run the benchmarks: `python -m bench [NAME ...]`. The report is in build/bench.json and .md."""
 
+import argparse
 import json
 import os
 import platform
@@ -17,6 +18,9 @@ REPORT = ROOT / "build/bench"
 # Modules of this folder that need no key and nothing that is not installed, and what they measure.
 BENCHMARKS = {
     "jobs": "CPU of a whole job, all processes together, against one plain Celery task",
+    "flat": "CPU of a job with 100,000 finished jobs in the tables, against one without them",
+    "calls": "CPU and latency of an accept and of a poll, against publishing a plain task",
+    "visible": "Time from submit to answer at 20 jobs a second, against a plain task's row",
     "checkpoint": "CPU of a fenced begin and checkpoint, against a bare UPDATE",
     "streams": "Time until the first piece of an answer reaches a client, against the provider's",
     "waits": "Delay until a waiting client learns that its job has ended, against polling",
@@ -30,9 +34,7 @@ BENCHMARKS = {
 
 def main() -> None:
     """Run those that are named, or all, one after the other."""
-    names = sys.argv[1:] or list(BENCHMARKS)
-    if unknown := set(names) - set(BENCHMARKS):
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    names = _parser().parse_args().names or list(BENCHMARKS)
     results = []
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name}: {BENCHMARKS[name]}", flush=True)
@@ -40,6 +42,24 @@ def main() -> None:
         _write(results)  # after each, so that an interrupted run leaves what it has
     print(f"{REPORT}.json, {REPORT}.md")
     sys.exit(any(result.exit_code for result in results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:14}{measures}" for name, measures in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        "python -m bench",
+        description=f"Measure on this machine; all of these, or those that are named:\n\n{listed}",
+        epilog=f"The report is in {REPORT}.json and .md.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_benchmark)
+    return parser
+
+
+def _benchmark(name: str) -> str:
+    if name not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(BENCHMARKS)}")
+    return name
 
 
 def _result(name: str) -> Result:

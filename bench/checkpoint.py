@@ -3,22 +3,17 @@
 The baseline is one bare UPDATE of one column by psycopg, in a transaction of its own.
 """
 
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 
-from bench.cpu import spent_s
-from config.settings import get_settings
-from deploy.embedded.backends import Backends
+from bench.database import database, url
+from bench.figures import figure, ratio
+from bench.processes import spent_s
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
-from models.schema import upgrade
 from models.session import unit_of_work
 from models.stage_record import StageRecord
 from models.users import get_or_create_user
@@ -30,17 +25,10 @@ RECORD = StageRecord(status="completed", ms=3, intent="coding", confidence=0.93,
 
 def main() -> None:
     """Measure, print, clean up."""
-    home = Path(tempfile.mkdtemp(prefix="trimind-bench-", dir="/tmp"))
-    home.chmod(0o755)
-    try:
-        with Backends(home, {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}) as backends:
-            os.environ.update(backends.environment())
-            upgrade()
-            postgres = backends.pid("postgres")
-            assert postgres is not None, "PostgreSQL does not run"
-            _measure(postgres)
-    finally:
-        shutil.rmtree(home)
+    with database() as backends:
+        postgres = backends.pid("postgres")
+        assert postgres is not None, "PostgreSQL does not run"
+        _measure(postgres)
 
 
 def _measure(postgres: int) -> None:
@@ -51,10 +39,10 @@ def _measure(postgres: int) -> None:
     _advance(jobs[:50], "intent")  # the first ones compile the statements
     fenced = _cpu_ms(postgres, lambda: _advance(jobs[50:], "intent"))
     per_begin_and_checkpoint = fenced / (JOBS - 50)
-    print(f"bare UPDATE                 {bare / JOBS:6.3f} ms of CPU")
-    print(f"begin + checkpoint          {per_begin_and_checkpoint:6.3f} ms of CPU")
-    print(f"one fenced transition       {per_begin_and_checkpoint / 2:6.3f} ms of CPU")
-    print(f"ratio to the bare UPDATE    {per_begin_and_checkpoint / 2 / (bare / JOBS):6.2f}")
+    figure("bare UPDATE", bare / JOBS, "ms of CPU", digits=3)
+    figure("begin + checkpoint", per_begin_and_checkpoint, "ms of CPU", digits=3)
+    figure("one fenced transition", per_begin_and_checkpoint / 2, "ms of CPU", digits=3)
+    ratio("to the bare UPDATE", per_begin_and_checkpoint / 2, bare / JOBS)
 
 
 def _accepted(user: str) -> str:
@@ -72,17 +60,14 @@ def _advance(jobs: list[str], stage: str) -> None:
 
 
 def _bare_updates(jobs: list[str]) -> None:
-    url = get_settings().database_url.get_secret_value().replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url(), autocommit=True) as connection:
         for job_id in jobs:
             connection.execute("UPDATE jobs SET attempts = 0 WHERE id = %s", (job_id,))
 
 
 def _cpu_ms(postgres: int, work: Callable[[], None]) -> float:
     before = spent_s([postgres]) + time.process_time()
-    began = time.monotonic()
     work()
-    print(f"  ({time.monotonic() - began:.2f} s)")
     return (spent_s([postgres]) + time.process_time() - before) * 1000
 
 

@@ -13,7 +13,9 @@ from celery import Celery
 
 QUEUE = "plain"
 TASK = "bench.plain.answer"
-TABLE = "CREATE TABLE plain (mark text, intent text, answer text)"
+TABLE = """CREATE TABLE IF NOT EXISTS plain (
+    mark text, intent text, answer text, at timestamptz DEFAULT clock_timestamp()
+)"""
 
 app = Celery("plain", broker=os.environ.get("PLAIN_BROKER"))
 app.conf.update(task_ignore_result=True, task_default_queue=QUEUE)
@@ -28,7 +30,9 @@ def answer(mark: str, message: str) -> None:
     """Classify a message, answer it, and store both."""
     intent = json.loads(_whole(f"What is the intent of this? {message}"))["intent"]
     text = _streamed(message)
-    _database().execute("INSERT INTO plain VALUES (%s, %s, %s)", (mark, intent, text))
+    _database().execute(
+        "INSERT INTO plain (mark, intent, answer) VALUES (%s, %s, %s)", (mark, intent, text)
+    )
 
 
 def _whole(prompt: str) -> str:

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import psutil
-
+from bench.processes import rss, spent_s
 from deploy.embedded.ports import free_port
 
 REQUESTS = 3000
@@ -74,7 +73,7 @@ def _measure(command: list[str]) -> Figures:
     try:
         asyncio.run(_until_up(port))
         asyncio.run(_requests(port, 500))  # imports
-        idle = _memory(process.pid)
+        idle = rss(process.pid)
         request = _cpu_of(process.pid, lambda: _requests(port, REQUESTS)) / REQUESTS
         with_streams: list[float] = []
         events = _cpu_of(process.pid, lambda: _streams(port, process.pid, with_streams))
@@ -89,22 +88,10 @@ def _measure(command: list[str]) -> Figures:
         process.wait(30)
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    first = psutil.Process(pid)
-    return [first, *first.children(recursive=True)]
-
-
-def _memory(pid: int) -> float:
-    return float(sum(one.memory_info().rss for one in _tree(pid)))
-
-
 def _cpu_of(pid: int, work: Callable[[], Coroutine[Any, Any, None]]) -> float:
-    def spent() -> float:
-        return sum(sum(one.cpu_times()[:2]) for one in _tree(pid))
-
-    before = spent()
+    before = spent_s([pid])
     asyncio.run(work())
-    return spent() - before
+    return spent_s([pid]) - before
 
 
 async def _until_up(port: int) -> None:
@@ -137,7 +124,7 @@ async def _streams(port: int, pid: int, memory: list[float]) -> None:
     async def watch() -> None:
         while True:
             await asyncio.sleep(0.5)
-            memory.append(_memory(pid))
+            memory.append(rss(pid))
 
     watching = asyncio.create_task(watch())
     await asyncio.gather(*(_follow(port) for _ in range(STREAMS)))

@@ -8,18 +8,13 @@ import asyncio
 import json
 import re
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from statistics import median
 
-import httpx
-
-from bench.percentile import p99
-from tests.chaos.profiles import SHORT
+from bench.figures import fail_above, group, latencies, p99, ratio
+from bench.stack import client, new_job, running_workers, stack
 from tests.chaos.stack import Stack
 
 STREAMS = 200
@@ -35,42 +30,36 @@ Read = Callable[[Stack, str], Coroutine[None, None, float]]
 
 def main() -> None:
     """Measure, print, clean up."""
-    profile = replace(SHORT, workers=2, threads=STREAMS // 2 + 5, leases={})
-    with Stack(profile, WEB_STREAMS=str(STREAMS * 2)) as stack:
-        fleet = stack.fleet()
-        try:
-            fleet.start()
-            fleet.wait_until_ready()
-            stack.set_faults(**SPEED)
-            asyncio.run(_streams(stack, 20, _through_trimind))  # connections, imports
-            direct = asyncio.run(_streams(stack, STREAMS, _directly))
-            with _asking(stack) as meanwhile:
-                through = asyncio.run(_streams(stack, STREAMS, _through_trimind))
-        finally:
-            fleet.stop()
-    _print("from the provider itself", direct)
-    _print("through Trimind", through)
-    print(f"  ratio of the p99           {p99(through) / p99(direct):6.2f}")
-    print(f"a list of jobs, asked for meanwhile: {len(meanwhile)} times")
-    print(f"  median                     {median(meanwhile):6.1f} ms")
-    print(f"  p99                        {p99(meanwhile):6.1f} ms")
-    if p99(through) > LIMIT_MS:
-        sys.exit(f"the p99 is over {LIMIT_MS:.0f} ms")
+    streams = {"WEB_STREAMS": str(STREAMS * 2)}
+    with (
+        stack(workers=2, threads=STREAMS // 2 + 5, **streams) as trimind,
+        running_workers(trimind),
+    ):
+        trimind.set_faults(**SPEED)
+        asyncio.run(_streams(trimind, 20, _through_trimind))  # connections, imports
+        direct = asyncio.run(_streams(trimind, STREAMS, _directly))
+        with _asking(trimind) as meanwhile:
+            through = asyncio.run(_streams(trimind, STREAMS, _through_trimind))
+    for what, ms in (("from the provider itself", direct), ("through Trimind", through)):
+        group(f"{what}: {len(ms)} streams")
+        latencies(ms, "first piece, ")
+    ratio("of the p99", p99(through), p99(direct))
+    group(f"a list of jobs, asked for meanwhile: {len(meanwhile)} times")
+    latencies(meanwhile)
+    fail_above(LIMIT_MS, "the p99", p99(through))
 
 
 @contextmanager
-def _asking(stack: Stack) -> Iterator[list[float]]:
+def _asking(trimind: Stack) -> Iterator[list[float]]:
     """Make another call repeatedly in the meantime; yields each latency, in milliseconds."""
     took: list[float] = []
     over = threading.Event()
 
     def ask() -> None:
-        headers = {"Authorization": f"Bearer {stack.key}"}
-        with httpx.Client(base_url=stack.web, headers=headers, timeout=30) as client:
+        with client(trimind) as web:
             while not over.wait(EVERY_S):
-                took.append(
-                    client.get("/v1/jobs").raise_for_status().elapsed.total_seconds() * 1000
-                )
+                answer = web.get("/v1/jobs").raise_for_status()
+                took.append(answer.elapsed.total_seconds() * 1000)
 
     asker = threading.Thread(target=ask)
     asker.start()
@@ -81,28 +70,28 @@ def _asking(stack: Stack) -> Iterator[list[float]]:
         asker.join()
 
 
-async def _streams(stack: Stack, count: int, read: Read) -> list[float]:
+async def _streams(trimind: Stack, count: int, read: Read) -> list[float]:
     """Milliseconds from the provider's first piece to the client's, of each stream."""
     marks = [secrets.token_hex(8) for _ in range(count)]
     readers = []
     for mark in marks:
-        readers.append(asyncio.create_task(read(stack, mark)))
+        readers.append(asyncio.create_task(read(trimind, mark)))
         await asyncio.sleep(1 / A_SECOND)
     heard = dict(zip(marks, await asyncio.gather(*readers), strict=True))
-    spoken = {call["mark"]: call["spoke_at"] for call in stack.calls() if call["mark"] in heard}
+    spoken = {call["mark"]: call["spoke_at"] for call in trimind.calls() if call["mark"] in heard}
     return [(heard[mark] - spoken[mark]) * 1000 for mark in marks]
 
 
-async def _through_trimind(stack: Stack, mark: str) -> float:
-    body = {"message": f"Please consider [#{mark}] and answer."}
-    accepted = await _call(stack.web, "POST", "/v1/jobs", stack.key, body)
+async def _through_trimind(trimind: Stack, mark: str) -> float:
+    web, key = trimind.web, trimind.key
+    accepted = await _call(web, "POST", "/v1/jobs", key, new_job(mark))
     job_id = json.loads(accepted.partition(b"\r\n\r\n")[2])["id"]
-    return await _first(stack.web, "GET", f"/v1/jobs/{job_id}/events", stack.key, None, DELTA)
+    return await _first(web, "GET", f"/v1/jobs/{job_id}/events", key, None, DELTA)
 
 
-async def _directly(stack: Stack, mark: str) -> float:
+async def _directly(trimind: Stack, mark: str) -> float:
     body = {"messages": [{"role": "user", "content": f"[#{mark}]"}]}
-    return await _first(stack.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
+    return await _first(trimind.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
 
 
 async def _call(url: str, method: str, path: str, key: str, body: object) -> bytes:
@@ -146,12 +135,6 @@ async def _ask(
     writer.write("\r\n".join([*head, "", ""]).encode() + sent)
     await writer.drain()
     return reader, writer
-
-
-def _print(what: str, ms: list[float]) -> None:
-    print(f"{what}: {len(ms)} streams")
-    print(f"  first piece, median        {median(ms):6.1f} ms")
-    print(f"  first piece, p99           {p99(ms):6.1f} ms")
 
 
 if __name__ == "__main__":

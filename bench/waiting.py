@@ -3,21 +3,20 @@
 The baseline is the same worker with 32 threads, in the same run.
 """
 
-import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
-import httpx
 import psutil
 import psycopg
 
-from bench.percentile import p99
+from bench.figures import figure, group, p99, ratio
+from bench.processes import spent_s
+from bench.stack import client, new_job, stack
 from config.settings import Settings
-from tests.chaos.profiles import SHORT
 from tests.chaos.stack import Stack
 from tests.chaos.waiting import wait_for
 from tests.chaos.workers import Worker
@@ -59,45 +58,42 @@ class Figures:
 
 def main() -> None:
     """Measure, print, clean up."""
-    with Stack(replace(SHORT, leases={})) as stack:
-        stack.set_faults(latency_s=[ANSWER_S, ANSWER_S])
-        few, many = (_measure(stack, threads) for threads in (BASELINE, THREADS))
+    with stack() as trimind:
+        trimind.set_faults(latency_s=[ANSWER_S, ANSWER_S])
+        few, many = (_measure(trimind, threads) for threads in (BASELINE, THREADS))
     _print(BASELINE, few)
     _print(THREADS, many)
-    print(f"ratio of the jobs/s          {many.jobs_per_s / few.jobs_per_s:6.2f}")
+    ratio("of the jobs/s", many.jobs_per_s, few.jobs_per_s)
 
 
-def _measure(stack: Stack, threads: int) -> Figures:
-    worker = stack.worker(WORKER_THREADS=str(threads)).start()
+def _measure(trimind: Stack, threads: int) -> Figures:
+    worker = trimind.worker(WORKER_THREADS=str(threads)).start()
     try:
         wait_for(worker.ready, 60, "the worker to be ready")
-        _submit(stack, WARM)  # connections, imports
+        _submit(trimind, WARM)  # connections, imports
         process = _process(worker)
-        fresh, spent = process.memory_full_info().pss, _spent_s(process)
+        fresh, spent = process.memory_full_info().pss, spent_s([process.pid])
         with _watching(process) as worst:
-            _submit(stack, JOBS)
-        cpu_ms = (_spent_s(process) - spent) * 1000 / JOBS
+            _submit(trimind, JOBS)
+        cpu_ms = (spent_s([process.pid]) - spent) * 1000 / JOBS
     finally:
         worker.kill()
-    with psycopg.connect(stack.database_url) as connection:
+    with psycopg.connect(trimind.database_url) as connection:
         times = connection.execute(ENDED, [JOBS]).fetchall()
     took = max(end for _, end in times) - min(begin for begin, _ in times)
     latency_s = [end - begin for begin, end in times]
-    return Figures(JOBS / took, _most_at_once(stack), latency_s, cpu_ms, fresh, worst)
+    return Figures(JOBS / took, _most_at_once(trimind), latency_s, cpu_ms, fresh, worst)
 
 
-def _submit(stack: Stack, jobs: int) -> None:
+def _submit(trimind: Stack, jobs: int) -> None:
     """Submit so many jobs, and wait for them all."""
-    headers = {"Authorization": f"Bearer {stack.key}"}
 
     def submit(_: int) -> None:
-        body = {"message": f"Please consider [#{secrets.token_hex(8)}] and answer."}
-        client.post("/v1/jobs", json=body).raise_for_status()
+        web.post("/v1/jobs", json=new_job()).raise_for_status()
 
-    client = httpx.Client(base_url=stack.web, headers=headers, timeout=60)
-    with client, ThreadPoolExecutor(CLIENTS) as pool:
+    with client(trimind) as web, ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(submit, range(jobs)))
-    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+    with psycopg.connect(trimind.database_url, autocommit=True) as connection:
         unfinished = "SELECT count(*) FROM jobs WHERE slot IS NOT NULL"
         wait_for(
             lambda: connection.execute(unfinished).fetchone() == (0,), WITHIN_S, "all jobs to end"
@@ -107,10 +103,6 @@ def _submit(stack: Stack, jobs: int) -> None:
 def _process(worker: Worker) -> psutil.Process:
     assert worker.identity is not None
     return psutil.Process(worker.identity.pid)
-
-
-def _spent_s(process: psutil.Process) -> float:
-    return float(sum(process.cpu_times()[:2]))
 
 
 @contextmanager
@@ -131,9 +123,9 @@ def _watching(process: psutil.Process) -> Iterator[Worst]:
         watcher.join()
 
 
-def _most_at_once(stack: Stack) -> int:
+def _most_at_once(trimind: Stack) -> int:
     """How many of the last calls the provider served at once."""
-    calls = stack.calls()[-JOBS:]
+    calls = trimind.calls()[-JOBS:]
     changes = [(call["at"], 1) for call in calls] + [(call["ended"], -1) for call in calls]
     open_calls = most = 0
     for _, change in sorted(changes):
@@ -143,15 +135,15 @@ def _most_at_once(stack: Stack) -> int:
 
 
 def _print(threads: int, found: Figures) -> None:
-    print(f"{JOBS} jobs at once, {threads} threads")
-    print(f"  jobs/s                     {found.jobs_per_s:6.1f}")
-    print(f"  most calls in flight       {found.in_flight:6}")
-    print(f"  latency, median            {median(found.latency_s):6.1f} s")
-    print(f"  latency, p99               {p99(found.latency_s):6.1f} s")
-    print(f"  CPU of the worker          {found.cpu_ms:6.1f} ms a job")
-    print(f"  memory when ready          {found.fresh_pss / MB:6.0f} MB (PSS)")
-    print(f"  memory at most             {found.worst.pss / MB:6.0f} MB")
-    print(f"  threads of the process     {found.worst.threads:6}")
+    group(f"{JOBS} jobs at once, {threads} threads")
+    figure("jobs/s", found.jobs_per_s)
+    figure("most calls in flight", found.in_flight, digits=0)
+    figure("latency, median", median(found.latency_s), "s")
+    figure("latency, p99", p99(found.latency_s), "s")
+    figure("CPU of the worker", found.cpu_ms, "ms a job")
+    figure("memory when ready", found.fresh_pss / MB, "MB (PSS)", digits=0)
+    figure("memory at most", found.worst.pss / MB, "MB", digits=0)
+    figure("threads of the process", found.worst.threads, digits=0)
 
 
 if __name__ == "__main__":
