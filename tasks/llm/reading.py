@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 from models.errors import ProviderUnavailable, UnusableAnswer
 from models.spent import Spent
+from tasks.compression.tokens import count
 from tasks.execution.output_buffer import OutputBuffer
 from tasks.llm.cost import cost_usd
-from tasks.llm.library import litellm
 from tasks.llm.models import Target
 from tasks.llm.pieces import DECLINED, FAILED, LENGTH, STOP, Piece
 from tasks.llm.protocols import READ
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 # The approximate characters per token, for reasoning that the provider does not count.
 TOKEN_CHARS: Final = 4
+# The tokens that OpenAI's format adds to each message, and to a prompt.
+_AROUND_MESSAGE: Final = 4
+_AROUND_ANSWER: Final = 3
 
 
 @dataclass(frozen=True)
@@ -139,22 +142,23 @@ class Reading:
         if made is None:
             text = self._draft.text
             made = self._thoughts // TOKEN_CHARS
-            made += _counted(self._target, text=text) if text else 0
+            made += count(text)
         return priced(self._target, self._messages, self._input_tokens, made)
 
     def _ms(self) -> int:
         return round((time.monotonic() - self._began) * 1000)
 
 
-def _counted(target: Target, **what: Any) -> int:
-    return int(litellm.token_counter(model=target.litellm_model, **what))
+def _input(messages: Messages) -> int:
+    """Count a prompt's tokens as OpenAI does: with a role and two marks for each message."""
+    return _AROUND_ANSWER + sum(count(each["content"]) + _AROUND_MESSAGE for each in messages)
 
 
 def priced(
     target: Target, messages: Messages, input_tokens: int | None, output_tokens: int
 ) -> Spent:
     """Return the cost of these tokens. Input tokens that are unknown are counted here."""
-    given = input_tokens or _counted(target, messages=messages)
+    given = input_tokens or _input(messages)
     return Spent(given, output_tokens, cost_usd(target, given, output_tokens))
 
 
@@ -171,7 +175,7 @@ class WholeAnswer:
         """Return its cost."""
         made = self.output_tokens
         if made is None:
-            made = _counted(target, text=self.text) if self.text else 0
+            made = count(self.text)
         return priced(target, messages, self.input_tokens, made)
 
 

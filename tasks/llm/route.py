@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import structlog
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -72,15 +73,20 @@ def complete_with_fallback(
 
 
 def _ask(to: Target, ask: Ask, policy: Policy, user_id: str) -> Completion:
-    quick = Retrying(
+    with circuit_breaker(to.provider, policy.breaker, user_id):
+        answer: Completion = _quick(policy.quick_tries)(ask, to)
+    return answer
+
+
+@lru_cache
+def _quick(tries: int) -> Retrying:
+    """What tries so often. Threads may share it: tenacity keeps its state by thread."""
+    return Retrying(
         retry=retry_if_exception(_is_worth_a_quick_try),
-        stop=stop_after_attempt(policy.quick_tries),
+        stop=stop_after_attempt(tries),
         wait=wait_random_exponential(multiplier=0.2, max=2),
         reraise=True,
     )
-    with circuit_breaker(to.provider, policy.breaker, user_id):
-        answer: Completion = quick(ask, to)
-    return answer
 
 
 def _is_worth_a_quick_try(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from config.minds import EMBEDDED_MODEL, get_minds
 from tasks.llm.cost import cost_usd
 from tasks.llm.library import litellm
 from tasks.llm.models import target
+from tasks.llm.reading import priced
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +44,12 @@ def test_a_model_without_a_price_is_taken_to_cost_nothing() -> None:
     unknown = replace(target("openai/gpt-5.4-mini"), litellm_model="openai/no-such-model")
 
     assert cost_usd(unknown, 1_000_000, 1_000_000) == 0
+
+
+@pytest.mark.parametrize("text", ["Hello, how are you?", "", "<|endoftext|> Grüße, 世界!"])
+def test_tokens_are_counted_as_by_litellm(text: str) -> None:
+    spent = priced(target("openai/gpt-4"), [{"role": "user", "content": text}] * 2, None, 5)
+
+    told = [{"role": "user", "content": text}] * 2
+    assert spent.input_tokens == litellm.token_counter(model="gpt-4", messages=told)
+    assert spent.output_tokens == 5
