@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import httpcore
 import httpx
 import structlog
 
@@ -65,11 +64,12 @@ def stream(
     watch = Watch(
         target.name, limit_s, min(target.first_byte_limit_s, limit_s), max_bytes, work.stop
     )
+    asked = Parameters(stream=True, **parameters)
     work.draft.restart()
     reading = Reading(target, messages, work.draft)
     try:
         with _watched(target, watch):
-            response = _send(target, messages, Parameters(stream=True, **parameters), limit_s)
+            response = _send(target, messages, asked, limit_s, watch)
             size = target.max_chars * VALUE_BYTES + SPARE_BYTES
             _read(target, watch, reading, values(response.iter_raw(), size))
         made = reading.completion()
@@ -82,12 +82,12 @@ def stream(
 
 
 def _send(
-    target: Target, messages: Messages, parameters: Parameters, limit_s: float
+    target: Target, messages: Messages, parameters: Parameters, limit_s: float, watch: Watch
 ) -> httpx.Response:
     """Send a request. Raises LiteLLM's error for what the provider refuses, or httpx's."""
     try:
         made = form(target, parameters)
-        response = TRANSPORT.send(made.request(messages, limit_s))
+        response = TRANSPORT.send(made.request(messages, limit_s), watch)
         if response.is_success:
             return response
         said = response.read().decode("utf-8", "replace")
@@ -148,7 +148,7 @@ def ask_json(
     answer = EMPTY
     try:
         with _watched(target, watch):
-            response = _send(target, messages, asked, limit_s)
+            response = _send(target, messages, asked, limit_s, watch)
             answer = read_whole(target, values([response.read()], DECISION_BYTES))
         if not answer.text.strip():
             raise UnusableAnswer(f"{target.name} returned an empty answer ({answer.finish}).")
@@ -169,7 +169,7 @@ def _watched(target: Target, watch: Watch) -> Iterator[None]:
             watch.check(0)
         with watch:
             yield
-    except (*LIBRARY_ERRORS, httpcore.ReadTimeout, ErrorEvent, CutOff, MalformedAnswer) as error:
+    except (*LIBRARY_ERRORS, ErrorEvent, CutOff, MalformedAnswer) as error:
         failure = watch.failure or _translate(error, target, watch)
         if watch.failure is not None and isinstance(failure, ProviderMisconfigured):
             failure = _redirected(failure, target)

@@ -24,6 +24,7 @@ from tasks.llm.library import (
     transform_gemini_request,
 )
 from tasks.llm.models import Target
+from tasks.llm.outgoing import Head, Outgoing
 from tasks.llm.reading import Messages
 
 # Makes a body of messages and parameters, both of which it may change.
@@ -77,22 +78,15 @@ class Form:
         config: LiteLLM's configuration of the provider.
     """
 
-    url: httpx.URL
-    headers: httpx.Headers
+    head: Head
     parameters: str
     config: Any
     write: Write
 
-    def request(self, messages: Messages, limit_s: float) -> httpx.Request:
+    def request(self, messages: Messages, limit_s: float) -> Outgoing:
         """Return a request for the answer to these messages."""
         body = self.write([dict(each) for each in messages], json.loads(self.parameters))
-        return httpx.Request(
-            "POST",
-            self.url,
-            headers=self.headers,
-            content=_encode(body).encode(),
-            extensions={"timeout": httpx.Timeout(limit_s).as_dict()},
-        )
+        return Outgoing(self.head, _encode(body).encode(), limit_s)
 
 
 @lru_cache(maxsize=256)
@@ -102,8 +96,8 @@ def form(target: Target, asked: Parameters) -> Form:
     config = ProviderConfigManager.get_provider_chat_config(model, LlmProviders(protocol))
     given = get_optional_params(model, custom_llm_provider=protocol, **asked.arguments())
     url, headers, write = _WRITERS[protocol](target, model, config, given)
-    sent = httpx.Headers(_ALWAYS | headers)
-    return Form(httpx.URL(url), sent, json.dumps(given), config, write)
+    head = Head.of(httpx.URL(url), httpx.Headers(_ALWAYS | headers))
+    return Form(head, json.dumps(given), config, write)
 
 
 def _openai(target: Target, model: str, config: Any, given: dict[str, Any]) -> Written:

@@ -1,19 +1,23 @@
 """A watch over one call: how long it may take and be silent, and whether it is still wanted.
 
-The call's connection (`transport.py`) checks it, in the thread of the call.
+The call's connection (`connection.py`) checks it, in the thread of the call.
 """
 
 import threading
 import time
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Final
 
-import httpcore
 import httpx
 
 from config.minds import EMBEDDED_MODEL
 from models.errors import ProviderUnavailable, Superseded, TrimindError
 from tasks.execution.waiting import note_waiting
+
+POLL_S: Final = 0.5
+# A call that has been silent for this long waits: another thread may work meanwhile.
+PATIENCE_S: Final = 0.03
 
 _current: ContextVar["Watch | None"] = ContextVar("watch", default=None)
 
@@ -70,6 +74,11 @@ class Watch:
         """Whether the call was abandoned while the provider worked on it, which it bills."""
         return self.sent and isinstance(self.failure, ProviderUnavailable | Superseded)
 
+    @property
+    def pause_s(self) -> float:
+        """How long the call's connection may wait for bytes before it checks again."""
+        return min(POLL_S if self.waits else PATIENCE_S, self.silence_s)
+
     def check(self, since: float) -> None:
         """End the call if it is stopped or has exceeded a limit.
 
@@ -77,7 +86,7 @@ class Watch:
             since: when the call began to wait for bytes.
 
         Raises:
-            httpcore.ReadTimeout: which all libraries know; the reason is in `failure`.
+            httpx.ReadTimeout: which all libraries know; the reason is in `failure`.
         """
         now = time.monotonic()
         if self.stopped:
@@ -99,9 +108,9 @@ class Watch:
         self._ends_early = None if seconds is None else min(self._ends, time.monotonic() + seconds)
 
     def end(self, failure: TrimindError) -> None:
-        """End the call with this failure. Raises httpcore.ReadTimeout."""
+        """End the call with this failure. Raises httpx.ReadTimeout."""
         self.failure = failure
-        raise httpcore.ReadTimeout(str(failure))
+        raise httpx.ReadTimeout(str(failure))
 
     def __enter__(self) -> "Watch":
         self._token = _current.set(self)

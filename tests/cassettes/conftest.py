@@ -23,6 +23,7 @@ import pytest
 import yaml
 from vcr.cassette import Cassette
 from vcr.request import Request
+from vcr.stubs.httpx_stubs import vcr_handle_request
 
 from config.minds import get_minds
 from config.settings import PROVIDER_KEYS, get_settings
@@ -36,6 +37,9 @@ from tasks.execution.output_buffer import OutputBuffer
 from tasks.execution.work import Work
 from tasks.llm.models import Target
 from tasks.llm.models import target as target_of
+from tasks.llm.outgoing import Outgoing
+from tasks.llm.transport import Transport
+from tasks.llm.watch import Watch
 
 CASSETTES = Path(__file__).parents[2] / "cassettes"
 OPEN_PORT, KEYED_PORT = 19391, 19392
@@ -213,6 +217,24 @@ def vcr_config(request: pytest.FixtureRequest) -> dict[str, Any]:
         "before_record_response": _clean,
         "decode_compressed_response": True,
     }
+
+
+@pytest.fixture(autouse=True)
+def our_requests_are_recorded(vcr: Cassette | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VCR does with our transport what it does with httpx's."""
+    if vcr is None:
+        return
+    exchange = Transport.exchange
+
+    def recorded(transport: Transport, request: Outgoing, watch: Watch) -> httpx.Response:
+        def send(_: Transport, __: httpx.Request) -> httpx.Response:
+            return exchange(transport, request, watch)
+
+        handle: Any = vcr_handle_request(vcr, send, httpx)
+        response: httpx.Response = handle(transport, request.for_httpx())
+        return response
+
+    monkeypatch.setattr(Transport, "exchange", recorded)
 
 
 @pytest.fixture(autouse=True)
