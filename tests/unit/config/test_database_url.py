@@ -3,6 +3,7 @@
 import pytest
 
 from config.database_url import place_of, read_database_url
+from tests.fresh_python import FreshPython
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,19 @@ def test_a_password_that_is_not_percent_encoded_is_never_shown(password: str) ->
 def test_the_place_has_no_password() -> None:
     place = place_of("postgresql+psycopg://u:hidden@db:5433/app")
     assert place == "postgresql://u@db:5433/app"
+
+
+@pytest.mark.parametrize(("process", "loaded"), [("flower", "False"), ("worker", "True")])
+def test_only_a_process_with_a_database_loads_libpq(
+    fresh_python: FreshPython, process: str, loaded: str
+) -> None:
+    script = (
+        "import sys\n"
+        "from config.database_url import read_database_url\n"
+        "from config.process import name_process\n"
+        f"name_process({process!r})\n"
+        "read_database_url('postgresql://u:p@db/app')\n"
+        "print('psycopg' in sys.modules)\n"
+    )
+
+    assert fresh_python(script, check=True).stdout == f"{loaded}\n"
