@@ -52,7 +52,7 @@ def respond_with_job(created: Created, wait_s: int | None) -> Response:
 
     def respond(waited_s: int | None) -> Response:
         db.session.expire_all()
-        job = find_job(db.session(), g.user_id, created.id)
+        job = find_job(autocommit_session(), g.user_id, created.id)
         if job is None:  # deleted with its user during the wait
             return created.response()
         now = job_response(job, 202 if job.status in UNFINISHED else 200)

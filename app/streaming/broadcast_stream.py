@@ -57,15 +57,15 @@ async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, i
     """The lines of a broadcast's stream after these numbers, until its last job has ended."""
     at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
     yield RECONNECT
-    async with aclosing(follow_all(user_id, after, live=not whole.ended)) as job_events:
-        async for item in job_events:
-            if item is None:
-                yield HEARTBEAT
-                continue
-            job_id, event = item
-            at[job_id] = event.number
-            head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
-            yield sse_line(event.type, {**head, "mind": minds[job_id], **event.data}, _position(at))
+    async with aclosing(follow_all(user_id, after, live=not whole.ended)) as batches:
+        async for batch in batches:
+            lines = []
+            for job_id, event in batch:
+                at[job_id] = event.number
+                head = {"type": event.type, "sequence_number": event.number, "job_id": job_id}
+                data = {**head, "mind": minds[job_id], **event.data}
+                lines.append(sse_line(event.type, data, _position(at)))
+            yield "".join(lines) or HEARTBEAT
     end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, _position(at) + END)
     if end is not None:
         yield end

@@ -4,7 +4,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from app.streaming.events import Event
-from app.streaming.follow import follow
+from app.streaming.follow import follow_batches
 from app.streaming.sse import HEARTBEAT, RECONNECT, Lines, declared, sse_line
 from models.jobs import Job
 
@@ -21,9 +21,9 @@ HAS_ALL: Final[dict[str, Any]] = {"description": "You have the last event: nothi
 async def job_lines(job: Job, after: int) -> Lines:
     """The lines of a job's stream after a number."""
     yield RECONNECT
-    async with aclosing(follow(job, after)) as events:
-        async for event in events:
-            yield HEARTBEAT if event is None else job_line(job.id, event)
+    async with aclosing(follow_batches(job, after)) as batches:
+        async for batch in batches:
+            yield "".join(job_line(job.id, event) for event in batch) or HEARTBEAT
 
 
 def job_line(job_id: str, event: Event) -> str:

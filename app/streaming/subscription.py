@@ -48,6 +48,11 @@ class Subscription:
             await self._wait(left)
         return self._queue.popleft() if self._queue else None
 
+    def take_queued(self) -> list[Received]:
+        """All items that are there now."""
+        queued, self._queue = list(self._queue), deque()
+        return queued
+
     # --- from any thread
 
     def put(self, job_id: str, envelope: Envelope | None) -> None:

@@ -24,6 +24,17 @@ def test_what_other_threads_put_is_heard_in_order() -> None:
     assert asyncio.run(hear()) == [("job", TEXT), ("job", None)]
 
 
+def test_what_has_come_meanwhile_is_taken_at_once() -> None:
+    async def hear() -> tuple[object, list[object], list[object]]:
+        subscription = Subscription()
+        for envelope in (TEXT, None, END):
+            subscription.put("job", envelope)
+        first = await subscription.get(5)
+        return first, [*subscription.take_queued()], [*subscription.take_queued()]
+
+    assert asyncio.run(hear()) == (("job", TEXT), [("job", None), ("job", END)], [])
+
+
 def test_nothing_is_heard_within_the_time_and_at_the_end() -> None:
     async def hear() -> tuple[object, object, bool]:
         subscription = Subscription()
