@@ -3,7 +3,7 @@
 A quarter of the finished jobs are one user's. A plain Celery task runs on the same servers first.
 """
 
-from bench.figures import figure, group, ratio
+from bench.figures import group, ratio
 from bench.rows import JOBS as FINISHED
 from bench.rows import fill
 from bench.sides import (
@@ -16,6 +16,7 @@ from bench.sides import (
     our_sender,
     plain_sender,
     plain_worker,
+    print_costs,
 )
 
 JOBS = 200
@@ -34,7 +35,7 @@ def main() -> None:
             full = cost(trimind, pids, PIECES, JOBS, send, OURS)
     group(f"{JOBS} jobs, with {FINISHED} finished ones and without")
     for what, costs in (("a plain task", plain), ("without", empty), ("with", full)):
-        figure(what, _all(costs), "ms of CPU a job", digits=2)
+        print_costs(what, costs)
     ratio("to the plain task, without", _all(empty), _all(plain))
     ratio("to the plain task, with", _all(full), _all(plain))
     ratio("of the two", _all(full), _all(empty))
