@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from models.base import Base, Id, Timestamp
-from models.direct_read import read_row
 from models.errors import InvalidRequest
+from models.session import statements
 from models.stage_record import StageRecord
 from models.statement import Runner, Statement
 
@@ -161,8 +161,9 @@ def find_job(session: Session, user_id: str, job_id: str) -> Job | None:
 def find_version(user_id: str, job_id: str) -> str | None:
     """The version of a user's job, which every UPDATE of its row changes; None if it is unknown or
     another user's."""
-    row = read_row(_version_statement(), {"at_job": job_id, "at_user": user_id})
-    return row[0] if row is not None else None
+    with statements() as connection:
+        rows = _version_statement().rows(connection, {"at_job": job_id, "at_user": user_id})
+    return rows[0][0] if rows else None
 
 
 def find_job_and_version(session: Session, user_id: str, job_id: str) -> tuple[Job, str] | None:
@@ -240,8 +241,8 @@ def _find_with_version_statement() -> Select[tuple[Job, str]]:
 
 
 @lru_cache(maxsize=1)
-def _version_statement() -> Select[tuple[str]]:
-    return select(VERSION).where(*_is_users())
+def _version_statement() -> Statement:
+    return Statement(select(VERSION).where(*_is_users()))
 
 
 @lru_cache(maxsize=1)

@@ -31,6 +31,7 @@ from models.errors import (
 from models.sqlstates import is_of_deleted_user, is_unavailable
 
 RETRY_AFTER_S: Final = 5
+DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
 
 # Returns a problem in the format of a facade; None if the request is not for the facade.
 ErrorFormat = Callable[[Problem], Response | None]
@@ -120,9 +121,15 @@ def _database(error: DBAPIError) -> Problem:
     return _database_unavailable(error) if is_unavailable(error) else _internal(error)
 
 
+def _unavailable(error: DatabaseUnavailable) -> Problem:
+    cause = error.__cause__
+    outages.note("database", cause if isinstance(cause, Exception) else error)
+    return replace(_transient(error), detail=DATABASE_UNAVAILABLE)
+
+
 def _database_unavailable(error: Exception) -> Problem:
     outages.note("database", error)
-    return _transient(DatabaseUnavailable("The database is unavailable. Try again."))
+    return _transient(DatabaseUnavailable(DATABASE_UNAVAILABLE))
 
 
 HTTP_ERRORS: Final[Mapping[int, type[TrimindError]]] = {
@@ -150,6 +157,7 @@ TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     InvalidRequest: _invalid_request,
     Unauthorized: _unauthorized,
     SearchTimedOut: _search,
+    DatabaseUnavailable: _unavailable,
     TransientError: _transient,
     TrimindError: _named,
     DBAPIError: _database,

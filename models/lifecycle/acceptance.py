@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Connection,
     Insert,
     Interval,
     Table,
@@ -32,6 +31,7 @@ from models.idempotency import Claim, claimed_key, key_lock
 from models.jobs import STAGES, Job
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
+from models.statement import Runner, Statement
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
@@ -74,7 +74,7 @@ def add_job(
 
 
 def add_first_job(
-    where: Session | Connection,
+    where: Runner,
     title: str,
     message: Message,
     time_left: timedelta,
@@ -82,11 +82,11 @@ def add_first_job(
 ) -> Job:
     """`add_first_message` and `add_job` in one statement. No other job can be on its track."""
     values = _first_job_values(title, message, time_left, columns)
-    return _job(message, values, where.execute(_first_job_statement(), values).one())
+    return _job(message, values, _first_job_statement().rows(where, values)[0])
 
 
 def claim_first_job(
-    connection: Connection,
+    connection: Runner,
     claim_of: Callable[[Job], Claim],
     title: str,
     message: Message,
@@ -103,8 +103,8 @@ def claim_first_job(
     at = datetime.now(UTC)
     draft = _job(message, values, (at, at + time_left, None))
     values |= claim_of(draft).values()
-    times = connection.execute(_claimed_job_statement(), values).one_or_none()
-    return _job(message, values, times) if times is not None else None
+    rows = _claimed_job_statement().rows(connection, values)
+    return _job(message, values, rows[0]) if rows else None
 
 
 def _said(user_id: str, message: Message) -> dict[str, Any]:
@@ -172,13 +172,13 @@ def _job_statement() -> Insert:
 
 
 @lru_cache(maxsize=1)
-def _first_job_statement() -> Insert:
+def _first_job_statement() -> Statement:
     message = _insert_message(_new_conversation()).cte("message")
-    return _insert_job(message.c.conversation_id, message.c.id)
+    return Statement(_insert_job(message.c.conversation_id, message.c.id))
 
 
 @lru_cache(maxsize=1)
-def _claimed_job_statement() -> Insert:
+def _claimed_job_statement() -> Statement:
     """Everything has the time that its key's answer shows, and depends on the key's row."""
     moment = select(now().label("at"), key_lock().label("locked")).cte("moment")
     left = bindparam("time_left", type_=Interval)
@@ -196,7 +196,7 @@ def _claimed_job_statement() -> Insert:
     )
     message = _insert_message(conversation, conversation.c.created_at)
     said = message.returning(messages.c.created_at).cte("message")
-    return _insert_job(said.c.conversation_id, said.c.id, said.c.created_at)
+    return Statement(_insert_job(said.c.conversation_id, said.c.id, said.c.created_at))
 
 
 def _new_conversation() -> CTE:

@@ -20,7 +20,7 @@ from models.jobs import Job
 from models.lifecycle import acceptance
 from models.lifecycle.admission import admit
 from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit, run_handlers
-from models.session import autocommit
+from models.session import statements
 
 TITLE_CHARS: Final = 60
 
@@ -76,12 +76,12 @@ def accept_first(
         claim_of: returns what is stored with the key of the request.
 
     None: the key (`models.lifecycle.acceptance.claim_first_job`) is taken or locked, and nothing
-    was accepted. Raises InvalidRequest (unknown mind).
+    was accepted. Raises InvalidRequest (unknown mind) and DatabaseUnavailable.
     """
     columns = _columns(submission, known_mind(submission.mind)) | _identity()
     message, title = _message_of(submission), title_of(submission.message)
     what = (title, message, _time_left(submission))
-    with autocommit() as connection:
+    with statements() as connection:
         if claim_of is None:
             job: Job | None = acceptance.add_first_job(connection, *what, **columns)
         else:

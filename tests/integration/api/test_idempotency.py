@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
@@ -53,14 +54,24 @@ def executed() -> Iterator[list[str]]:
     """The statements that this process executes in the block."""
     statements: list[str] = []
 
-    def note(_connection, _cursor, statement, *_) -> None:
-        statements.append(statement)
+    class Noting(psycopg.Cursor):
+        def execute(self, query, *arguments, **options):
+            statements.append(str(query))
+            return super().execute(query, *arguments, **options)
 
-    event.listen(get_engine(), "before_cursor_execute", note)
+    def observe(connection, *_) -> None:
+        connection.cursor_factory = Noting
+
+    def stop(connection, *_) -> None:
+        connection.cursor_factory = psycopg.Cursor
+
+    event.listen(get_engine(), "checkout", observe)
+    event.listen(get_engine(), "checkin", stop)
     try:
         yield statements
     finally:
-        event.remove(get_engine(), "before_cursor_execute", note)
+        event.remove(get_engine(), "checkout", observe)
+        event.remove(get_engine(), "checkin", stop)
 
 
 def age(user_id: str, key: str, by: timedelta) -> None:
