@@ -26,7 +26,7 @@ db = Database(metadata=Base.metadata, session_options={"expire_on_commit": False
 
 def autocommit_session() -> Session:
     """The request's session, before its first statement in a transaction that needs no other, or
-    only reads: each statement is a transaction of its own, as in `models.session.reading`."""
+    only reads: each statement is a transaction of its own, as in `models.session.autocommit`."""
     session = db.session()
     session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
     return session
