@@ -90,7 +90,7 @@ async def _through_trimind(trimind: Stack, mark: str) -> float:
 
 
 async def _directly(trimind: Stack, mark: str) -> float:
-    body = {"messages": [{"role": "user", "content": f"[#{mark}]"}]}
+    body = {"messages": [{"role": "user", "content": f"[#{mark}]"}], "stream": True}
     return await _first(trimind.provider, "POST", "/v1/chat/completions", "any", body, PIECE)
 
 
