@@ -6,7 +6,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, jobs
+from app.api import broadcasts, conversations, jobs, minds, sessions
 from app.apidoc.openapi import openapi_arguments, register_docs
 from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
@@ -18,6 +18,7 @@ from app.http.security_headers import register_security_headers
 from app.http.url_converters import IdConverter
 from app.legacy import views as legacy
 from app.openai.responses import views as responses
+from app.ops import board_views as board
 from app.ops import health_views as health
 from app.ops import metrics_views as metrics
 from app.streaming.revocations import follow_revocations
@@ -30,9 +31,12 @@ RESOURCES: Final = (
     jobs.api,
     broadcasts.api,
     conversations.api,
+    minds.api,
+    sessions.api,
     responses.api,
     legacy.api,
     legacy.service_api,
+    board.api,
     health.api,
     metrics.api,
 )

@@ -122,6 +122,15 @@ def with_keys(models: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
     return (EMBEDDED_MODEL,) if settings.embedded_model_url else ()
 
 
+def usable_models(minds: Minds, settings: Settings) -> tuple[str, ...]:
+    """The models of the routes for which this server has a key, and the embedded one if it runs."""
+    of_routes = dict.fromkeys(model for route in minds.routes.values() for model in route)
+    models = dict.fromkeys(with_keys(tuple(of_routes), settings))
+    if settings.embedded_model_url:
+        models[EMBEDDED_MODEL] = None
+    return tuple(models)
+
+
 def _has_key(model: str, settings: Settings) -> bool:
     return settings.provider_key(model.split("/", 1)[0]) is not None
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     shared_secret: SecretStr
     api_key_pepper: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
+    flower_url: str | None = None
 
     # Models
     openai_api_key: SecretStr | None = None

@@ -4,9 +4,11 @@ from models.api_keys import ApiKey
 from models.base import Base
 from models.broadcasts import Broadcast
 from models.broker_marker import BrokerMarker
+from models.browser_sessions import BrowserSession, SignInLink
 from models.conversations import Conversation, Message
 from models.counters import Counter
 from models.idempotency import IdempotencyKey
+from models.job_minutes import JobMinute
 from models.jobs import Job
 from models.open_calls import OpenCall
 from models.users import User
@@ -16,11 +18,14 @@ __all__ = [
     "Base",
     "Broadcast",
     "BrokerMarker",
+    "BrowserSession",
     "Conversation",
     "Counter",
     "IdempotencyKey",
     "Job",
+    "JobMinute",
     "Message",
     "OpenCall",
+    "SignInLink",
     "User",
 ]

@@ -3,11 +3,14 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Annotated, Final
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
     ForeignKey,
     LargeBinary,
@@ -25,10 +28,15 @@ from models.ids import new_id
 from models.users import User
 
 KEY_PREFIX = "tm_"
+# The scope of operators: everybody's jobs, and the state of the installation.
+ADMIN: Final = "admin"
+
+Scopes = Annotated[list[str], mapped_column(ARRAY(String(16)), server_default="{}")]
 
 
 class ApiKey(Base):
-    """A user's key. `hint` is its first characters, by which people tell keys apart."""
+    """A user's key. `hint` is its first characters, by which people tell keys apart; `scopes` is
+    what it may do besides acting for its user."""
 
     __tablename__ = "api_keys"
 
@@ -37,6 +45,7 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(100))
     hint: Mapped[str] = mapped_column(String(12))
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    scopes: Mapped[Scopes]
     created_at: Mapped[Timestamp]
     revoked_at: Mapped[datetime | None]
 
@@ -46,7 +55,9 @@ def digest_of(key: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, key.encode(), hashlib.sha256)
 
 
-def create_key(session: Session, user_id: str, name: str, pepper: bytes) -> str:
+def create_key(
+    session: Session, user_id: str, name: str, pepper: bytes, scopes: Iterable[str] = ()
+) -> str:
     """Create a key for a user and return it; it can't be read again."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     session.add(
@@ -56,6 +67,7 @@ def create_key(session: Session, user_id: str, name: str, pepper: bytes) -> str:
             name=name,
             hint=key[:8],
             digest=digest_of(key, pepper),
+            scopes=list(scopes),
         )
     )
     return key
@@ -65,6 +77,12 @@ def owner_of_key(connection: Connection, key: str, pepper: bytes) -> str | None:
     """The id of a key's owner, or None for an unknown or revoked key."""
     found: str | None = connection.scalar(_owner_statement(), {"key": digest_of(key, pepper)})
     return found
+
+
+def scopes_of_key(connection: Connection, key: str, pepper: bytes) -> list[str]:
+    """The scopes of a key; none for an unknown or revoked key."""
+    active = (ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None))
+    return connection.scalar(select(ApiKey.scopes).where(*active)) or []
 
 
 @dataclass(frozen=True)

@@ -127,18 +127,26 @@ def find_broadcast(
 
 
 def list_broadcasts(
-    session: Session, user_id: str, *, limit: int, after: str | None = None
+    session: Session,
+    user_id: str,
+    *,
+    limit: int,
+    after: str | None = None,
+    conversation_id: str | None = None,
 ) -> list[Broadcast]:
     """A page of a user's broadcasts, newest first.
 
     Args:
         limit: the page size; one more is returned if there are more.
         after: the id of the last broadcast of the previous page.
+        conversation_id: only broadcasts in this conversation.
 
     Raises:
         InvalidRequest: `after` is not one of the user's broadcasts.
     """
     query = select(Broadcast).where(Broadcast.user_id == user_id)
+    if conversation_id is not None:
+        query = query.where(Broadcast.conversation_id == conversation_id)
     if after is not None:
         if find_broadcast(session, user_id, after) is None:
             raise InvalidRequest("No such broadcast.", "after")

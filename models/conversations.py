@@ -180,26 +180,37 @@ def get_or_create_session(
 
 
 def list_messages(
-    session: Session, conversation: Conversation, *, limit: int, after: str | None = None
+    session: Session,
+    conversation: Conversation,
+    *,
+    limit: int,
+    after: str | None = None,
+    order: str = "asc",
 ) -> list[Message]:
-    """A page of a conversation's messages, oldest first.
+    """A page of a conversation's messages.
 
     Args:
         limit: the page size; one more is returned if there are more.
         after: the id of the last message of the previous page.
+        order: `asc`, oldest first, or `desc`.
 
     Raises:
         InvalidRequest: `after` is not one of the conversation's messages.
     """
     query = select(Message).where(Message.conversation_id == conversation.id)
+    newest_first = order == "desc"
     if after is not None:
-        position = session.scalar(
-            query.with_only_columns(Message.position).where(Message.id == after)
-        )
-        if position is None:
+        at = session.scalar(query.with_only_columns(Message.position).where(Message.id == after))
+        if at is None:
             raise InvalidRequest("No such message in this conversation.", "after")
-        query = query.where(Message.position > position)
-    return list(session.scalars(query.order_by(Message.position).limit(limit + 1)))
+        query = query.where(Message.position < at if newest_first else Message.position > at)
+    by = Message.position.desc() if newest_first else Message.position
+    return list(session.scalars(query.order_by(by).limit(limit + 1)))
+
+
+def find_message(session: Session, message_id: str | None) -> Message | None:
+    """A message by its id, or None. Ownership is not checked."""
+    return session.get(Message, message_id) if message_id is not None else None
 
 
 def latest_messages(session: Session, conversation: Conversation, limit: int) -> list[Message]:

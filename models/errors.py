@@ -66,11 +66,11 @@ class InvalidRequest(PermanentError):
 
 
 class Unauthorized(PermanentError):
-    """The API key is missing, unknown or revoked."""
+    """The API key is missing, unknown or revoked, or the browser's session has ended."""
 
     code = "unauthorized"
     status = 401
-    advice = "Send `Authorization: Bearer` with a valid key."
+    advice = "Send `Authorization: Bearer` with a valid key, or sign in again."
 
 
 class NotFound(PermanentError):
@@ -110,6 +110,13 @@ class JobExpired(Conflict):
 
     code = "job_expired"
     advice = "Submit the message again."
+
+
+class NotDispatchable(Conflict):
+    """The job is neither queued nor waiting."""
+
+    code = "not_dispatchable"
+    advice = "Nothing to do: it runs, waits for an earlier job, or has ended."
 
 
 class ConversationGone(Conflict):

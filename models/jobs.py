@@ -91,6 +91,7 @@ class Job(Base):
             "mind",
             postgresql_where="completed_at IS NULL",
         ),
+        Index("ix_jobs_completed_at", "completed_at", postgresql_where="completed_at IS NOT NULL"),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )
@@ -196,6 +197,30 @@ def unfinished(connection: Runner, user_id: str, job_ids: Collection[str]) -> se
     """The ids of those jobs that are the user's and have not ended."""
     values = {"among_jobs": list(job_ids), "at_user": user_id}
     return {job_id for (job_id,) in _unfinished_statement().rows(connection, values)}
+
+
+def unfinished_in(session: Session, user_id: str, conversation_id: str) -> list[Job]:
+    """A conversation's jobs that have not ended, oldest first."""
+    of_user = select(Job).where(Job.user_id == user_id, Job.completed_at.is_(None))
+    here = of_user.where(Job.conversation_id == conversation_id)
+    return list(session.scalars(here.order_by(Job.id)))
+
+
+def jobs_since(session: Session, user_id: str, conversation_id: str, job_id: str) -> list[Job]:
+    """A conversation's jobs that began after a job, oldest first."""
+    of_user = select(Job).where(Job.user_id == user_id, Job.id > job_id)
+    here = of_user.where(Job.conversation_id == conversation_id)
+    return list(session.scalars(here.order_by(Job.id)))
+
+
+def find_jobs(
+    session: Session, user_id: str, conversation_id: str, job_ids: Collection[str]
+) -> list[Job]:
+    """Those jobs of a conversation that have these ids and are the user's."""
+    if not job_ids:
+        return []
+    of_user = select(Job).where(Job.id.in_(job_ids), Job.user_id == user_id)
+    return list(session.scalars(of_user.where(Job.conversation_id == conversation_id)))
 
 
 def list_jobs(

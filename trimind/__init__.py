@@ -2,6 +2,7 @@
 
 from trimind.client import Client
 from trimind.errors import ApiError, TrimindClientError, Unreachable
+from trimind.events import Event
 from trimind.jobs import FINISHED, Job
 
-__all__ = ["FINISHED", "ApiError", "Client", "Job", "TrimindClientError", "Unreachable"]
+__all__ = ["FINISHED", "ApiError", "Client", "Event", "Job", "TrimindClientError", "Unreachable"]

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import httpx
 
 from trimind.errors import ApiError, Unreachable
+from trimind.events import Event, read_events
 from trimind.jobs import FINISHED, Job
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -18,6 +19,9 @@ QUICK_S: Final = 0.2
 QUICK_FOR_S: Final = 15.0
 # A web process that is being redeployed is back within this time.
 PATIENCE_S: Final = 30.0
+SILENCE_S: Final = 40.0
+# Too many open streams; the web process or its database is unavailable.
+AGAIN: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Client:
@@ -71,10 +75,40 @@ class Client:
         """The job's current state."""
         return self._call("GET", f"/v1/jobs/{job_id}")[0]
 
-    def jobs(self, limit: int = 20) -> list[Job]:
-        """The newest jobs, newest first."""
-        page, _ = self._call("GET", "/v1/jobs", params={"limit": limit})
+    def jobs(self, limit: int = 20, status: str | None = None) -> list[Job]:
+        """The newest jobs, newest first; with a status, only those that have it."""
+        query = {"limit": str(limit)} | ({"status": status} if status else {})
+        page, _ = self._call("GET", "/v1/jobs", params=query)
         return cast(list[Job], page["data"])
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job; returns it as it ended."""
+        return self._call("POST", f"/v1/jobs/{job_id}/cancel")[0]
+
+    def retry(self, job_id: str) -> Job:
+        """Retry a job that ended without an answer; returns the new job."""
+        return self._call("POST", f"/v1/jobs/{job_id}/retry")[0]
+
+    def follow(self, job_id: str) -> Iterator[Event]:
+        """The events of a job, from its first to its last, `job.completed` or another end.
+
+        A lost connection is opened again, and continues after the last event.
+        """
+        after, until = 0, time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                for event in self._events(job_id, after):
+                    after, until = event["sequence_number"], time.monotonic() + PATIENCE_S
+                    yield event
+                    if "job" in event:
+                        return
+            except Unreachable:
+                if time.monotonic() >= until:
+                    raise
+            except ApiError as error:
+                if error.status not in AGAIN or time.monotonic() >= until:
+                    raise
+            time.sleep(1)
 
     def watch(self, job_id: str) -> Iterator[Job]:
         """Poll a job and yield it each time it has changed, last when it has finished."""
@@ -101,6 +135,18 @@ class Client:
                 if not unavailable or time.monotonic() >= until:
                     raise
             time.sleep(1)
+
+    def _events(self, job_id: str, after: int) -> Iterator[Event]:
+        path, query = f"/v1/jobs/{job_id}/events", {"starting_after": after}
+        # The server sends something every 15 s.
+        try:
+            with self._http.stream("GET", path, params=query, timeout=SILENCE_S) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                yield from read_events(response.iter_lines())
+        except httpx.HTTPError as error:
+            raise Unreachable(f"{self._http.base_url} does not answer: {error}") from error
 
     def _call(self, method: str, path: str, **sent: Any) -> tuple[dict[str, Any], float]:
         try:

@@ -21,6 +21,7 @@ from app.http.responses import NOT_MODIFIED, if_changed, json_response
 from app.schemas.broadcasts import (
     BroadcastBody,
     BroadcastPage,
+    BroadcastQuery,
     Choice,
     NewBroadcast,
     NewMerge,
@@ -29,7 +30,6 @@ from app.schemas.broadcasts import (
 from app.schemas.events import BroadcastEventsHeaders, BroadcastEventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders
 from app.schemas.jobs import JobBody, deadline_of
-from app.schemas.lists import PageQuery
 from app.schemas.paths import BroadcastPath
 from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, positions_of
 from app.streaming.job_stream import HAS_ALL
@@ -37,8 +37,9 @@ from app.streaming.prefer import respond_after
 from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from models.errors import BroadcastEnded
+from models.job_options import Options
 from tasks.jobs import broadcasts
-from tasks.jobs.submission import Submission
+from tasks.jobs.submission import Submission, known_model
 
 api = APIBlueprint(
     "broadcasts",
@@ -66,8 +67,9 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     `Prefer: wait=N`, the status is 200 if all jobs end in time.
     """
     deadline_s = deadline_of(header, body.deadline_s)
-    fields = body.model_dump(exclude={"minds", "deadline_s"})
-    submission = Submission(user_id=g.user_id, deadline_s=deadline_s, **fields)
+    fields = body.model_dump(exclude={"minds", "deadline_s", "model"})
+    options = Options(model=known_model(body.model))
+    submission = Submission(user_id=g.user_id, deadline_s=deadline_s, options=options, **fields)
 
     return create_once(
         header.idempotency_key,
@@ -77,10 +79,10 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
 
 
 @api.get("", responses={200: BroadcastPage})
-def read_broadcasts(query: PageQuery) -> Response:
+def read_broadcasts(query: BroadcastQuery) -> Response:
     """List broadcasts.
 
-    Returns your broadcasts with their jobs, newest first.
+    Returns your broadcasts with their jobs, newest first, optionally of one conversation.
     """
     found = list_broadcasts(db.session(), g.user_id, **query.model_dump())
     bodies = [broadcast_body(whole) for whole in gather(db.session(), found)]

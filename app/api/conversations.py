@@ -16,13 +16,21 @@ from app.schemas.conversations import (
     ConversationPage,
     ConversationQuery,
     MessagePage,
+    MessageQuery,
     NewConversation,
     conversation_body,
     message_body,
 )
+from app.schemas.events import ConversationEventsHeaders, ConversationEventsQuery
 from app.schemas.headers import CreateHeaders
-from app.schemas.lists import PageQuery
 from app.schemas.paths import ConversationPath
+from app.streaming.conversation_stream import (
+    CONVERSATION_STREAM,
+    IS_IDLE,
+    conversation_lines,
+    position_in,
+)
+from app.streaming.sse import sse_response
 from models.conversations import (
     Conversation,
     create_conversation,
@@ -113,11 +121,31 @@ def delete_conversation(path: ConversationPath) -> Response:
     return Response(status=204)
 
 
+@api.get(
+    "/<id:conversation_id>/events",
+    responses={200: CONVERSATION_STREAM, 204: IS_IDLE, **problems(404, 429)},
+)
+def read_conversation_events(
+    path: ConversationPath, header: ConversationEventsHeaders, query: ConversationEventsQuery
+) -> Response:
+    """Follow a conversation.
+
+    Streams the events of all unfinished jobs as server-sent events until all have ended. After a
+    lost connection, reconnect with the last `id` to resume without missing or repeating an event.
+    """
+    found = _conversation(path)
+    position = position_in(db.session(), g.user_id, found.id, header, query)
+    db.session.commit()  # a stream occupies no connection
+    if not position.jobs:
+        return Response(status=204)
+    return sse_response(conversation_lines(g.user_id, found.id, position), position.jobs)
+
+
 @api.get("/<id:conversation_id>/messages", responses={200: MessagePage, **problems(404)})
-def read_messages(path: ConversationPath, query: PageQuery) -> Response:
+def read_messages(path: ConversationPath, query: MessageQuery) -> Response:
     """List a conversation's messages.
 
-    Returns the user's messages and the answers of all minds, oldest first.
+    Returns the user's messages and the answers of all minds, oldest first, or newest first.
     """
     found = list_messages(db.session(), _conversation(path), **query.model_dump())
     began = jobs_of_messages(db.session(), [message.id for message in found])

@@ -24,16 +24,27 @@ from app.http.request_body import refuse_fields
 from app.http.responses import NOT_MODIFIED, json_response
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
-from app.schemas.jobs import JobBody, JobPage, JobQuery, NewJob, deadline_of, job_body
+from app.schemas.jobs import (
+    JobBody,
+    JobPage,
+    JobQuery,
+    NewJob,
+    PromptBody,
+    deadline_of,
+    job_body,
+    prompt_body,
+)
 from app.schemas.paths import JobPath
 from app.streaming.job_stream import HAS_ALL, STREAM, job_lines
 from app.streaming.prefer import respond_after
 from app.streaming.resume import has_all, resume_after
 from app.streaming.sse import sse_response
+from models.conversations import find_message
 from models.errors import NotFound
+from models.job_options import Options
 from models.jobs import Job, find_job, list_jobs
 from tasks.jobs.commands import cancel, retry
-from tasks.jobs.submission import Submission, accept
+from tasks.jobs.submission import Submission, accept, known_model
 
 api = APIBlueprint(
     "jobs",
@@ -54,8 +65,9 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     The job is stored before the 202, and is certain to end. Retrieve it at `Location` after
     `Retry-After` seconds. With `Prefer: wait=N`, the status is 200 if the job ends in time.
     """
-    fields: dict[str, Any] = body.model_dump() | {
-        "deadline_s": deadline_of(header, body.deadline_s)
+    fields: dict[str, Any] = body.model_dump(exclude={"model"}) | {
+        "deadline_s": deadline_of(header, body.deadline_s),
+        "options": Options(model=known_model(body.model)),
     }
     submission = Submission(user_id=g.user_id, **fields)
 
@@ -95,6 +107,20 @@ def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Res
     if has_all(job, after):
         return Response(status=204)
     return sse_response(job_lines(job, after), [job])
+
+
+@api.get("/<id:job_id>/prompt", responses={200: PromptBody, **problems(404)})
+def read_prompt(path: JobPath) -> Response:
+    """Retrieve a job's prompt.
+
+    Returns the message as it was sent and as it was given to the model: the same, unless the
+    compress stage has shortened it.
+    """
+    job = _job(path)
+    message = find_message(db.session(), job.message_id)
+    if message is None:
+        raise NotFound("The job's message was deleted.")
+    return json_response(prompt_body(job, message.content))
 
 
 @api.post("/<id:job_id>/cancel", responses={200: JobBody, **problems(404, 409)})

@@ -41,11 +41,20 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
         "description": "The user for whom a service acts, by the service's own id: 1 to 255 "
         "visible ASCII characters. Created on first use.",
     },
+    "browser": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "trimind_session",
+        "description": "A signed-in browser, which also sends `X-CSRF-Token` with every request "
+        "that changes something.",
+    },
 }
 USER_SECURITY: Final[list[dict[str, list[str]]]] = [
     {"api_key": []},
     {"service": [], "service_user": []},
+    {"browser": []},
 ]
+BROWSER_SECURITY: Final[list[dict[str, list[str]]]] = [{"browser": []}]
 SERVICE_SECURITY: Final[list[dict[str, list[str]]]] = [{"service": []}]
 
 

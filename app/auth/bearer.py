@@ -1,4 +1,5 @@
-"""Bearer tokens: a user's API key, or the shared secret of a service that acts for a user."""
+"""Who calls: a user's API key or the shared secret of a service, as a bearer token; or a browser
+that is signed in."""
 
 import hmac
 import re
@@ -9,11 +10,12 @@ import structlog
 from flask import g, request
 
 from app.auth.key_cache import known_keys
+from app.auth.sessions import find_signed_in, session_token, user_of_session
 from app.http.db import db
-from app.http.errors import InvalidUser
+from app.http.errors import Forbidden, InvalidUser
 from app.http.problems import FieldError, Problem, Refusal
 from config.settings import get_settings
-from models.api_keys import KEY_PREFIX, digest_of, owner_of_key
+from models.api_keys import ADMIN, KEY_PREFIX, digest_of, owner_of_key, scopes_of_key
 from models.errors import Unauthorized
 from models.session import autocommit
 from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
@@ -28,11 +30,24 @@ def require_user() -> None:
 
     Raises:
         Unauthorized: if the token is missing or invalid.
+        CsrfFailed: if a browser's request may come from another site.
         Refusal: if a service doesn't name the user it acts for.
     """
-    token = _bearer()
-    g.user_id = _user_of_service() if is_shared_secret(token) else _user_of_key(token)
+    session = session_token()
+    g.user_id = user_of_session(session) if session is not None else _user_of_bearer()
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
+
+
+def require_admin() -> None:
+    """Authenticate an operator: the shared secret, or a key or a session with the scope `admin`.
+
+    Raises:
+        Unauthorized: if the token is missing or invalid.
+        Forbidden: if it is another user's.
+    """
+    require_user()
+    if not _is_admin():
+        raise Forbidden("This call requires a key with the scope admin.")
 
 
 def require_service() -> None:
@@ -56,6 +71,23 @@ def is_shared_secret(token: str) -> bool:
     """Whether a token is the shared secret, compared in constant time."""
     secret = get_settings().shared_secret.get_secret_value()
     return hmac.compare_digest(token.encode(), secret.encode())
+
+
+def _is_admin() -> bool:
+    session = session_token()
+    if session is not None:
+        found = find_signed_in(session)
+        return found is not None and found.admin
+    token = _bearer()
+    if is_shared_secret(token):
+        return True
+    with autocommit() as connection:
+        return ADMIN in scopes_of_key(connection, token, get_settings().pepper)
+
+
+def _user_of_bearer() -> str:
+    token = _bearer()
+    return _user_of_service() if is_shared_secret(token) else _user_of_key(token)
 
 
 def _bearer() -> str:

@@ -25,8 +25,8 @@ PROCESSES: Final = {"up": "trimind", "db": "release"}
 SUMMARIES: Final = {
     "up": "Start everything, answer a first message, keep serving.",
     "status": "Show what runs, where, and where the demo key is.",
-    "ask": "Ask something; print the answer and its receipt.",
-    "job": "Show a job.",
+    "ask": "Ask something; print the answer as it is generated.",
+    "job": "List, show, follow, cancel and retry jobs.",
     "breakers": "Show the fleet's circuit breakers, or reset them.",
     "key": "Create, list and revoke API keys.",
     "db": "Manage the database's schema.",

@@ -40,6 +40,23 @@ class InvalidUser(PermanentError):
     advice = "Send a valid `X-Trimind-User`."
 
 
+class Forbidden(PermanentError):
+    """The call is for operators only."""
+
+    code = "forbidden"
+    status = 403
+    advice = "Use a key with the scope `admin`."
+
+
+class CsrfFailed(PermanentError):
+    """A signed-in browser sent the request without the CSRF token of its session, or for another
+    site's page."""
+
+    code = "csrf_failed"
+    status = 403
+    advice = "Send `X-CSRF-Token` with the token from `GET /v1/session`."
+
+
 class MethodNotAllowed(PermanentError):
     """The path exists, but does not support this method."""
 

@@ -12,11 +12,12 @@ from app.schemas.jobs import (
     JobBody,
     Metadata,
     MindName,
+    ModelName,
     UsageBody,
     job_body,
     usage_body,
 )
-from app.schemas.lists import Identified, IdText, Page
+from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp
 from models.broadcasts import BroadcastJobs
@@ -58,6 +59,7 @@ class NewBroadcast(BaseModel):
     conversation_id: IdText | None = Field(
         None, description="The conversation to add the message to. Omit it to start a new one."
     )
+    model: ModelName = None
     metadata: Metadata = {}
     deadline_s: Deadline = None
 
@@ -86,6 +88,14 @@ class Choice(BaseModel):
     )
 
     job_id: IdText = Field(description="A completed job of the broadcast; it may be a merge.")
+
+
+class BroadcastQuery(PageQuery):
+    """Filters for listing broadcasts."""
+
+    conversation_id: IdText | None = Field(
+        None, description="Only broadcasts in this conversation."
+    )
 
 
 class BroadcastBody(Identified):

@@ -63,6 +63,12 @@ class ConversationQuery(PageQuery):
     )
 
 
+class MessageQuery(PageQuery):
+    """The order of the messages."""
+
+    order: Literal["asc", "desc"] = Field("asc", description="Oldest first, or newest first.")
+
+
 class ConversationBody(Identified):
     """A user's thread of messages."""
 
@@ -98,7 +104,7 @@ class MessageBody(Identified):
 
 
 class MessagePage(Page[MessageBody]):
-    """A page of messages, oldest first."""
+    """A page of messages."""
 
     model_config = ConfigDict(json_schema_extra={"example": page_of(MESSAGE)})
 

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from app.schemas.examples import ULID
 from app.schemas.headers import RequestHeaders, malformed_header
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 NUMBER: Final = re.compile(r"[0-9]{1,18}")
 LARGEST_NUMBER: Final = 10**18
+PLACE: Final = r"[0-9A-HJKMNP-TV-Z]{26}\.[0-9]{1,18}"
+PLACES: Final = re.compile(rf"({PLACE}(~{PLACE}){{0,63}})?")
 POSITION: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
 
 
@@ -86,4 +89,36 @@ class BroadcastEventsQuery(BaseModel):
         None,
         description="Only events after this `id`. Defaults to all events.",
         json_schema_extra={"pattern": f"^{POSITION.pattern}$", "example": "12-40-7"},
+    )
+
+
+def _places_header(sent: Any) -> str | None:
+    return _read(PLACES, "a conversation's event id", sent)
+
+
+def _places_query(sent: str) -> str:
+    if not PLACES.fullmatch(sent):
+        raise PydanticCustomError("not_a_place", "must be a conversation's event id")
+    return sent
+
+
+class ConversationEventsHeaders(RequestHeaders):
+    """Headers for following a conversation."""
+
+    last_event_id: Annotated[str | None, BeforeValidator(_places_header)] = _last_event(
+        PLACES, f"{ULID}.12"
+    )
+
+
+class ConversationEventsQuery(BaseModel):
+    """Where to start a conversation's stream."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    starting_after: Annotated[str, AfterValidator(_places_query)] | None = Field(
+        None,
+        description="Only events after this `id`. Defaults to all events of all unfinished jobs. "
+        "To follow certain jobs from their start, also if they have ended meanwhile, name them: "
+        "their ids without `job_`, each with `.0`, separated by `~`.",
+        json_schema_extra={"pattern": f"^{PLACES.pattern}$", "example": f"{ULID}.12"},
     )

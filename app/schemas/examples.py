@@ -20,6 +20,7 @@ JOB: Final[dict[str, Any]] = {
     "status": "completed",
     "mind": "sage",
     "conversation_id": f"conv_{ULID}",
+    "message_id": f"msg_{ULID}",
     "broadcast_id": None,
     "created_at": BEGAN,
     "started_at": "2026-01-31T09:30:00.250Z",
@@ -117,3 +118,51 @@ def page_of(item: dict[str, Any]) -> dict[str, Any]:
     """Return a page with one item."""
     ends = {"first_id": item["id"], "last_id": item["id"]}
     return {"object": "list", "data": [item], **ends, "has_more": False}
+
+
+OPERATOR_JOB: Final[dict[str, Any]] = {
+    **JOB,
+    "output": None,
+    "user": "ada",
+    "slot": None,
+    "stage": "persist",
+    "epoch": 1,
+    "attempts": 0,
+    "starts": 3,
+    "crash_count": 0,
+    "lease_until": None,
+    "next_attempt_at": None,
+    "request_id": f"req_{ULID}",
+    "task_ids": {"intent": f"job_{ULID}.1.intent"},
+    "history": [{"number": 1, "type": "job.queued"}],
+}
+BOARD: Final[dict[str, Any]] = {
+    "object": "board",
+    "at": ENDED,
+    "hour": [
+        {"at": "2026-01-31T09:30:00.000Z", "completed": 12, "failed": 0, "cost_usd": "0.0015"}
+    ],
+    "day": [{"at": "2026-01-31T09:30:00.000Z", "completed": 12, "failed": 0, "cost_usd": "0.0015"}],
+    "queues": [{"queue": "llm", "slot": "queued", "stage": "intent", "jobs": 3, "oldest_s": 0.4}],
+    "stages": [{"stage": "generate", "jobs": 500, "p50_ms": 2093, "p95_ms": 5120}],
+    "failures": {"provider_unavailable": 1},
+    "breakers": [
+        {
+            "name": "openai",
+            "state": "closed",
+            "failures": 1,
+            "probe_at": None,
+            "blocked_users": 0,
+        }
+    ],
+    "workers": [{"name": "llm@host", "seen_s": 1.2}],
+    "redis": True,
+    "today": {
+        "jobs": 12,
+        "cost_usd": "0.001500",
+        "input_tokens": 732,
+        "output_tokens": 84,
+        "tokens_saved": 0,
+    },
+    "flower_url": "http://127.0.0.1:5555",
+}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.problems import invalid
-from app.schemas.examples import JOB, page_of
+from app.schemas.examples import JOB, MODEL, QUESTION, page_of
 from app.schemas.headers import CANCEL_AFTER, DEADLINE_MAX_S, SubmitHeaders
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
@@ -40,6 +40,14 @@ Metadata = Annotated[
     ),
 ]
 MindName = Annotated[str, Field(max_length=64)]
+ModelName = Annotated[
+    Annotated[str, Field(max_length=128)] | None,
+    Field(
+        description="A model to use instead of the mind's route: one of `models` in "
+        "`GET /v1/minds`. It has no fallbacks.",
+        json_schema_extra={"example": MODEL},
+    ),
+]
 Deadline = Annotated[
     Annotated[int, Field(ge=1, le=DEADLINE_MAX_S), WHOLE] | None,
     Field(
@@ -67,6 +75,7 @@ class NewJob(BaseModel):
         description="The mind that answers. Defaults to the server's default mind.",
         json_schema_extra={"example": "sage"},
     )
+    model: ModelName = None
     metadata: Metadata = {}
     deadline_s: Deadline = None
 
@@ -167,6 +176,9 @@ class JobBody(Identified):
     conversation_id: str | None = Field(
         description="The conversation; null once it has been deleted."
     )
+    message_id: str | None = Field(
+        description="The user's message; null once the conversation has been deleted."
+    )
     broadcast_id: str | None = Field(description="The broadcast that the job is part of, if any.")
     created_at: str
     started_at: str | None = Field(description="When the first stage started.")
@@ -192,6 +204,25 @@ class JobPage(Page[JobBody]):
     model_config = ConfigDict(json_schema_extra={"example": page_of(JOB)})
 
 
+class PromptBody(BaseModel):
+    """A job's message, before and after compression."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"object": "prompt", "original": QUESTION, "compressed": QUESTION}
+        }
+    )
+
+    object: Literal["prompt"] = "prompt"
+    original: str = Field(description="The message as it was sent.")
+    compressed: str = Field(description="The message as it was given to the model.")
+
+
+def prompt_body(job: Job, message: str) -> PromptBody:
+    """Return the response body of a job's prompt."""
+    return PromptBody(original=message, compressed=job.prompt or message)
+
+
 def job_body(job: Job) -> JobBody:
     """Return a job's response body."""
     output = output_of(job)
@@ -200,6 +231,7 @@ def job_body(job: Job) -> JobBody:
         status=job.status,
         mind=job.mind,
         conversation_id=job.conversation_id,
+        message_id=job.message_id,
         broadcast_id=job.broadcast_id,
         created_at=timestamp(job.created_at),
         started_at=timestamp_or_none(job.started_at),

@@ -161,6 +161,19 @@ def take_due(session: Session, limit: int) -> list[PendingDispatch]:
     return sorted((PendingDispatch(*row) for row in rows), key=lambda due: due.job_id)
 
 
+def make_due(session: Session, job_id: str) -> bool:
+    """Let the next look take a job that is queued or waiting. False if it is neither."""
+    made = (
+        update(Job)
+        .where(Job.id == job_id, Job.slot.in_(("queued", "waiting")))
+        .values(
+            queue_lease_until=case((Job.slot == "queued", now()), else_=Job.queue_lease_until),
+            next_attempt_at=case((Job.slot == "waiting", now()), else_=Job.next_attempt_at),
+        )
+    )
+    return session.execute(made.returning(Job.id)).first() is not None
+
+
 def is_due() -> ColumnElement[bool]:
     """True for a job whose message is presumed lost, or whose wait is over."""
     lost = and_(Job.slot == "queued", Job.queue_lease_until <= now())

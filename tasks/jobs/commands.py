@@ -5,10 +5,11 @@ from sqlalchemy.orm import Session
 
 from config.minds import MANAGER
 from models.conversations import Message, lock_conversation
-from models.errors import ConversationGone, NotFound
+from models.errors import ConversationGone, NotDispatchable, NotFound
 from models.jobs import Job, find_job
 from models.lifecycle import deletion, endings
 from models.lifecycle.admission import admit, refuse_retry
+from models.lifecycle.reconciliation import make_due
 from tasks.jobs.submission import insert_job
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,21 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
         options=job.options,
         previous_id=job.previous_id,
     )
+
+
+def dispatch_again(session: Session, job_id: str) -> None:
+    """Have the reconciler publish a queued job again, or end a job's wait, and commit.
+
+    Raises NotFound, and NotDispatchable if it is running, blocked or has ended.
+    """
+    if make_due(session, job_id):
+        session.commit()
+        log.info("job to be dispatched again", job_id=job_id)
+        return
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound("No such job.")
+    raise NotDispatchable(f"The job can't be dispatched: it is {job.slot or job.status}.")
 
 
 def delete_conversation(session: Session, user_id: str, conversation_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
-from config.minds import get_minds
+from config.minds import get_minds, usable_models
 from config.settings import get_settings
 from models.conversations import Message
 from models.errors import InvalidRequest, NotFound
@@ -132,6 +132,17 @@ def known_mind(mind: str | None, field: str = "mind") -> str:
     if mind not in minds.minds:
         raise InvalidRequest(f"No such mind: {mind!r}. Use {' or '.join(minds.minds)}.", field)
     return mind
+
+
+def known_model(model: str | None) -> str | None:
+    """The model of this name; None for None. Raises InvalidRequest if no route has it, or this
+    server has no key for it."""
+    if model is None:
+        return None
+    models = usable_models(get_minds(), get_settings())
+    if model not in models:
+        raise InvalidRequest(f"No such model: {model!r}. Use {' or '.join(models)}.", "model")
+    return model
 
 
 def title_of(message: str) -> str:

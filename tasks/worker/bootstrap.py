@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import random
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -26,10 +27,12 @@ from config.shutdown import begin_shutdown, on_shutdown
 from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
+from tasks.daemon_loop import DaemonLoop
 from tasks.jobs import after_commit
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
+from tasks.worker.presence import announce_presence
 from tasks.worker.processes import fork_processes
 from tasks.worker.reconciler import reconciler
 from tasks.worker.task_events import send_in_batches
@@ -38,6 +41,7 @@ from tasks.worker.thread_pool import TaskPool
 # Tasks leave little garbage in cycles. To look for it after every 700 new objects, as Python does,
 # took 3 % of a busy worker's time.
 COLLECT_AFTER: Final = 10_000
+PRESENCE_EVERY_S: Final = 5.0
 # Its pool's module, which a worker with threads does not import.
 PREFORK: Final = "celery.concurrency.prefork"
 
@@ -102,11 +106,16 @@ def _start_threads(sender: Any, **_: Any) -> None:
     for loop in (reconciler, cancel_listener) if threads else (reconciler,):
         loop.start()
         on_shutdown(loop.stop)
+    DaemonLoop("presence", partial(announce_presence, sender.hostname), _presence_interval).start()
     if threads:
         if "cpu" in sender.app.amqp.queues.consume_from:
             _note_compressor()
         sender.pool.deliver_for(sender)
         worker_shutting_down.connect(_drain, weak=False)
+
+
+def _presence_interval() -> float:
+    return PRESENCE_EVERY_S * random.uniform(0.8, 1)  # noqa: S311 (jitter)
 
 
 def _drain(**_: Any) -> None:

@@ -94,9 +94,11 @@ class Stack:
         """All its processes, and the helper that outlives it."""
         return Session(Identity.of(self.process.pid)).family()
 
-    def trimind(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a `trimind` command in its environment."""
-        return run_trimind(*arguments, **(self.environ | environ))
+    def trimind(
+        self, *arguments: str, given: str | None = None, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `trimind` command in its environment, with this text as its standard input."""
+        return run_trimind(*arguments, given=given, **(self.environ | environ))
 
     def client(self) -> Client:
         return Client(self.url, self.key)
@@ -137,10 +139,18 @@ class FlowerPage:
         return dict(found.json()) if found.is_success else {}
 
 
-def run_trimind(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a `trimind` command with this environment, and wait for its end."""
+def run_trimind(
+    *arguments: str, given: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a `trimind` command with this environment and standard input, and wait for its end."""
     return subprocess.run(
-        [TRIMIND, *arguments], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=120
+        [TRIMIND, *arguments],
+        env=environ,
+        cwd=ROOT,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 

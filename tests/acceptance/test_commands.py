@@ -54,8 +54,11 @@ def test_status_says_how_to_start_what_does_not_run(
 def test_ask_shows_the_stages_the_answer_and_the_receipt(stack: Stack) -> None:
     asked = stack.trimind("ask", "What is the capital of Italy?")
     assert asked.returncode == 0, asked.stderr
-    for part in ("intent    completed", "generate  completed", "answer", "receipt:", "US$"):
-        assert part in asked.stdout
+    for part in ("intent    completed", "generate  completed", "receipt:", "US$"):
+        assert part in asked.stderr
+    job = asked.stderr.split()[0]
+    shown = json.loads(stack.trimind("job", "show", "--json", job).stdout)
+    assert asked.stdout == f"{shown['output']}\n"
 
 
 def test_ask_goes_on_with_a_conversation_and_another_mind(stack: Stack) -> None:
@@ -159,3 +162,28 @@ def test_the_doctor_names_a_broker_that_does_not_answer(
     assert shown.returncode == 1
     assert "Traceback" not in shown.stderr
     assert "BROKER_URL" in shown.stdout
+
+
+def test_ask_reads_standard_input(stack: Stack) -> None:
+    asked = stack.trimind("ask", "Summarize:", "-", given="Rivers flow to the sea.")
+    assert asked.returncode == 0, asked.stderr
+    job = asked.stderr.split()[0]
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    prompt = httpx.get(f"{stack.url}/v1/jobs/{job}/prompt", headers=headers, trust_env=False)
+    assert prompt.json()["original"] == "Summarize:\n\nRivers flow to the sea."
+
+
+def test_ask_without_a_message_says_how_to_ask(stack: Stack) -> None:
+    asked = stack.trimind("ask", given="")
+    assert asked.returncode == 2
+    assert "Nothing to ask" in asked.stderr
+
+
+def test_jobs_are_listed_followed_cancelled_and_retried(stack: Stack) -> None:
+    job = stack.answered("What is the capital of Spain?")
+    assert job["id"] in stack.trimind("job", "list").stdout
+    followed = stack.trimind("job", "follow", job["id"])
+    assert followed.stdout == f"{job['output']}\n"
+    assert stack.trimind("job", "cancel", job["id"]).returncode == 1
+    retried = stack.trimind("job", "retry", job["id"])
+    assert "already been answered" in retried.stderr

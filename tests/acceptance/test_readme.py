@@ -33,15 +33,16 @@ def test_every_command_works_as_pasted(stack: Stack) -> None:
     script = "\nprintf '\\0'\n".join(blocks)
     script = script.replace("http://127.0.0.1:8000", stack.url)
     script = script.replace(".venv/bin", str(Path(TRIMIND).parent))
-    # One shell for all, as a reader has: later commands use what earlier ones exported.
+    # One shell for all, as a reader has: later commands use what earlier ones exported. A reader
+    # also sees both outputs in one.
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+        ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{script}"],
         env=stack.environ | {"NO_PROXY": "127.0.0.1"},
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
     for block, output, printed in zip(blocks, done.stdout.split(end), PRINTED, strict=True):
         assert printed in output if printed else output == "", f"{block}\n{output}"

@@ -12,7 +12,7 @@ from app.auth.bearer import EXTERNAL_ID
 from app.cli.client.terminal import line
 from app.cli.local.running import join_installation_or_fail
 from config.settings import get_settings
-from models.api_keys import KeySummary, create_key, list_keys, revoke_key
+from models.api_keys import ADMIN, KeySummary, create_key, list_keys, revoke_key
 from models.errors import TrimindError
 from models.session import unit_of_work
 from models.users import EXTERNAL_ID_MAX_CHARS, get_or_create_user
@@ -41,11 +41,12 @@ def key() -> None:
 @key.command()
 @click.option("--user", required=True, callback=_external_id, help="Your own id of the user.")
 @click.option("--name", default="", callback=_name, help="A label for the key.")
-def create(user: str, name: str) -> None:
+@click.option("--admin", is_flag=True, help="For an operator: everybody's jobs, and the board.")
+def create(user: str, name: str, admin: bool) -> None:
     """Create a key and print it; it can't be shown again. Creates the user if necessary."""
     with _database() as session:
         user_id = get_or_create_user(session, user)
-        made = create_key(session, user_id, name, get_settings().pepper)
+        made = create_key(session, user_id, name, get_settings().pepper, [ADMIN] if admin else [])
     click.echo(made)
 
 

@@ -1,17 +1,41 @@
-"""`trimind job`: show jobs."""
+"""`trimind job`: list, show, follow, cancel and retry jobs."""
 
 import json
+import sys
 
 import click
 
 from app.cli.client.access import connected
+from app.cli.client.following import follow_aloud
 from app.cli.client.receipt import Progress, ending
-from app.cli.client.terminal import echo
+from app.cli.client.terminal import echo, line
+from trimind import FINISHED, Job
+
+STATUSES = ("queued", "in_progress", *FINISHED)
 
 
 @click.group()
 def job() -> None:
-    """Show a job."""
+    """List, show, follow, cancel and retry jobs."""
+
+
+@job.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, help="How many; 20 if omitted.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only jobs with this status.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(limit: int, status: str | None, as_json: bool) -> None:
+    """List your jobs, newest first: id, status, mind, time, model."""
+    with connected() as client:
+        found = client.jobs(limit, status)
+    if as_json:
+        echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for each in found:
+        model = (each["route"] or {}).get("model") or ""
+        text = (
+            f"{each['id']}  {each['status']:<11}  {each['mind']:<8}  {each['created_at']}  {model}"
+        )
+        echo(line(text.rstrip()))
 
 
 @job.command()
@@ -24,5 +48,37 @@ def show(job_id: str, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    for line in [f"{found['id']} {found['status']}", *Progress().lines(found), *ending(found)]:
-        echo(line)
+    for text in [f"{found['id']} {found['status']}", *Progress().lines(found), *ending(found)]:
+        echo(text)
+
+
+@job.command()
+@click.argument("job_id")
+def follow(job_id: str) -> None:
+    """Follow a job to its end: its answer as it is generated, then its receipt.
+
+    Exits with 1 if there is no answer.
+    """
+    with connected() as client:
+        _exit(follow_aloud(client, client.job(job_id)))
+
+
+@job.command()
+@click.argument("job_id")
+def cancel(job_id: str) -> None:
+    """Cancel a job; it keeps the text generated so far."""
+    with connected() as client:
+        found = client.cancel(job_id)
+    echo(f"{found['id']} is cancelled.")
+
+
+@job.command()
+@click.argument("job_id")
+def retry(job_id: str) -> None:
+    """Retry a job that ended without an answer, and follow the new job."""
+    with connected() as client:
+        _exit(follow_aloud(client, client.retry(job_id)))
+
+
+def _exit(job: Job) -> None:
+    sys.exit(0 if job["status"] == "completed" else 1)

@@ -49,20 +49,28 @@ def _decisions(stage: dict[str, Any]) -> Iterator[str]:
 
 def ending(job: Job) -> list[str]:
     """A finished job's answer, or why it has none, and its receipt."""
-    return [*_outcome(job), *_receipt(job)]
+    return [*(_answer(job) if job["status"] == "completed" else without_answer(job)), *receipt(job)]
 
 
-def _outcome(job: Job) -> list[str]:
-    if job["status"] == "completed":
-        cut = " (cut by max tokens)" if job["finish_reason"] == "length" else ""
-        answer = shown(job["output"] or "").split("\n")
-        return [f"answer{cut}:", *(f"  {part}" for part in answer)]
+def _answer(job: Job) -> list[str]:
+    cut = " (cut by max tokens)" if was_cut(job) else ""
+    return [f"answer{cut}:", *(f"  {part}" for part in shown(job["output"] or "").split("\n"))]
+
+
+def was_cut(job: Job) -> bool:
+    """Whether the answer was cut off at its maximum length."""
+    return bool(job["finish_reason"] == "length")
+
+
+def without_answer(job: Job) -> list[str]:
+    """Why a job has no answer, or none yet."""
     if job["error"]:
         return [line(f"{job['status']}: {job['error']['message']} ({job['error']['code']})")]
     return [job["status"] if job["status"] in FINISHED else f"not finished: {job['status']}"]
 
 
-def _receipt(job: Job) -> list[str]:
+def receipt(job: Job) -> list[str]:
+    """The receipt."""
     usage, route = job["usage"], job["route"] or {}
     fallbacks = ", ".join(str(one) for one in route.get("fallbacks") or []) or "none"
     stages = [f"{s['name']} {s['ms']} ms" for s in job["stages"] if s["ms"] is not None]

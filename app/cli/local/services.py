@@ -107,5 +107,6 @@ def _environ(name: str, environ: Mapping[str, str], addresses: Addresses) -> dic
         "PORT": str(port),
         "FLOWER_PORT": str(addresses.flower_port),
         "BIND": addresses.bind,
+        "FLOWER_URL": environ.get("FLOWER_URL", addresses.flower_url),
         "FLOWER_ADDRESS": environ.get("FLOWER_ADDRESS", LOOPBACK),
     }

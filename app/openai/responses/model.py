@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.openai.errors import refused
-from config.minds import EMBEDDED_MODEL, Minds, with_keys
+from config.minds import Minds, usable_models
 from config.settings import Settings
 
 AUTO: Final = "auto"
@@ -32,12 +32,3 @@ def choose(name: str | None, minds: Minds, settings: Settings) -> Choice:
         known = ", ".join([AUTO, *minds.minds, *models])
         raise refused("model", "model_not_found", f"No such model. Use one of: {known}.")
     return Choice(model=found[0])
-
-
-def usable_models(minds: Minds, settings: Settings) -> tuple[str, ...]:
-    """The models of the routes for which this server has a key, and the embedded one if it runs."""
-    of_routes = dict.fromkeys(model for route in minds.routes.values() for model in route)
-    models = dict.fromkeys(with_keys(tuple(of_routes), settings))
-    if settings.embedded_model_url:
-        models[EMBEDDED_MODEL] = None
-    return tuple(models)

@@ -14,6 +14,7 @@ KEYS = [
     "status",
     "mind",
     "conversation_id",
+    "message_id",
     "broadcast_id",
     "created_at",
     "started_at",
@@ -228,3 +229,19 @@ def test_text_of_every_script_comes_back_as_it_was_sent(client):
     assert job["metadata"] == {"ключ": "🌍"}
     path = f"/v1/conversations/{job['conversation_id']}/messages"
     assert client.get(path).json["data"][0]["content"] == message
+
+
+def test_the_prompt_is_the_message_unless_it_was_compressed(client, stranger):
+    job = client.post("/v1/jobs", json={"message": "one two three"}).json
+    path = f"/v1/jobs/{job['id']}/prompt"
+
+    assert client.get(path).json["compressed"] == "one two three"
+    change(job["id"], prompt="one three")
+    assert client.get(path).json == {
+        "object": "prompt",
+        "original": "one two three",
+        "compressed": "one three",
+    }
+    assert stranger.get(path).status_code == 404
+    client.delete(f"/v1/conversations/{job['conversation_id']}")
+    assert client.get(path).status_code == 404

@@ -38,6 +38,7 @@ class Samples:
             "job_id": jobs,
             "broadcast_id": [merged],
             "response_id": [_response(job) for job in jobs],
+            "conversation_id": [self._conversation_of(jobs[0])],
         }
         self.known = {
             "job_id": [queued["id"], *jobs],
@@ -47,7 +48,7 @@ class Samples:
             "previous_response_id": [_response(jobs[0])],
             "sessionId": [queued["conversation_id"]],
             "mind": ["sage"],
-            "model": ["auto"],
+            "model": [self._client.get("/v1/minds").json()["models"][0]],
         }
 
     def _post(self, path: str, body: Mapping[str, object]) -> dict:
@@ -59,6 +60,10 @@ class Samples:
         job = self._post("/v1/jobs", QUESTION)["id"]
         _end(job, status)
         return job
+
+    def _conversation_of(self, job_id: str) -> str:
+        conversation_id: str = self._client.get(f"/v1/jobs/{job_id}").json()["conversation_id"]
+        return conversation_id
 
     def _broadcast(self) -> str:
         broadcast = self._post("/v1/broadcasts", QUESTION)

@@ -1,0 +1,161 @@
+"""Browsers that are signed in, and the links that sign one in. Tokens are stored as an HMAC."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    ForeignKey,
+    LargeBinary,
+    Select,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.api_keys import ADMIN, ApiKey, Scopes, digest_of
+from models.base import Base, Id, Timestamp
+from models.ids import new_id
+from models.users import User
+
+SESSION_PREFIX: Final = "tms_"
+LINK_PREFIX: Final = "tml_"
+SESSION_LASTS: Final = timedelta(days=30)
+LINK_LASTS: Final = timedelta(hours=1)
+
+
+class BrowserSession(Base):
+    """A browser that is signed in as a user: with `key_id`, until that key is revoked."""
+
+    __tablename__ = "browser_sessions"
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    key_id: Mapped[str | None] = mapped_column(
+        ForeignKey("api_keys.id", ondelete="CASCADE"), index=True
+    )
+    scopes: Mapped[Scopes]
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    created_at: Mapped[Timestamp]
+    expires_at: Mapped[datetime]
+
+
+class SignInLink(Base):
+    """A token that signs in one browser, once."""
+
+    __tablename__ = "sign_in_links"
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    scopes: Mapped[Scopes]
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    expires_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who a browser is signed in as. `user` is the user's external id."""
+
+    user_id: str
+    user: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+
+    @property
+    def admin(self) -> bool:
+        """Whether the user may see and change everybody's jobs."""
+        return ADMIN in self.scopes
+
+
+def create_link(session: Session, user_id: str, scopes: list[str], pepper: bytes) -> str:
+    """Create the token of a link that signs in one browser within `LINK_LASTS`, and return it."""
+    token = LINK_PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        SignInLink(
+            id=new_id("link"),
+            user_id=user_id,
+            scopes=scopes,
+            digest=digest_of(token, pepper),
+            expires_at=func.now() + LINK_LASTS,
+        )
+    )
+    return token
+
+
+def sign_in_by_key(session: Session, key: str, pepper: bytes) -> str | None:
+    """Sign a browser in by an API key, until it is revoked. Returns the session's token, or None
+    for an unknown or revoked key."""
+    active = (ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None))
+    found = session.scalar(select(ApiKey).where(*active))
+    if found is None:
+        return None
+    return _sign_in(session, found.user_id, found.scopes, pepper, found.id)
+
+
+def sign_in_by_link(session: Session, token: str, pepper: bytes) -> str | None:
+    """Sign a browser in by a link's token, which is used up. Returns the session's token, or None
+    for a token that is unknown, used or expired."""
+    used = delete(SignInLink).where(SignInLink.digest == digest_of(token, pepper))
+    row = session.execute(
+        used.returning(SignInLink.user_id, SignInLink.scopes, SignInLink.expires_at > func.now())
+    ).one_or_none()
+    return _sign_in(session, row[0], row[1], pepper) if row and row[2] else None
+
+
+def sign_out(session: Session, token: str, pepper: bytes) -> None:
+    """End a browser's session."""
+    session.execute(_ended(BrowserSession.digest == digest_of(token, pepper)))
+
+
+def signed_in(connection: Connection, token: str, pepper: bytes) -> SignedIn | None:
+    """Who a session's token belongs to; None if it is unknown or has ended."""
+    row = connection.execute(_signed_in_statement(), {"token": digest_of(token, pepper)}).first()
+    return SignedIn(row[0], row[1], tuple(row[2]), row[3]) if row else None
+
+
+def _sign_in(
+    session: Session, user_id: str, scopes: list[str], pepper: bytes, key_id: str | None = None
+) -> str:
+    expired = BrowserSession.expires_at < func.now()
+    session.execute(_ended(BrowserSession.user_id == user_id).where(expired))
+    token = SESSION_PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        BrowserSession(
+            id=new_id("ses"),
+            user_id=user_id,
+            key_id=key_id,
+            scopes=scopes,
+            digest=digest_of(token, pepper),
+            expires_at=func.now() + SESSION_LASTS,
+        )
+    )
+    return token
+
+
+def _ended(which: ColumnElement[bool]) -> Delete:
+    return delete(BrowserSession).where(which)
+
+
+@lru_cache(maxsize=1)
+def _signed_in_statement() -> Select[tuple[str, str, list[str], datetime]]:
+    active = or_(BrowserSession.key_id.is_(None), ApiKey.revoked_at.is_(None))
+    return (
+        select(
+            BrowserSession.user_id,
+            User.external_id,
+            BrowserSession.scopes,
+            BrowserSession.expires_at,
+        )
+        .join(User, User.id == BrowserSession.user_id)
+        .outerjoin(ApiKey, ApiKey.id == BrowserSession.key_id)
+        .where(BrowserSession.digest == bindparam("token"), active)
+        .where(BrowserSession.expires_at > func.now())
+    )
