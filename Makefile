@@ -9,10 +9,10 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
 unit test chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test chaos bench check format record clean
+.PHONY: help run unit test chaos bench check format record vendor screenshots clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: $(VENV)/.run ## Set up, start everything, answer a first message, keep serving (PORT, TRIMIND_HOME)
 	@exec $(BIN)/trimind up --with-parent
@@ -48,6 +48,12 @@ format: $(VENV)/.test ## Format the code, and fix what the linter can fix
 
 record: $(VENV)/.test ## Record the cassettes again (real providers where their keys are set)
 	@$(BIN)/python -m pytest tests/cassettes --record-mode=rewrite -p no:randomly
+
+vendor: $(VENV)/.test ## Copy the page's libraries from npm (versions: app/web/vendoring)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m app.web.vendoring
+
+screenshots: $(VENV)/.test ## Take the pictures of the page in docs/images again
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/integration/page/test_screenshots.py -p no:randomly
 
 clean: ## Remove the virtual environment and caches (never the data folder)
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* *.egg-info build

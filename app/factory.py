@@ -22,6 +22,7 @@ from app.ops import board_views as board
 from app.ops import health_views as health
 from app.ops import metrics_views as metrics
 from app.streaming.revocations import follow_revocations
+from app.web.views import web
 from config.minds import minds_or_exit
 from config.settings import settings_or_exit
 from tasks.celery import app as celery
@@ -72,6 +73,7 @@ def create_app() -> Trimind:
     app.url_map.converters["id"] = IdConverter
     for resource in RESOURCES:
         app.register_api(resource)
+    app.register_blueprint(web)
     if settings.docs:
         register_docs(app)
     return app

@@ -24,12 +24,12 @@ def left(family: set[Identity], home: Path) -> list[str]:
 
 def assert_it_ends_with_how_to_ask(stack: Stack, key: str) -> None:
     """The last lines before the shutdown show the addresses, and never the key."""
-    *_, title, flower, web, demo_key, ask = stack.output.split("\ntrimind    | stopping")[0].split(
-        "\n"
-    )
+    before = stack.output.split("\ntrimind    | stopping")[0]
+    *_, title, flower, page, api, demo_key, ask = before.split("\n")
     assert title == "trimind    | serving; press Ctrl-C to stop:"
     assert "  flower  " in flower
-    assert f"  web        {stack.url} " in web
+    assert f"  page       {stack.url}/#sign-in=tml_" in page
+    assert f"  API        {stack.url}/v1 " in api
     assert demo_key.endswith(f"  demo key   in {stack.home / 'demo-key'}")
     assert ask.endswith('ask "What is the capital of France?"')
     assert key not in stack.output

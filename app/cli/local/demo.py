@@ -9,7 +9,8 @@ from app.cli.client.receipt import Progress, ending
 from config.settings import get_settings
 from deploy.embedded.home import write_private
 from deploy.embedded.unit import Log
-from models.api_keys import create_key, owner_of_key
+from models.api_keys import ADMIN, create_key, owner_of_key
+from models.browser_sessions import create_link
 from models.jobs import Job
 from models.session import unit_of_work
 from models.users import get_or_create_user
@@ -30,6 +31,13 @@ def demo_key(file: Path) -> str:
         key = create_key(session, get_or_create_user(session, USER), "demo", pepper)
     write_private(file, f"{key}\n")
     return key
+
+
+def sign_in_token() -> str:
+    """The token of a link that signs one browser in, once, as the demo user and an operator."""
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, USER)
+        return create_link(session, user_id, [ADMIN], get_settings().pepper)
 
 
 def earlier_jobs() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.local.demo import NAME, demo_key, earlier_jobs, show_first_message
+from app.cli.local.demo import NAME, demo_key, earlier_jobs, show_first_message, sign_in_token
 from app.cli.local.environ import read_environment
 from app.cli.local.parent import end_with_parent
 from app.cli.local.ports import addresses
@@ -92,7 +92,8 @@ def _addresses(home: Path, where: Addresses) -> list[str]:
         "serving; press Ctrl-C to stop:",
         f"  flower     {where.flower_url} (user and password: FLOWER_BASIC_AUTH, or in"
         f" {home / 'secrets.json'})",
-        f"  web        {where.web_url} (API reference: {where.web_url}/docs)",
+        f"  page       {where.web_url}/#sign-in={sign_in_token()} (signs in once, within an hour)",
+        f"  API        {where.web_url}/v1 (reference: {where.web_url}/docs)",
         f"  demo key   in {home / DEMO_KEY}",
         f'  ask        {_how_to_call(home)} ask "What is the capital of France?"',
     ]

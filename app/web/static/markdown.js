@@ -1,0 +1,174 @@
+// Markdown that a model wrote, as safe HTML: its raw HTML is shown as text, its images as links, and
+// what is left passes a sanitizer.
+
+import DOMPurify from "./vendor/dompurify.js";
+import { Marked } from "./vendor/marked.js";
+
+const SAFE_LINK = /^(https?:|mailto:)/i;
+const ESCAPED = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const ALLOWED = {
+  ALLOWED_TAGS: [
+    "a", "blockquote", "br", "button", "code", "del", "div", "em", "h3", "h4", "h5", "h6", "hr", "input",
+    "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+  ],
+  ALLOWED_ATTR: ["align", "checked", "class", "disabled", "href", "rel", "start", "tabindex", "target", "type"],
+  ALLOW_DATA_ATTR: false,
+  RETURN_TRUSTED_TYPE: true,
+};
+// The languages in vendor/highlight, and the other names that models give them.
+const LANGUAGES = new Set(
+  ("bash c cpp csharp css diff dockerfile go ini java javascript json kotlin markdown php python ruby rust sql " +
+    "swift typescript xml yaml").split(" "),
+);
+const ALIASES = {
+  "c#": "csharp", "c++": "cpp", cs: "csharp", golang: "go", html: "xml", js: "javascript", jsx: "javascript",
+  kt: "kotlin", md: "markdown", py: "python", rb: "ruby", rs: "rust", sh: "bash", shell: "bash", svg: "xml",
+  toml: "ini", ts: "typescript", tsx: "typescript", yml: "yaml", zsh: "bash",
+};
+
+export const escape = (text) => text.replace(/[&<>"']/g, (character) => ESCAPED[character]);
+
+const marked = new Marked({
+  gfm: true,
+  breaks: true,
+  renderer: {
+    html: ({ text }) => escape(text),
+    code: ({ text, lang }) => codeBlock(text, (lang ?? "").split(/\s/)[0]),
+    heading({ tokens, depth }) {
+      // The page's own headings are h1 and h2.
+      const level = Math.min(depth + 2, 6);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+    },
+    image: ({ href, text }) => link(href, escape(text || href)),
+    link({ href, tokens }) {
+      return link(href, this.parser.parseInline(tokens));
+    },
+    table(token) {
+      const row = (cells) => `<tr>${cells.map((cell) => this.tablecell(cell)).join("")}</tr>`;
+      const body = token.rows.map(row).join("");
+      return `<div class="table" tabindex="0"><table><thead>${row(token.header)}</thead><tbody>${body}</tbody></table></div>`;
+    },
+  },
+});
+
+function link(href, inner) {
+  if (!SAFE_LINK.test(href)) return inner;
+  return `<a href="${escape(href)}" rel="noopener noreferrer nofollow" target="_blank">${inner}</a>`;
+}
+
+function codeBlock(text, lang) {
+  const name = lang ? `<span>${escape(lang)}</span>` : "<span></span>";
+  return (
+    `<div class="code"><div class="code-head">${name}<button type="button" class="copy">Copy</button></div>` +
+    `<pre tabindex="0"><code class="language-${escape(lang.replace(/[^\w#+-]/g, ""))}">${escape(text)}\n</code></pre></div>`
+  );
+}
+
+const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
+
+/** Fill an element with Markdown. */
+export function renderMarkdown(element, source) {
+  element.innerHTML = clean(marked.parse(source));
+  highlightAll(element);
+}
+
+/** Colour the code blocks of an element that are not coloured yet. */
+export async function highlightAll(element) {
+  for (const code of element.querySelectorAll("pre > code:not(.hljs)")) {
+    const given = /language-([^\s]+)/.exec(code.className)?.[1].toLowerCase() ?? "";
+    const name = ALIASES[given] ?? given;
+    if (!LANGUAGES.has(name)) continue;
+    const [{ default: hljs }, { default: grammar }] = await Promise.all([
+      import("./vendor/highlight/core.js"),
+      import(`./vendor/highlight/${name}.js`),
+    ]);
+    if (!hljs.getLanguage(name)) hljs.registerLanguage(name, grammar);
+    code.innerHTML = clean(hljs.highlight(code.textContent, { language: name }).value);
+    code.classList.add("hljs");
+  }
+}
+
+/** Copy a block of code when its button is clicked; for an element that holds many. */
+export async function copyCode(event) {
+  const button = event.target.closest?.("button.copy");
+  if (!button) return;
+  const code = button.closest(".code").querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent.replace(/\n$/, ""));
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(code);
+    button.textContent = "Press Ctrl+C";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+/**
+ * Markdown that grows. What can't change any more is rendered once; only the last block is rendered
+ * again, so that a long answer gets no slower.
+ */
+export class GrowingMarkdown {
+  constructor(element) {
+    this.element = element;
+    this.reset("");
+  }
+
+  /** Begin again with this text. */
+  reset(text) {
+    this.source = this.open = text;
+    this.element.replaceChildren((this.last = newBlock()));
+    this.render();
+  }
+
+  append(text) {
+    this.source += text;
+    this.open += text;
+    this.render();
+  }
+
+  render() {
+    const fence = openFence(this.open);
+    if (fence) return this.renderCode(fence);
+    this.code = null;
+    const tokens = marked.lexer(this.open);
+    while (tokens.length && tokens.at(-1).type === "space") tokens.pop();
+    const done = tokens.slice(0, -1);
+    if (done.length) {
+      const text = done.map((token) => token.raw).join("");
+      this.last.innerHTML = clean(marked.parse(text));
+      highlightAll(this.last);
+      this.open = this.open.slice(text.length);
+      this.element.append((this.last = newBlock()));
+      const next = openFence(this.open);
+      if (next) return this.renderCode(next);
+    }
+    this.last.innerHTML = clean(marked.parse(this.open));
+  }
+
+  /** A block of code that is not closed yet gets its new text appended. */
+  renderCode({ lang, text }) {
+    if (!this.code) {
+      this.last.innerHTML = clean(codeBlock("", lang));
+      this.code = this.last.querySelector("code");
+      this.code.textContent = "";
+      this.shown = 0;
+    }
+    this.code.append(text.slice(this.shown));
+    this.shown = text.length;
+  }
+}
+
+function newBlock() {
+  const block = document.createElement("div");
+  block.className = "block";
+  return block;
+}
+
+/** The language and text of a fence at the beginning that is not closed; null if there is none. */
+function openFence(text) {
+  const opening = /^ {0,3}(`{3,}|~{3,})([^\n`]*)\n/.exec(text);
+  if (!opening) return null;
+  const rest = text.slice(opening[0].length);
+  const closing = new RegExp(`(^|\\n) {0,3}${opening[1][0]}{${opening[1].length},}[ \\t]*(\\n|$)`);
+  return closing.test(rest) ? null : { lang: opening[2].trim().split(/\s/)[0], text: rest };
+}

@@ -1,0 +1,95 @@
+// The receipt behind an answer: what was decided, what it cost, how long it took.
+
+import { get } from "./api.js";
+import { count, dollars, seconds } from "./format.js";
+import { html, useState } from "./ui.js";
+
+const NAMES = { intent: "Intent", compress: "Compress", generate: "Generate", persist: "Persist" };
+
+export function Receipt({ job }) {
+  const body = job.body.value;
+  const stages = Object.fromEntries(body.stages.map((stage) => [stage.name, stage]));
+  const { intent, compress, generate } = stages;
+  const total = Date.parse(body.completed_at) - Date.parse(body.created_at);
+  const model = body.route?.model;
+  return html`
+    <details class="receipt">
+      <summary>
+        <span class="receipt-model">${model ?? "no model"}</span>
+        <span>${seconds(total)}</span>
+        <span>${dollars(body.usage.cost_usd)}</span>
+      </summary>
+      <dl>
+        <${Row} name="Intent" shown=${intent.intent}>
+          ${intent.intent}${intent.confidence !== undefined && ` (${Math.round(intent.confidence * 100)} % sure)`}
+        </${Row}>
+        <${Row} name="Model" shown=${model}>
+          ${model}${" "}<span class="quiet">${why(body.route?.reason)}</span>
+        </${Row}>
+        <${Row} name="Tried before" shown=${generate.tried?.length}>
+          ${generate.tried?.map((each) => `${each.model} (${each.code.replaceAll("_", " ")})`).join(", ")}
+        </${Row}>
+        <${Row} name="Fallbacks" shown=${body.route?.fallbacks.length}>${body.route?.fallbacks.join(", ")}</${Row}>
+        <${Row} name="Tokens" shown=${true}>
+          ${count(body.usage.input_tokens)} in, ${count(body.usage.output_tokens)} out
+        </${Row}>
+        <${Row} name="Compressed" shown=${compress.tokens_before}>
+          ${count(compress.tokens_before ?? 0)} to ${count(compress.tokens_after ?? 0)} tokens
+          ${" "}<span class="quiet">${compress.compressor}</span>
+          <${Cut} job=${job} />
+        </${Row}>
+        ${body.stages.map(
+          (stage) => html`
+            <${Row} name=${NAMES[stage.name]} shown=${true}>
+              ${stage.status === "completed" ? seconds(stage.ms) : stage.status}
+              ${stage.code && html`${" "}<span class="quiet">${stage.code.replaceAll("_", " ")}</span>`}
+            </${Row}>
+          `,
+        )}
+        <${Row} name="Cost" shown=${true}>${dollars(body.usage.cost_usd)}</${Row}>
+        <${Row} name="Job" shown=${true}><code>${body.id}</code></${Row}>
+      </dl>
+    </details>
+  `;
+}
+
+function Row({ name, shown, children }) {
+  return shown ? html`<div><dt>${name}</dt><dd>${children}</dd></div>` : null;
+}
+
+function why(reason) {
+  if (reason === "pinned") return "chosen by you";
+  return reason ? `because of the ${reason.replace(":", " ")}` : "";
+}
+
+/** The prompt with what compression cut from it, on demand. */
+function Cut({ job }) {
+  const [words, setWords] = useState(null);
+  const [error, setError] = useState("");
+  const show = async () => {
+    try {
+      const { original, compressed } = await get(`/v1/jobs/${job.id}/prompt`);
+      setWords(cutWords(original, compressed));
+    } catch (failure) {
+      setError(failure.message);
+    }
+  };
+  if (error) return html`<p class="error" role="alert">${error}</p>`;
+  if (!words) return html`<button type="button" class="link" onClick=${show}>Show what was cut</button>`;
+  return html`<p class="cut">${words.map(({ text, cut }) => (cut ? html`<del>${text}</del>` : text))}</p>`;
+}
+
+/** The original in runs of words that were kept or cut, in order. */
+export function cutWords(original, compressed) {
+  const kept = compressed.split(/\s+/).filter(Boolean);
+  const runs = [];
+  let at = 0;
+  for (const part of original.split(/(\s+)/)) {
+    const space = /^\s*$/.test(part);
+    const cut = space ? (runs.at(-1)?.cut ?? false) : part !== kept[at];
+    if (!space && !cut) at++;
+    if (runs.length && runs.at(-1).cut === cut) runs.at(-1).text += part;
+    else runs.push({ text: part, cut });
+  }
+  return runs;
+}

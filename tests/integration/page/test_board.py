@@ -1,0 +1,71 @@
+"""Operators at the board."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from config.settings import get_settings
+from models.api_keys import ADMIN, create_key
+from models.session import unit_of_work
+from models.users import get_or_create_user
+
+from .chat import Chat
+from .conftest import Site
+from .provider import ScriptedProvider
+
+
+@pytest.fixture
+def board(page: Page, site: Site) -> Page:
+    """The board in a browser, signed in as an operator."""
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, "operator")
+        key = create_key(session, user_id, "board", get_settings().pepper, [ADMIN])
+    page.goto(f"{site.url}/board")
+    page.get_by_label("API key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    return page
+
+
+def test_a_job_is_found_opened_and_cancelled(
+    board: Page, site: Site, key: str, provider: ScriptedProvider, external_id: str
+) -> None:
+    gate = provider.hold("long", "one ", "two three.")
+    users = board.context.browser.new_context()
+    chat = Chat(users.new_page(), site.url).sign_in(key)
+    chat.send("Hold on <<long>>", to="sage")
+    expect(chat.answer("sage")).to_contain_text("one")
+
+    board.get_by_role("searchbox").fill(external_id)
+    board.get_by_role("button", name="Search").click()
+    expect(board.locator("[data-job]")).to_have_count(1)
+    board.locator("[data-job] button").click()
+    opened = board.locator("article.job")
+    expect(opened).to_contain_text("intent completed")
+    expect(opened).not_to_contain_text("Hold on")
+    opened.get_by_role("button", name="Cancel").click()
+    expect(opened).to_contain_text("cancelled")
+
+    expect(chat.answer("sage")).to_have_attribute("data-status", "cancelled")
+    gate.set()
+    users.close()
+
+
+def test_it_says_what_the_installation_does(board: Page, key: str, site: Site) -> None:
+    users = board.context.browser.new_context()
+    chat = Chat(users.new_page(), site.url).sign_in(key)
+    chat.send("Count me", to="sage")
+    chat.expect_done("sage")
+    users.close()
+
+    board.reload()
+    expect(board.get_by_role("img", name="Last hour")).to_be_visible()
+    expect(board.locator(".card", has_text="Latency")).to_contain_text("generate")
+    expect(board.locator(".card", has_text="Workers").last).to_contain_text("llm@page")
+
+
+def test_a_user_who_is_no_operator_is_told_so(page: Page, site: Site, key: str) -> None:
+    page.goto(f"{site.url}/board")
+    page.get_by_label("API key").fill(key)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("alert").first).to_contain_text("scope admin")
