@@ -20,15 +20,13 @@ from sqlalchemy import (
     Update,
     bindparam,
     exists,
-    insert,
-    literal,
     select,
     update,
 )
 
 from models.conversations import Conversation, Message
 from models.jobs import STAGES
-from models.lifecycle.endings import finished
+from models.lifecycle.endings import answer_of, finished
 from models.lifecycle.fence import Fence, jobs, now, owned_by_bound
 from models.spent import COLUMNS as COSTS
 from models.spent import Spent, added
@@ -111,17 +109,7 @@ def _statement(columns: tuple[str, ...]) -> Statement:
         .cte("touched")
     )
     done = _done(columns).where(jobs.c.conversation_id == touched.c.id).cte("done")
-    answer = {
-        "id": bindparam("answer_id", type_=messages.c.id.type),
-        "conversation_id": done.c.conversation_id,
-        "user_id": done.c.user_id,
-        "role": literal("assistant", messages.c.role.type),
-        "mind": done.c.mind,
-        "job_id": done.c.id,
-        "content": done.c.answer,
-    }
-    said = insert(messages).from_select(list(answer), select(*answer.values())).cte("said")
-    return Statement(select(*(done.c[name] for name in COSTS)).add_cte(said))
+    return Statement(select(*(done.c[name] for name in COSTS)).add_cte(answer_of(done)))
 
 
 def _done(columns: tuple[str, ...]) -> Update:

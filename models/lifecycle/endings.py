@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final, cast
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Executable,
@@ -126,7 +127,7 @@ def _complete_statement() -> Executable:
     `done` reads `touched`, so that the conversation is locked before the job. If either was locked
     by another transaction, PostgreSQL checks the fence once more on the row that this has left.
     """
-    conversations, messages = cast(Table, Conversation.__table__), cast(Table, Message.__table__)
+    conversations = cast(Table, Conversation.__table__)
     touched = (
         update(conversations)
         .where(
@@ -155,6 +156,13 @@ def _complete_statement() -> Executable:
         .returning(*END_COLUMNS, Job.user_id, Job.mind, Job.answer, Job.broadcast_id)
         .cte("done")
     )
+    told = [*(done.c[column.key] for column in END_COLUMNS), done.c.mind, done.c.broadcast_id]
+    return select(*told).add_cte(answer_of(done))
+
+
+def answer_of(done: CTE) -> CTE:
+    """The INSERT of a completed job's answer, with the id `answer_id`; `done` returns the job."""
+    messages = cast(Table, Message.__table__)
     answer = {
         "id": bindparam("answer_id", type_=messages.c.id.type),
         "conversation_id": done.c.conversation_id,
@@ -164,9 +172,8 @@ def _complete_statement() -> Executable:
         "job_id": done.c.id,
         "content": done.c.answer,
     }
-    said = insert(messages).from_select(list(answer), select(*answer.values())).cte("said")
-    told = [*(done.c[column.key] for column in END_COLUMNS), done.c.mind, done.c.broadcast_id]
-    return select(*told).add_cte(said)
+    inserted = insert(messages).from_select(list(answer), select(*answer.values()))
+    return inserted.cte("said")
 
 
 def cancel(session: Session, job_id: str) -> bool:
