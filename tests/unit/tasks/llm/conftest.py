@@ -82,6 +82,11 @@ def _start(answer: Answer, servers: ExitStack) -> str:
             with suppress(OSError):  # the client has left
                 answer(self)
 
+        def end_headers(self) -> None:
+            # Say so, or the client's next request can meet the closing connection.
+            self.send_header("Connection", "close")
+            super().end_headers()
+
         def log_message(self, *_: object) -> None:
             """Suppress the access log."""
 
