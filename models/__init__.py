@@ -1,6 +1,7 @@
 """The tables. All of them are imported here, so that the metadata is complete."""
 
 from models.api_keys import ApiKey
+from models.audit import AuditEntry
 from models.base import Base
 from models.broadcasts import Broadcast
 from models.broker_marker import BrokerMarker
@@ -15,6 +16,7 @@ from models.users import User
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Base",
     "Broadcast",
     "BrokerMarker",

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
 from models.ids import new_id
 from models.users import User
@@ -56,20 +57,26 @@ def digest_of(key: str, pepper: bytes) -> bytes:
 
 
 def create_key(
-    session: Session, user_id: str, name: str, pepper: bytes, scopes: Iterable[str] = ()
+    session: Session,
+    user_id: str,
+    name: str,
+    pepper: bytes,
+    scopes: Iterable[str] = (),
+    by: Actor = SYSTEM,
 ) -> str:
     """Create a key for a user and return it; it can't be read again."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        ApiKey(
-            id=new_id("key"),
-            user_id=user_id,
-            name=name,
-            hint=key[:8],
-            digest=digest_of(key, pepper),
-            scopes=list(scopes),
-        )
+    made = ApiKey(
+        id=new_id("key"),
+        user_id=user_id,
+        name=name,
+        hint=key[:8],
+        digest=digest_of(key, pepper),
+        scopes=list(scopes),
     )
+    session.add(made)
+    details = {"name": name, "hint": made.hint, "scopes": made.scopes}
+    record(session, "key.created", made.id, by=by, user_id=user_id, **details)
     return key
 
 
@@ -108,11 +115,15 @@ def list_keys(session: Session, external_id: str | None = None) -> list[KeySumma
     return [KeySummary(*row) for row in session.execute(found.order_by(ApiKey.id))]
 
 
-def revoke_key(session: Session, key_id: str) -> bool:
+def revoke_key(session: Session, key_id: str, by: Actor = SYSTEM) -> bool:
     """Revoke a key; one that is revoked already keeps its time. False if there is no such key."""
-    revoked = func.coalesce(ApiKey.revoked_at, func.now())
-    changed = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=revoked)
-    return session.scalar(changed.returning(ApiKey.id)) is not None
+    active = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    revoked = active.values(revoked_at=func.now()).returning(ApiKey.user_id)
+    user_id = session.scalar(revoked)
+    if user_id is None:
+        return session.scalar(select(ApiKey.id).where(ApiKey.id == key_id)) is not None
+    record(session, "key.revoked", key_id, by=by, user_id=user_id)
+    return True
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.api_keys import ADMIN, ApiKey, Scopes, digest_of
+from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
 from models.ids import new_id
 from models.users import User
@@ -75,44 +76,49 @@ class SignedIn:
         return ADMIN in self.scopes
 
 
-def create_link(session: Session, user_id: str, scopes: list[str], pepper: bytes) -> str:
+def create_link(
+    session: Session, user_id: str, scopes: list[str], pepper: bytes, by: Actor = SYSTEM
+) -> str:
     """Create the token of a link that signs in one browser within `LINK_LASTS`, and return it."""
     token = LINK_PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        SignInLink(
-            id=new_id("link"),
-            user_id=user_id,
-            scopes=scopes,
-            digest=digest_of(token, pepper),
-            expires_at=func.now() + LINK_LASTS,
-        )
+    link = SignInLink(
+        id=new_id("link"),
+        user_id=user_id,
+        scopes=scopes,
+        digest=digest_of(token, pepper),
+        expires_at=func.now() + LINK_LASTS,
     )
+    session.add(link)
+    record(session, "link.created", link.id, by=by, user_id=user_id, scopes=scopes)
     return token
 
 
-def sign_in_by_key(session: Session, key: str, pepper: bytes) -> str | None:
+def sign_in_by_key(session: Session, key: str, pepper: bytes, by: Actor = SYSTEM) -> str | None:
     """Sign a browser in by an API key, until it is revoked. Returns the session's token, or None
     for an unknown or revoked key."""
     active = (ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None))
     found = session.scalar(select(ApiKey).where(*active))
     if found is None:
         return None
-    return _sign_in(session, found.user_id, found.scopes, pepper, found.id)
+    return _sign_in(session, found.user_id, found.scopes, pepper, by, found.id)
 
 
-def sign_in_by_link(session: Session, token: str, pepper: bytes) -> str | None:
+def sign_in_by_link(session: Session, token: str, pepper: bytes, by: Actor = SYSTEM) -> str | None:
     """Sign a browser in by a link's token, which is used up. Returns the session's token, or None
     for a token that is unknown, used or expired."""
     used = delete(SignInLink).where(SignInLink.digest == digest_of(token, pepper))
     row = session.execute(
         used.returning(SignInLink.user_id, SignInLink.scopes, SignInLink.expires_at > func.now())
     ).one_or_none()
-    return _sign_in(session, row[0], row[1], pepper) if row and row[2] else None
+    return _sign_in(session, row[0], row[1], pepper, by) if row and row[2] else None
 
 
-def sign_out(session: Session, token: str, pepper: bytes) -> None:
+def sign_out(session: Session, token: str, pepper: bytes, by: Actor = SYSTEM) -> None:
     """End a browser's session."""
-    session.execute(_ended(BrowserSession.digest == digest_of(token, pepper)))
+    ended = _ended(BrowserSession.digest == digest_of(token, pepper))
+    row = session.execute(ended.returning(BrowserSession.id, BrowserSession.user_id)).first()
+    if row:
+        record(session, "session.ended", row[0], by=by, user_id=row[1])
 
 
 def signed_in(connection: Connection, token: str, pepper: bytes) -> SignedIn | None:
@@ -122,21 +128,26 @@ def signed_in(connection: Connection, token: str, pepper: bytes) -> SignedIn | N
 
 
 def _sign_in(
-    session: Session, user_id: str, scopes: list[str], pepper: bytes, key_id: str | None = None
+    session: Session,
+    user_id: str,
+    scopes: list[str],
+    pepper: bytes,
+    by: Actor,
+    key_id: str | None = None,
 ) -> str:
     expired = BrowserSession.expires_at < func.now()
     session.execute(_ended(BrowserSession.user_id == user_id).where(expired))
     token = SESSION_PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        BrowserSession(
-            id=new_id("ses"),
-            user_id=user_id,
-            key_id=key_id,
-            scopes=scopes,
-            digest=digest_of(token, pepper),
-            expires_at=func.now() + SESSION_LASTS,
-        )
+    made = BrowserSession(
+        id=new_id("ses"),
+        user_id=user_id,
+        key_id=key_id,
+        scopes=scopes,
+        digest=digest_of(token, pepper),
+        expires_at=func.now() + SESSION_LASTS,
     )
+    session.add(made)
+    record(session, "session.created", made.id, by=by, user_id=user_id, key=key_id, scopes=scopes)
     return token
 
 

@@ -5,6 +5,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from app.apidoc.openapi import BROWSER_SECURITY, operation_id, problems
+from app.auth.actor import actor
 from app.auth.sessions import (
     ENDED,
     csrf_token,
@@ -43,9 +44,9 @@ def create_session(body: NewSession) -> Response:
     refuse_other_sites()
     pepper = get_settings().pepper
     if body.key:
-        token = sign_in_by_key(db.session(), body.key, pepper)
+        token = sign_in_by_key(db.session(), body.key, pepper, actor("browser"))
     else:
-        token = sign_in_by_link(db.session(), body.link, pepper)
+        token = sign_in_by_link(db.session(), body.link, pepper, actor("browser"))
     db.session.commit()
     if token is None:
         raise Unauthorized(
@@ -73,7 +74,7 @@ def delete_session() -> Response:
     """
     token = _token()
     user_of_session(token)  # checks the CSRF token
-    sign_out(db.session(), token, get_settings().pepper)
+    sign_out(db.session(), token, get_settings().pepper, actor("browser"))
     db.session.commit()
     announce_revocation()
     response = Response(status=204)

@@ -20,6 +20,8 @@ from models.errors import Unauthorized
 from models.session import autocommit
 from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
 
+# The actor of what a service changes, in the audit log.
+SERVICE: Final = "shared secret"
 USER_HEADER: Final = "X-Trimind-User"
 EXTERNAL_ID: Final = rf"^[\x21-\x7e]{{1,{EXTERNAL_ID_MAX_CHARS}}}$"
 _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
@@ -35,6 +37,7 @@ def require_user() -> None:
     """
     session = session_token()
     g.user_id = user_of_session(session) if session is not None else _user_of_bearer()
+    g.setdefault("actor", g.user_id)
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
 
 
@@ -54,6 +57,7 @@ def require_service() -> None:
     """Authenticate a service. Raises Unauthorized for any other caller."""
     if not is_shared_secret(_bearer()):
         raise Unauthorized("This call requires the shared secret.")
+    g.actor = SERVICE
 
 
 def provision_user(external_id: str) -> str:
@@ -87,7 +91,10 @@ def _is_admin() -> bool:
 
 def _user_of_bearer() -> str:
     token = _bearer()
-    return _user_of_service() if is_shared_secret(token) else _user_of_key(token)
+    if is_shared_secret(token):
+        g.actor = SERVICE
+        return _user_of_service()
+    return _user_of_key(token)
 
 
 def _bearer() -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
+from app.cli.admin.database import operator
 from app.cli.client.receipt import Progress, ending
 from config.settings import get_settings
 from deploy.embedded.home import write_private
@@ -28,7 +29,8 @@ def demo_key(file: Path) -> str:
     with unit_of_work() as session:
         if kept and owner_of_key(session.connection(), kept, pepper):
             return kept
-        key = create_key(session, get_or_create_user(session, USER), "demo", pepper)
+        user_id = get_or_create_user(session, USER)
+        key = create_key(session, user_id, "demo", pepper, by=operator())
     write_private(file, f"{key}\n")
     return key
 
@@ -37,7 +39,7 @@ def sign_in_token() -> str:
     """The token of a link that signs one browser in, once, as the demo user and an operator."""
     with unit_of_work() as session:
         user_id = get_or_create_user(session, USER)
-        return create_link(session, user_id, [ADMIN], get_settings().pepper)
+        return create_link(session, user_id, [ADMIN], get_settings().pepper, operator())
 
 
 def earlier_jobs() -> str:
