@@ -2,8 +2,9 @@
 
 The first paragraph of its docstring is the meaning, `advice` what a client can do: docs/errors.md
 and the OpenAPI document publish both. `status` is the HTTP status of a call that fails with it, if
-any can; `on_receipt` says that a job's `error` or receipt can show it. The codes that only HTTP
-knows are in `app/http/errors.py`.
+any can; `on_receipt` says that a job's `error` or receipt can show it. What the state of a resource
+forbids (409) is in `models/conflicts.py`; the codes that only HTTP knows are in
+`app/http/errors.py`.
 
 Every class passes all its arguments to `Exception`, so that it keeps its type through pickle.
 """
@@ -79,86 +80,6 @@ class NotFound(PermanentError):
     code = "not_found"
     status = 404
     advice = "Check the path and the id."
-
-
-class JobCompleted(Conflict):
-    """The job can't be cancelled or retried: it, or another job for its message, is completed."""
-
-    code = "job_completed"
-    advice = "Read the completed job."
-
-
-class JobInProgress(Conflict):
-    """The job can't be retried: it, or another job for its message, has not ended."""
-
-    code = "job_in_progress"
-    advice = "Wait for it to end, or cancel it first."
-
-
-class JobFailed(Conflict):
-    """The job has failed, so it can't be cancelled.
-
-    A worker raises it last, so that Flower shows the task as failed as well.
-    """
-
-    code = "job_failed"
-    advice = "Read the job's `error`."
-
-
-class JobExpired(Conflict):
-    """The job can't be cancelled: it was not started by its deadline."""
-
-    code = "job_expired"
-    advice = "Submit the message again."
-
-
-class NotDispatchable(Conflict):
-    """The job is neither queued nor waiting."""
-
-    code = "not_dispatchable"
-    advice = "Nothing to do: it runs, waits for an earlier job, or has ended."
-
-
-class ConversationGone(Conflict):
-    """The job can't be retried: its conversation was deleted, and its message with it."""
-
-    code = "conversation_gone"
-    advice = "Submit the message again."
-
-
-class ConversationBusy(Conflict):
-    """The conversation's `on_busy` is `reject`, and a job for the same mind has not ended."""
-
-    code = "conversation_busy"
-    advice = "Wait for the job to end, or cancel it first."
-
-
-class BroadcastEnded(Conflict):
-    """The broadcast can't be cancelled: all of its jobs have ended."""
-
-    code = "broadcast_ended"
-    advice = "Read its `jobs`."
-
-
-class BroadcastInProgress(Conflict):
-    """The broadcast's answers can't be merged yet: a mind is still working."""
-
-    code = "broadcast_in_progress"
-    advice = "Merge once `status` is `completed` or `partial`."
-
-
-class NothingToMerge(Conflict):
-    """The broadcast ended without an answer."""
-
-    code = "nothing_to_merge"
-    advice = "Send the message again."
-
-
-class MergeInProgress(Conflict):
-    """The broadcast's answers are already being merged."""
-
-    code = "merge_in_progress"
-    advice = "Wait for its `merge` to end, or cancel it."
 
 
 class SearchTimedOut(TransientError):

@@ -36,7 +36,7 @@ from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import respond_after
 from app.streaming.sse import sse_response
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
-from models.errors import BroadcastEnded
+from models.conflicts import BroadcastEnded
 from models.job_options import Options
 from tasks.jobs import broadcasts
 from tasks.jobs.submission import Submission, known_model

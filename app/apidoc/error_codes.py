@@ -10,7 +10,7 @@ from typing import Final
 
 from app.apidoc.field_codes import FIELDS, RESPONSES
 from app.http import errors as http_errors
-from models import errors
+from models import conflicts, errors
 from models.errors import TrimindError
 
 Code = type[TrimindError]
@@ -19,7 +19,7 @@ Code = type[TrimindError]
 CODES: Final = sorted(
     {
         kind
-        for module in (errors, http_errors)
+        for module in (errors, conflicts, http_errors)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, TrimindError) and kind.advice
     },

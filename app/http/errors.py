@@ -1,8 +1,9 @@
-"""The errors that only HTTP knows; the others are in `models/errors.py`."""
+"""The errors that only HTTP knows; the others are in `models/errors.py` and `conflicts.py`."""
 
 from typing import Final
 
-from models.errors import JobCompleted, JobExpired, JobFailed, PermanentError, TransientError
+from models.conflicts import JobCompleted, JobExpired, JobFailed
+from models.errors import PermanentError, TransientError
 
 # Why a job can't be cancelled, by its status.
 CANCELLED_TOO_LATE: Final = {"completed": JobCompleted, "failed": JobFailed, "expired": JobExpired}

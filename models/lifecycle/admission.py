@@ -5,8 +5,8 @@ from functools import lru_cache
 from sqlalchemy import Executable, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from models.conflicts import ConversationBusy, JobCompleted, JobInProgress
 from models.conversations import Conversation
-from models.errors import ConversationBusy, JobCompleted, JobInProgress
 from models.jobs import UNFINISHED, Job
 from models.lifecycle.endings import cancel_all
 from models.lifecycle.fence import now

@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from config.settings import get_settings
+from models.conflicts import JobFailed
 from models.errors import (
     CircuitOpen,
     DatabaseUnavailable,
     Internal,
-    JobFailed,
     ProviderMisconfigured,
     Superseded,
 )

@@ -8,14 +8,9 @@ from sqlalchemy.orm import Session
 
 from config.minds import MANAGER, get_minds
 from models.broadcasts import Broadcast, BroadcastJobs, find_broadcast, gather
+from models.conflicts import BroadcastInProgress, MergeInProgress, NothingToMerge
 from models.conversations import Message
-from models.errors import (
-    BroadcastInProgress,
-    InvalidRequest,
-    MergeInProgress,
-    NotFound,
-    NothingToMerge,
-)
+from models.errors import InvalidRequest, NotFound
 from models.ids import new_id
 from models.job_options import Options
 from models.jobs import Job

@@ -4,8 +4,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from config.minds import MANAGER
+from models.conflicts import ConversationGone, NotDispatchable
 from models.conversations import Message, lock_conversation
-from models.errors import ConversationGone, NotDispatchable, NotFound
+from models.errors import NotFound
 from models.jobs import Job, find_job
 from models.lifecycle import deletion, endings
 from models.lifecycle.admission import admit, refuse_retry

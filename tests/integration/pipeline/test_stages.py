@@ -3,7 +3,7 @@
 import pytest
 from celery.result import EagerResult
 
-from models.errors import JobFailed
+from models.conflicts import JobFailed
 from models.job_options import Options
 from models.jobs import STAGES
 from models.lifecycle.endings import cancel

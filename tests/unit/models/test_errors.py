@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from app.http import errors as http_errors
-from models import errors
+from models import conflicts, errors
 from models.errors import Conflict, Internal, PermanentError, TransientError, TrimindError
 
 ALL = [
     kind
-    for module in (errors, http_errors)
+    for module in (errors, conflicts, http_errors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, TrimindError) and kind.__module__ == module.__name__
 ]
