@@ -1,4 +1,4 @@
-"""100,000 finished jobs and their 200,000 messages, of a thousand users."""
+"""Many finished jobs and their messages, of a thousand users; 100,000 unless told otherwise."""
 
 import random
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ WEIGHTS: Final = [1 / (rank + 1) for rank in range(len(WORDS))]
 TEXTS: Final = [" ".join(RNG.choices(WORDS, WEIGHTS, k=70)) for _ in range(2000)]
 
 
-def fill(url: str) -> None:
+def fill(url: str, count: int = JOBS) -> None:
     """Fill the tables; the rows of all users lie mixed, as they would have come.
 
     A quarter of them are one user's (MANY); another user has ten jobs (FEW).
@@ -27,7 +27,7 @@ def fill(url: str) -> None:
     users = [MANY, FEW, *(f"user_{n}" for n in range(1000))]
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         _copy(cursor, "users (id, external_id)", ((user, user) for user in users))
-        jobs = list(_jobs(users))
+        jobs = list(_jobs(users, count))
         _copy(
             cursor,
             "conversations (id, user_id, external_id, title)",
@@ -64,11 +64,11 @@ def fill(url: str) -> None:
         connection.execute("VACUUM (ANALYZE)")
 
 
-def _jobs(users: list[str]) -> Iterator[tuple[int, str, int, str]]:
+def _jobs(users: list[str], count: int) -> Iterator[tuple[int, str, int, str]]:
     """Each job's number, user, number among the user's, and conversation."""
     turns = dict.fromkeys(users, 0)
     begun: dict[str, str] = {}
-    for n in range(JOBS):
+    for n in range(count):
         user = MANY if n % 4 == 0 else FEW if n % 10_000 == 1 else users[2 + n % 1000]
         if turns[user] % TURNS == 0:
             begun[user] = f"conv_{n:026}"

@@ -19,6 +19,7 @@ from config.settings import get_settings
 from models.broker_marker import adopt_marker
 from models.counters import count
 from models.errors import DatabaseUnavailable
+from models.job_minutes import store_minutes
 from models.lifecycle.leases import lease
 from models.lifecycle.reconciliation import (
     end_all_orphans,
@@ -40,6 +41,9 @@ NAME: Final = "reconciler"
 BATCH: Final = 200
 # The length of a turn, in RECONCILE_EVERY_S.
 TURN: Final = 0.9
+# The minutes that are over are stored by the workers, so that whoever looks at the board first in a
+# day does not wait until the day's jobs are counted.
+STORE_MINUTES_EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,7 @@ class Reconciler:
     def __init__(self) -> None:
         self._unavailable = False
         self._back_since = -math.inf
+        self._stored_minutes = -math.inf
 
     def reconcile(self) -> None:
         """Find and dispatch jobs, if it is this worker's turn; note it if the database is
@@ -83,7 +88,14 @@ class Reconciler:
         # A marker that was seen is an answer too.
         if (found.stray or found.due or emptied) and (marker is not None or broker_answers()):
             publish_due()
+        self._store_minutes()
         return reap or not found.stray
+
+    def _store_minutes(self) -> None:
+        if time.monotonic() - self._stored_minutes >= STORE_MINUTES_EVERY_S:
+            self._stored_minutes = time.monotonic()
+            with unit_of_work() as session:
+                store_minutes(session)
 
 
 def reconcile_ends(*, reap: bool) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from config.settings import get_settings
 from models.broker_marker import BrokerMarker
+from models.job_minutes import JobMinute
 from models.jobs import Job
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.survey import survey
@@ -139,3 +140,11 @@ def test_a_worker_without_the_database_lets_the_next_one_look(
 
     reconciler.reconcile()  # another has the turn, but this one was cut off
     assert is_published(lost)
+
+
+def test_the_minutes_that_are_over_are_stored_for_the_board(lost: str) -> None:
+    change(lost, status="completed", slot=None, completed_at=now() - timedelta(minutes=10))
+    Reconciler().reconcile()
+    with unit_of_work() as session:
+        stored = session.scalars(select(JobMinute).where(JobMinute.status == "completed")).all()
+    assert sum(minute.jobs for minute in stored) == 1
