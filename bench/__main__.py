@@ -27,6 +27,7 @@ BENCHMARKS = {
     "waiting": "Jobs a second of one worker whose provider takes a second, against fewer threads",
     "slow_clients": "Latency of a normal client beside 500 slow ones",
     "searches": "Time of each list and search with 100,000 jobs and 200,000 messages",
+    "board": "Time of each call of the operators' board with 100,000 and 200,000 jobs",
     "page": "What 10,000 pieces of an answer, 200 a second, cost a pane of the page in a browser",
     "rest": "Memory and CPU of the whole stack while nothing happens, and how soon it is ready",
     "servers": "CPU per request and event, and memory per stream, of web servers",

@@ -18,6 +18,7 @@ WHOLE = (
     "tests/integration/pipeline/",
     "tests/integration/resilience/",
     "tests/integration/responses/",
+    "tests/integration/client/",
     "tests/integration/compression/",
     "tests/cassettes/",
     # It loads the openai package, which takes longer than its tests.

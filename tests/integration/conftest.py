@@ -1,4 +1,5 @@
-"""Real PostgreSQL and Valkey for a test session, and the environment to reach them."""
+"""Real PostgreSQL and Valkey for a test session, and the environment to reach them; or a whole
+stack."""
 
 import os
 import secrets
@@ -19,12 +20,18 @@ from models.schema import upgrade
 from models.session import get_engine
 from tasks.celery import app
 
+from ..chaos.profiles import SHORT
+from ..chaos.stack import Stack
+from ..chaos.workers import Fleet
+
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # No model is called here: the address only stands in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
+# About three seconds of text, some forty pieces.
+SLOWLY = {"latency_s": [0.3, 0.3], "words": 40}
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +97,35 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(original.read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_stack() -> Iterator[Stack]:
+    with Stack(SHORT) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def fleet(shared_stack: Stack) -> Iterator[Fleet]:
+    """One worker, which is restarted when it dies."""
+    workers = shared_stack.fleet(1)
+    workers.start()
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture
+def stack(shared_stack: Stack, fleet: Fleet) -> Iterator[Stack]:
+    """A whole stack with a provider of the tests', and one worker."""
+    yield shared_stack
+    shared_stack.set_faults()
+    fleet.wait_until_ready()
+
+
+@pytest.fixture
+def slowly(stack: Stack) -> None:
+    """Make answers slow."""
+    stack.set_faults(**SLOWLY)
 
 
 @pytest.fixture
