@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from config.database_url import read_database_url
 from config.environ import FILES, trim
+from config.issuer_url import check_issuer_url
 from config.server_url import check_server_url
 
 SHARED_SECRET_MIN_CHARS: Final = 32
@@ -58,6 +59,10 @@ class Settings(BaseSettings):
     api_key_pepper: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
     flower_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_audience: str | None = None
+    jwt_authorized_parties: str | None = None
 
     # Models
     openai_api_key: SecretStr | None = None
@@ -168,6 +173,11 @@ class Settings(BaseSettings):
             raise ValueError("is not user:password with a password of at least 8 characters")
         return value
 
+    @field_validator("jwt_issuer", "jwt_jwks_url")
+    @classmethod
+    def _https(cls, value: str | None) -> str | None:
+        return None if value is None else check_issuer_url(value)
+
     @field_validator("beat_s")
     @classmethod
     def _two_beats_a_lease(cls, value: float, info: ValidationInfo) -> float:
@@ -184,6 +194,19 @@ class Settings(BaseSettings):
     def pepper(self) -> bytes:
         """The key of the HMAC under which API keys are stored."""
         return (self.api_key_pepper or self.shared_secret).get_secret_value().encode()
+
+    @property
+    def jwks_url(self) -> str | None:
+        """Where the issuer publishes its keys; None if no issuer is set."""
+        if self.jwt_issuer is None:
+            return None
+        return self.jwt_jwks_url or f"{self.jwt_issuer.rstrip('/')}/.well-known/jwks.json"
+
+    @property
+    def authorized_parties(self) -> frozenset[str]:
+        """The values of `azp` that are accepted; empty if any is, or none."""
+        parties = (self.jwt_authorized_parties or "").split(",")
+        return frozenset(filter(None, map(str.strip, parties)))
 
     def provider_key(self, provider: str) -> str | None:
         """The key of `openai`, `anthropic` or `gemini`; None if it is not set."""

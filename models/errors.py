@@ -67,11 +67,12 @@ class InvalidRequest(PermanentError):
 
 
 class Unauthorized(PermanentError):
-    """The API key is missing, unknown or revoked, or the browser's session has ended."""
+    """The API key is missing, unknown or revoked, the JWT is invalid, or the browser's session has
+    ended."""
 
     code = "unauthorized"
     status = 401
-    advice = "Send `Authorization: Bearer` with a valid key, or sign in again."
+    advice = "Send `Authorization: Bearer` with a valid key or JWT, or sign in again."
 
 
 class NotFound(PermanentError):

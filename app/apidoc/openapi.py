@@ -29,6 +29,13 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
         "scheme": "bearer",
         "description": "A user's API key, which starts with `tm_`.",
     },
+    "jwt": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT of the issuer that the installation trusts, such as Clerk, signed "
+        "with RS256 or ES256.",
+    },
     "service": {
         "type": "http",
         "scheme": "bearer",
@@ -51,6 +58,7 @@ SECURITY_SCHEMES: Final[dict[str, Any]] = {
 }
 USER_SECURITY: Final[list[dict[str, list[str]]]] = [
     {"api_key": []},
+    {"jwt": []},
     {"service": [], "service_user": []},
     {"browser": []},
 ]

@@ -140,6 +140,14 @@ class HeadersTooLarge(PermanentError):
     advice = "Send fewer or shorter headers."
 
 
+class IssuerUnavailable(TransientError):
+    """The JWT can't be verified: the issuer's keys can't be fetched, and none are known."""
+
+    code = "issuer_unavailable"
+    status = 503
+    advice = "Send the same request again after `Retry-After` seconds."
+
+
 class TooManyBodies(TransientError):
     """This process is receiving too many request bodies."""
 

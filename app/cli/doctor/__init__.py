@@ -10,6 +10,7 @@ import click
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.installed import check_compress, check_embedded, check_packages, check_python
+from app.cli.doctor.issuer import check_issuer
 from app.cli.doctor.language import check_compressor, check_minds, check_models
 from app.cli.doctor.processes import check_flower, check_secret, check_workers
 from app.cli.doctor.providers import check_providers
@@ -21,6 +22,7 @@ CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
     check_compress,
     check_embedded,
     check_secret,
+    check_issuer,
     check_postgres,
     check_redis,
     check_broker,

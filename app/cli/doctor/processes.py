@@ -24,7 +24,14 @@ def check_secret(case: Case) -> Finding:
     return ok("secret", "SHARED_SECRET is set")
 
 
-_CHECKED_ELSEWHERE: Final = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "FLOWER_BASIC_AUTH")
+_CHECKED_ELSEWHERE: Final = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+    "FLOWER_BASIC_AUTH",
+    "JWT_ISSUER",
+    "JWT_JWKS_URL",
+)
 
 
 def check_workers(case: Case) -> Finding:

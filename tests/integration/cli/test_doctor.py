@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from app.cli.doctor.issuer import ANY_PARTY
+from tests.issuer import serving_issuer
+
 ROOT = Path(__file__).resolve().parents[3]
 AWAY = {
     "DATABASE_URL": "postgresql://trimind@127.0.0.1:9/trimind",
@@ -27,3 +30,31 @@ def test_its_json_is_json_whatever_is_logged_beside_it() -> None:
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert report
+
+
+def test_it_says_whether_the_issuers_keys_can_be_fetched() -> None:
+    with serving_issuer() as issuer:
+        good = checked(JWT_ISSUER=issuer.url)
+        issuer.body = b"<html>"
+        bad = checked(JWT_ISSUER=issuer.url, JWT_AUDIENCE="trimind")
+    wrong = checked(JWT_ISSUER="http://issuer.example")
+
+    assert (good["state"], good["to_do"]) == ("ok", ANY_PARTY)
+    assert good["found"].endswith(": 2 keys")
+    assert bad["state"] == "missing"
+    assert "not JSON" in bad["found"]
+    assert wrong["state"] == "missing"
+    assert "JWT_ISSUER: does not begin with https://" in wrong["found"]
+
+
+def checked(**variables: str) -> dict[str, str]:
+    """What the doctor finds out about the issuer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "doctor", "--json"],
+        cwd=ROOT,
+        env={**AWAY, **variables},
+        capture_output=True,
+        text=True,
+    )
+    checks = json.loads(done.stdout)["checks"]
+    return next(check for check in checks if check["name"] == "issuer")

@@ -48,6 +48,12 @@ def test_a_missing_variable_is_named_with_what_to_write(
         ("BROKER_URL", "kafka://broker"),
         ("SHARED_SECRET", "s" * 31),
         ("FLOWER_BASIC_AUTH", "nopassword"),
+        ("JWT_ISSUER", "http://issuer.example"),
+        ("JWT_ISSUER", "issuer.example"),
+        ("JWT_ISSUER", "https:///path"),
+        ("JWT_ISSUER", "https://user:secret@issuer.example"),
+        ("JWT_JWKS_URL", "file:///etc/keys.json"),
+        ("JWT_JWKS_URL", "https://issuer.example:port/keys"),
         ("PORT", "0"),
         ("PORT", "eighty"),
         ("MAX_TOKENS", "0"),
@@ -168,3 +174,19 @@ def test_the_keys_of_hmacs_are_taken_to_the_last_byte(monkeypatch: pytest.Monkey
 def test_blanks_in_a_file_are_not_set(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=' '\nWEB_THREADS='8 '\n")
     assert (read_settings().port, read_settings().web_threads) == (8000, 8)
+
+
+def test_the_issuers_keys_are_where_clerk_has_them_unless_it_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_settings().jwks_url is None
+    monkeypatch.setenv("JWT_ISSUER", "https://issuer.example/")
+    assert read_settings().jwks_url == "https://issuer.example/.well-known/jwks.json"
+    monkeypatch.setenv("JWT_JWKS_URL", "http://127.0.0.1:9/keys")
+    assert read_settings().jwks_url == "http://127.0.0.1:9/keys"
+
+
+def test_the_parties_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().authorized_parties == frozenset()
+    monkeypatch.setenv("JWT_AUTHORIZED_PARTIES", " https://a.example,,https://b.example ,")
+    assert read_settings().authorized_parties == {"https://a.example", "https://b.example"}

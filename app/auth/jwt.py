@@ -1,0 +1,175 @@
+"""Users who sign in by a JWT of `JWT_ISSUER`: Clerk's, or any OIDC issuer's.
+
+Imported when the first one arrives: the library takes 20 MB, and many installations have no issuer.
+"""
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import jwt
+from jwt.exceptions import (
+    ExpiredSignatureError,
+    ImmatureSignatureError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    MissingRequiredClaimError,
+    PyJWTError,
+)
+
+from app.auth.bearer import provision_user
+from app.auth.jwks import ALGORITHMS, IssuerKeys, issuer_keys
+from app.auth.key_cache import known_keys
+from config.once import once
+from config.settings import Settings, get_settings
+from models.errors import Unauthorized
+from models.users import EXTERNAL_ID_MAX_CHARS
+
+LEEWAY_S: Final = 60
+REQUIRED: Final = ("iss", "exp", "sub")
+# For how long a token that was verified is not verified again, and of how many that is known.
+VERIFIED_FOR_S: Final = 60.0
+MOST_VERIFIED: Final = 4096
+
+# What the caller is told. A library's message may repeat what the token says.
+REASONS: Final[tuple[tuple[type[PyJWTError], str], ...]] = (
+    (ExpiredSignatureError, "The token has expired."),
+    (ImmatureSignatureError, "The token is not valid yet."),
+    (InvalidIssuerError, "The token is another issuer's."),
+    (InvalidAudienceError, "The token is for another audience (aud)."),
+)
+INVALID: Final = "The token is invalid."
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a token speaks of. `issued_at` is in seconds since 1970, if the token says it; `digest`
+    is the token's."""
+
+    external_id: str
+    issued_at: int | None
+    digest: bytes
+
+
+def user_of_token(token: str) -> str:
+    """The id of the user that a token speaks of, who is created on first sight.
+
+    Raises:
+        Unauthorized: the token is invalid, or no issuer is set.
+        IssuerUnavailable: its key is unknown, and the issuer was not reached.
+    """
+    settings = get_settings()
+    if settings.jwks_url is None:
+        raise Unauthorized("JWTs are not accepted: JWT_ISSUER is not set.")
+    identity = _verifier(settings).identity_of(token)
+    user_id = known_keys().owner_of(identity.digest, partial(_provision, identity))
+    if user_id is None:
+        raise Unauthorized("The user was deleted.")
+    return user_id
+
+
+def _provision(identity: Identity) -> str | None:
+    return provision_user(identity.external_id)
+
+
+def external_id_of(issuer: str, subject: str) -> str:
+    """The external id of an issuer's user. It names the issuer, so that nobody signs in as a user
+    of a service, or of another issuer, that has the same id there.
+
+    Raises:
+        Unauthorized: it can't be an external id.
+    """
+    found = f"{issuer}|{subject}"
+    visible = all("!" <= character <= "~" for character in found)
+    if not subject or not visible or len(found) > EXTERNAL_ID_MAX_CHARS:
+        raise Unauthorized(
+            "The token's sub can't be used: it must be visible ASCII characters, with the issuer "
+            f"and a | before them {EXTERNAL_ID_MAX_CHARS} at most."
+        )
+    return found
+
+
+class Verifier:
+    """Verifies the tokens of the issuer that is set. Thread-safe.
+
+    It remembers tokens that were valid for some seconds, at most until they expire: whoever has one
+    sends it with each request.
+    """
+
+    def __init__(self, settings: Settings, keys: IssuerKeys) -> None:
+        self._settings, self._keys = settings, keys
+        self._lock = threading.Lock()
+        self._verified: dict[bytes, tuple[Identity, float]] = {}
+
+    def identity_of(self, token: str) -> Identity:
+        """Whom a token speaks of.
+
+        Raises:
+            Unauthorized: the token is invalid; the message says why.
+            IssuerUnavailable: its key is unknown, and the issuer was not reached.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None and time.time() < known[1]:
+            return known[0]
+        claims = self._claims_of(token)
+        external_id = external_id_of(claims["iss"], claims["sub"])
+        identity = Identity(external_id, _seconds(claims.get("iat")), digest)
+        until = min(time.time() + VERIFIED_FOR_S, int(claims["exp"]) + LEEWAY_S)
+        with self._lock:
+            self._verified.pop(digest, None)
+            if len(self._verified) >= MOST_VERIFIED:
+                del self._verified[next(iter(self._verified))]  # the oldest
+            self._verified[digest] = identity, until
+        return identity
+
+    def _claims_of(self, token: str) -> dict[str, Any]:
+        try:
+            claims = self._decode(token)
+        except MissingRequiredClaimError as error:
+            raise Unauthorized(f"The token has no {error.claim}.") from None
+        except PyJWTError as error:
+            reasons = (reason for kind, reason in REASONS if isinstance(error, kind))
+            raise Unauthorized(next(reasons, INVALID)) from None
+        except (ValueError, RecursionError):  # JSON that Python refuses: numbers, depth
+            raise Unauthorized(INVALID) from None
+        parties, party = self._settings.authorized_parties, claims.get("azp")
+        if parties and not (isinstance(party, str) and party in parties):
+            raise Unauthorized("The token is for another party (azp).")
+        return claims
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        key_id, algorithm = header.get("kid"), header.get("alg")
+        if algorithm not in ALGORITHMS.values():
+            raise Unauthorized("The token must be signed with RS256 or ES256.")
+        if not isinstance(key_id, str) or not key_id:
+            raise Unauthorized("The token doesn't name its key (kid).")
+        key = self._keys.find(key_id)
+        if key is None:
+            raise Unauthorized("The token's key (kid) is unknown.")
+        audience = self._settings.jwt_audience
+        # PyJWT refuses an algorithm that is not the key's own.
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=list(ALGORITHMS.values()),
+            issuer=self._settings.jwt_issuer,
+            audience=audience,
+            leeway=LEEWAY_S,
+            options={"require": list(REQUIRED), "verify_aud": audience is not None},
+        )
+        return claims
+
+
+def _seconds(moment: object) -> int | None:
+    return int(moment) if isinstance(moment, int | float) else None
+
+
+@once
+def _verifier(settings: Settings) -> Verifier:
+    assert settings.jwks_url is not None  # noqa: S101 (see `user_of_token`)
+    return Verifier(settings, issuer_keys(settings.jwks_url))
