@@ -17,6 +17,7 @@ from app.http.request_log import register_request_log
 from app.http.security_headers import register_security_headers
 from app.http.url_converters import IdConverter
 from app.legacy import views as legacy
+from app.limits.fields import register_limit_fields
 from app.openai.responses import views as responses
 from app.ops import board_views as board
 from app.ops import health_views as health
@@ -68,6 +69,7 @@ def create_app() -> Trimind:
     follow_revocations()
     register_request_log(app)
     register_security_headers(app)
+    register_limit_fields(app)
     register_refusals(app)
     register_errors(app)
     app.url_map.converters["id"] = IdConverter

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
 
+    # Limits of each user, unless `trimind user limits` says otherwise; 0: none
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 60_000
+    jobs_per_user: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000
+    streams_per_user: Annotated[int, Field(ge=0, le=60_000)] = 0
+
     # Recovery: how long a silent owner or a queued message is trusted, and how often it is checked
     lease_s: Annotated[float, Field(ge=1, le=600)] = 30
     beat_s: Annotated[float, Field(gt=0)] = 10

@@ -11,6 +11,7 @@ from models.counters import Counter
 from models.idempotency import IdempotencyKey
 from models.job_minutes import JobMinute
 from models.jobs import Job
+from models.limits import UserLimit
 from models.open_calls import OpenCall
 from models.users import User
 
@@ -30,4 +31,5 @@ __all__ = [
     "OpenCall",
     "SignInLink",
     "User",
+    "UserLimit",
 ]

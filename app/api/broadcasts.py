@@ -18,6 +18,7 @@ from app.auth.bearer import require_user
 from app.http.db import db
 from app.http.idempotency import Created, create_once
 from app.http.responses import NOT_MODIFIED, if_changed, json_response
+from app.limits.jobs import require_room
 from app.schemas.broadcasts import (
     BroadcastBody,
     BroadcastPage,
@@ -35,6 +36,7 @@ from app.streaming.broadcast_stream import BROADCAST_STREAM, broadcast_lines, po
 from app.streaming.job_stream import HAS_ALL
 from app.streaming.prefer import respond_after
 from app.streaming.sse import sse_response
+from config.minds import get_minds
 from models.broadcasts import BroadcastJobs, gather, list_broadcasts
 from models.conflicts import BroadcastEnded
 from models.job_options import Options
@@ -53,7 +55,7 @@ api = APIBlueprint(
         )
     ],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 422, 503),
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 api.before_request(require_user)
 
@@ -71,9 +73,13 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     options = Options(model=known_model(body.model))
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, options=options, **fields)
 
+    def create() -> Created:
+        require_room(db.session(), len(body.minds or get_minds().minds))
+        return created_broadcast(broadcasts.accept(db.session(), submission, body.minds))
+
     return create_once(
         header.idempotency_key,
-        lambda: created_broadcast(broadcasts.accept(db.session(), submission, body.minds)),
+        create,
         lambda created: _respond(created, header.wait),
     )
 
@@ -186,6 +192,7 @@ def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) ->
     deadline_s = deadline_of(header, body.deadline_s)
 
     def create() -> Created:
+        require_room(db.session())
         merge = broadcasts.accept_merge(
             db.session(),
             g.user_id,

@@ -51,7 +51,7 @@ api = APIBlueprint(
     url_prefix="/v1/conversations",
     abp_tags=[Tag(name="conversations", description="A user's threads of messages.")],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 422, 503),
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 api.before_request(require_user)
 
@@ -72,7 +72,7 @@ def begin_conversation(header: CreateHeaders, body: NewConversation) -> Response
     return create_once(header.idempotency_key, create, Created.response)
 
 
-@api.get("", responses={200: ConversationPage, **problems(429)})
+@api.get("", responses={200: ConversationPage})
 def read_conversations(query: ConversationQuery) -> Response:
     """List conversations.
 
@@ -123,7 +123,7 @@ def delete_conversation(path: ConversationPath) -> Response:
 
 @api.get(
     "/<id:conversation_id>/events",
-    responses={200: CONVERSATION_STREAM, 204: IS_IDLE, **problems(404, 429)},
+    responses={200: CONVERSATION_STREAM, 204: IS_IDLE, **problems(404)},
 )
 def read_conversation_events(
     path: ConversationPath, header: ConversationEventsHeaders, query: ConversationEventsQuery

@@ -10,6 +10,7 @@ from app.http.db import autocommit_session, db
 from app.http.deferred import after_view
 from app.http.idempotency import Created, SentKey
 from app.http.responses import etag_of, json_response, json_text, unless_known
+from app.limits.jobs import certainly_fit
 from app.schemas.broadcasts import broadcast_body
 from app.schemas.headers import APPLIED
 from app.schemas.jobs import job_body
@@ -29,7 +30,10 @@ def created_job(job: Job) -> Created:
 
 
 def created_at_once(submission: Submission, sent: SentKey | None) -> Created | None:
-    """Accept a message that begins a conversation. None if its key isn't free."""
+    """Accept a message that begins a conversation. None if its key isn't free, or the user's jobs
+    have to be counted first."""
+    if not certainly_fit():
+        return None
     job = accept_first(submission, after_view, partial(_claim, sent) if sent is not None else None)
     return created_job(job) if job is not None else None
 

@@ -19,9 +19,10 @@ from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.db import autocommit_session, db
 from app.http.errors import CANCELLED_TOO_LATE
-from app.http.idempotency import create_once
+from app.http.idempotency import Created, create_once
 from app.http.request_body import refuse_fields
 from app.http.responses import NOT_MODIFIED, json_response
+from app.limits.jobs import require_room
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import (
@@ -53,7 +54,7 @@ api = APIBlueprint(
     url_prefix="/v1/jobs",
     abp_tags=[Tag(name="jobs", description="A job takes one message to one answer.")],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 422, 503),
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 api.before_request(require_user)
 
@@ -71,9 +72,13 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     }
     submission = Submission(user_id=g.user_id, **fields)
 
+    def create() -> Created:
+        require_room(db.session())
+        return created_job(accept(db.session(), submission))
+
     return create_once(
         header.idempotency_key,
-        lambda: created_job(accept(db.session(), submission)),
+        create,
         lambda created: respond_with_job(created, header.wait),
         partial(created_at_once, submission) if submission.conversation_id is None else None,
     )
@@ -149,9 +154,13 @@ def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     """
     refuse_fields()
 
+    def create() -> Created:
+        require_room(db.session())
+        return created_job(retry(db.session(), g.user_id, path.job_id))
+
     return create_once(
         header.idempotency_key,
-        lambda: created_job(retry(db.session(), g.user_id, path.job_id)),
+        create,
         lambda created: respond_with_job(created, header.wait),
     )
 

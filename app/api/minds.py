@@ -18,7 +18,7 @@ api = APIBlueprint(
     url_prefix="/v1/minds",
     abp_tags=[Tag(name="minds", description="The named assistants that answer.")],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 503),
+    abp_responses=problems(400, 401, 429, 503),
 )
 api.before_request(require_user)
 

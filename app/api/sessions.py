@@ -30,7 +30,7 @@ api = APIBlueprint(
     operation_id_callback=operation_id,
     url_prefix="/v1/session",
     abp_tags=[Tag(name="sessions", description="Sign a browser in, for the page at `/`.")],
-    abp_responses=problems(400, 401, 503),
+    abp_responses=problems(400, 401, 429, 503),
 )
 
 

@@ -52,4 +52,5 @@ RESPONSES: Final = {
     "stream_cut_off": "In a stream: it ended before the response did. The response continues; "
     "retrieve it.",
     "invalid_api_key": "The API key is missing, unknown or revoked.",
+    "rate_limit_exceeded": "Too many requests within a minute. Wait for `Retry-After`.",
 }

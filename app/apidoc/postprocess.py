@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from app.http.idempotency import REPLAYED
 from app.http.request_log import HEADER as REQUEST_ID
+from app.limits.fields import LEFT, POLICY
 from app.schemas.headers import APPLIED, IDEMPOTENCY_KEY, PREFER
 from app.schemas.jobs import METADATA_NAME_CHARS, METADATA_VALUE_CHARS
 
@@ -46,6 +47,18 @@ HEADERS: Final[dict[str, Node]] = {
         "description": "The authentication scheme to use.",
         "required": True,
         "schema": {"type": "string", "enum": ["Bearer"]},
+    },
+    POLICY: {
+        "description": "Your limits (draft-ietf-httpapi-ratelimit-headers-10): `q`, the most that "
+        "you may have, of which unit, `qu`, and within how many seconds, `w`. Missing if you have "
+        "none.",
+        "schema": {"type": "string"},
+        "example": '"requests";q=60000;w=60',
+    },
+    LEFT: {
+        "description": "What is left of them, `r`, and for how many seconds that holds, `t`.",
+        "schema": {"type": "string"},
+        "example": '"requests";r=59990;t=60',
     },
     "Retry-After": {
         "description": "Seconds to wait before retrying.",
@@ -108,9 +121,16 @@ def _headers_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:
         yield REPLAYED
     if status == "401":
         yield "WWW-Authenticate"
-    if status == "503" and "security" in operation:
-        yield "Retry-After"
-    if status == "409" and IDEMPOTENCY_KEY in asked:
+    if status < "300" and "429" in operation["responses"]:
+        yield from (POLICY, LEFT)
+    if status == "429":
+        yield from (POLICY, LEFT, "Retry-After")
+    yield from _delays_of(status, asked, operation)
+
+
+def _delays_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:
+    later = status == "503" and "security" in operation
+    if later or (status == "409" and IDEMPOTENCY_KEY in asked):
         yield "Retry-After"
 
 

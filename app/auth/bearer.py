@@ -14,6 +14,7 @@ from app.auth.sessions import find_signed_in, session_token, user_of_session
 from app.http.db import db
 from app.http.errors import Forbidden, InvalidUser
 from app.http.problems import FieldError, Problem, Refusal
+from app.limits.requests import count_request
 from config.settings import get_settings
 from models.api_keys import ADMIN, KEY_PREFIX, digest_of, owner_of_key, scopes_of_key
 from models.errors import Unauthorized
@@ -28,17 +29,19 @@ _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
 
 
 def require_user() -> None:
-    """Authenticate the user and set `g.user_id`. The request occupies no connection after it.
+    """Authenticate the user, set `g.user_id`, and count the request towards the user's limit. The
+    request occupies no connection after it.
 
     Raises:
         Unauthorized: if the token is missing or invalid.
         CsrfFailed: if a browser's request may come from another site.
-        Refusal: if a service doesn't name the user it acts for.
+        Refusal: if a service doesn't name the user it acts for, or for one request too many.
     """
     session = session_token()
     g.user_id = user_of_session(session) if session is not None else _user_of_bearer()
     g.setdefault("actor", g.user_id)
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
+    count_request(g.user_id)
 
 
 def require_admin() -> None:

@@ -114,9 +114,24 @@ class IdempotencyKeyReused(PermanentError):
     advice = "Use a new key for a new request."
 
 
+class TooManyRequests(TransientError):
+    """The user has sent as many requests as are allowed within a minute."""
+
+    code = "too_many_requests"
+    status = 429
+    advice = "Send it again after `Retry-After` seconds. `RateLimit` says what is left."
+
+
+class TooManyJobs(TransientError):
+    """The user has as many unfinished jobs as are allowed."""
+
+    code = "too_many_jobs"
+    status = 429
+    advice = "Submit again once some have ended, or cancel some."
+
+
 class TooManyStreamsOfYours(TransientError):
-    """The user already has half of the streams that this process allows, which is the most one user
-    can have."""
+    """The user has as many open streams and waits as one user may have at this process."""
 
     code = "too_many_streams_of_yours"
     status = 429

@@ -14,7 +14,7 @@ class Slots:
     Args:
         count: how many there are.
         all_taken: refuses a request while no slot is free.
-        share_taken: refuses a request of a user who has half of them, rounded up.
+        share_taken: refuses a request of a user who has half of them, rounded up, or his own most.
     """
 
     def __init__(self, count: int, *, all_taken: Problem, share_taken: Problem) -> None:
@@ -24,20 +24,24 @@ class Slots:
         self._lock = Lock()
         self._taken: Counter[str] = Counter()
 
+    def share(self, most: int = 0) -> int:
+        """How many slots a user can take who may take `most`; 0: half of them."""
+        return min(most or self._share, self._share)
+
     @contextmanager
-    def slot(self, user_id: str) -> Iterator[None]:
-        """Occupy a slot. Raises Refusal if there is none for this user."""
-        self._take(user_id)
+    def slot(self, user_id: str, most: int = 0) -> Iterator[None]:
+        """Occupy a slot. Raises Refusal if there is none for this user, who may take `most`."""
+        self._take(user_id, self.share(most))
         try:
             yield
         finally:
             self._release(user_id)
 
-    def _take(self, user_id: str) -> None:
+    def _take(self, user_id: str, share: int) -> None:
         with self._lock:
             if self._free <= 0:
                 raise Refusal(self._all_taken)
-            if self._taken[user_id] >= self._share:
+            if self._taken[user_id] >= share:
                 raise Refusal(self._share_taken)
             self._free -= 1
             self._taken[user_id] += 1

@@ -3,6 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.limits.jobs import require_room
 from models.conversations import get_or_create_session
 from models.ids import derived_id
 from models.jobs import Job, find_job_of_message
@@ -17,6 +18,7 @@ def accept_in_session(
     message_id: str | None = None,
 ) -> Job:
     """Accept a message in the conversation of a session id, or in a new one. The caller commits."""
+    require_room(session)
     conversation_id = None
     if session_id:
         conversation_id = get_or_create_session(session, user_id, session_id, title_of(message)).id

@@ -18,6 +18,7 @@ from app.legacy.schemas import (
     session_message,
 )
 from app.legacy.submission import accept_in_session, accept_once
+from app.limits.requests import count_request
 from app.schemas.headers import CreateHeaders
 from models.conversations import find_session, latest_messages
 from models.users import external_id_of
@@ -33,7 +34,7 @@ api = APIBlueprint(
     url_prefix="/api",
     abp_tags=[tag],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 422, 503),
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 api.before_request(require_user)
 
@@ -44,7 +45,7 @@ service_api = APIBlueprint(
     url_prefix="/api/v1/jobs",
     abp_tags=[tag],
     abp_security=SERVICE_SECURITY,
-    abp_responses=problems(400, 401, 422, 503),
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 service_api.before_request(require_service)
 
@@ -87,6 +88,7 @@ def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     Repeating a user's `messageId` returns the job that it started.
     """
     g.user_id = provision_user(body.userId)
+    count_request(g.user_id)
 
     def create() -> Created:
         job = accept_once(

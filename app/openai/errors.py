@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import Request, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.http.errors import TooManyRequests
 from app.http.problems import FieldError, Problem, Refusal
 from models.errors import InvalidRequest, Unauthorized
 
@@ -49,7 +50,10 @@ FIELD_CODES: Final = {
     "previous_response_not_completed": "previous_response_not_completed",
 }
 # Our code of a problem -> OpenAI's, if it has one.
-CODES: Final = {Unauthorized.code: "invalid_api_key"}
+CODES: Final = {
+    Unauthorized.code: "invalid_api_key",
+    TooManyRequests.code: "rate_limit_exceeded",
+}
 
 
 class ErrorDetail(BaseModel):

@@ -30,7 +30,7 @@ api = APIBlueprint(
     url_prefix="/v1/board",
     abp_tags=[Tag(name="board", description="For operators: keys with the scope `admin`.")],
     abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 403, 422, 503),
+    abp_responses=problems(400, 401, 403, 422, 429, 503),
 )
 api.before_request(require_admin)
 

@@ -20,6 +20,7 @@ from app.http.errors import CANCELLED_TOO_LATE, RequestTimeout
 from app.http.idempotency import REPLAYED, Created, create_once, fingerprint
 from app.http.problems import Problem, Refusal
 from app.http.responses import json_response
+from app.limits.jobs import require_room
 from app.openai.declarations import failures
 from app.openai.errors import answer_as_openai
 from app.openai.ids import job_id_of
@@ -56,7 +57,7 @@ api = APIBlueprint(
     url_prefix="/v1/responses",
     abp_tags=[Tag(name="responses", description=DESCRIPTION)],
     abp_security=USER_SECURITY,
-    abp_responses=failures(400, 401, 503),
+    abp_responses=failures(400, 401, 429, 503),
 )
 api.before_request(require_user)
 format_errors(api, answer_as_openai)
@@ -180,6 +181,7 @@ def _call(header: ResponseHeaders, body: NewResponse) -> Call:
     if not body.background and caller_watch()():
         detail = "The client disconnected before the response was created."
         raise RequestTimeout(detail)
+    require_room(session)
     job = accept(session, submission_of(session, g.user_id, body))
     kept = remembered_for()
     caller = open_call(session, g.user_id, this, job.id, kept, retries=header.retries)
@@ -202,6 +204,7 @@ def _instead_of(call: Call) -> Call:
 
 
 def _create(body: NewResponse) -> Created:
+    require_room(db.session())
     shown = response_body(accept(db.session(), submission_of(db.session(), g.user_id, body)))
     return Created.of(shown.id, shown, 200)
 

@@ -87,6 +87,8 @@ def test_a_parameter_is_never_null(calls):
         ("/v1/jobs", "202", {"Idempotent-Replayed"}),
         ("/v1/jobs", "401", {"WWW-Authenticate"}),
         ("/v1/jobs", "409", {"Retry-After"}),
+        ("/v1/jobs", "202", {"RateLimit", "RateLimit-Policy"}),
+        ("/v1/jobs", "429", {"Retry-After", "RateLimit", "RateLimit-Policy"}),
         ("/v1/jobs", "503", {"Retry-After"}),
         ("/v1/responses", "503", {"Retry-After"}),
     ],

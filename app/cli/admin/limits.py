@@ -1,0 +1,55 @@
+"""`trimind user limits`: how much one user may use."""
+
+from dataclasses import asdict
+
+import click
+
+from app.cli.admin.database import check_external_id, database, operator
+from app.cli.client.terminal import line
+from config.settings import read_settings
+from models.limits import MOST, Limits, change_limits, limits_of
+from models.users import find_user
+
+COUNT = click.IntRange(0, MOST)
+
+
+@click.command()
+@click.argument("user", callback=check_external_id)
+@click.option("--requests-per-minute", type=COUNT, help="Requests within a minute.")
+@click.option("--jobs", type=COUNT, help="Unfinished jobs.")
+@click.option("--streams", type=COUNT, help="Open streams and waits at a web process.")
+@click.option("--reset", is_flag=True, help="First make all as the settings say.")
+def limits(user: str, reset: bool, **given: int | None) -> None:
+    """Show a user's limits, or change some; 0 means none. USER is your own id of the user.
+
+    A change reaches the web processes within seconds.
+    """
+    changes = {name: value for name, value in given.items() if reset or value is not None}
+    with database() as session:
+        user_id = find_user(session.connection(), user)
+        if user_id is None:
+            raise click.ClickException(f"there is no user {line(user)}")
+        if changes:
+            change_limits(session, user_id, changes, operator())
+            session.flush()
+            session.expire_all()
+        own = limits_of(session, user_id)
+    click.echo("\n".join(_lines(own)))
+
+
+def _lines(own: Limits) -> list[str]:
+    settings = read_settings()
+    defaults = {
+        "requests_per_minute": settings.requests_per_minute,
+        "jobs": settings.jobs_per_user,
+        "streams": settings.streams_per_user,
+    }
+    return [
+        f"{name:<20}  {_shown(value, defaults[name], name)}" for name, value in asdict(own).items()
+    ]
+
+
+def _shown(own: int | None, default: int, name: str) -> str:
+    value = own if own is not None else default
+    none = "half of WEB_STREAMS" if name == "streams" else "no limit"
+    return f"{value or none}{'' if own is not None else '  (default)'}"

@@ -1,0 +1,66 @@
+"""The header fields of limits: draft-ietf-httpapi-ratelimit-headers-10.
+
+`RateLimit-Policy: "requests";q=60000;w=60` is the limit; `RateLimit: "requests";r=59990;t=60` says
+what is left of it, and for how many seconds that holds. After a refusal, `t` is `Retry-After`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Flask, Response, g
+
+POLICY: Final = "RateLimit-Policy"
+LEFT: Final = "RateLimit"
+CONCURRENT: Final = "concurrent-requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is left of a limit.
+
+    Args:
+        name: the limit's.
+        quota: the most that a user may have.
+        left: of these, how many now.
+        seconds: for how long this holds.
+        window_s: within how many seconds the quota is counted; None: at any moment.
+        unit: of the quota, unless it counts requests.
+    """
+
+    name: str
+    quota: int
+    left: int
+    seconds: int
+    window_s: int | None = None
+    unit: str | None = None
+
+    def policy(self) -> str:
+        """The item of `RateLimit-Policy`."""
+        unit = f';qu="{self.unit}"' if self.unit else ""
+        window = f";w={self.window_s}" if self.window_s else ""
+        return f'"{self.name}";q={self.quota}{unit}{window}'
+
+    def rest(self) -> str:
+        """The item of `RateLimit`."""
+        return f'"{self.name}";r={self.left};t={self.seconds}'
+
+
+def show(standing: Standing) -> None:
+    """Send a standing with the response to this request."""
+    shown: dict[str, Standing] | None = g.get("standings")
+    if shown is None:
+        shown = g.standings = {}
+    shown[standing.name] = standing
+
+
+def register_limit_fields(app: Flask) -> None:
+    """Send what is left of each limit that a request counts towards, or that has refused it."""
+    app.after_request(_add)
+
+
+def _add(response: Response) -> Response:
+    shown: dict[str, Standing] | None = g.get("standings")
+    if shown:
+        response.headers[POLICY] = ", ".join(each.policy() for each in shown.values())
+        response.headers[LEFT] = ", ".join(each.rest() for each in shown.values())
+    return response
