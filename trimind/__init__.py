@@ -1,8 +1,47 @@
-"""A small client of Trimind's API: submit a message, follow its job. Requires only httpx."""
+"""A client of Trimind's API: submit a message, follow its job. Requires only httpx."""
 
+from trimind.async_client import AsyncClient
 from trimind.client import Client
-from trimind.errors import ApiError, TrimindClientError, Unreachable
-from trimind.events import Event
-from trimind.jobs import FINISHED, Job
+from trimind.errors import (
+    ApiError,
+    FieldError,
+    InvalidWebhook,
+    TimedOut,
+    TrimindClientError,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from trimind.objects import (
+    FINISHED,
+    Broadcast,
+    Conversation,
+    Event,
+    Job,
+    Message,
+    Mind,
+    Page,
+    Stage,
+)
+from trimind.webhooks import verify_webhook
 
-__all__ = ["FINISHED", "ApiError", "Client", "Event", "Job", "TrimindClientError", "Unreachable"]
+__all__ = [
+    "FINISHED",
+    "ApiError",
+    "AsyncClient",
+    "Broadcast",
+    "Client",
+    "Conversation",
+    "Event",
+    "FieldError",
+    "InvalidWebhook",
+    "Job",
+    "Message",
+    "Mind",
+    "Page",
+    "Stage",
+    "TimedOut",
+    "TrimindClientError",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "verify_webhook",
+]

@@ -1,175 +1,233 @@
 """The client."""
 
-import os
 import time
 from collections.abc import Iterator
-from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Final, cast
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from trimind.errors import ApiError, Unreachable
-from trimind.events import Event, read_events
-from trimind.jobs import FINISHED, Job
+from trimind import calls
+from trimind.calls import (
+    BroadcastFilters,
+    BroadcastOptions,
+    Call,
+    ConversationChange,
+    ConversationFilters,
+    ConversationOptions,
+    CreateOptions,
+    JobFilters,
+    MergeOptions,
+    MessageFilters,
+    SubmitOptions,
+)
+from trimind.errors import TrimindClientError
+from trimind.following import (
+    Following,
+    Waiting,
+    ends_broadcast,
+    ends_conversation,
+    ends_job,
+)
+from trimind.objects import Broadcast, Conversation, Event, Job, Message, Mind, Page
+from trimind.patience import Patience
+from trimind.replies import Body, Reply, translated
+from trimind.transport import options, request_of, unusable
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-# Most jobs end within seconds: poll often at first, then as often as the server's Retry-After says.
-QUICK_S: Final = 0.2
-QUICK_FOR_S: Final = 15.0
-# A web process that is being redeployed is back within this time.
-PATIENCE_S: Final = 30.0
-SILENCE_S: Final = 40.0
-# Too many open streams; the web process or its database is unavailable.
-AGAIN: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+Result = TypeVar("Result")
 
 
 class Client:
     """A client of one installation, for one user. Close it, or use it in a `with` statement.
 
+    A call is made again after a lost connection, a 429 or a 503, as `Retry-After` says. What it
+    creates is created once: such a call has an idempotency key, a new one unless you give yours.
+
     Args:
         url: the installation's address, such as http://127.0.0.1:8000.
         key: an API key, `tm_…`.
-        timeout_s: seconds for each call.
+        timeout_s: seconds for each connection, and between two pieces of an answer.
+        retries: how often a failed call is made again.
 
     Raises:
-        Unreachable: the address, or a proxy variable of the environment, is invalid.
+        ApiError: the API refused a call.
+        Unreachable: the address, or a proxy variable of the environment, is invalid; or nothing
+            answers.
+        UnexpectedAnswer: what answers is not Trimind.
     """
 
-    def __init__(self, url: str, key: str, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, retries: int = 3) -> None:
         try:
-            self._http = httpx.Client(
-                base_url=url,
-                headers={"Authorization": f"Bearer {key}"},
-                timeout=timeout_s,
-                # Loopback is never reached through a proxy.
-                trust_env=httpx.URL(url).host not in LOOPBACK,
-            )
+            self._http = httpx.Client(**options(url, key, timeout_s))
         except (ValueError, UnicodeError, httpx.InvalidURL):
-            # Not chained: the original message may contain part of a proxy's password.
-            raise Unreachable(_why_not(url)) from None
+            raise unusable(url) from None
+        self._timeout_s = timeout_s
+        self._retries = retries
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def submit(
-        self, message: str, *, mind: str | None = None, conversation_id: str | None = None
-    ) -> Job:
-        """Submit a message; returns its job."""
-        body = {"message": message, "mind": mind, "conversation_id": conversation_id}
-        return self._call("POST", "/v1/jobs", json=body)[0]
+    def submit(self, message: str, **options: Unpack[SubmitOptions]) -> Job:
+        """Submit a message; returns its job, which `wait` and `follow` await."""
+        return self._send(calls.submit(message, **options))
 
     def job(self, job_id: str) -> Job:
         """The job's current state."""
-        return self._call("GET", f"/v1/jobs/{job_id}")[0]
+        return self._send(calls.read_job(job_id))
 
-    def jobs(self, limit: int = 20, status: str | None = None) -> list[Job]:
-        """The newest jobs, newest first; with a status, only those that have it."""
-        query = {"limit": str(limit)} | ({"status": status} if status else {})
-        page, _ = self._call("GET", "/v1/jobs", params=query)
-        return cast(list[Job], page["data"])
+    def jobs(self, **filters: Unpack[JobFilters]) -> Page[Job]:
+        """A page of the jobs, newest first."""
+        return self._send(calls.list_jobs(**filters))
+
+    def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """Wait for the end of a job, whatever it is; returns the job.
+
+        Raises:
+            TimedOut: it has not ended within `timeout_s` seconds. It goes on.
+        """
+        return self._wait(Waiting(calls.job_path(job_id), timeout_s, self._retries))
+
+    def follow(self, job_id: str) -> Iterator[Event]:
+        """The events of a job, from its first to its last, `job.completed` or another end with the
+        `job`.
+
+        A lost connection is opened again, and continues after the last event. `job.delta` has the
+        next piece of `text`; on `job.restarted`, discard what you have; `job.snapshot` has all of
+        it.
+        """
+        path = f"{calls.job_path(job_id)}/events"
+        return self._follow(Following(path, ends_job, self._retries))
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; returns it as it ended."""
-        return self._call("POST", f"/v1/jobs/{job_id}/cancel")[0]
+        return self._send(calls.cancel(job_id))
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, **options: Unpack[CreateOptions]) -> Job:
         """Retry a job that ended without an answer; returns the new job."""
-        return self._call("POST", f"/v1/jobs/{job_id}/retry")[0]
+        return self._send(calls.retry(job_id, **options))
 
-    def follow(self, job_id: str) -> Iterator[Event]:
-        """The events of a job, from its first to its last, `job.completed` or another end.
+    def broadcast(self, message: str, **options: Unpack[BroadcastOptions]) -> Broadcast:
+        """Send a message to several minds."""
+        return self._send(calls.broadcast(message, **options))
 
-        A lost connection is opened again, and continues after the last event.
+    def read_broadcast(self, broadcast_id: str) -> Broadcast:
+        """A broadcast's current state, with its jobs."""
+        return self._send(calls.read_broadcast(broadcast_id))
+
+    def broadcasts(self, **filters: Unpack[BroadcastFilters]) -> Page[Broadcast]:
+        """A page of the broadcasts, newest first."""
+        return self._send(calls.list_broadcasts(**filters))
+
+    def wait_for_broadcast(self, broadcast_id: str, *, timeout_s: float | None = None) -> Broadcast:
+        """Wait until all minds have ended. Raises TimedOut."""
+        return self._wait(Waiting(calls.broadcast_path(broadcast_id), timeout_s, self._retries))
+
+    def follow_broadcast(self, broadcast_id: str) -> Iterator[Event]:
+        """The events of all jobs of a broadcast, each with its `job_id` and `mind`. The last one
+        has the `broadcast`.
         """
-        after, until = 0, time.monotonic() + PATIENCE_S
+        path = f"{calls.broadcast_path(broadcast_id)}/events"
+        return self._follow(Following(path, ends_broadcast, self._retries))
+
+    def cancel_broadcast(self, broadcast_id: str) -> Broadcast:
+        """Cancel all jobs of a broadcast."""
+        return self._send(calls.cancel_broadcast(broadcast_id))
+
+    def merge(self, broadcast_id: str, **options: Unpack[MergeOptions]) -> Job:
+        """Merge the answers of a broadcast into one; returns the job that does it."""
+        return self._send(calls.merge(broadcast_id, **options))
+
+    def choose(self, broadcast_id: str, job_id: str) -> Broadcast:
+        """Keep one answer of a broadcast: every mind continues from it."""
+        return self._send(calls.choose(broadcast_id, job_id))
+
+    def create_conversation(self, **options: Unpack[ConversationOptions]) -> Conversation:
+        """Create a conversation. A message that names none begins one by itself."""
+        return self._send(calls.create_conversation(**options))
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """A conversation."""
+        return self._send(calls.read_conversation(conversation_id))
+
+    def conversations(self, **filters: Unpack[ConversationFilters]) -> Page[Conversation]:
+        """A page of the conversations, newest first; with `q`, of those that contain a text."""
+        return self._send(calls.list_conversations(**filters))
+
+    def change_conversation(
+        self, conversation_id: str, **change: Unpack[ConversationChange]
+    ) -> Conversation:
+        """Change a conversation's title, or what a message for a busy mind does."""
+        return self._send(calls.change_conversation(conversation_id, **change))
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Delete a conversation: its jobs are cancelled, its texts are erased."""
+        return self._send(calls.delete_conversation(conversation_id))
+
+    def messages(self, conversation_id: str, **filters: Unpack[MessageFilters]) -> Page[Message]:
+        """A page of a conversation's messages."""
+        return self._send(calls.list_messages(conversation_id, **filters))
+
+    def follow_conversation(self, conversation_id: str) -> Iterator[Event]:
+        """The events of all unfinished jobs of a conversation, each with its `job_id` and `mind`,
+        until all have ended.
+        """
+        path = f"{calls.conversation_path(conversation_id)}/events"
+        return self._follow(Following(path, ends_conversation, self._retries))
+
+    def minds(self) -> list[Mind]:
+        """The minds that answer here."""
+        return self._send(calls.list_minds())
+
+    def _send(self, call: Call[Result], patience: Patience | None = None) -> Result:
+        patience = patience or Patience(self._retries)
         while True:
             try:
-                for event in self._events(job_id, after):
-                    after, until = event["sequence_number"], time.monotonic() + PATIENCE_S
-                    yield event
-                    if "job" in event:
-                        return
-            except Unreachable:
-                if time.monotonic() >= until:
-                    raise
-            except ApiError as error:
-                if error.status not in AGAIN or time.monotonic() >= until:
-                    raise
-            time.sleep(1)
+                return call.read(self._exchange(call))
+            except TrimindClientError as error:
+                time.sleep(patience.pause_after(error))
 
-    def watch(self, job_id: str) -> Iterator[Job]:
-        """Poll a job and yield it each time it has changed, last when it has finished."""
-        began = time.monotonic()
-        last: Job | None = None
-        while last is None or last["status"] not in FINISHED:
-            job, worth_s = self._patient_job(job_id)
-            if job != last:
-                yield job
-            last = job
-            if job["status"] not in FINISHED:
-                time.sleep(QUICK_S if time.monotonic() - began < QUICK_FOR_S else worth_s)
+    def _exchange(self, call: Call[Any]) -> Reply:
+        body, sent = Body(), request_of(call, self._timeout_s)
+        with translated(self._http.base_url), self._http.stream(**sent) as response:
+            for piece in response.iter_raw():
+                body.add(piece)
+        return body.reply(response)
 
-    def _patient_job(self, job_id: str) -> tuple[Job, float]:
-        until = time.monotonic() + PATIENCE_S
+    def _wait(self, waiting: Waiting[Result]) -> Result:
         while True:
+            found = self._send(waiting.call(), waiting.patience)
+            if found.ended:
+                return found.thing
+            time.sleep(waiting.pause_before_next(found))
+
+    def _follow(self, following: Following) -> Iterator[Event]:
+        while not following.ended:
+            lost: TrimindClientError | None = None
             try:
-                return self._call("GET", f"/v1/jobs/{job_id}")
-            except Unreachable:
-                if time.monotonic() >= until:
-                    raise
-            except ApiError as error:
-                unavailable = error.status == HTTPStatus.SERVICE_UNAVAILABLE
-                if not unavailable or time.monotonic() >= until:
-                    raise
-            time.sleep(1)
+                yield from self._events(following)
+            except TrimindClientError as error:
+                lost = error
+            if not following.ended:
+                time.sleep(following.pause_after(lost))
 
-    def _events(self, job_id: str, after: int) -> Iterator[Event]:
-        path, query = f"/v1/jobs/{job_id}/events", {"starting_after": after}
-        # The server sends something every 15 s.
-        try:
-            with self._http.stream("GET", path, params=query, timeout=SILENCE_S) as response:
-                if not response.is_success:
-                    response.read()
-                    raise _refusal(response)
-                yield from read_events(response.iter_lines())
-        except httpx.HTTPError as error:
-            raise Unreachable(f"{self._http.base_url} does not answer: {error}") from error
+    def _events(self, following: Following) -> Iterator[Event]:
+        """The events of one connection."""
+        sent = request_of(following.call(), self._timeout_s)
+        with translated(self._http.base_url), self._http.stream(**sent) as response:
+            if not response.is_success:
+                self._refuse(response)
+            following.opened(response.status_code)
+            for piece in response.iter_raw():
+                yield from following.read(piece)
 
-    def _call(self, method: str, path: str, **sent: Any) -> tuple[dict[str, Any], float]:
-        try:
-            response = self._http.request(method, path, **sent)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"{self._http.base_url} does not answer: {error}") from error
-        if not response.is_success:
-            raise _refusal(response)
-        return cast(dict[str, Any], response.json()), float(response.headers.get("Retry-After", 1))
-
-
-def _why_not(url: str) -> str:
-    try:
-        httpx.URL(url)
-    except httpx.InvalidURL:
-        return "The address is not a valid URL: use https://host"
-    proxies = sorted(n for n, v in os.environ.items() if n.lower().endswith("_proxy") and v)
-    return f"{', '.join(proxies)} is invalid: use http://host:port, and host names in NO_PROXY"
-
-
-def _refusal(response: httpx.Response) -> ApiError:
-    try:
-        problem = response.json()
-        return ApiError(response.status_code, problem["code"], problem["detail"])
-    except (ValueError, KeyError, TypeError):  # a proxy or a load balancer answered
-        return ApiError(response.status_code, "unknown", response.reason_phrase)
+    def _refuse(self, response: httpx.Response) -> None:
+        body = Body()
+        for piece in response.iter_raw():
+            body.add(piece)
+        body.reply(response)

@@ -107,8 +107,7 @@ class Stack:
         """Send a message and wait for the end of its job."""
         with self.client() as client:
             job = client.submit(message, conversation_id=conversation_id)
-            *_, last = client.watch(job["id"])
-        return last
+            return {**client.wait(job["id"])}
 
     def _read(self) -> None:
         assert self.process.stdout is not None

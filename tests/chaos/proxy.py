@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can stop forwarding without closing anything."""
+"""A TCP proxy on loopback that can stop forwarding without closing anything, or lose responses."""
 
 import socket
 import struct
@@ -13,6 +13,8 @@ class Proxy:
         self._target = target
         self._flows = threading.Event()
         self._flows.set()
+        self._to_lose = 0
+        self.lost = 0  # responses
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listener]
         self.port = int(self._listener.getsockname()[1])
@@ -45,14 +47,18 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
+    def lose_responses(self, count: int) -> None:
+        """Reset the connections instead of forwarding the next responses."""
+        self._to_lose = count
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 server = self._connect()
                 self._open += [client, server]
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+                for pump in ((client, server, False), (server, client, True)):
+                    threading.Thread(target=self._pump, args=pump, daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._target, int):
@@ -61,10 +67,15 @@ class Proxy:
         server.connect(self._target)
         return server
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, responds: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
                 self._flows.wait()
+                if responds and self._to_lose:
+                    self._to_lose -= 1
+                    self.lost += 1
+                    self.reset()
+                    return
                 target.sendall(data)
         for one in (source, target):
             with suppress(OSError):

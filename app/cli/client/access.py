@@ -33,10 +33,19 @@ def connected() -> Iterator[Client]:
         with Client(url, _key(environ, running, url)) as client:
             yield client
     except ApiError as error:
-        advice = "; is TRIMIND_API_KEY a key of this installation?" if error.status == 401 else ""
-        raise click.ClickException(line(f"{error}{advice}")) from None
+        raise click.ClickException(line(f"{error}{_advice(error)}")) from None
     except TrimindClientError as error:
         raise click.ClickException(line(error)) from None
+
+
+def _advice(error: ApiError) -> str:
+    if error.status == 401:
+        return "; is TRIMIND_API_KEY a key of this installation?"
+    return (
+        f"; {error.request_id} in the server's log"
+        if error.status >= 500 and error.request_id
+        else ""
+    )
 
 
 def _key(environ: Mapping[str, str], running: Running, url: str) -> str:

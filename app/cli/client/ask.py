@@ -56,6 +56,6 @@ def _read_stdin() -> str:
 
 
 def _silently(client: Client, job: Job) -> Job:
-    *_, last = client.watch(job["id"])
+    last = client.wait(job["id"])
     echo(json.dumps(last, indent=2, ensure_ascii=False))
     return last

@@ -52,7 +52,7 @@ class _Following:
         kind = event["type"].removeprefix("job.")
         if kind == "stage":
             with spinner.paused():
-                for text in self._progress.lines({"stages": [event["stage"]]}):
+                for text in self._progress.lines([event["stage"]]):
                     note(text)
             spinner.says(event["stage"]["name"])
         elif kind == "delta":

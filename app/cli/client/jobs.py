@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import cast
 
 import click
 
@@ -10,6 +11,7 @@ from app.cli.client.following import follow_aloud
 from app.cli.client.receipt import Progress, ending
 from app.cli.client.terminal import echo, line
 from trimind import FINISHED, Job
+from trimind.objects import JobStatus
 
 STATUSES = ("queued", "in_progress", *FINISHED)
 
@@ -26,12 +28,12 @@ def job() -> None:
 def list_(limit: int, status: str | None, as_json: bool) -> None:
     """List your jobs, newest first: id, status, mind, time, model."""
     with connected() as client:
-        found = client.jobs(limit, status)
+        found = client.jobs(limit=limit, status=cast("JobStatus | None", status))
     if as_json:
         echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for each in found:
-        model = (each["route"] or {}).get("model") or ""
+        model = (each["route"] and each["route"].get("model")) or ""
         text = (
             f"{each['id']}  {each['status']:<11}  {each['mind']:<8}  {each['created_at']}  {model}"
         )
@@ -48,7 +50,11 @@ def show(job_id: str, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    for text in [f"{found['id']} {found['status']}", *Progress().lines(found), *ending(found)]:
+    for text in [
+        f"{found['id']} {found['status']}",
+        *Progress().lines(found["stages"]),
+        *ending(found),
+    ]:
         echo(text)
 
 

@@ -1,10 +1,10 @@
 """A job as text: its stages as they happen, then the answer and the receipt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.cli.client.terminal import line, shown
-from trimind import FINISHED, Job
+from trimind import FINISHED, Job, Stage
 
 _UNTOLD = ("name", "status", "ms")
 
@@ -15,11 +15,11 @@ class Progress:
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}
 
-    def lines(self, job: Job) -> list[str]:
+    def lines(self, stages: Iterable[Stage]) -> list[str]:
         """The changes since the last call."""
-        return [line for stage in job["stages"] if (line := self._line(stage))]
+        return [line for stage in stages if (line := self._line(stage))]
 
-    def _line(self, stage: dict[str, Any]) -> str | None:
+    def _line(self, stage: Stage) -> str | None:
         name, status = stage["name"], stage["status"]
         if status == "pending" or self._shown.get(name) == status:
             return None
@@ -27,14 +27,14 @@ class Progress:
         return stage_line(stage)
 
 
-def stage_line(stage: dict[str, Any]) -> str:
+def stage_line(stage: Stage) -> str:
     """One stage: its status, its duration and its decision."""
     took = "" if stage["ms"] is None else f"{stage['ms']} ms"
     decided = ", ".join(_decisions(stage))
     return line(f"  {stage['name']:<9} {stage['status']:<10} {took:>9}  {decided}".rstrip())
 
 
-def _decisions(stage: dict[str, Any]) -> Iterator[str]:
+def _decisions(stage: Stage) -> Iterator[str]:
     if "intent" in stage:
         cached = ", from the cache" if stage.get("cached") else ""
         yield f"{stage['intent']} ({stage.get('confidence', 0):.2f}){cached}"
@@ -71,7 +71,8 @@ def without_answer(job: Job) -> list[str]:
 
 def receipt(job: Job) -> list[str]:
     """The receipt."""
-    usage, route = job["usage"], job["route"] or {}
+    usage = job["usage"]
+    route: Mapping[str, Any] = job["route"] or {}
     fallbacks = ", ".join(str(one) for one in route.get("fallbacks") or []) or "none"
     stages = [f"{s['name']} {s['ms']} ms" for s in job["stages"] if s["ms"] is not None]
     lines = [

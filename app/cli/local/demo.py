@@ -57,8 +57,10 @@ def show_first_message(client: Client, log: Log) -> None:
     """
     log(NAME, f'a first message: "{MESSAGE}"')
     progress = Progress()
-    for job in client.watch(client.submit(MESSAGE)["id"]):
-        for line in progress.lines(job):
+    job = client.submit(MESSAGE)
+    for event in client.follow(job["id"]):
+        for line in progress.lines([event["stage"]] if "stage" in event else []):
             log(NAME, line)
+        job = event.get("job", job)
     for line in ending(job):
         log(NAME, line)

@@ -5,7 +5,7 @@ from typing import Any
 from app.cli.client.receipt import Progress, ending, stage_line
 
 
-def job(**changes: Any) -> dict[str, Any]:
+def job(**changes: Any) -> Any:
     whole = {
         "id": "job_1",
         "status": "completed",
@@ -38,11 +38,17 @@ def test_a_stage_says_what_it_decided() -> None:
 
 def test_progress_tells_each_change_once_and_nothing_that_has_not_begun() -> None:
     progress = Progress()
-    assert [line.split()[0] for line in progress.lines(job())] == ["intent", "compress", "generate"]
-    assert progress.lines(job()) == []
+    assert [line.split()[0] for line in progress.lines(job()["stages"])] == [
+        "intent",
+        "compress",
+        "generate",
+    ]
+    assert progress.lines(job()["stages"]) == []
     later = job()
     later["stages"][2] = {"name": "generate", "status": "completed", "ms": 80, "model": "m"}
-    assert [line.split()[:2] for line in progress.lines(later)] == [["generate", "completed"]]
+    assert [line.split()[:2] for line in progress.lines(later["stages"])] == [
+        ["generate", "completed"]
+    ]
 
 
 def test_an_answer_comes_with_its_receipt() -> None:

@@ -60,7 +60,7 @@ def test_nothing_that_doctor_finds_commands() -> None:
     assert commands(ok(EVIL, EVIL, EVIL).line()) == []
 
 
-def _job(output: str | None, **changes: Any) -> dict[str, Any]:
+def _job(output: str | None, **changes: Any) -> Any:
     usage = {"input_tokens": 0, "output_tokens": 0, "tokens_saved": 0}
     return {
         "id": EVIL,

@@ -1,0 +1,123 @@
+"""What the API returns, as plain dictionaries with types.
+
+A newer server may send more fields than are named here; they are kept.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, Literal, TypedDict, TypeVar
+
+JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
+BroadcastStatus = Literal["queued", "in_progress", "completed", "partial", "failed", "cancelled"]
+OnBusy = Literal["enqueue", "reject", "interrupt"]
+
+UNFINISHED: Final = ("queued", "in_progress")
+FINISHED: Final = ("completed", "failed", "cancelled", "expired")
+
+# One step of a job, a broadcast or a conversation: its `type`, and what belongs to it.
+Event = dict[str, Any]
+# A stage's name, status and duration, and what it decided.
+Stage = dict[str, Any]
+
+Item = TypeVar("Item")
+
+
+class Route(TypedDict):
+    """The model that answers, and why it was selected."""
+
+    model: str | None
+    reason: str | None
+    fallbacks: list[str]
+
+
+class JobError(TypedDict):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    stage: str | None
+    attempts: int | None
+
+
+class Usage(TypedDict):
+    """Tokens and US dollars, failed calls included."""
+
+    input_tokens: int
+    output_tokens: int
+    tokens_saved: int
+    cost_usd: str
+    paid_duplicates: int
+
+
+class Job(TypedDict):
+    """A message on its way to its answer, with its receipt."""
+
+    id: str
+    status: JobStatus
+    mind: str
+    conversation_id: str | None
+    message_id: str | None
+    broadcast_id: str | None
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    expires_at: str
+    stages: list[Stage]
+    route: Route | None
+    output: str | None
+    finish_reason: str | None
+    error: JobError | None
+    usage: Usage
+    metadata: dict[str, str]
+
+
+class Broadcast(TypedDict):
+    """A message to several minds, with a job for each."""
+
+    id: str
+    status: BroadcastStatus
+    message_id: str
+    conversation_id: str
+    created_at: str
+    jobs: list[Job]
+    merge: Job | None
+    kept_job_id: str | None
+    usage: Usage
+    metadata: dict[str, str]
+
+
+class Conversation(TypedDict):
+    """A thread of messages."""
+
+    id: str
+    title: str | None
+    on_busy: OnBusy
+    created_at: str
+    updated_at: str
+
+
+class Message(TypedDict):
+    """A message of the user or of a mind."""
+
+    id: str
+    conversation_id: str
+    job_id: str | None
+    role: Literal["user", "assistant"]
+    mind: str | None
+    content: str
+    created_at: str
+
+
+class Mind(TypedDict):
+    """A named voice that answers."""
+
+    id: str
+    title: str
+
+
+class Page(list[Item]):
+    """A page of a list. If `has_more`, the next one begins `after` the `last_id`."""
+
+    def __init__(self, items: Iterable[Item], *, has_more: bool, last_id: str | None) -> None:
+        super().__init__(items)
+        self.has_more = has_more
+        self.last_id = last_id
