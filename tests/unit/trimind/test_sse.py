@@ -40,6 +40,6 @@ def test_data_of_several_lines_is_one_event(end: str) -> None:
 
 def test_comments_are_forgotten_however_many_there_are() -> None:
     reader = EventReader()
-    for _ in range(2_000):
+    for _ in range(300):
         assert list(reader.read(b": " + b"a" * 65_536 + b"\n")) == []
     assert [each.event for each in reader.read(b"data: {}\n\n")] == [{}]
