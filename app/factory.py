@@ -6,7 +6,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, jobs, minds, sessions
+from app.api import broadcasts, conversations, jobs, keys, minds, sessions
 from app.apidoc.openapi import openapi_arguments, register_docs
 from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
@@ -34,6 +34,7 @@ RESOURCES: Final = (
     broadcasts.api,
     conversations.api,
     minds.api,
+    keys.api,
     sessions.api,
     responses.api,
     legacy.api,

@@ -56,7 +56,9 @@ class Settings(BaseSettings):
 
     # Authentication
     shared_secret: SecretStr
+    shared_secret_previous: SecretStr | None = None
     api_key_pepper: SecretStr | None = None
+    api_key_pepper_previous: SecretStr | None = None
     flower_basic_auth: SecretStr | None = None
     flower_url: str | None = None
     jwt_issuer: str | None = None
@@ -164,10 +166,10 @@ class Settings(BaseSettings):
         check_server_url(url)
         return SecretStr(_with_certificates(url))
 
-    @field_validator("shared_secret")
+    @field_validator("shared_secret", "shared_secret_previous")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < SHARED_SECRET_MIN_CHARS:
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value()) < SHARED_SECRET_MIN_CHARS:
             raise ValueError(f"is shorter than {SHARED_SECRET_MIN_CHARS} characters")
         return value
 
@@ -198,7 +200,20 @@ class Settings(BaseSettings):
     @property
     def pepper(self) -> bytes:
         """The key of the HMAC under which API keys are stored."""
-        return (self.api_key_pepper or self.shared_secret).get_secret_value().encode()
+        return self.peppers[0]
+
+    @property
+    def peppers(self) -> tuple[bytes, ...]:
+        """The current pepper, and the previous one while it is replaced. A shared secret that is
+        the pepper too is replaced as both."""
+        replaced = None if self.api_key_pepper else self.shared_secret_previous
+        previous = self.api_key_pepper_previous or replaced
+        return _encoded(self.api_key_pepper or self.shared_secret, previous)
+
+    @property
+    def shared_secrets(self) -> tuple[bytes, ...]:
+        """The current shared secret, and the previous one while it is replaced."""
+        return _encoded(self.shared_secret, self.shared_secret_previous)
 
     @property
     def jwks_url(self) -> str | None:
@@ -218,6 +233,10 @@ class Settings(BaseSettings):
         field = PROVIDER_KEYS[provider].lower()
         secret: SecretStr | None = getattr(self, field)
         return secret.get_secret_value() if secret else None
+
+
+def _encoded(*secrets: SecretStr | None) -> tuple[bytes, ...]:
+    return tuple(one.get_secret_value().encode() for one in secrets if one)
 
 
 def _with_certificates(url: str) -> str:

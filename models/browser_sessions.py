@@ -4,27 +4,42 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Delete,
+    Float,
     ForeignKey,
     LargeBinary,
     Select,
+    any_,
     bindparam,
+    cast,
     delete,
     func,
     or_,
     select,
+    update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models.api_keys import ADMIN, ApiKey, Scopes, digest_of
+from models.api_keys import (
+    ApiKey,
+    Peppers,
+    digest_of,
+    digests_of,
+    find_grant,
+    is_active,
+    note_use,
+)
 from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
+from models.grants import Grant
 from models.ids import new_id
+from models.scopes import ADMIN, Scopes, granted
 from models.users import User
 
 SESSION_PREFIX: Final = "tms_"
@@ -65,15 +80,14 @@ class SignInLink(Base):
 class SignedIn:
     """Who a browser is signed in as. `user` is the user's external id."""
 
-    user_id: str
     user: str
-    scopes: tuple[str, ...]
     expires_at: datetime
+    grant: Grant
 
     @property
     def admin(self) -> bool:
         """Whether the user may see and change everybody's jobs."""
-        return ADMIN in self.scopes
+        return ADMIN in self.grant.scopes
 
 
 def create_link(
@@ -93,38 +107,49 @@ def create_link(
     return token
 
 
-def sign_in_by_key(session: Session, key: str, pepper: bytes, by: Actor = SYSTEM) -> str | None:
-    """Sign a browser in by an API key, until it is revoked. Returns the session's token, or None
-    for an unknown or revoked key."""
-    active = (ApiKey.digest == digest_of(key, pepper), ApiKey.revoked_at.is_(None))
-    found = session.scalar(select(ApiKey).where(*active))
+def sign_in_by_key(session: Session, key: str, peppers: Peppers, by: Actor = SYSTEM) -> str | None:
+    """Sign a browser in by an API key, with its scopes, until the key ends. Returns the session's
+    token, or None for a key that is unknown, revoked or expired."""
+    found = find_grant(session.connection(), key, peppers)
     if found is None:
         return None
-    return _sign_in(session, found.user_id, found.scopes, pepper, by, found.id)
+    note_use(session.connection(), found.credential)
+    scopes = sorted(found.scopes)
+    return _sign_in(session, found.user_id, scopes, peppers[0], by, found.credential)
 
 
-def sign_in_by_link(session: Session, token: str, pepper: bytes, by: Actor = SYSTEM) -> str | None:
+def sign_in_by_link(
+    session: Session, token: str, peppers: Peppers, by: Actor = SYSTEM
+) -> str | None:
     """Sign a browser in by a link's token, which is used up. Returns the session's token, or None
     for a token that is unknown, used or expired."""
-    used = delete(SignInLink).where(SignInLink.digest == digest_of(token, pepper))
+    used = delete(SignInLink).where(SignInLink.digest.in_(digests_of(token, peppers)))
     row = session.execute(
         used.returning(SignInLink.user_id, SignInLink.scopes, SignInLink.expires_at > func.now())
     ).one_or_none()
-    return _sign_in(session, row[0], row[1], pepper, by) if row and row[2] else None
+    return _sign_in(session, row[0], row[1], peppers[0], by) if row and row[2] else None
 
 
-def sign_out(session: Session, token: str, pepper: bytes, by: Actor = SYSTEM) -> None:
+def sign_out(session: Session, token: str, peppers: Peppers, by: Actor = SYSTEM) -> None:
     """End a browser's session."""
-    ended = _ended(BrowserSession.digest == digest_of(token, pepper))
+    ended = _ended(BrowserSession.digest.in_(digests_of(token, peppers)))
     row = session.execute(ended.returning(BrowserSession.id, BrowserSession.user_id)).first()
     if row:
         record(session, "session.ended", row[0], by=by, user_id=row[1])
 
 
-def signed_in(connection: Connection, token: str, pepper: bytes) -> SignedIn | None:
-    """Who a session's token belongs to; None if it is unknown or has ended."""
-    row = connection.execute(_signed_in_statement(), {"token": digest_of(token, pepper)}).first()
-    return SignedIn(row[0], row[1], tuple(row[2]), row[3]) if row else None
+def signed_in(connection: Connection, token: str, peppers: Peppers) -> SignedIn | None:
+    """Who a session's token belongs to; None if it is unknown or has ended. One that is stored
+    under an old pepper is stored under the current one."""
+    digests = digests_of(token, peppers)
+    row = connection.execute(_signed_in_statement(), {"digests": digests}).first()
+    if row is None:
+        return None
+    if row.digest != digests[0]:
+        mine = update(BrowserSession).where(BrowserSession.id == row.id)
+        connection.execute(mine.values(digest=digests[0]))
+    grant = Grant(row.user_id, row.id, granted(row.scopes), row.lasts_s)
+    return SignedIn(row.external_id, row.expires_at, grant)
 
 
 def _sign_in(
@@ -156,17 +181,15 @@ def _ended(which: ColumnElement[bool]) -> Delete:
 
 
 @lru_cache(maxsize=1)
-def _signed_in_statement() -> Select[tuple[str, str, list[str], datetime]]:
-    active = or_(BrowserSession.key_id.is_(None), ApiKey.revoked_at.is_(None))
+def _signed_in_statement() -> Select[Any]:
+    digests = bindparam("digests", type_=ARRAY(LargeBinary))
+    mine, expires_at = BrowserSession, func.least(BrowserSession.expires_at, ApiKey.expires_at)
+    lasts_s = cast(func.extract("epoch", expires_at - func.clock_timestamp()), Float)
+    columns = (mine.id, mine.user_id, mine.digest, mine.scopes, User.external_id)
     return (
-        select(
-            BrowserSession.user_id,
-            User.external_id,
-            BrowserSession.scopes,
-            BrowserSession.expires_at,
-        )
-        .join(User, User.id == BrowserSession.user_id)
-        .outerjoin(ApiKey, ApiKey.id == BrowserSession.key_id)
-        .where(BrowserSession.digest == bindparam("token"), active)
-        .where(BrowserSession.expires_at > func.now())
+        select(*columns, expires_at.label("expires_at"), lasts_s.label("lasts_s"))
+        .join(User, User.id == mine.user_id)
+        .outerjoin(ApiKey, ApiKey.id == mine.key_id)
+        .where(mine.digest == any_(digests), or_(mine.key_id.is_(None), is_active()))
+        .where(mine.expires_at > func.now())
     )

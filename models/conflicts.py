@@ -82,3 +82,17 @@ class MergeInProgress(Conflict):
 
     code = "merge_in_progress"
     advice = "Wait for its `merge` to end, or cancel it."
+
+
+class KeyInactive(Conflict):
+    """The API key can't be rotated: it is revoked or expired, or was rotated before."""
+
+    code = "key_inactive"
+    advice = "Create a key."
+
+
+class TooManyKeys(Conflict):
+    """The user has as many API keys as one may have."""
+
+    code = "too_many_keys"
+    advice = "Revoke one that is no longer used."

@@ -67,8 +67,8 @@ class InvalidRequest(PermanentError):
 
 
 class Unauthorized(PermanentError):
-    """The API key is missing, unknown or revoked, the JWT is invalid, or the browser's session has
-    ended."""
+    """The API key is missing, unknown, revoked or expired, the JWT is invalid, or the browser's
+    session has ended."""
 
     code = "unauthorized"
     status = 401

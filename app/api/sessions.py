@@ -11,10 +11,10 @@ from app.auth.sessions import (
     csrf_token,
     delete_cookie,
     find_signed_in,
+    grant_of_session,
     refuse_other_sites,
     session_token,
     set_cookie,
-    user_of_session,
 )
 from app.http.db import db
 from app.http.responses import json_response
@@ -42,15 +42,15 @@ def create_session(body: NewSession) -> Response:
     is revoked. Other clients don't need a session: they send their key with each request.
     """
     refuse_other_sites()
-    pepper = get_settings().pepper
+    peppers = get_settings().peppers
     if body.key:
-        token = sign_in_by_key(db.session(), body.key, pepper, actor("browser"))
+        token = sign_in_by_key(db.session(), body.key, peppers, actor("browser"))
     else:
-        token = sign_in_by_link(db.session(), body.link, pepper, actor("browser"))
+        token = sign_in_by_link(db.session(), body.link, peppers, actor("browser"))
     db.session.commit()
     if token is None:
         raise Unauthorized(
-            "The API key is unknown or revoked."
+            "The API key is unknown, revoked or expired."
             if body.key
             else "The sign-in link was used or has expired. Create a new one, or use an API key."
         )
@@ -73,8 +73,8 @@ def delete_session() -> Response:
     Ends the session and removes the cookie.
     """
     token = _token()
-    user_of_session(token)  # checks the CSRF token
-    sign_out(db.session(), token, get_settings().pepper, actor("browser"))
+    grant_of_session(token)  # checks the CSRF token
+    sign_out(db.session(), token, get_settings().peppers, actor("browser"))
     db.session.commit()
     announce_revocation()
     response = Response(status=204)

@@ -12,6 +12,7 @@ from app.apidoc.page import register_page
 from app.apidoc.postprocess import postprocess
 from app.http.error_handlers import refuse_input
 from app.http.problems import MEDIA_TYPE, ProblemBody, title_of
+from models.scopes import ADMIN
 
 DESCRIPTION: Final = """\
 Trimind answers chat messages asynchronously and never loses one that it has accepted. Submit a \
@@ -63,6 +64,11 @@ USER_SECURITY: Final[list[dict[str, list[str]]]] = [
     {"browser": []},
 ]
 BROWSER_SECURITY: Final[list[dict[str, list[str]]]] = [{"browser": []}]
+ADMIN_SECURITY: Final[list[dict[str, list[str]]]] = [
+    {"api_key": [ADMIN]},
+    {"service": [], "service_user": []},
+    {"browser": []},
+]
 SERVICE_SECURITY: Final[list[dict[str, list[str]]]] = [{"service": []}]
 
 

@@ -1,6 +1,7 @@
 """Who calls: a user's API key or JWT, or the shared secret of a service, as a bearer token; or a
 browser that is signed in."""
 
+import hashlib
 import hmac
 import re
 from functools import partial
@@ -10,38 +11,42 @@ import structlog
 from flask import g, request
 
 from app.auth.key_cache import known_keys
-from app.auth.sessions import find_signed_in, session_token, user_of_session
+from app.auth.sessions import grant_of_session, session_token
 from app.http.db import db
-from app.http.errors import Forbidden, InvalidUser
+from app.http.deferred import after_view
+from app.http.errors import InvalidUser
 from app.http.problems import FieldError, Problem, Refusal
+from app.http.scopes import require_scope, scope_of
 from app.limits.requests import count_request
 from config.settings import get_settings
-from models.api_keys import ADMIN, KEY_PREFIX, digest_of, owner_of_key, scopes_of_key
+from models.api_keys import KEY_PREFIX, digest_of, find_grant, note_use
 from models.errors import Unauthorized
+from models.grants import Grant
+from models.scopes import ADMIN, EVERY
 from models.session import autocommit
 from models.users import EXTERNAL_ID_MAX_CHARS, find_user, get_or_create_user
 
 # The actor of what a service changes, in the audit log.
 SERVICE: Final = "shared secret"
+UNKNOWN_KEY: Final = "The API key is unknown, revoked or expired."
 USER_HEADER: Final = "X-Trimind-User"
 EXTERNAL_ID: Final = rf"^[\x21-\x7e]{{1,{EXTERNAL_ID_MAX_CHARS}}}$"
 _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
 
 
 def require_user() -> None:
-    """Authenticate the user, set `g.user_id`, and count the request towards the user's limit. The
-    request occupies no connection after it.
+    """Authenticate the user, set `g.user_id` and `g.grant`, and count the request towards the
+    user's limit. A read requires the scope `jobs:read`, any other call `jobs:write`. The request
+    occupies no connection after it.
 
     Raises:
         Unauthorized: if the token is missing or invalid.
+        InsufficientScope: if the credential has not the scope.
         CsrfFailed: if a browser's request may come from another site.
         Refusal: if a service doesn't name the user it acts for, or for one request too many.
     """
-    session = session_token()
-    g.user_id = user_of_session(session) if session is not None else _user_of_bearer()
-    g.setdefault("actor", g.user_id)
-    structlog.contextvars.bind_contextvars(user_id=g.user_id)
-    count_request(g.user_id)
+    _authenticate()
+    require_scope(scope_of(request.method), g.grant.scopes)
 
 
 def require_admin() -> None:
@@ -49,11 +54,10 @@ def require_admin() -> None:
 
     Raises:
         Unauthorized: if the token is missing or invalid.
-        Forbidden: if it is another user's.
+        InsufficientScope: if it is another user's.
     """
-    require_user()
-    if not _is_admin():
-        raise Forbidden("This call requires a key with the scope admin.")
+    _authenticate()
+    require_scope(ADMIN, g.grant.scopes)
 
 
 def require_service() -> None:
@@ -75,29 +79,27 @@ def provision_user(external_id: str) -> str:
 
 
 def is_shared_secret(token: str) -> bool:
-    """Whether a token is the shared secret, compared in constant time."""
-    secret = get_settings().shared_secret.get_secret_value()
-    return hmac.compare_digest(token.encode(), secret.encode())
+    """Whether a token is the shared secret, or the previous one. The time that this takes depends
+    on the token's length alone."""
+    sent = _fingerprint(token.encode())
+    known = map(_fingerprint, get_settings().shared_secrets)
+    return any(hmac.compare_digest(sent, each) for each in known)
 
 
-def _is_admin() -> bool:
+def _authenticate() -> None:
     session = session_token()
-    if session is not None:
-        found = find_signed_in(session)
-        return found is not None and found.admin
-    token = _bearer()
-    if is_shared_secret(token):
-        return True
-    with autocommit() as connection:
-        return ADMIN in scopes_of_key(connection, token, get_settings().pepper)
+    g.grant = grant_of_session(session) if session is not None else _grant_of_bearer()
+    g.user_id = g.grant.user_id
+    g.actor = g.grant.credential
+    structlog.contextvars.bind_contextvars(user_id=g.user_id)
+    count_request(g.user_id)
 
 
-def _user_of_bearer() -> str:
+def _grant_of_bearer() -> Grant:
     token = _bearer()
     if is_shared_secret(token):
-        g.actor = SERVICE
-        return _user_of_service()
-    return _user_of_jwt(token) if looks_like_jwt(token) else _user_of_key(token)
+        return Grant(_user_of_service(), SERVICE, EVERY)
+    return _grant_of_jwt(token) if looks_like_jwt(token) else _grant_of_key(token)
 
 
 def _bearer() -> str:
@@ -112,25 +114,37 @@ def looks_like_jwt(token: str) -> bool:
     return token.startswith("eyJ") and token.count(".") == 2
 
 
-def _user_of_jwt(token: str) -> str:
+def _grant_of_jwt(token: str) -> Grant:
     # Imported with the first token: the library takes 20 MB, and many installations have no issuer.
-    from app.auth.jwt import user_of_token
+    from app.auth.jwt import grant_of_token
 
-    return user_of_token(token)
+    return grant_of_token(token)
 
 
-def _user_of_key(token: str) -> str:
+def _grant_of_key(token: str) -> Grant:
     if token.startswith(KEY_PREFIX):
         digest = digest_of(token, get_settings().pepper)
-        known = known_keys().owner_of(digest, partial(_look_up, token))
-        if known:
-            return known
-    raise Unauthorized("The API key is unknown or revoked.")
+        grant = known_keys().find(digest, partial(_look_up, token))
+        if grant is not None:
+            return grant
+    raise Unauthorized(UNKNOWN_KEY)
 
 
-def _look_up(token: str) -> str | None:
+def _look_up(token: str) -> Grant | None:
     with autocommit() as connection:
-        return owner_of_key(connection, token, get_settings().pepper)
+        grant = find_grant(connection, token, get_settings().peppers)
+    if grant is not None and grant.unnoted:
+        after_view(partial(_note_use, grant.credential))
+    return grant
+
+
+def _note_use(key_id: str) -> None:
+    with autocommit() as connection:
+        note_use(connection, key_id)
+
+
+def _fingerprint(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
 
 
 def _user_of_service() -> str:

@@ -26,6 +26,8 @@ from app.auth.key_cache import known_keys
 from config.once import once
 from config.settings import Settings, get_settings
 from models.errors import Unauthorized
+from models.grants import Grant
+from models.scopes import USUAL, granted
 from models.users import EXTERNAL_ID_MAX_CHARS
 
 LEEWAY_S: Final = 60
@@ -54,8 +56,8 @@ class Identity:
     digest: bytes
 
 
-def user_of_token(token: str) -> str:
-    """The id of the user that a token speaks of, who is created on first sight.
+def grant_of_token(token: str) -> Grant:
+    """What a token allows the user that it speaks of, who is created on first sight.
 
     Raises:
         Unauthorized: the token is invalid, or no issuer is set.
@@ -65,14 +67,15 @@ def user_of_token(token: str) -> str:
     if settings.jwks_url is None:
         raise Unauthorized("JWTs are not accepted: JWT_ISSUER is not set.")
     identity = _verifier(settings).identity_of(token)
-    user_id = known_keys().owner_of(identity.digest, partial(_provision, identity))
-    if user_id is None:
+    grant = known_keys().find(identity.digest, partial(_provision, identity))
+    if grant is None:
         raise Unauthorized("The user was deleted.")
-    return user_id
+    return grant
 
 
-def _provision(identity: Identity) -> str | None:
-    return provision_user(identity.external_id)
+def _provision(identity: Identity) -> Grant | None:
+    user_id = provision_user(identity.external_id)
+    return Grant(user_id, user_id, granted(USUAL))
 
 
 def external_id_of(issuer: str, subject: str) -> str:

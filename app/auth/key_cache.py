@@ -1,5 +1,5 @@
-"""The owners of the keys that were used within the last seconds, so that not every request looks
-its key up."""
+"""What the keys allow that were used within the last seconds, so that not every request looks its
+key up."""
 
 import threading
 import time
@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Final
 
 from config.once import once
+from models.grants import Grant
 
 FRESH_S: Final = 5.0
 MOST: Final = 4096
 
 
 class KeyCache:
-    """Owners by the digest of their key, each for `fresh_s` seconds, `most` at once. Thread-safe.
+    """Grants by the digest of their key, each for `fresh_s` seconds, but never longer than the key
+    is valid; `most` at once. Thread-safe.
 
     Unknown keys are not kept: a new key works at once, and no caller can fill the cache with
     guesses. `on_keep` is called for each key that is kept.
@@ -23,19 +25,20 @@ class KeyCache:
         self.on_keep: Callable[[], object] | None = None
         self.fresh_s, self._most = fresh_s, most
         self._lock = threading.Lock()
-        self._known: dict[bytes, tuple[str, float]] = {}
+        self._known: dict[bytes, tuple[Grant, float]] = {}
         self._clearings = 0
 
-    def owner_of(self, digest: bytes, look_up: Callable[[], str | None]) -> str | None:
-        """The key's owner, looked up if it isn't known; None for a key that nobody has."""
+    def find(self, digest: bytes, look_up: Callable[[], Grant | None]) -> Grant | None:
+        """What the key allows, looked up if it isn't known; None for a key that nobody has."""
         known = self._known.get(digest)
         if known is not None and time.monotonic() < known[1]:
             return known[0]
-        clearings, until = self._clearings, time.monotonic() + self.fresh_s
-        owner = look_up()
-        if owner is not None:
-            self._keep(digest, (owner, until), clearings)
-        return owner
+        clearings, began = self._clearings, time.monotonic()
+        grant = look_up()
+        if grant is not None:
+            valid_s = self.fresh_s if grant.lasts_s is None else min(self.fresh_s, grant.lasts_s)
+            self._keep(digest, (grant, began + valid_s), clearings)
+        return grant
 
     def clear(self) -> None:
         """Look every key up again."""
@@ -43,7 +46,7 @@ class KeyCache:
             self._clearings += 1
             self._known.clear()
 
-    def _keep(self, digest: bytes, known: tuple[str, float], clearings: int) -> None:
+    def _keep(self, digest: bytes, known: tuple[Grant, float], clearings: int) -> None:
         with self._lock:
             if clearings != self._clearings:  # it may have been revoked during its look-up
                 return

@@ -9,21 +9,23 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from typing import Final
 
 from flask import Response, request
 
 from app.auth.key_cache import known_keys
 from app.http.errors import CsrfFailed
+from app.http.scopes import SAFE
 from config.settings import get_settings
 from models.api_keys import digest_of
 from models.browser_sessions import SESSION_PREFIX, SignedIn, signed_in
 from models.errors import Unauthorized
+from models.grants import Grant
 from models.session import autocommit
 
 COOKIE: Final = "trimind_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ENDED: Final = "The session has ended. Sign in again."
 
 
@@ -35,8 +37,8 @@ def session_token() -> str | None:
     return token
 
 
-def user_of_session(token: str) -> str:
-    """The id of the user that a session is signed in as.
+def grant_of_session(token: str) -> Grant:
+    """Who a session is signed in as, and what it may do.
 
     Raises:
         Unauthorized: the session has ended.
@@ -45,19 +47,19 @@ def user_of_session(token: str) -> str:
     refuse_other_sites()
     if request.method not in SAFE:
         sent = request.headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(sent.encode(), csrf_token(token).encode()):
+        if not _is_csrf_token(sent, token):
             raise CsrfFailed(f"{CSRF_HEADER} is missing or wrong: read it from GET /v1/session.")
     digest = digest_of(token, get_settings().pepper)
-    user_id = known_keys().owner_of(digest, partial(_look_up, token))
-    if user_id is None:
+    grant = known_keys().find(digest, partial(_look_up, token))
+    if grant is None:
         raise Unauthorized(ENDED)
-    return user_id
+    return grant
 
 
 def find_signed_in(token: str) -> SignedIn | None:
     """Who a session is signed in as, read from the database."""
     with autocommit() as connection:
-        return signed_in(connection, token, get_settings().pepper)
+        return signed_in(connection, token, get_settings().peppers)
 
 
 def refuse_other_sites() -> None:
@@ -69,7 +71,7 @@ def refuse_other_sites() -> None:
 
 def csrf_token(token: str) -> str:
     """The CSRF token of a session, derived from the session's own."""
-    return hmac.new(get_settings().pepper, f"csrf {token}".encode(), hashlib.sha256).hexdigest()
+    return _csrf_token(token, get_settings().pepper)
 
 
 def set_cookie(response: Response, token: str, expires_at: datetime) -> None:
@@ -77,7 +79,7 @@ def set_cookie(response: Response, token: str, expires_at: datetime) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=int((expires_at - datetime.now(UTC)).total_seconds()),
+        max_age=ceil((expires_at - datetime.now(UTC)).total_seconds()),
         secure=_is_https(),
         httponly=True,
         samesite="Strict",
@@ -94,6 +96,16 @@ def _is_https() -> bool:
     return request.is_secure or request.headers.get("X-Forwarded-Proto", "").startswith("https")
 
 
-def _look_up(token: str) -> str | None:
+def _is_csrf_token(sent: str, token: str) -> bool:
+    """Whether a page sent its session's token, which it may have read under the previous pepper."""
+    known = (_csrf_token(token, pepper) for pepper in get_settings().peppers)
+    return any(hmac.compare_digest(sent.encode(), each.encode()) for each in known)
+
+
+def _csrf_token(token: str, pepper: bytes) -> str:
+    return hmac.new(pepper, f"csrf {token}".encode(), hashlib.sha256).hexdigest()
+
+
+def _look_up(token: str) -> Grant | None:
     found = find_signed_in(token)
-    return found.user_id if found else None
+    return found.grant if found else None

@@ -41,12 +41,12 @@ class InvalidUser(PermanentError):
     advice = "Send a valid `X-Trimind-User`."
 
 
-class Forbidden(PermanentError):
-    """The call is for operators only."""
+class InsufficientScope(PermanentError):
+    """The API key lacks the scope that the call requires; `detail` names it."""
 
-    code = "forbidden"
+    code = "insufficient_scope"
     status = 403
-    advice = "Use a key with the scope `admin`."
+    advice = "Use a key with that scope."
 
 
 class CsrfFailed(PermanentError):

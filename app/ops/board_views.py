@@ -4,7 +4,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from app.apidoc.openapi import USER_SECURITY, operation_id, problems
+from app.apidoc.openapi import ADMIN_SECURITY, operation_id, problems
 from app.auth.bearer import require_admin
 from app.http.db import db
 from app.http.errors import CANCELLED_TOO_LATE
@@ -29,8 +29,8 @@ api = APIBlueprint(
     operation_id_callback=operation_id,
     url_prefix="/v1/board",
     abp_tags=[Tag(name="board", description="For operators: keys with the scope `admin`.")],
-    abp_security=USER_SECURITY,
-    abp_responses=problems(400, 401, 403, 422, 429, 503),
+    abp_security=ADMIN_SECURITY,
+    abp_responses=problems(400, 401, 422, 429, 503),
 )
 api.before_request(require_admin)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.auth.bearer import EXTERNAL_ID
 from app.cli.local.running import join_installation_or_fail
 from models.audit import Actor
-from models.errors import TrimindError
+from models.errors import DatabaseUnavailable, TrimindError
 from models.session import unit_of_work
 from models.users import EXTERNAL_ID_MAX_CHARS
 
@@ -24,8 +24,10 @@ def database() -> Iterator[Session]:
     try:
         with unit_of_work() as session:
             yield session
-    except TrimindError as error:
+    except DatabaseUnavailable as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
+    except TrimindError as error:
+        raise click.ClickException(str(error)) from None
     except ProgrammingError:  # there are no tables
         raise click.ClickException("the database has no schema: run `trimind db upgrade`") from None
 

@@ -10,9 +10,10 @@ from app.cli.client.receipt import Progress, ending
 from config.settings import get_settings
 from deploy.embedded.home import write_private
 from deploy.embedded.unit import Log
-from models.api_keys import ADMIN, create_key, owner_of_key
+from models.api_keys import create_key, find_grant
 from models.browser_sessions import create_link
 from models.jobs import Job
+from models.scopes import ADMIN
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from trimind import Client
@@ -24,13 +25,13 @@ NAME: Final = "trimind"
 
 def demo_key(file: Path) -> str:
     """The demo user's key: the one in the file if it is still valid, else a new one."""
-    pepper = get_settings().pepper
+    peppers = get_settings().peppers
     kept = file.read_text().strip() if file.exists() else ""
     with unit_of_work() as session:
-        if kept and owner_of_key(session.connection(), kept, pepper):
+        if kept and find_grant(session.connection(), kept, peppers):
             return kept
         user_id = get_or_create_user(session, USER)
-        key = create_key(session, user_id, "demo", pepper, by=operator())
+        key = create_key(session, user_id, "demo", peppers[0], by=operator())
     write_private(file, f"{key}\n")
     return key
 

@@ -6,10 +6,11 @@ from sqlalchemy import func, update
 from app.ops.board import read_board
 from app.schemas.board import BoardBody
 from config.settings import get_settings
-from models.api_keys import ADMIN, create_key
+from models.api_keys import create_key
 from models.job_minutes import JobMinute
 from models.jobs import Job
 from models.lifecycle.endings import cancel
+from models.scopes import ADMIN
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.worker.presence import announce_presence
@@ -53,7 +54,7 @@ def test_the_board_is_for_operators(app, user_key):
     assert app.test_client().get("/v1/board").status_code == 401
     for path in ("/v1/board", "/v1/board/jobs", f"/v1/board/jobs/{UNKNOWN}"):
         refused = app.test_client().get(path, headers=headers)
-        assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
+        assert (refused.status_code, refused.json["code"]) == (403, "insufficient_scope")
 
 
 def test_a_service_may_see_it(client):

@@ -75,7 +75,7 @@ def test_a_token_opens_nothing_of_a_user_of_that_name_from_elsewhere(client, iss
 def test_a_token_is_no_operators(client, issuer, external_id):
     refused = client.get("/v1/board", headers=bearer(issuer.token(external_id)))
 
-    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
 
 
 def part(value: object) -> str:

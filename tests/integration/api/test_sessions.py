@@ -7,8 +7,9 @@ from sqlalchemy import func, update
 
 from app.auth.sessions import COOKIE, CSRF_HEADER
 from config.settings import get_settings
-from models.api_keys import ADMIN, ApiKey, create_key, digest_of, revoke_key
+from models.api_keys import ApiKey, create_key, digest_of, revoke_key
 from models.browser_sessions import BrowserSession, SignInLink, create_link
+from models.scopes import ADMIN
 from models.session import unit_of_work
 from models.users import get_or_create_user
 from tasks.events.revocations import announce_revocation

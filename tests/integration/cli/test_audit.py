@@ -28,7 +28,8 @@ def test_it_shows_who_did_what_to_whose_key(key: str, external_id: str) -> None:
 
     assert shown["action"] == "key.created"
     assert shown["actor"] == f"command {getpass.getuser()}"
-    assert shown["details"] == {"name": "a\x1b[2Jb", "hint": key[:8], "scopes": []}
+    assert shown["details"]["name"] == "a\x1b[2Jb"
+    assert shown["details"]["hint"] == key[:8]
     text = trimind("audit", "--user", shown["user_id"], "--since", "5m", "--action", "key")
     assert text.count("\n") == 1
     assert shown["subject"] in text

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from app.cli import main
 from app.cli.local.demo import demo_key, earlier_jobs
 from config.settings import get_settings
-from models.api_keys import ApiKey, digest_of, owner_of_key
+from models.api_keys import ApiKey, digest_of, find_grant
 from models.schema import newest_version
 from models.session import unit_of_work
 from models.users import external_id_of
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("backends")
 
 def owner(key: str) -> str | None:
     with unit_of_work() as session:
-        user_id = owner_of_key(session.connection(), key, get_settings().pepper)
-        return external_id_of(session, user_id) if user_id else None
+        grant = find_grant(session.connection(), key, get_settings().peppers)
+        return external_id_of(session, grant.user_id) if grant else None
 
 
 def revoke(key: str) -> None:

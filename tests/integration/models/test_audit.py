@@ -44,22 +44,27 @@ def test_every_change_of_a_key_is_recorded_once_with_its_actor(user_id: str) -> 
         ("command ada", "req_1", "203.0.113.7")
     }
     assert {each.subject for each in found} == {made.subject}
-    assert made.details == {"name": "laptop", "hint": key[:8], "scopes": []}
+    assert made.details == {
+        "name": "laptop",
+        "hint": key[:8],
+        "scopes": ["jobs:read", "jobs:write"],
+        "expires": None,
+    }
 
 
 def test_browsers_that_sign_in_and_out_are_recorded_without_their_tokens(user_id: str) -> None:
-    pepper = get_settings().pepper
+    peppers = get_settings().peppers
     with unit_of_work() as session:
-        key = create_key(session, user_id, "", pepper)
-        link = create_link(session, user_id, ["admin"], pepper, BY)
+        key = create_key(session, user_id, "", peppers[0])
+        link = create_link(session, user_id, ["admin"], peppers[0], BY)
     with unit_of_work() as session:
         tokens = [
-            sign_in_by_key(session, key, pepper, BY),
-            sign_in_by_link(session, link, pepper, BY),
+            sign_in_by_key(session, key, peppers, BY),
+            sign_in_by_link(session, link, peppers, BY),
         ]
         for token in tokens:
             assert token is not None
-            sign_out(session, token, pepper, BY)
+            sign_out(session, token, peppers, BY)
 
     found = entries(user_id)
 

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from config.settings import get_settings
-from models.api_keys import ADMIN, create_key
+from models.api_keys import create_key
+from models.scopes import ADMIN
 from models.session import unit_of_work
 from models.users import get_or_create_user
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from itertools import count
 
 import httpx
-from sqlalchemy import update
+from sqlalchemy import func, update
 
+from models.api_keys import ApiKey
 from models.jobs import Job
 from models.lifecycle.endings import finished
 from models.session import unit_of_work
@@ -29,7 +30,9 @@ class Samples:
         self.renew()
 
     def renew(self) -> None:
-        """Create new samples."""
+        """Create new samples, and revoke all keys, of which there may be only so many."""
+        with unit_of_work() as session:
+            session.execute(update(ApiKey).values(revoked_at=func.now()))
         queued, merged = self._post("/v1/jobs", QUESTION), self._broadcast()
         open_broadcast = self._post("/v1/broadcasts", QUESTION)
         jobs = [self._ended_job(status) for status in ENDS]
@@ -47,13 +50,14 @@ class Samples:
             "conversation_id": [queued["conversation_id"]],
             "previous_response_id": [_response(jobs[0])],
             "sessionId": [queued["conversation_id"]],
+            "key_id": [self._post("/v1/keys", {})["id"] for _ in range(2)],
             "mind": ["sage"],
             "model": [self._client.get("/v1/minds").json()["models"][0]],
         }
 
     def _post(self, path: str, body: Mapping[str, object]) -> dict:
         response = self._client.post(path, json=body)
-        assert response.status_code in (200, 202), response.text
+        assert response.status_code in (200, 201, 202), response.text
         return response.json()
 
     def _ended_job(self, status: str) -> str:
