@@ -1,7 +1,8 @@
 """A pane of the page that takes 10,000 pieces of an answer, 200 a second: `python -m bench.page`.
 
-A browser without a window renders the page's own component. Each quarter of the pieces is measured
-alone: a pane that grew slower would show it in the last.
+A browser without a window renders the page's own component, for an answer of all kinds of blocks,
+for a single block of code and for a single list. Each quarter of the pieces is measured alone: a
+pane that grew slower would show it in the last.
 """
 
 import threading
@@ -38,12 +39,12 @@ SETUP = """async () => {
   document.head.append(style);
   document.body.innerHTML = "";
   render(html`<${Pane} mind=${mind} index=${0} turns=${turns} act=${() => {}} />`, document.body);
-  Object.assign(window, { job, frames: [], running: true });
+  Object.assign(window, { job, frames: [] });
   let before = performance.now();
   const frame = (now) => {
     frames.push(now - before);
     before = now;
-    if (running) requestAnimationFrame(frame);
+    requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
 }"""
@@ -60,7 +61,14 @@ FEED = """([pieces, aSecond]) => new Promise((done) => {
     }
   }, 4);
 })"""
-TEXT = """## Part {0}
+END = """() => new Promise((done) => {
+  window.frames = [];
+  job.update({ ...job.body.value, status: "completed", output: job.text,
+    completed_at: new Date().toISOString(),
+    usage: { input_tokens: 1, output_tokens: 1, cost_usd: "0" } });
+  setTimeout(() => done(frames), 1000);
+})"""
+PART = """## Part {0}
 
 A paragraph with **strong** words, `code` and a [link](https://example.org), which goes on for a
 while, as the paragraphs of a model do, and then ends.
@@ -78,44 +86,63 @@ def part_{0}(values):
 ```
 
 """
+FUNCTION = """def part_{0}(values):
+    return [value * {0} for value in values if value]
+
+
+"""
+ITEM = "{0}. A thing with **strong** words and `code`, and why it matters.\n"
+TEXTS = {
+    "all kinds of blocks": "".join(PART.format(number) for number in range(1000)),
+    "one block of code": "```python\n" + "".join(FUNCTION.format(each) for each in range(1000)),
+    "one list": "".join(ITEM.format(number) for number in range(1, 1000)),
+}
 
 
 def main() -> None:
     """Print how many frames a second each quarter of the pieces had, and what they cost."""
-    words = pieces_of("".join(TEXT.format(number) for number in range(1000)))[:PIECES]
-    quarter = PIECES // QUARTERS
     with (
         serving() as url,
         running_browser(install(), wait_until) as address,
         sync_playwright() as playwright,
     ):
-        page = playwright.chromium.connect_over_cdp(address).new_page()
-        page.goto(f"{url}/page.html")
-        page.evaluate(SETUP)
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable")
-        parts = [
-            measured(page, session, words[at : at + quarter]) for at in range(0, PIECES, quarter)
-        ]
-    ratio("of script time, last quarter to first", parts[-1], parts[0])
+        browser = playwright.chromium.connect_over_cdp(address)
+        for name, text in TEXTS.items():
+            page = browser.new_page()
+            page.goto(f"{url}/page.html")
+            page.evaluate(SETUP)
+            measure(page, name, pieces_of(text)[:PIECES])
+            page.close()
 
 
-def measured(page: Page, session: CDPSession, pieces: list[str]) -> float:
-    """Feed these pieces and print what it took; returns the milliseconds of script a second."""
+def measure(page: Page, name: str, pieces: list[str]) -> None:
+    """Feed an answer, end it, and print what it took."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    quarter = PIECES // QUARTERS
+    parts = [
+        measured(page, session, name, pieces[at : at + quarter]) for at in range(0, PIECES, quarter)
+    ]
+    group(f"{name}, the end of the answer")
+    figure("longest frame", max(page.evaluate(END)), "ms")
+    ratio("last quarter to first", parts[-1], parts[0])
+
+
+def measured(page: Page, session: CDPSession, name: str, pieces: list[str]) -> float:
+    """Feed these pieces and print what it took; returns the milliseconds of all work a second."""
     before, began = busy_s(session), time.monotonic()
     frames: list[float] = page.evaluate(FEED, [pieces, A_SECOND])
     seconds = time.monotonic() - began
-    script = {name: (busy_s(session)[name] - before[name]) * 1000 / seconds for name in before}
+    spent = {key: (at - before[key]) * 1000 / seconds for key, at in busy_s(session).items()}
+    layout = spent["LayoutDuration"] + spent["RecalcStyleDuration"]
     length = page.evaluate("() => job.text.length")
-    group(f"up to {length:,} characters")
+    group(f"{name}, up to {length:,} characters")
     figure("frames a second", len(frames) / seconds)
     figure("longest frame", max(frames), "ms")
     figure("late frames", 100 * sum(ms > LATE_MS for ms in frames) / len(frames), "%")
-    figure("script", script["ScriptDuration"], "ms a second")
-    figure(
-        "layout and style", script["LayoutDuration"] + script["RecalcStyleDuration"], "ms a second"
-    )
-    return script["ScriptDuration"]
+    figure("script", spent["ScriptDuration"], "ms a second")
+    figure("layout and style", layout, "ms a second")
+    return spent["ScriptDuration"] + layout
 
 
 def busy_s(session: CDPSession) -> dict[str, float]:

@@ -1,10 +1,12 @@
-"""The page's files: read, hashed and compressed once per process, at the first request."""
+"""The pages' files: read, hashed and compressed once per process, at the first request."""
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname, join, normpath
 from typing import Final
 
 from config.once import once
@@ -12,8 +14,8 @@ from config.once import once
 STATIC: Final = Path(__file__).parent / "static"
 HASH_CHARS: Final = 16
 TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-# Replaced in the HTML by the folder of the files, which is named after their contents.
-PLACEHOLDER: Final = "{assets}"
+# What a module needs before it can run; `import()` is for later.
+IMPORT: Final = re.compile(rb"""\b(?:from|import)\s*"(\.{1,2}/[^"]+)""")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,15 @@ class Asset:
     content: bytes
     compressed: bytes
     mimetype: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its title, the module that it runs, its style sheets."""
+
+    title: str
+    script: str
+    styles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,41 @@ class Assets:
         """The URL of the folder that holds the files."""
         return f"/assets/{self.version}"
 
-    def html(self, name: str) -> str:
-        """An HTML file that refers to the files."""
-        return (STATIC / name).read_text("utf-8").replace(PLACEHOLDER, self.folder)
+    def modules_of(self, script: str) -> list[str]:
+        """The modules that a module imports, directly or not: browsers should fetch all at once,
+        instead of one after the other as they find them."""
+        found: list[str] = []
+        self._find_modules(script, found)
+        return found
+
+    def _find_modules(self, script: str, found: list[str]) -> None:
+        for name in self._imports_of(script):
+            if name not in found:
+                found.append(name)
+                self._find_modules(name, found)
+
+    def _imports_of(self, script: str) -> Iterator[str]:
+        for path in IMPORT.findall(self.files[script].content):
+            yield normpath(join(dirname(script), path.decode()))
+
+
+@once
+def html_of(page: Page) -> str:
+    """A page's HTML. It refers to this process's version of the files."""
+    assets = get_assets()
+    links = [f'<link rel="stylesheet" href="{assets.folder}/{name}">' for name in page.styles]
+    links += [
+        f'<link rel="modulepreload" href="{assets.folder}/{name}">'
+        for name in assets.modules_of(page.script)
+    ]
+    values = {
+        "assets": assets.folder,
+        "title": page.title,
+        "script": page.script,
+        "links": "\n  ".join(links),
+    }
+    text = (STATIC / "page.html").read_text("utf-8")
+    return re.sub(r"{(\w+)}", lambda name: values[name[1]], text)
 
 
 @once

@@ -1,11 +1,11 @@
-"""The page at `/`, a conversation's own address, and the files that they load."""
+"""The page at `/`, a conversation's own address, the board, and the files that they load."""
 
 from typing import Final, cast
 
 from flask import Blueprint, Response, request
 
 from app.http.security_headers import CONTENT_POLICY, policy_of
-from app.web.assets import Asset, get_assets
+from app.web.assets import Asset, Page, get_assets, html_of
 from models.errors import NotFound
 
 PAGE_POLICY: Final = policy_of(
@@ -17,6 +17,8 @@ PAGE_POLICY: Final = policy_of(
     require_trusted_types_for="'script'",
     trusted_types="dompurify",
 )
+CONVERSATIONS: Final = Page("Trimind", "main.js", ("page.css",))
+BOARD: Final = Page("Board · Trimind", "board/main.js", ("page.css", "board/board.css"))
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 web = Blueprint("web", __name__)
@@ -26,13 +28,13 @@ web = Blueprint("web", __name__)
 @web.get("/c/<id:conversation_id>")
 def show_page(conversation_id: str | None = None) -> Response:
     """The page; its script reads the conversation from the address."""
-    return _page("page.html")
+    return _shown(CONVERSATIONS)
 
 
 @web.get("/board")
 def show_board() -> Response:
     """The operators' board."""
-    return _page("board.html")
+    return _shown(BOARD)
 
 
 @web.get("/assets/<version>/<path:name>")
@@ -46,8 +48,8 @@ def send_asset(version: str, name: str) -> Response:
     return response
 
 
-def _page(name: str) -> Response:
-    response = Response(get_assets().html(name), mimetype="text/html")
+def _shown(page: Page) -> Response:
+    response = Response(html_of(page), mimetype="text/html")
     response.headers[CONTENT_POLICY] = PAGE_POLICY
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()

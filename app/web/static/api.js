@@ -2,6 +2,7 @@
 
 const RETRIES = 3;
 const FIRST_PAUSE_MS = 400;
+const LONGEST_PAUSE_S = 5;
 const WORTH_A_RETRY = new Set([429, 502, 503, 504]);
 
 let csrfToken = "";
@@ -42,9 +43,9 @@ export async function post(path, body = {}) {
       return await call("POST", path, body, { headers });
     } catch (error) {
       const again = error.status === 0 || WORTH_A_RETRY.has(error.status);
-      if (!again || retries === RETRIES) throw error;
-      const pauseMs = FIRST_PAUSE_MS * 2 ** retries * (0.5 + Math.random());
-      await pause(Math.max(pauseMs, 1000 * Math.min(error.retryAfterS ?? 0, 5)));
+      const notBeforeS = error.retryAfterS ?? 0;
+      if (!again || retries === RETRIES || notBeforeS > LONGEST_PAUSE_S) throw error;
+      await pause(Math.max(FIRST_PAUSE_MS * 2 ** retries * (0.5 + Math.random()), 1000 * notBeforeS));
     }
   }
 }

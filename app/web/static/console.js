@@ -1,13 +1,16 @@
 // The manager console: the one input, whom it goes to, and what can be done with the latest answers.
 
+import { Answer } from "./answer.js";
 import { MANAGER } from "./conversation.js";
 import { inWords } from "./format.js";
-import { Answer } from "./pane.js";
 import { html, useEffect, useLayoutEffect, useRef } from "./ui.js";
 
 const ALL = "";
 
-export function Console({ minds, models, draft, target, model, busy, error, latest, unfinished, act, onSend }) {
+// What engines report of a key that an input method handles, after `isComposing` has ended too.
+const HANDLED_BY_INPUT_METHOD = 229;
+
+export function Console({ minds, models, draft, onDraft, target, model, busy, error, latest, unfinished, act, onSend }) {
   const input = useRef(null);
   useLayoutEffect(() => grow(input.current), [draft.value]);
   useEffect(() => input.current.focus(), []);
@@ -16,7 +19,8 @@ export function Console({ minds, models, draft, target, model, busy, error, late
     onSend();
   };
   const onKeyDown = (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    const composing = event.isComposing || event.keyCode === HANDLED_BY_INPUT_METHOD;
+    if (event.key !== "Enter" || event.shiftKey || composing) return;
     event.preventDefault();
     onSend();
   };
@@ -25,7 +29,7 @@ export function Console({ minds, models, draft, target, model, busy, error, late
       ${latest && html`<${Manager} latest=${latest} act=${act} />`}
       <form onSubmit=${submit}>
         <textarea ref=${input} id="message" rows="1" aria-label="Message" placeholder=${placeholder(minds, target.value)}
-          value=${draft.value} onInput=${({ target: at }) => (draft.value = at.value)} onKeyDown=${onKeyDown}
+          value=${draft.value} onInput=${({ target: at }) => onDraft(at.value)} onKeyDown=${onKeyDown}
           aria-describedby=${error ? "send-error" : undefined} enterkeyhint="send"></textarea>
         <div class="console-row">
           <fieldset class="targets">
@@ -78,8 +82,8 @@ function Manager({ latest, act }) {
   if (!canMerge) return null;
   return html`
     <p class="offer">
-      Keep the best answer, or
-      ${" "}<button type="button" class="link" onClick=${() => act("merge", broadcast)}>merge them into one</button>.
+      <span>Keep the best answer, or</span>
+      <button type="button" onClick=${() => act("merge", broadcast)}>merge them into one</button>
     </p>
   `;
 }

@@ -36,6 +36,12 @@ export class Job {
     return running?.name ?? null;
   }
 
+  /** The code of the failure after which it waits to be tried again, or null. */
+  get waitsFor() {
+    const waiting = Object.values(this.stages.value).find((stage) => stage.status === "pending" && stage.reason);
+    return waiting?.reason ?? null;
+  }
+
   /** Take an event of its stream. */
   take(event) {
     batch(() => {

@@ -32,6 +32,12 @@ export function day(text, now = new Date()) {
 
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
 
+/** Seconds to wait, as people say them. */
+export function inTime(waitS) {
+  if (waitS < 100) return `${Math.ceil(waitS)} s`;
+  return waitS < 6000 ? `${Math.ceil(waitS / 60)} min` : `${Math.ceil(waitS / 3600)} h`;
+}
+
 // What a person can do about a failed job or a refused call, by its code.
 const ADVICE = {
   unreachable: "Check your connection. Nothing that was accepted is lost.",
@@ -44,9 +50,33 @@ const ADVICE = {
   no_model: "Tell your administrator: no model has a key.",
   deadline_exceeded: "Retry it, or shorten the message.",
   not_found: "Reload the page.",
+  body_too_large: "Shorten the message.",
   database_unavailable: "Try again in a moment.",
   context_too_long: "Shorten the message, or start a new conversation.",
   poison: "Retry it; if it fails again, tell your administrator.",
+  provider_unavailable: "Retry it later, or pick another model.",
+  rate_limited: "Retry it later, or pick another model.",
 };
+const SPENT = 402;
+const TOO_MANY = 429;
 
 export const advice = (code, otherwise = "Try again.") => ADVICE[code] ?? otherwise;
+
+/** What a refused or failed call says, and what to do about it. */
+export function inPlainWords({ message, status, code, retryAfterS }, otherwise) {
+  const what = sentence(message);
+  if (status === TOO_MANY && retryAfterS) return `${what} Try again in ${inTime(retryAfterS)}.`;
+  return `${what} ${advice(code, status === SPENT ? "Ask your administrator for a higher limit." : otherwise)}`;
+}
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
+// Why a job waits to be tried again, by the code of the failure.
+const WAITS = {
+  circuit_open: "The provider has failed several times in a row, and is given a rest.",
+  database_unavailable: "The database can't be reached.",
+  provider_unavailable: "The provider can't be reached, or fails.",
+  rate_limited: "The provider has no room for more requests at the moment.",
+};
+
+export const whyItWaits = (code) => WAITS[code] ?? `The last attempt failed (${code.replaceAll("_", " ")}).`;

@@ -3,30 +3,27 @@
 import { get } from "./api.js";
 import { Console, latestOf } from "./console.js";
 import { Conversation, MANAGER, send } from "./conversation.js";
-import { advice, inWords } from "./format.js";
-import { Pane } from "./pane.js";
+import { inPlainWords } from "./format.js";
+import { Icon } from "./icons.js";
+import { Panes } from "./panes.js";
 import { restoreSession, session, SignIn, signOut } from "./session.js";
 import { Help, useShortcuts } from "./shortcuts.js";
 import { loadConversations, Sidebar } from "./sidebar.js";
 import { html, render, signal, useEffect } from "./ui.js";
 
 const PATH = /^\/c\/(conv_[0-9A-Z]{26})$/;
-const EXAMPLES = [
-  "Explain how a vaccine works to a ten-year-old.",
-  "Write a Python function that merges two sorted lists.",
-  "Plan a weekend in Lisbon for two people who love books.",
-];
+const NARROW = matchMedia("(max-width: 60rem)"); // where the sidebar is a drawer, as in page.css
 
 const minds = signal([]);
 const models = signal([]);
 const conversation = signal(null);
-const draft = signal("");
+const draft = signal(sessionStorage.getItem("draft new") ?? "");
 const target = signal("");
 const model = signal("");
 const sending = signal(false);
 const problem = signal("");
 const helpOpen = signal(false);
-const sidebarOpen = signal(false);
+const sidebarOpen = signal(false); // on a narrow screen
 const shownPane = signal(0); // on a narrow screen, where panes are tabs
 
 // Other tabs of this browser are told of what was sent or deleted.
@@ -49,22 +46,34 @@ function show(opened) {
   conversation.value = opened;
   if (opened) opened.nameOf = nameOf;
   problem.value = "";
-  draft.value = sessionStorage.getItem(draftKey()) ?? "";
+  draft.value = sessionStorage.getItem(draftKey(opened)) ?? "";
   if (opened?.state.value === "loading") opened.load();
 }
 
 function go(id) {
   history.pushState(null, "", id ? `/c/${id}` : "/");
-  sidebarOpen.value = false;
+  closeSidebar();
   openPath();
   focusInput();
 }
 
-const draftKey = () => `draft ${conversation.value?.id ?? "new"}`;
+const draftKey = (opened) => `draft ${opened?.id ?? "new"}`;
 const nameOf = (mind) => minds.value.find((each) => each.id === mind)?.title ?? (mind === MANAGER ? "The Manager" : mind);
+const closeSidebar = () => (sidebarOpen.value = false);
 const focusInput = () => document.getElementById("message")?.focus();
 
 // --- what a person does
+
+function write(text) {
+  draft.value = text;
+  keep(conversation.value, text);
+}
+
+/** Keep a draft across a reload. */
+function keep(opened, text) {
+  if (text) sessionStorage.setItem(draftKey(opened), text);
+  else sessionStorage.removeItem(draftKey(opened));
+}
 
 async function onSend() {
   const message = draft.value;
@@ -74,13 +83,13 @@ async function onSend() {
   problem.value = "";
   try {
     const accepted = await send(message, target.value, { conversationId: to?.id, model: model.value });
-    sessionStorage.removeItem(draftKey());
-    if (conversation.value === to) draft.value = "";
+    if (conversation.value !== to) keep(to, ""); // another one was opened meanwhile
+    else if (draft.value === message) write("");
     takeAccepted(to, message, accepted);
     tabs.postMessage(accepted.conversationId);
     loadConversations();
   } catch (error) {
-    problem.value = `${error.message} ${advice(error.code, "Your message is still here.")}`;
+    problem.value = inPlainWords(error, "Your message is still here.");
   } finally {
     sending.value = false;
     focusInput();
@@ -94,8 +103,10 @@ function takeAccepted(to, message, accepted) {
     opened.state.value = "ready";
     opened.title.value = message.trim().split("\n")[0].slice(0, 60);
     history.pushState(null, "", `/c/${opened.id}`);
+    const typedMeanwhile = draft.value;
+    write("");
     show(opened);
-    draft.value = "";
+    write(typedMeanwhile);
   }
   const created_at = (accepted.job ?? accepted.broadcast).created_at;
   opened.takeMessage({ id: accepted.messageId, role: "user", content: message, created_at });
@@ -112,32 +123,11 @@ async function act(what, given) {
     await opened[what](given);
     if (what !== "stop") tabs.postMessage(opened.id);
   } catch (error) {
-    place.value = `${error.message} ${advice(error.code)}`;
+    place.value = inPlainWords(error);
   }
 }
 
 // --- what is seen
-
-/** What a pane shows: each message that went to its mind, the newest job for it, what was kept. */
-function turnsOf(opened, mind) {
-  const jobs = [...opened.jobs.value.values()];
-  const titles = (job) => (job.mind === mind.id ? null : nameOf(job.mind));
-  const newest = new Map();
-  for (const job of jobs) if (job.mind === mind.id) newest.set(job.messageId, job);
-  return [...newest.values()].map((job) => {
-    const broadcast = opened.broadcasts.value.get(job.broadcastId);
-    const keptJob = broadcast?.kept_job_id ? opened.jobs.value.get(broadcast.kept_job_id) : null;
-    const siblings = broadcast ? jobs.filter((each) => each.broadcastId === broadcast.id) : [];
-    return {
-      key: job.messageId ?? job.id,
-      message: opened.messages.value.get(job.messageId),
-      job,
-      isKept: keptJob === job,
-      canKeep: siblings.filter((each) => each.status.value === "completed").length > 1,
-      kept: keptJob && titles(keptJob) ? { by: titles(keptJob), job: keptJob } : null,
-    };
-  });
-}
 
 function App() {
   if (session.value === undefined) return html`<p class="boot" role="status">Loading…</p>`;
@@ -151,23 +141,18 @@ function Signed() {
         minds.value = page.data;
         models.value = page.models;
       },
-      (error) => (problem.value = error.message),
+      (error) => (problem.value = inPlainWords(error)),
     );
     openPath();
     conversation.value?.refresh(); // it was open before the session ended
     window.addEventListener("popstate", openPath);
     return () => window.removeEventListener("popstate", openPath);
   }, []);
-  useEffect(() => {
-    const key = draftKey();
-    if (draft.value) sessionStorage.setItem(key, draft.value);
-    else sessionStorage.removeItem(key);
-  }, [draft.value]);
   const opened = conversation.value;
   const unfinished = opened ? [...opened.jobs.value.values()].filter((job) => job.unfinished).length : 0;
   useShortcuts({
     write: focusInput,
-    stop: unfinished ? () => act("stopAll") : null,
+    stop: NARROW.matches && sidebarOpen.value ? closeSidebar : unfinished ? () => act("stopAll") : null,
     pane: goToPane,
     target: (index) => (target.value = index === null ? "" : (minds.value[index]?.id ?? target.value)),
     search: () => ((sidebarOpen.value = true), setTimeout(() => document.getElementById("search").focus())),
@@ -180,10 +165,13 @@ function Signed() {
         isAdmin=${session.value.admin} onSignOut=${signOut}
         onDeleted=${(id) => (tabs.postMessage(id), id === conversation.value?.id && go(null))}
         onRenamed=${(changed) => changed.id === conversation.value?.id && (conversation.value.title.value = changed.title ?? "")} />
+      <button type="button" class="scrim" aria-label="Close the list of conversations" onClick=${closeSidebar}></button>
       <main>
         <${Head} opened=${opened} />
-        <${Panes} opened=${opened} />
-        <${Console} minds=${minds.value} models=${models.value} draft=${draft} target=${target} model=${model}
+        <${Panes} opened=${opened} minds=${minds.value} shown=${shownPane} nameOf=${nameOf} act=${act}
+          onNew=${() => go(null)} onReload=${() => show(new Conversation(opened.id))}
+          onExample=${(example) => (write(example), focusInput())} />
+        <${Console} minds=${minds.value} models=${models.value} draft=${draft} onDraft=${write} target=${target} model=${model}
           busy=${sending.value} error=${problem.value} unfinished=${unfinished} act=${act} onSend=${onSend}
           latest=${opened ? latestOf(opened) : null} />
       </main>
@@ -205,62 +193,11 @@ function Head({ opened }) {
   return html`
     <header class="head">
       <button type="button" class="icon menu" aria-label="Conversations" aria-controls="sidebar"
-        aria-expanded=${sidebarOpen.value} onClick=${() => (sidebarOpen.value = !sidebarOpen.value)}>☰</button>
+        aria-expanded=${sidebarOpen.value} onClick=${() => (sidebarOpen.value = !sidebarOpen.value)}><${Icon} name="menu" /></button>
       <h1>${title}</h1>
       ${opened?.connectionLost.value && html`<p class="lost" role="status">Connection lost. Reconnecting…</p>`}
-      <button type="button" class="icon" aria-label="Keyboard shortcuts" onClick=${() => (helpOpen.value = true)}>?</button>
+      <button type="button" class="icon help" aria-label="Keyboard shortcuts" title="Keyboard shortcuts" onClick=${() => (helpOpen.value = true)}>?</button>
     </header>
-  `;
-}
-
-function Panes({ opened }) {
-  const state = opened?.state.value ?? "empty";
-  if (state === "loading" || !minds.value.length) return html`<div class="middle" role="status">Loading…</div>`;
-  if (state === "missing") {
-    return html`<div class="middle"><p>There is no such conversation, or it was deleted.</p>
-      <button type="button" onClick=${() => go(null)}>Start a new one</button></div>`;
-  }
-  if (state === "failed") {
-    return html`<div class="middle"><p class="error" role="alert">${opened.error.value.message}</p>
-      <button type="button" onClick=${() => show(new Conversation(opened.id))}>Try again</button></div>`;
-  }
-  if (state === "empty") return html`<${Empty} />`;
-  return html`
-    <div class="tabs" role="tablist" aria-label="Minds">
-      ${minds.value.map(
-        (mind, index) => html`
-          <button type="button" role="tab" aria-selected=${shownPane.value === index} aria-controls=${`pane-${mind.id}`}
-            onClick=${() => (shownPane.value = index)}>${mind.title.replace(/^The /, "")}</button>
-        `,
-      )}
-    </div>
-    <div class="panes">
-      ${minds.value.map(
-        (mind, index) => html`
-          <${Pane} key=${mind.id} mind=${mind} index=${index} turns=${turnsOf(opened, mind)} act=${act}
-            hidden=${shownPane.value !== index} hasEarlier=${opened.hasEarlier.value} onEarlier=${() => opened.loadEarlier()} />
-        `,
-      )}
-    </div>
-  `;
-}
-
-function Empty() {
-  return html`
-    <div class="middle empty">
-      <h2>One question, ${inWords(minds.value.length)} minds</h2>
-      <p>
-        ${minds.value.map((mind) => mind.title).join(", ")} answer side by side. Compare their answers, keep the best one, or
-        merge them.
-      </p>
-      <ul>
-        ${EXAMPLES.map(
-          (example) => html`
-            <li><button type="button" onClick=${() => ((draft.value = example), focusInput())}>${example}</button></li>
-          `,
-        )}
-      </ul>
-    </div>
   `;
 }
 

@@ -66,10 +66,20 @@ function codeBlock(text, lang) {
 
 const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
 
+/** The blocks of a text: `{type, raw, items}` each. */
+export const blocksOf = (source) => marked.lexer(source);
+
 /** Fill an element with Markdown. */
-export function renderMarkdown(element, source) {
+export function fill(element, source) {
   element.innerHTML = clean(marked.parse(source));
-  highlightAll(element);
+}
+
+/** Fill an element with a block of code that has no text yet; returns the element that its text goes to. */
+export function fillWithCode(element, lang) {
+  element.innerHTML = clean(codeBlock("", lang));
+  const code = element.querySelector("code");
+  code.textContent = "";
+  return code;
 }
 
 /** Colour the code blocks of an element that are not coloured yet. */
@@ -101,74 +111,4 @@ export async function copyCode(event) {
     button.textContent = "Press Ctrl+C";
   }
   setTimeout(() => (button.textContent = "Copy"), 2000);
-}
-
-/**
- * Markdown that grows. What can't change any more is rendered once; only the last block is rendered
- * again, so that a long answer gets no slower.
- */
-export class GrowingMarkdown {
-  constructor(element) {
-    this.element = element;
-    this.reset("");
-  }
-
-  /** Begin again with this text. */
-  reset(text) {
-    this.source = this.open = text;
-    this.element.replaceChildren((this.last = newBlock()));
-    this.render();
-  }
-
-  append(text) {
-    this.source += text;
-    this.open += text;
-    this.render();
-  }
-
-  render() {
-    const fence = openFence(this.open);
-    if (fence) return this.renderCode(fence);
-    this.code = null;
-    const tokens = marked.lexer(this.open);
-    while (tokens.length && tokens.at(-1).type === "space") tokens.pop();
-    const done = tokens.slice(0, -1);
-    if (done.length) {
-      const text = done.map((token) => token.raw).join("");
-      this.last.innerHTML = clean(marked.parse(text));
-      highlightAll(this.last);
-      this.open = this.open.slice(text.length);
-      this.element.append((this.last = newBlock()));
-      const next = openFence(this.open);
-      if (next) return this.renderCode(next);
-    }
-    this.last.innerHTML = clean(marked.parse(this.open));
-  }
-
-  /** A block of code that is not closed yet gets its new text appended. */
-  renderCode({ lang, text }) {
-    if (!this.code) {
-      this.last.innerHTML = clean(codeBlock("", lang));
-      this.code = this.last.querySelector("code");
-      this.code.textContent = "";
-      this.shown = 0;
-    }
-    this.code.append(text.slice(this.shown));
-    this.shown = text.length;
-  }
-}
-
-function newBlock() {
-  const block = document.createElement("div");
-  block.className = "block";
-  return block;
-}
-
-/** The language and text of a fence at the beginning that is not closed; null if there is none. */
-function openFence(text) {
-  const opening = /^ {0,3}(`{3,}|~{3,})([^\n`]*)\n/.exec(text);
-  if (!opening) return null;
-  const rest = text.slice(opening[0].length);
-  const closing = new RegExp(`(^|\\n) {0,3}${opening[1][0]}{${opening[1].length},}[ \\t]*(\\n|$)`);
-  return closing.test(rest) ? null : { lang: opening[2].trim().split(/\s/)[0], text: rest };
 }

@@ -1,9 +1,10 @@
 // A pane: one mind's side of the conversation.
 
-import { advice, seconds, STAGES } from "./format.js";
-import { copyCode, GrowingMarkdown, renderMarkdown } from "./markdown.js";
-import { Receipt } from "./receipt.js";
-import { html, signal, useEffect, useLayoutEffect, useRef } from "./ui.js";
+import { Answer, Written } from "./answer.js";
+import { seconds, STAGES } from "./format.js";
+import { Icon } from "./icons.js";
+import { copyCode } from "./markdown.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 
 // The time, while something waits for it.
 const now = signal(Date.now());
@@ -20,27 +21,53 @@ function useTicks(on) {
   }, [on]);
 }
 
-export function Pane({ mind, index, turns, hidden, act, hasEarlier, onEarlier }) {
+// How far from the end of what is written a reader may be and still follow it.
+const NEAR_PX = 48;
+
+/** Keep the end of a growing pane in sight, unless the reader has moved up. */
+function useEnd(latest) {
   const scroller = useRef(null);
-  const atEnd = useRef(true);
-  const latest = turns.at(-1)?.job;
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    const stay = new ResizeObserver(() => {
-      if (atEnd.current) element.scrollTop = element.scrollHeight;
-    });
-    stay.observe(element.firstElementChild);
-    return () => stay.disconnect();
-  }, []);
-  const onScroll = ({ currentTarget: at }) => {
-    atEnd.current = at.scrollHeight - at.scrollTop - at.clientHeight < 48;
+  const following = useRef(true);
+  const top = useRef(0);
+  const [away, setAway] = useState(false);
+  const toEnd = () => {
+    following.current = true;
+    scroller.current.scrollTop = scroller.current.scrollHeight;
+    setAway(false);
   };
+  const look = () => {
+    const { scrollHeight, scrollTop, clientHeight } = scroller.current;
+    const left = scrollHeight - scrollTop - clientHeight;
+    setAway(left > clientHeight / 2);
+    return left;
+  };
+  useLayoutEffect(() => {
+    // The pane itself changes too, for instance when a phone shows its keyboard.
+    const resized = new ResizeObserver(() => (following.current ? toEnd() : look()));
+    resized.observe(scroller.current);
+    resized.observe(scroller.current.firstElementChild);
+    return () => resized.disconnect();
+  }, []);
+  useLayoutEffect(toEnd, [latest]); // what was just asked for is what the reader wants to see
+  const onScroll = ({ currentTarget: at }) => {
+    const left = look();
+    // However small a move up is, it is meant: text that arrives must not take it back.
+    if (at.scrollTop < top.current) following.current = left < 1;
+    else if (left < NEAR_PX) following.current = true;
+    top.current = at.scrollTop;
+  };
+  return { scroller, onScroll, away, toEnd };
+}
+
+export function Pane({ mind, index, turns, hidden, act, hasEarlier, onEarlier }) {
+  const latest = turns.at(-1);
+  const { scroller, onScroll, away, toEnd } = useEnd(latest?.key);
   return html`
     <section class=${`pane ${hidden ? "pane-hidden" : ""}`} id=${`pane-${mind.id}`} aria-labelledby=${`mind-${mind.id}`}>
       <header class="pane-head">
-        <span class="mind-mark" data-mind=${index % 3} aria-hidden="true">${mind.title.replace(/^The /, "")[0]}</span>
+        <${Mark} mind=${mind} index=${index} />
         <h2 id=${`mind-${mind.id}`}>${mind.title}</h2>
-        ${latest && html`<${State} job=${latest} />`}
+        ${latest && html`<${State} job=${latest.job} />`}
       </header>
       <div class="pane-body" ref=${scroller} onScroll=${onScroll} onClick=${copyCode} tabindex="0" role="log"
         aria-live="off" aria-label=${`Messages of ${mind.title}`} data-pane=${mind.id}>
@@ -50,15 +77,21 @@ export function Pane({ mind, index, turns, hidden, act, hasEarlier, onEarlier })
           ${!turns.length && html`<p class="quiet pane-empty">${mind.title} has not been asked yet.</p>`}
         </div>
       </div>
+      ${away && html`<button type="button" class="to-end" aria-label="Go to the end" onClick=${toEnd}><${Icon} name="down" /></button>`}
     </section>
   `;
 }
 
-/** The live state of a job: where it is, and for how many seconds. */
-function State({ job }) {
+export function Mark({ mind, index }) {
+  return html`<span class="mind-mark" data-mind=${index % 3} aria-hidden="true">${mind.title.replace(/^The /, "")[0]}</span>`;
+}
+
+/** The live state of a job: where it is, and for how many seconds; `brief`ly, whether it is at work. */
+export function State({ job, brief }) {
   const unfinished = job.unfinished;
-  useTicks(unfinished);
+  useTicks(unfinished && !brief);
   const status = job.status.value;
+  if (brief) return html`<span class=${unfinished ? "pulse" : "dot"} data-state=${status} aria-hidden="true"></span>`;
   if (!unfinished) {
     const words = { completed: "Done", failed: "Failed", cancelled: "Stopped", expired: "Too late" };
     return html`<span class="state" data-state=${status}>${words[status]}</span>`;
@@ -83,109 +116,9 @@ function Turn({ turn, act }) {
       html`
         <details class="kept">
           <summary>Continues from the answer of ${kept.by}</summary>
-          <${Markdown} text=${kept.job.text} />
+          <${Written} job=${kept.job} />
         </details>
       `}
     </article>
   `;
-}
-
-export function Answer({ job, act, isKept, canKeep, name = "" }) {
-  const status = job.status.value;
-  const unfinished = job.unfinished;
-  const hasText = job.hasText.value;
-  return html`
-    <div class="message assistant" data-role="assistant" data-status=${status} data-job=${job.id} aria-busy=${unfinished}>
-      ${unfinished ? html`<${Growing} job=${job} />` : html`<${Markdown} text=${job.text} />`}
-      ${unfinished && !hasText && html`<${Loading} />`}
-      <${Ending} job=${job} />
-      <div class="actions">
-        ${unfinished && html`<button type="button" onClick=${() => act("stop", job)}>Stop${name}</button>`}
-        ${["failed", "cancelled", "expired"].includes(status) &&
-        html`<button type="button" onClick=${() => act("retry", job)}>Retry${name}</button>`}
-        ${status === "completed" && html`<${CopyAnswer} job=${job} />`}
-        ${canKeep && !isKept && html`<button type="button" onClick=${() => act("choose", job)}>Keep this answer</button>`}
-        ${isKept && html`<span class="badge">Kept</span>`}
-      </div>
-      ${job.problem.value && html`<p class="error" role="alert">${job.problem.value}</p>`}
-      ${!unfinished && html`<${Receipt} job=${job} />`}
-    </div>
-  `;
-}
-
-function Loading() {
-  return html`<div class="loading" aria-hidden="true"><span></span><span></span><span></span></div>`;
-}
-
-function Ending({ job }) {
-  const body = job.body.value;
-  const status = job.status.value;
-  if (status === "failed" || status === "expired") {
-    const { code, message } = body.error ?? {};
-    return html`<p class="error" role="alert"><strong>No answer.</strong> ${message} ${advice(code)}</p>`;
-  }
-  if (status === "cancelled") return html`<p class="quiet note">Stopped. Retry to ask again.</p>`;
-  if (status === "completed" && body.finish_reason === "length") {
-    return html`<p class="quiet note">The answer was cut off at its maximum length.</p>`;
-  }
-  if (status === "completed" && body.finish_reason === "content_filter") {
-    return html`<p class="quiet note">The provider declined to answer all of it.</p>`;
-  }
-  return null;
-}
-
-function CopyAnswer({ job }) {
-  const copy = async ({ currentTarget: button }) => {
-    try {
-      await navigator.clipboard.writeText(job.text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Can't copy here";
-    }
-    setTimeout(() => (button.textContent = "Copy"), 2000);
-  };
-  return html`<button type="button" onClick=${copy}>Copy</button>`;
-}
-
-/** An answer that has ended. */
-function Markdown({ text }) {
-  const element = useRef(null);
-  useLayoutEffect(() => renderMarkdown(element.current, text), [text]);
-  return html`<div class="markdown" ref=${element}></div>`;
-}
-
-/** An answer that grows: what has arrived is drawn once per frame, and less often if that is slow. */
-function Growing({ job }) {
-  const element = useRef(null);
-  useLayoutEffect(() => {
-    const markdown = new GrowingMarkdown(element.current);
-    let pending = job.text;
-    let frame = 0;
-    let notBefore = 0;
-    const draw = (at) => {
-      frame = 0;
-      if (at < notBefore) return schedule();
-      const began = performance.now();
-      if (pending) markdown.append(pending);
-      pending = "";
-      notBefore = at + 3 * (performance.now() - began);
-    };
-    const schedule = () => {
-      frame ||= requestAnimationFrame(draw);
-    };
-    const take = (text) => {
-      if (text === null) {
-        markdown.reset("");
-        pending = job.text;
-      } else pending += text;
-      schedule();
-    };
-    job.listeners.add(take);
-    schedule();
-    return () => {
-      job.listeners.delete(take);
-      cancelAnimationFrame(frame);
-    };
-  }, [job]);
-  return html`<div class="markdown" ref=${element}></div>`;
 }

@@ -1,7 +1,7 @@
 // The receipt behind an answer: what was decided, what it cost, how long it took.
 
 import { get } from "./api.js";
-import { count, dollars, seconds } from "./format.js";
+import { count, dollars, inPlainWords, seconds } from "./format.js";
 import { html, useState } from "./ui.js";
 
 const NAMES = { intent: "Intent", compress: "Compress", generate: "Generate", persist: "Persist" };
@@ -71,7 +71,7 @@ function Cut({ job }) {
       const { original, compressed } = await get(`/v1/jobs/${job.id}/prompt`);
       setWords(cutWords(original, compressed));
     } catch (failure) {
-      setError(failure.message);
+      setError(inPlainWords(failure));
     }
   };
   if (error) return html`<p class="error" role="alert">${error}</p>`;

@@ -1,6 +1,7 @@
 // Who is signed in, and the form that signs in.
 
 import { del, get, post, useToken, whenSignedOut } from "./api.js";
+import { inPlainWords } from "./format.js";
 import { batch, html, signal, useEffect, useRef } from "./ui.js";
 
 // undefined: not known yet; null: nobody.
@@ -19,7 +20,7 @@ export async function restoreSession() {
   try {
     take(link ? await post("/v1/session", { link }) : await get("/v1/session"));
   } catch (error) {
-    if (error.status !== 401) problem.value = error.message;
+    if (error.status !== 401) problem.value = inPlainWords(error);
     else if (link) return restoreWithout(error);
     session.value = null;
   }
@@ -54,7 +55,7 @@ export function SignIn() {
     try {
       take(await post("/v1/session", { key: input.current.value.trim() }));
     } catch (error) {
-      problem.value = error.message;
+      problem.value = error.status === 401 ? error.message : inPlainWords(error);
       input.current.focus();
     } finally {
       busy.value = false;

@@ -1,7 +1,8 @@
 // The conversations: new, open, search, rename, delete.
 
 import { del, get, patch } from "./api.js";
-import { day } from "./format.js";
+import { day, inPlainWords } from "./format.js";
+import { Icon } from "./icons.js";
 import { batch, html, signal, useEffect, useRef } from "./ui.js";
 
 const PAGE = 40;
@@ -23,15 +24,19 @@ export async function loadConversations() {
     const page = await get(`/v1/conversations?limit=${PAGE}${q ? `&q=${encodeURIComponent(q)}` : ""}`);
     if (load === latestLoad) takePage(page, []);
   } catch (failure) {
-    if (load === latestLoad) error.value = failure.message;
+    if (load === latestLoad) error.value = inPlainWords(failure);
   }
 }
 
 async function loadMore() {
   const q = query.value.trim();
   const after = conversations.value.at(-1).id;
-  const page = await get(`/v1/conversations?limit=${PAGE}&after=${after}${q ? `&q=${encodeURIComponent(q)}` : ""}`);
-  takePage(page, conversations.value);
+  try {
+    const page = await get(`/v1/conversations?limit=${PAGE}&after=${after}${q ? `&q=${encodeURIComponent(q)}` : ""}`);
+    takePage(page, conversations.value);
+  } catch (failure) {
+    error.value = inPlainWords(failure);
+  }
 }
 
 function takePage(page, before) {
@@ -103,8 +108,8 @@ function Item({ each, current, onOpen, onDeleted, onRenamed }) {
   return html`
     <li class="conversation">
       <a href=${`/c/${each.id}`} aria-current=${current === each.id ? "page" : undefined} onClick=${open}>${title}</a>
-      <button type="button" class="icon" aria-label=${`Rename ${title}`} onClick=${() => (editing.value = each.id)}>✎</button>
-      <button type="button" class="icon" aria-label=${`Delete ${title}`} onClick=${() => (deleting.value = each.id)}>✕</button>
+      <button type="button" class="icon" aria-label=${`Rename ${title}`} onClick=${() => (editing.value = each.id)}><${Icon} name="pencil" /></button>
+      <button type="button" class="icon" aria-label=${`Delete ${title}`} onClick=${() => (deleting.value = each.id)}><${Icon} name="bin" /></button>
     </li>
   `;
 }
@@ -121,7 +126,7 @@ function Rename({ each, onRenamed }) {
       editing.value = null;
       onRenamed(changed);
     } catch (failure) {
-      error.value = failure.message;
+      error.value = inPlainWords(failure);
     }
   };
   const cancel = ({ key }) => key === "Escape" && (editing.value = null);
@@ -145,7 +150,7 @@ function Delete({ each, onDeleted }) {
       deleting.value = null;
       onDeleted(each.id);
     } catch (failure) {
-      error.value = failure.message;
+      error.value = inPlainWords(failure);
     }
   };
   return html`

@@ -1,6 +1,6 @@
 """GET /v1/conversations/{id}/events: the streams of all unfinished jobs in one."""
 
-import threading
+import json
 
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
@@ -8,6 +8,7 @@ from models.session import unit_of_work
 from .test_broadcast_events import events_in
 from .test_events import finish
 
+DATA = "data: "
 HELLO = {"message": "hello"}
 UNKNOWN = "conv_01K8Z5M5V4Q2W9X7Y3T1N6P0RC"
 
@@ -63,23 +64,24 @@ def test_a_reader_resumes_after_any_event(client):
         assert events_in(again.text) == whole[number + 1 :]
 
 
-def test_a_job_that_begins_while_the_stream_is_open_is_followed_too(client, until):
-    first = client.post("/v1/jobs", json=HELLO).json
-    read_text: list[str] = []
+def test_a_job_that_begins_while_the_stream_is_open_is_followed_too(serve):
+    client = serve()
+    first = client.post("/v1/jobs", json=HELLO).json()
+    path = f"/v1/conversations/{first['conversation_id']}/events"
 
-    def follow() -> None:
-        read_text.append(read(client, first["conversation_id"]).text)
+    with client.stream("GET", path, timeout=20) as response:
+        lines = response.iter_lines()
+        assert next(line for line in lines if first["id"] in line)  # so the stream is open
+        second = {"message": "and?", "conversation_id": first["conversation_id"], "mind": "muse"}
+        other = client.post("/v1/jobs", json=second).json()
+        assert next(line for line in lines if other["id"] in line)
+        for job in (first, other):
+            with unit_of_work() as session:
+                assert cancel(session, job["id"])
+        rest = [json.loads(line[len(DATA) :]) for line in lines if line.startswith(DATA)]
 
-    reader = threading.Thread(target=follow)
-    reader.start()
-    second = {"message": "and?", "conversation_id": first["conversation_id"], "mind": "muse"}
-    other = client.post("/v1/jobs", json=second).json
-    for job in (first, other):
-        with unit_of_work() as session:
-            assert cancel(session, job["id"])
-    reader.join(20)
-
-    ended = [e["job_id"] for _, e in events_in(read_text[0]) if e["type"] == "job.cancelled"]
+    assert rest[-1]["type"] == "conversation.idle"
+    ended = [event["job_id"] for event in rest if event["type"] == "job.cancelled"]
     assert sorted(ended) == sorted([first["id"], other["id"]])
 
 

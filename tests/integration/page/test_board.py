@@ -1,5 +1,6 @@
 """Operators at the board."""
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -62,6 +63,22 @@ def test_it_says_what_the_installation_does(board: Page, key: str, site: Site) -
     expect(board.get_by_role("img", name="Last hour")).to_be_visible()
     expect(board.locator(".card", has_text="Latency")).to_contain_text("generate")
     expect(board.locator(".card", has_text="Workers").last).to_contain_text("llm@page")
+
+
+def test_many_jobs_are_shown_page_by_page(
+    board: Page, site: Site, key: str, external_id: str
+) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=site.url, headers=headers, trust_env=False) as client:
+        for number in range(10):
+            assert client.post("/v1/broadcasts", json={"message": f"{number}"}).status_code == 202
+
+    board.get_by_role("searchbox").fill(external_id)
+    board.get_by_role("button", name="Search").click()
+    expect(board.locator("[data-job]")).to_have_count(25)
+    board.get_by_role("button", name="Show more").click()
+    expect(board.locator("[data-job]")).to_have_count(30)
+    expect(board.get_by_role("button", name="Show more")).to_have_count(0)
 
 
 def test_a_user_who_is_no_operator_is_told_so(page: Page, site: Site, key: str) -> None:

@@ -1,15 +1,11 @@
 """People at the page: one message, three minds side by side."""
 
 import re
-from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from .chat import MINDS, Chat
-from .conftest import Site
 from .provider import ScriptedProvider
-
-Until = Callable[..., None]
 
 
 def test_a_message_is_answered_by_three_minds(chat: Chat, provider: ScriptedProvider) -> None:
@@ -63,46 +59,6 @@ def test_messages_persist_across_a_reload(chat: Chat) -> None:
     expect(chat.page.get_by_role("heading", name="Remember me")).to_be_visible()
 
 
-def test_an_answer_goes_on_after_a_reload(chat: Chat, provider: ScriptedProvider) -> None:
-    gate = provider.hold("reload", "first half, ", "second half.")
-    chat.send("Reload me <<reload>>")
-    expect(chat.answer("muse")).to_contain_text("first half,")
-    chat.page.reload()
-    expect(chat.answer("muse")).to_contain_text("first half,")
-    gate.set()
-    chat.expect_done()
-    expect(chat.answer("muse").locator(".markdown")).to_have_text("Muse: first half, second half.")
-
-
-def test_an_answer_goes_on_after_a_restart_of_the_server(
-    chat: Chat, provider: ScriptedProvider, site: Site
-) -> None:
-    gate = provider.hold("restart", "first half, ", "second half.")
-    chat.send("Restart <<restart>>")
-    expect(chat.answer("sage")).to_contain_text("first half,")
-    site.kill_web()
-    expect(chat.page.get_by_text("Connection lost. Reconnecting…")).to_be_visible()
-    gate.set()
-    site.start_web()
-    chat.expect_done()
-    expect(chat.page.get_by_text("Connection lost. Reconnecting…")).to_have_count(0)
-    expect(chat.answer("sage").locator(".markdown")).to_have_text("Sage: first half, second half.")
-
-
-def test_an_answer_goes_on_after_redis_was_emptied(
-    chat: Chat, provider: ScriptedProvider, site: Site
-) -> None:
-    gate = provider.hold("flush", "first half, ", "second half.")
-    chat.send("Flush <<flush>>")
-    expect(chat.answer("maker")).to_contain_text("first half,")
-    with site.redis() as redis:
-        redis.flushdb()
-    gate.set()
-    chat.expect_done()
-    whole = "Maker: first half, second half."
-    expect(chat.answer("maker").locator(".markdown")).to_have_text(whole)
-
-
 def test_one_answer_is_stopped_and_asked_for_again(chat: Chat, provider: ScriptedProvider) -> None:
     gate = provider.hold("stop", "one two ", "three four.")
     chat.send("Stop me <<stop>>")
@@ -148,80 +104,6 @@ def test_the_answers_are_merged(chat: Chat) -> None:
     expect(merged).to_contain_text("Manager: A short answer.")
     expect(merged.get_by_text("Kept", exact=True)).to_be_visible()
     expect(chat.pane("maker")).to_contain_text("Continues from the answer of The Manager")
-
-
-def test_two_tabs_show_the_same(chat: Chat, provider: ScriptedProvider) -> None:
-    gate = provider.hold("tabs", "here ", "and there.")
-    chat.send("First")
-    chat.expect_done()
-    other = Chat(chat.page.context.new_page(), chat.url)
-    other.page.goto(chat.page.url)
-    other.expect_done()
-    chat.send("Second <<tabs>>")
-    expect(other.answer("sage")).to_contain_text("Sage: here")
-    gate.set()
-    other.expect_done()
-    expect(other.answer("sage").locator(".markdown")).to_have_text("Sage: here and there.")
-    assert other.errors == []
-
-
-def test_the_receipt_says_what_was_decided(chat: Chat) -> None:
-    chat.send("Receipt", to="sage")
-    chat.expect_done("sage")
-    chat.answer("sage").locator("summary").click()
-    receipt = chat.answer("sage").locator(".receipt")
-    for text in ("question (90 % sure)", "openai/gpt-5.4-mini", "because of the intent question"):
-        expect(receipt).to_contain_text(text)
-    expect(receipt).to_contain_text(re.compile(r"Tokens\s*\d+ in, 2\d out"))
-
-
-def test_what_a_model_writes_is_shown_and_never_run(chat: Chat, provider: ScriptedProvider) -> None:
-    provider.say(
-        "attack",
-        "<script>window.attacked = 1</script>\n\n",
-        '<img src="x" onerror="window.attacked = 2"> and <b onclick="attacked = 3">bold</b>\n\n',
-        "[click](javascript:window.attacked=4) ![pixel](https://tracker.example/p.png)\n\n",
-        "```html\n<script>window.attacked = 5</script>\n```\n",
-    )
-    chat.send("Attack <<attack>>", to="sage")
-    chat.expect_done("sage")
-    answer = chat.answer("sage").locator(".markdown")
-    expect(answer).to_contain_text("<script>window.attacked = 1</script>")
-    expect(answer.locator("script, img, b, [onclick], [onerror]")).to_have_count(0)
-    hrefs = [link.get_attribute("href") for link in answer.locator("a").all()]
-    assert hrefs == ["https://tracker.example/p.png"]
-    expect(answer.locator("pre code")).to_contain_text("window.attacked = 5")
-    assert chat.page.evaluate("() => window.attacked ?? null") is None
-
-
-def test_code_is_coloured_and_copied(chat: Chat, provider: ScriptedProvider) -> None:
-    provider.say("code", "Here:\n\n```python\n", "def f():\n", "    return 1\n", "```\n")
-    chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=chat.url)
-    chat.send("Code <<code>>", to="sage")
-    chat.expect_done("sage")
-    code = chat.answer("sage").locator("pre code")
-    expect(code.locator(".hljs-keyword").first).to_have_text("def")
-    chat.button("Copy", chat.answer("sage").locator(".code")).click()
-    expect(chat.button("Copied", chat.answer("sage").locator(".code"))).to_be_visible()
-    assert chat.page.evaluate("() => navigator.clipboard.readText()") == "def f():\n    return 1"
-
-
-def test_a_failed_job_says_why_and_what_to_do(chat: Chat, provider: ScriptedProvider) -> None:
-    provider.refuse("broken", 400)
-    chat.send("Fail <<broken>>", to="sage")
-    expect(chat.answer("sage")).to_have_attribute("data-status", "failed")
-    expect(chat.answer("sage").get_by_role("alert")).to_contain_text("No answer.")
-    provider.say("broken", "Now it works.")
-    chat.button("Retry", chat.answer("sage")).click()
-    chat.expect_done("sage")
-    expect(chat.answer("sage")).to_contain_text("Now it works.")
-
-
-def test_a_wrong_key_is_refused_in_words(page: Page, site: Site) -> None:
-    page.goto(site.url)
-    page.get_by_label("API key").fill("tm_wrong")
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("The API key is unknown or revoked.")
 
 
 def test_conversations_are_renamed_searched_and_deleted(chat: Chat) -> None:

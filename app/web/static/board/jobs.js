@@ -1,7 +1,7 @@
 // Everybody's jobs: search, open one with its history, cancel, retry, dispatch again.
 
 import { get, post } from "../api.js";
-import { dollars, seconds } from "../format.js";
+import { dollars, inPlainWords, seconds } from "../format.js";
 import { batch, html, signal, useEffect } from "../ui.js";
 
 const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled", "expired"];
@@ -30,7 +30,7 @@ async function load(after = "") {
       more.value = page.has_more;
     });
   } catch (error) {
-    problem.value = error.message;
+    problem.value = inPlainWords(error);
   }
 }
 
@@ -44,7 +44,7 @@ async function act(job, what) {
     });
     if (what === "retry") load();
   } catch (error) {
-    problem.value = error.message;
+    problem.value = inPlainWords(error);
   }
 }
 

@@ -1,7 +1,7 @@
 // The operators' board: what the installation does now, and everybody's jobs.
 
 import { get } from "../api.js";
-import { count, dollars, seconds } from "../format.js";
+import { count, dollars, inPlainWords, seconds } from "../format.js";
 import { restoreSession, session, SignIn } from "../session.js";
 import { html, render, signal, useEffect } from "../ui.js";
 import { Chart } from "./chart.js";
@@ -17,7 +17,7 @@ async function load() {
     board.value = await get("/v1/board");
     problem.value = "";
   } catch (error) {
-    problem.value = error.status === 403 ? "This board is for operators: sign in with a key that has the scope admin." : error.message;
+    problem.value = error.status === 403 ? "This board is for operators: sign in with a key that has the scope admin." : inPlainWords(error);
   }
 }
 

@@ -1,0 +1,81 @@
+"""How an answer is written out, and the receipt behind it."""
+
+import re
+
+from playwright.sync_api import expect
+
+from .chat import Chat
+from .provider import ScriptedProvider
+
+ITEMS = "".join(f"{number}. Item {number}\n    - a part of it\n" for number in range(1, 61))
+
+
+def test_the_receipt_says_what_was_decided(chat: Chat) -> None:
+    chat.send("Receipt", to="sage")
+    chat.expect_done("sage")
+    chat.answer("sage").locator("summary").click()
+    receipt = chat.answer("sage").locator(".receipt")
+    for text in ("question (90 % sure)", "openai/gpt-5.4-mini", "because of the intent question"):
+        expect(receipt).to_contain_text(text)
+    expect(receipt).to_contain_text(re.compile(r"Tokens\s*\d+ in, 2\d out"))
+
+
+def test_what_a_model_writes_is_shown_and_never_run(chat: Chat, provider: ScriptedProvider) -> None:
+    provider.say(
+        "attack",
+        "<script>window.attacked = 1</script>\n\n",
+        '<img src="x" onerror="window.attacked = 2"> and <b onclick="attacked = 3">bold</b>\n\n',
+        "[click](javascript:window.attacked=4) ![pixel](https://tracker.example/p.png)\n\n",
+        "```html\n<script>window.attacked = 5</script>\n```\n",
+    )
+    chat.send("Attack <<attack>>", to="sage")
+    chat.expect_done("sage")
+    answer = chat.answer("sage").locator(".markdown")
+    expect(answer).to_contain_text("<script>window.attacked = 1</script>")
+    expect(answer.locator("script, img, b, [onclick], [onerror]")).to_have_count(0)
+    hrefs = [link.get_attribute("href") for link in answer.locator("a").all()]
+    assert hrefs == ["https://tracker.example/p.png"]
+    expect(answer.locator("pre code")).to_contain_text("window.attacked = 5")
+    assert chat.page.evaluate("() => window.attacked ?? null") is None
+
+
+def test_code_is_coloured_and_copied(chat: Chat, provider: ScriptedProvider) -> None:
+    provider.say("code", "Here:\n\n```python\n", "def f():\n", "    return 1\n", "```\n")
+    chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=chat.url)
+    chat.send("Code <<code>>", to="sage")
+    chat.expect_done("sage")
+    code = chat.answer("sage").locator("pre code")
+    expect(code.locator(".hljs-keyword").first).to_have_text("def")
+    chat.button("Copy", chat.answer("sage").locator(".code")).click()
+    expect(chat.button("Copied", chat.answer("sage").locator(".code"))).to_be_visible()
+    assert chat.page.evaluate("() => navigator.clipboard.readText()") == "def f():\n    return 1"
+
+
+def test_a_long_list_is_one_list_in_the_end(chat: Chat, provider: ScriptedProvider) -> None:
+    gate = provider.hold("list", f"\n\n{ITEMS}", "61. See [this][1].\n\n[1]: https://example.org\n")
+    chat.send("List <<list>>", to="sage")
+    answer = chat.answer("sage").locator(".markdown")
+    expect(answer).to_contain_text("Item 60")
+    top_items = answer.locator(":not(li) > ol > li")
+    expect(top_items).to_have_count(60)
+    gate.set()
+    chat.expect_done("sage")
+    expect(top_items).to_have_count(61)
+    expect(answer.locator("ol")).to_have_count(1)
+    expect(answer.locator("a")).to_have_attribute("href", "https://example.org")
+
+
+def test_what_is_selected_stays_selected_when_the_answer_ends(
+    chat: Chat, provider: ScriptedProvider
+) -> None:
+    gate = provider.hold(
+        "select", "Select me.\n\n```python\ndef f():\n", "    return 1\n```\n\nEnd."
+    )
+    chat.send("Select <<select>>", to="sage")
+    expect(chat.answer("sage").locator("code")).to_contain_text("def f()")
+    paragraph = chat.answer("sage").locator("p").first
+    paragraph.evaluate("(element) => getSelection().selectAllChildren(element)")
+    gate.set()
+    chat.expect_done("sage")
+    expect(chat.answer("sage").locator(".hljs-keyword")).to_have_count(2)
+    assert chat.page.evaluate("() => getSelection().toString()") == "Sage: Select me."

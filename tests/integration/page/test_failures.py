@@ -1,0 +1,49 @@
+"""What went wrong is told in plain words, where it happened, with what to do."""
+
+from playwright.sync_api import Page, expect
+
+from .chat import Chat
+from .conftest import Site
+from .provider import ScriptedProvider
+
+
+def test_a_provider_that_is_down_is_named_and_asked_again(
+    chat: Chat, provider: ScriptedProvider
+) -> None:
+    provider.refuse("down", 503)
+    chat.send("Are you there <<down>>?", to="sage")
+    waiting = chat.answer("sage").locator(".waiting")
+    expect(waiting).to_contain_text("The provider can't be reached, or fails.")
+    expect(waiting).to_contain_text("stop it and pick another model")
+    expect(chat.button("Stop", chat.answer("sage"))).to_be_visible()
+    provider.say("down", "Here again.")
+    chat.expect_done("sage")
+    expect(chat.answer("sage")).to_contain_text("Here again.")
+    expect(waiting).to_have_count(0)
+
+
+def test_a_refused_message_says_why_and_is_still_there(chat: Chat) -> None:
+    chat.message.fill("x" * 100_001)
+    chat.message.press("Enter")
+    expect(chat.page.locator("#send-error")).to_have_text(
+        "Message: must have at most 100000 characters. Your message is still here."
+    )
+    assert len(chat.message.input_value()) == 100_001
+
+
+def test_a_failed_job_says_why_and_what_to_do(chat: Chat, provider: ScriptedProvider) -> None:
+    provider.refuse("broken", 400)
+    chat.send("Fail <<broken>>", to="sage")
+    expect(chat.answer("sage")).to_have_attribute("data-status", "failed")
+    expect(chat.answer("sage").get_by_role("alert")).to_contain_text("No answer.")
+    provider.say("broken", "Now it works.")
+    chat.button("Retry", chat.answer("sage")).click()
+    chat.expect_done("sage")
+    expect(chat.answer("sage")).to_contain_text("Now it works.")
+
+
+def test_a_wrong_key_is_refused_in_words(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    page.get_by_label("API key").fill("tm_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("The API key is unknown or revoked.")
