@@ -6,7 +6,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, jobs, keys, minds, sessions
+from app.api import broadcasts, conversations, incoming, jobs, keys, minds, sessions
 from app.apidoc.openapi import openapi_arguments, register_docs
 from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
@@ -77,6 +77,7 @@ def create_app() -> Trimind:
     for resource in RESOURCES:
         app.register_api(resource)
     app.register_blueprint(web)
+    app.register_blueprint(incoming.events)
     if settings.docs:
         register_docs(app)
     return app

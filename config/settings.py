@@ -18,6 +18,7 @@ from config.database_url import read_database_url
 from config.environ import FILES, trim
 from config.issuer_url import check_issuer_url
 from config.server_url import check_server_url
+from config.signing_keys import signing_keys
 
 SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     jwt_jwks_url: str | None = None
     jwt_audience: str | None = None
     jwt_authorized_parties: str | None = None
+    clerk_webhook_secret: SecretStr | None = None
 
     # Models
     openai_api_key: SecretStr | None = None
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     wait_max_s: Annotated[int, Field(ge=0, le=3600)] = 25
     response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
     # Limits of each user, unless `trimind user limits` says otherwise; 0: none
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 60_000
@@ -184,6 +187,13 @@ class Settings(BaseSettings):
     @classmethod
     def _https(cls, value: str | None) -> str | None:
         return None if value is None else check_issuer_url(value)
+
+    @field_validator("clerk_webhook_secret")
+    @classmethod
+    def _signing_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_keys(value.get_secret_value())
+        return value
 
     @field_validator("beat_s")
     @classmethod

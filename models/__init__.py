@@ -8,7 +8,9 @@ from models.broker_marker import BrokerMarker
 from models.browser_sessions import BrowserSession, SignInLink
 from models.conversations import Conversation, Message
 from models.counters import Counter
+from models.deleted_users import DeletedUser
 from models.idempotency import IdempotencyKey
+from models.incoming_events import IncomingEvent
 from models.job_minutes import JobMinute
 from models.jobs import Job
 from models.limits import UserLimit
@@ -24,7 +26,9 @@ __all__ = [
     "BrowserSession",
     "Conversation",
     "Counter",
+    "DeletedUser",
     "IdempotencyKey",
+    "IncomingEvent",
     "Job",
     "JobMinute",
     "Message",

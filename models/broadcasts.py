@@ -25,7 +25,13 @@ class Broadcast(Base):
     """
 
     __tablename__ = "broadcasts"
-    __table_args__ = (Index("ix_broadcasts_listing", "user_id", "id"),)
+    __table_args__ = (
+        Index("ix_broadcasts_listing", "user_id", "id"),
+        # A job that is deleted looks for the broadcasts that keep its answer.
+        Index(
+            "ix_broadcasts_kept_job_id", "kept_job_id", postgresql_where="kept_job_id IS NOT NULL"
+        ),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import threading
 import time
+from datetime import datetime
 from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
@@ -21,6 +22,11 @@ def new_id(prefix: str) -> str:
         _last = max(now | secrets.randbits(RANDOM_BITS), _last + 1)
         value = _last
     return f"{prefix}_{_encode(value)}"
+
+
+def first_id_at(prefix: str, moment: datetime) -> str:
+    """The id that is less than all that are made from this moment on."""
+    return f"{prefix}_{_encode(int(moment.timestamp() * 1000) << RANDOM_BITS)}"
 
 
 def derived_id(prefix: str, *parts: str) -> str:

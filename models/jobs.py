@@ -92,6 +92,11 @@ class Job(Base):
             postgresql_where="completed_at IS NULL",
         ),
         Index("ix_jobs_completed_at", "completed_at", postgresql_where="completed_at IS NOT NULL"),
+        Index(
+            "ix_jobs_without_conversation",
+            "completed_at",
+            postgresql_where="conversation_id IS NULL AND completed_at IS NOT NULL",
+        ),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
     )

@@ -1,8 +1,9 @@
 """Users, who own conversations and jobs."""
 
+from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, Select, String, bindparam, select
+from sqlalchemy import Connection, Index, Select, String, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -13,13 +14,20 @@ EXTERNAL_ID_MAX_CHARS = 255
 
 
 class User(Base):
-    """One user. `external_id` is the user's name in the calling service or at the issuer."""
+    """One user. `external_id` is the user's name in the calling service or at the issuer.
+
+    `deleted_at`: the user is being deleted, and can't be found by that name any more.
+    """
 
     __tablename__ = "users"
+    __table_args__ = (
+        Index("ix_users_deleted_at", "deleted_at", postgresql_where="deleted_at IS NOT NULL"),
+    )
 
     id: Mapped[Id]
     external_id: Mapped[str] = mapped_column(String(EXTERNAL_ID_MAX_CHARS), unique=True)
     created_at: Mapped[Timestamp]
+    deleted_at: Mapped[datetime | None]
 
 
 def external_id_of(session: Session, user_id: str) -> str:

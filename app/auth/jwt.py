@@ -20,15 +20,17 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
-from app.auth.bearer import provision_user
+from app.auth.issuer_users import external_id_of
 from app.auth.jwks import ALGORITHMS, IssuerKeys, issuer_keys
 from app.auth.key_cache import known_keys
+from app.http.db import db
 from config.once import once
 from config.settings import Settings, get_settings
+from models.deleted_users import UserDeleted, create_signed_in_user, find_signed_in_user
 from models.errors import Unauthorized
 from models.grants import Grant
 from models.scopes import USUAL, granted
-from models.users import EXTERNAL_ID_MAX_CHARS
+from models.session import autocommit
 
 LEEWAY_S: Final = 60
 REQUIRED: Final = ("iss", "exp", "sub")
@@ -74,25 +76,24 @@ def grant_of_token(token: str) -> Grant:
 
 
 def _provision(identity: Identity) -> Grant | None:
-    user_id = provision_user(identity.external_id)
-    return Grant(user_id, user_id, granted(USUAL))
+    user_id = _user_of(identity)
+    return None if user_id is None else Grant(user_id, user_id, granted(USUAL))
 
 
-def external_id_of(issuer: str, subject: str) -> str:
-    """The external id of an issuer's user. It names the issuer, so that nobody signs in as a user
-    of a service, or of another issuer, that has the same id there.
-
-    Raises:
-        Unauthorized: it can't be an external id.
-    """
-    found = f"{issuer}|{subject}"
-    visible = all("!" <= character <= "~" for character in found)
-    if not subject or not visible or len(found) > EXTERNAL_ID_MAX_CHARS:
-        raise Unauthorized(
-            "The token's sub can't be used: it must be visible ASCII characters, with the issuer "
-            f"and a | before them {EXTERNAL_ID_MAX_CHARS} at most."
-        )
-    return found
+def _user_of(identity: Identity) -> str | None:
+    """The user's id; None if the user was deleted after the token was issued."""
+    who = (identity.external_id, identity.issued_at)
+    try:
+        with autocommit() as connection:
+            known = find_signed_in_user(connection, *who)
+        if known is not None:
+            return known
+        created = create_signed_in_user(db.session(), *who)
+        db.session.commit()
+    except UserDeleted:
+        db.session.rollback()
+        return None
+    return created
 
 
 class Verifier:

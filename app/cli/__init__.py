@@ -31,7 +31,7 @@ SUMMARIES: Final = {
     "job": "List, show, follow, cancel and retry jobs.",
     "breakers": "Show the fleet's circuit breakers, or reset them.",
     "key": "Create, list and revoke API keys.",
-    "user": "Show or change the limits of one user.",
+    "user": "Show or change one user's limits; export or delete all that is his.",
     "audit": "Show who changed who may do what.",
     "db": "Manage the database's schema.",
     "models": "Install LLMLingua-2 and its weights.",

@@ -41,6 +41,15 @@ class InvalidUser(PermanentError):
     advice = "Send a valid `X-Trimind-User`."
 
 
+class InvalidSignature(PermanentError):
+    """The event is not signed with the secret that it must be signed with, or not within the last
+    five minutes."""
+
+    code = "invalid_signature"
+    status = 401
+    advice = "Compare the endpoint's signing secret, and the clocks."
+
+
 class InsufficientScope(PermanentError):
     """The API key lacks the scope that the call requires; `detail` names it."""
 

@@ -35,6 +35,7 @@ from tasks.worker.drain import Drain
 from tasks.worker.presence import announce_presence
 from tasks.worker.processes import fork_processes
 from tasks.worker.reconciler import reconciler
+from tasks.worker.sweeper import sweeper
 from tasks.worker.task_events import send_in_batches
 from tasks.worker.thread_pool import TaskPool
 
@@ -103,7 +104,7 @@ def _start_threads(sender: Any, **_: Any) -> None:
     log.info("worker started", pool_size=sender.pool.limit)
     threads = isinstance(sender.pool, TaskPool)
     # The runs of a prefork pool are its children's: here would be none to cancel.
-    for loop in (reconciler, cancel_listener) if threads else (reconciler,):
+    for loop in (reconciler, sweeper, cancel_listener) if threads else (reconciler, sweeper):
         loop.start()
         on_shutdown(loop.stop)
     DaemonLoop("presence", partial(announce_presence, sender.hostname), _presence_interval).start()

@@ -3,11 +3,16 @@
 import click
 
 from app.cli.admin.limits import limits
+from app.cli.admin.privacy import delete, export
 
 
 @click.group()
 def user() -> None:
-    """Show and change what one user may do."""
+    """Show and change what one user may do; export or delete all that is the user's.
+
+    NAME is the user's external id: your own id, or <issuer>|<sub> of one who signs in by JWT.
+    """
 
 
-user.add_command(limits)
+for command in (limits, export, delete):
+    user.add_command(command)

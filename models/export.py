@@ -1,0 +1,67 @@
+"""All that is one user's, as rows of plain values: for the user, who has a right to it.
+
+Secrets are left out, even where only a digest of one is stored.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from sqlalchemy import Column, LargeBinary, Select, Table, literal, select, tuple_
+
+from models.base import Base
+from models.conversations import Conversation, Message
+from models.session import unit_of_work
+from models.users import User
+
+ROWS: Final = 500
+SECRET: Final = re.compile(r"secret|token|digest|fingerprint|pepper")
+# Read by conversation, since no index has them by user in an order.
+MESSAGES: Final = Message.__tablename__
+
+
+def export_user(user_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each row of a user with the name of its table, in pages, each a transaction."""
+    users = cast(Table, User.__table__)
+    yield from _pages(users, select(*_shown(users)).where(users.c.id == user_id))
+    for table in Base.metadata.sorted_tables:
+        if "user_id" in table.c and table.name != MESSAGES:
+            mine = select(*_shown(table)).where(table.c.user_id == user_id)
+            for name, row in _pages(table, mine):
+                yield name, row
+                if name == Conversation.__tablename__:
+                    yield from _messages(row["id"])
+
+
+def _messages(conversation_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    table = cast(Table, Message.__table__)
+    here = select(*_shown(table)).where(table.c.conversation_id == conversation_id)
+    yield from _pages(table, here, (table.c.position,))
+
+
+def _pages(
+    table: Table, rows: Select[Any], by: tuple[Column[Any], ...] = ()
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows in the order of the table's key, or another, which begins with what was read."""
+    order = by or tuple(table.primary_key.columns)
+    page = rows.order_by(*order).limit(ROWS)
+    after: Any = None
+    while True:
+        wanted = page if after is None else page.where(tuple_(*order) > after)
+        with unit_of_work() as session:
+            found = session.execute(wanted).mappings().all()
+        for row in found:
+            yield table.name, dict(row)
+        if len(found) < ROWS:
+            return
+        last = (literal(found[-1][column.key], column.type) for column in order)
+        after = tuple_(*last)
+
+
+def _shown(table: Table) -> list[Column[Any]]:
+    return [
+        column
+        for column in table.c
+        if column.primary_key
+        or not (isinstance(column.type, LargeBinary) or SECRET.search(column.name))
+    ]

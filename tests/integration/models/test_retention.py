@@ -1,0 +1,157 @@
+"""What nobody has touched for RETENTION_DAYS is deleted, in small transactions."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from config.redis import redis_client
+from config.settings import get_settings
+from models.conversations import Conversation, Message
+from models.ids import first_id_at, new_id
+from models.jobs import Job
+from models.lifecycle.deletion import delete_conversation
+from models.lifecycle.endings import cancel
+from models.lifecycle.retention import expire_conversations, expire_jobs
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from tasks.worker.sweeper import Sweeper
+
+from .conftest import MakeJob, read
+
+AGE = timedelta(days=30)
+OLD = timedelta(days=31)
+
+
+def expire() -> None:
+    """All that can be."""
+    after: str | None = ""
+    while after is not None:
+        with unit_of_work() as session:
+            after = expire_conversations(session, AGE, after)
+    with unit_of_work() as session:
+        while expire_jobs(session, AGE):
+            pass
+
+
+def age(job_id: str, by: timedelta = OLD, *, touched: timedelta = OLD) -> str:
+    """Let a job and its conversation be older; returns the conversation's id."""
+    old_id = first_id_at("conv", datetime.now(UTC) - by)[:-8] + job_id[-8:]
+    with unit_of_work() as session:
+        job = session.get(Job, job_id)
+        assert job is not None
+        conversation = session.get(Conversation, job.conversation_id)
+        assert conversation is not None
+        aged = Conversation(
+            id=old_id, user_id=job.user_id, updated_at=func.now() - touched, on_busy="enqueue"
+        )
+        session.add(aged)
+        session.flush()
+        of_old = {"conversation_id": old_id}
+        session.execute(update(Message).where(Message.id == job.message_id).values(**of_old))
+        session.execute(update(Job).where(Job.id == job_id).values(**of_old))
+        if job.completed_at is not None:
+            ended = func.now() - touched
+            session.execute(update(Job).where(Job.id == job_id).values(completed_at=ended))
+    return old_id
+
+
+@pytest.fixture
+def ended_job(make_job: MakeJob) -> Callable[[], str]:
+    def make() -> str:
+        job_id = make_job()
+        with unit_of_work() as session:
+            assert cancel(session, job_id)
+        return job_id
+
+    return make
+
+
+def exists(kind: type[Conversation] | type[Job], row_id: str) -> bool:
+    with unit_of_work() as session:
+        return session.scalar(select(kind.id).where(kind.id == row_id)) is not None
+
+
+def test_an_untouched_conversation_goes_with_its_jobs_and_messages(
+    ended_job: Callable[[], str],
+) -> None:
+    job_id = ended_job()
+    message_id = read(job_id).message_id
+    conversation_id = age(job_id)
+
+    expire()
+
+    assert not exists(Conversation, conversation_id)
+    assert not exists(Job, job_id)
+    with unit_of_work() as session:
+        assert session.get(Message, message_id) is None
+
+
+def test_what_was_touched_since_or_is_not_over_stays(
+    ended_job: Callable[[], str], make_job: MakeJob
+) -> None:
+    recent, busy = ended_job(), make_job()
+    kept = [age(recent, touched=timedelta(days=29)), age(busy)]
+    young = read(ended_job()).conversation_id
+    assert young is not None
+
+    expire()
+
+    assert [exists(Conversation, each) for each in (*kept, young)] == [True] * 3
+    assert exists(Job, recent)
+    assert exists(Job, busy)
+
+
+def test_a_conversation_that_is_locked_is_left_for_the_next_time(
+    ended_job: Callable[[], str],
+) -> None:
+    conversation_id = age(ended_job())
+    with unit_of_work() as session:
+        session.execute(
+            select(Conversation.id).where(Conversation.id == conversation_id).with_for_update()
+        )
+        expire()
+        assert exists(Conversation, conversation_id)
+
+    expire()
+
+    assert not exists(Conversation, conversation_id)
+
+
+def test_a_job_whose_conversation_was_deleted_goes_by_its_own_age(
+    ended_job: Callable[[], str], external_id: str
+) -> None:
+    old, young = ended_job(), ended_job()
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, external_id)
+        for job_id in (old, young):
+            conversation_id = read(job_id).conversation_id
+            assert conversation_id is not None
+            assert delete_conversation(session, user_id, conversation_id)
+        session.execute(update(Job).where(Job.id == old).values(completed_at=func.now() - OLD))
+
+    expire()
+
+    assert not exists(Job, old)
+    assert exists(Job, young)
+
+
+def test_a_worker_does_it_if_it_is_told_to(
+    ended_job: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation_id = age(ended_job())
+    for days in ("", "30"):
+        assert exists(Conversation, conversation_id)
+        monkeypatch.setenv("RETENTION_DAYS", days)
+        get_settings.cache_clear()
+        redis_client().flushdb()  # no other worker's turn
+        Sweeper().sweep()
+    get_settings.cache_clear()
+
+    assert not exists(Conversation, conversation_id)
+
+
+def test_an_id_is_placed_in_time() -> None:
+    assert first_id_at("conv", datetime.now(UTC) - timedelta(seconds=1)) < new_id("conv")
+    assert new_id("conv") < first_id_at("conv", datetime.now(UTC) + timedelta(seconds=1))
