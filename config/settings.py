@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     shared_secret_previous: SecretStr | None = None
     api_key_pepper: SecretStr | None = None
     api_key_pepper_previous: SecretStr | None = None
+    wrong_keys_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 30
     flower_basic_auth: SecretStr | None = None
     flower_url: str | None = None
     jwt_issuer: str | None = None

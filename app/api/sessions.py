@@ -16,6 +16,7 @@ from app.auth.sessions import (
     session_token,
     set_cookie,
 )
+from app.auth.wrong_keys import wrong_key
 from app.http.db import db
 from app.http.responses import json_response
 from app.schemas.sessions import NewSession, SessionBody, session_body
@@ -49,7 +50,7 @@ def create_session(body: NewSession) -> Response:
         token = sign_in_by_link(db.session(), body.link, peppers, actor("browser"))
     db.session.commit()
     if token is None:
-        raise Unauthorized(
+        raise wrong_key(
             "The API key is unknown, revoked or expired."
             if body.key
             else "The sign-in link was used or has expired. Create a new one, or use an API key."

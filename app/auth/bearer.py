@@ -12,6 +12,7 @@ from flask import g, request
 
 from app.auth.key_cache import known_keys
 from app.auth.sessions import grant_of_session, session_token
+from app.auth.wrong_keys import wrong_key
 from app.http.db import db
 from app.http.deferred import after_view
 from app.http.errors import InvalidUser
@@ -41,6 +42,7 @@ def require_user() -> None:
 
     Raises:
         Unauthorized: if the token is missing or invalid.
+        TooManyWrongKeys: if it is one of too many invalid ones.
         InsufficientScope: if the credential has not the scope.
         CsrfFailed: if a browser's request may come from another site.
         Refusal: if a service doesn't name the user it acts for, or for one request too many.
@@ -61,9 +63,9 @@ def require_admin() -> None:
 
 
 def require_service() -> None:
-    """Authenticate a service. Raises Unauthorized for any other caller."""
+    """Authenticate a service. Raises Unauthorized for any other caller, or TooManyWrongKeys."""
     if not is_shared_secret(_bearer()):
-        raise Unauthorized("This call requires the shared secret.")
+        raise wrong_key("This call requires the shared secret.")
     g.actor = SERVICE
 
 
@@ -127,7 +129,7 @@ def _grant_of_key(token: str) -> Grant:
         grant = known_keys().find(digest, partial(_look_up, token))
         if grant is not None:
             return grant
-    raise Unauthorized(UNKNOWN_KEY)
+    raise wrong_key(UNKNOWN_KEY)
 
 
 def _look_up(token: str) -> Grant | None:

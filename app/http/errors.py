@@ -123,6 +123,15 @@ class IdempotencyKeyReused(PermanentError):
     advice = "Use a new key for a new request."
 
 
+class TooManyWrongKeys(TransientError):
+    """The key is wrong, and too many wrong ones came from the client's address within a minute. A
+    right one is still accepted."""
+
+    code = "too_many_wrong_keys"
+    status = 429
+    advice = "Use a valid key; or try again after `Retry-After` seconds."
+
+
 class TooManyRequests(TransientError):
     """The user has sent as many requests as are allowed within a minute."""
 

@@ -16,7 +16,7 @@ api = APIBlueprint(
     operation_id_callback=operation_id,
     abp_tags=[Tag(name="health", description="Liveness, readiness and metrics.")],
     abp_security=SERVICE_SECURITY,
-    abp_responses=problems(401, 503),
+    abp_responses=problems(401, 429, 503),
 )
 api.before_request(require_service)
 

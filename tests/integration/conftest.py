@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # No model is called here: the address only stands in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
+# All tests have the same address.
+PATIENT = {"WRONG_KEYS_PER_MINUTE": "1000000"}
 # About three seconds of text, some forty pieces.
 SLOWLY = {"latency_s": [0.3, 0.3], "words": 40}
 
@@ -43,7 +45,7 @@ def backends() -> Iterator[Mapping[str, str]]:
     home = Path(tempfile.mkdtemp(prefix="trimind-tests-", dir="/tmp"))
     home.chmod(0o755)  # PostgreSQL's own user must be able to enter
     with pytest.MonkeyPatch.context() as patch, Backends(home, NO_MODEL) as running:
-        environment = NO_MODEL | running.environment()
+        environment = NO_MODEL | PATIENT | running.environment()
         for name, value in environment.items():
             patch.setenv(name, value)
         _forget_settings()

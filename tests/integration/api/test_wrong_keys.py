@@ -1,0 +1,82 @@
+"""Wrong keys are slowed down, and nobody who sends a right one is.
+
+Each test has a limit of its own, since counts of different limits are apart, and all clients have
+the same address.
+"""
+
+import httpx
+import pytest
+
+from app.auth.bearer import USER_HEADER
+
+
+@pytest.fixture
+def key(client) -> str:
+    return client.post("/v1/keys", json={}).json["key"]
+
+
+def wrong(web: httpx.Client, key: str = "tm_wrong") -> httpx.Response:
+    return web.get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
+
+
+def slowed(answers: list[httpx.Response]) -> None:
+    """Check that the first were told that they are wrong, and the last to wait. At the turn of a
+    minute, one more is told so."""
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == sorted(statuses)
+    assert {statuses[0], statuses[-1]} == {401, 429}
+    last = answers[-1]
+    assert last.json()["code"] == "too_many_wrong_keys"
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
+
+
+def test_wrong_keys_are_slowed_down_and_right_ones_of_the_same_address_are_not(
+    serve, dead_address, key
+):
+    web = serve(BIND=dead_address, WRONG_KEYS_PER_MINUTE="3")
+
+    slowed([wrong(web, each) for each in ("tm_wrong", "x" * 43, *["tm_wrong"] * 4)])
+
+    signed_in = httpx.Client(base_url=web.base_url, headers={"Connection": "close"})
+    with signed_in as browser:
+        assert browser.post("/v1/session", json={"key": key}).status_code == 201
+        assert browser.get("/v1/jobs").status_code == 200
+    assert wrong(web, key).status_code == 200
+    assert web.get("/v1/jobs").status_code == 200  # by the shared secret
+
+
+def test_a_browser_that_guesses_keys_or_links_is_slowed_down_too(serve, dead_address):
+    web = serve(BIND=dead_address, WRONG_KEYS_PER_MINUTE="4")
+    guesses = [{"key": "tm_wrong"}, {"link": "tml_wrong"}] * 3
+
+    slowed([web.post("/v1/session", json=guess) for guess in guesses])
+
+
+def test_one_that_guesses_the_shared_secret_is_slowed_down_at_the_metrics(serve, dead_address):
+    web = serve(BIND=dead_address, WRONG_KEYS_PER_MINUTE="5")
+    headers = {"Authorization": "Bearer wrong", USER_HEADER: ""}
+
+    slowed([web.get("/metrics", headers=headers) for _ in range(7)])
+
+    assert web.get("/metrics").status_code == 200
+
+
+def test_processes_count_together(serve, dead_address):
+    limit = {"WRONG_KEYS_PER_MINUTE": "6"}
+    first, second = serve(**limit), serve(**limit, LOG_LEVEL="ERROR")
+
+    slowed([wrong(web) for web in [first, second] * 4])
+
+
+def test_a_process_counts_by_itself_without_redis(serve, dead_address):
+    web = serve(REDIS_URL=f"redis://{dead_address}/0", WRONG_KEYS_PER_MINUTE="3")
+
+    slowed([wrong(web) for _ in range(6)])
+    assert web.get("/v1/jobs").status_code == 200
+
+
+def test_who_sends_no_key_has_not_guessed(serve):
+    web = serve(WRONG_KEYS_PER_MINUTE="1")
+    del web.headers["Authorization"]
+
+    assert {web.get("/v1/jobs").status_code for _ in range(4)} == {401}
