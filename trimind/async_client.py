@@ -171,7 +171,10 @@ class AsyncClient:
         return await self._send(calls.change_conversation(conversation_id, **change))
 
     async def delete_conversation(self, conversation_id: str) -> None:
-        """Delete a conversation: its jobs are cancelled, its texts are erased."""
+        """Delete a conversation: its jobs are cancelled, its texts are erased.
+
+        If the response to a first attempt was lost, the second one raises `not_found`.
+        """
         return await self._send(calls.delete_conversation(conversation_id))
 
     async def messages(

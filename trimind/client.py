@@ -166,7 +166,10 @@ class Client:
         return self._send(calls.change_conversation(conversation_id, **change))
 
     def delete_conversation(self, conversation_id: str) -> None:
-        """Delete a conversation: its jobs are cancelled, its texts are erased."""
+        """Delete a conversation: its jobs are cancelled, its texts are erased.
+
+        If the response to a first attempt was lost, the second one raises `not_found`.
+        """
         return self._send(calls.delete_conversation(conversation_id))
 
     def messages(self, conversation_id: str, **filters: Unpack[MessageFilters]) -> Page[Message]:

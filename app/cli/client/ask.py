@@ -6,7 +6,7 @@ import sys
 import click
 
 from app.cli.client.access import connected
-from app.cli.client.following import follow_aloud
+from app.cli.client.following import follow_aloud, interruptible
 from app.cli.client.terminal import echo
 from trimind import Client, Job
 
@@ -56,6 +56,7 @@ def _read_stdin() -> str:
 
 
 def _silently(client: Client, job: Job) -> Job:
-    last = client.wait(job["id"])
+    with interruptible(job):
+        last = client.wait(job["id"])
     echo(json.dumps(last, indent=2, ensure_ascii=False))
     return last

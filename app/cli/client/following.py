@@ -5,6 +5,8 @@ the first text.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -19,8 +21,15 @@ INTERRUPTED = 130  # 128 + SIGINT
 def follow_aloud(client: Client, job: Job) -> Job:
     """Follow a job, and return it as it ended. Exits on Ctrl-C, and says that the job goes on."""
     note(f"{job['id']} accepted, {job['conversation_id']}")
-    try:
+    with interruptible(job):
         return _Following(client).to_end_of(job)
+
+
+@contextmanager
+def interruptible(job: Job) -> Iterator[None]:
+    """On Ctrl-C, say that the job goes on and how to follow it, and exit."""
+    try:
+        yield
     except KeyboardInterrupt:
         note(
             f"\nThe job goes on. Follow it: trimind job follow {job['id']}"
