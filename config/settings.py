@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     compress_rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
     llmlingua_model: Path | None = None
     deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    user_share: Annotated[int, Field(ge=1, le=100_000)] = 320
     wait_max_s: Annotated[int, Field(ge=0, le=3600)] = 25
     response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400

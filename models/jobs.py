@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Numeric,
     Select,
+    SmallInteger,
     String,
     Text,
     and_,
@@ -38,7 +39,16 @@ STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
 FINISHED: Final = ("completed", "failed", "cancelled", "expired")
 STATUSES: Final = UNFINISHED + FINISHED
-SLOTS: Final = ("queued", "running", "waiting", "blocked")
+SLOTS: Final = ("queued", "running", "waiting", "blocked", "held")
+# The lanes of the broker's queues; a worker takes the lowest first. Redis has a list for each.
+FIRST, CROWDED, BULK = 0, 3, 6
+LANES: Final = (FIRST, CROWDED, BULK)
+PRIORITIES: Final = ("interactive", "bulk")
+
+
+def lane_of(priority: str) -> int:
+    """The lane of a new job with this priority, if its user has little in flight."""
+    return BULK if priority == "bulk" else FIRST
 
 
 def after(stage: str) -> str | None:
@@ -61,6 +71,7 @@ class Job(Base):
     `request_id` is the id of the request that created it, for the log.
     `sequence` is the number of the job's last event; `text_base` is the number before that of the
     first character of its text; `restarts` is how often that text was started again.
+    `lane` says which jobs go before it: those of users with little in flight first, bulk jobs last.
     A job outlives its conversation, but keeps no text of it.
     Times are the database's; `queue_lease_s` is the length of the last queue lease in seconds.
     """
@@ -75,12 +86,14 @@ class Job(Base):
             " OR (slot = 'queued' AND queue_lease_until IS NOT NULL)"
             " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
             " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)"
-            " OR slot = 'blocked'",
+            " OR slot IN ('blocked', 'held')",
             name="slot_is_whole",
         ),
         CheckConstraint("(completed_at IS NULL) = (slot IS NOT NULL)", name="finished_has_time"),
         Index("ix_jobs_listing", "user_id", "id"),
         Index("ix_jobs_conversation", "conversation_id", "id"),
+        CheckConstraint(f"lane IN {LANES}", name="lane"),
+        Index("ix_jobs_held", "user_id", "lane", "id", postgresql_where="slot = 'held'"),
         Index("ix_jobs_slots", "slot", "user_id", postgresql_where="slot IS NOT NULL"),
         Index("ix_jobs_ended", "user_id", "status", "id", postgresql_where="slot IS NULL"),
         # Not `slot IS NOT NULL`: if nothing was queued when statistics were taken, the planner
@@ -126,6 +139,7 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     queue_lease_until: Mapped[datetime | None]
     queue_lease_s: Mapped[int] = mapped_column(default=30)
+    lane: Mapped[int] = mapped_column(SmallInteger, default=FIRST, server_default="0")
     next_attempt_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     starts: Mapped[int] = mapped_column(default=0)
@@ -153,6 +167,11 @@ class Job(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
     text_base: Mapped[int | None] = mapped_column(BigInteger)
     restarts: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    @property
+    def priority(self) -> str:
+        """One of `PRIORITIES`."""
+        return "bulk" if self.lane == BULK else "interactive"
 
     def record(self, stage: str) -> StageRecord:
         """The record of a stage; one that has not begun is pending."""

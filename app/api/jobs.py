@@ -23,6 +23,7 @@ from app.http.idempotency import Created, create_once
 from app.http.request_body import refuse_fields
 from app.http.responses import NOT_MODIFIED, json_response
 from app.limits.jobs import require_room
+from app.schemas.cancellations import CancellationBody, CancelledJobs
 from app.schemas.events import EventsHeaders, EventsQuery
 from app.schemas.headers import ReadHeaders, SubmitHeaders, WaitHeaders
 from app.schemas.jobs import (
@@ -44,6 +45,7 @@ from models.conversations import find_message
 from models.errors import NotFound
 from models.job_options import Options
 from models.jobs import Job, find_job, list_jobs
+from tasks.jobs.cancellation import cancel_matching
 from tasks.jobs.commands import cancel, retry
 from tasks.jobs.submission import Submission, accept, known_model
 
@@ -82,6 +84,17 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
         lambda created: respond_with_job(created, header.wait),
         partial(created_at_once, submission) if submission.conversation_id is None else None,
     )
+
+
+@api.post("/cancel", responses={200: CancellationBody, **problems(413, 415)})
+def cancel_jobs(body: CancelledJobs) -> Response:
+    """Cancel jobs.
+
+    Cancels your unfinished jobs that match every field of the body, 1,000 at most, in batches: if
+    the call breaks off, those cancelled so far stay cancelled.
+    """
+    done = cancel_matching(db.session(), g.user_id, **body.model_dump(exclude_unset=True))
+    return json_response(CancellationBody(cancelled=done.cancelled, has_more=done.has_more))
 
 
 @api.get("/<id:job_id>", responses={200: JobBody, 304: NOT_MODIFIED, **problems(404)})

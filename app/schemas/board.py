@@ -30,7 +30,7 @@ class QueueBody(BaseModel):
     """The jobs in one slot at one stage."""
 
     queue: Literal["llm", "cpu"] = Field(description="The queue that serves the stage.")
-    slot: str = Field(description="`queued`, `running`, `waiting` or `blocked`.")
+    slot: str = Field(description="`queued`, `running`, `waiting`, `blocked` or `held`.")
     stage: str = Field(description="The stage that is next, or runs.")
     jobs: int = Field(description="How many there are.")
     oldest_s: float = Field(description="Seconds since the oldest of them was accepted.")
@@ -107,7 +107,7 @@ class OperatorJobBody(JobBody):
     model_config = ConfigDict(json_schema_extra={"example": OPERATOR_JOB})
 
     user: str = Field(description="The external id of its user.")
-    slot: str | None = Field(description="Where it is: queued, running, waiting or blocked.")
+    slot: str | None = Field(description="Where it is: queued, running, waiting, blocked or held.")
     stage: str = Field(description="The stage that it has reached.")
     epoch: int = Field(description="How often it was dispatched, crashes included.")
     attempts: int = Field(description="Failed attempts of its stage.")

@@ -13,6 +13,7 @@ from app.schemas.jobs import (
     Metadata,
     MindName,
     ModelName,
+    Priority,
     UsageBody,
     job_body,
     usage_body,
@@ -60,6 +61,7 @@ class NewBroadcast(BaseModel):
         None, description="The conversation to add the message to. Omit it to start a new one."
     )
     model: ModelName = None
+    priority: Priority = "interactive"
     metadata: Metadata = {}
     deadline_s: Deadline = None
 

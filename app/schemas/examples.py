@@ -22,6 +22,7 @@ JOB: Final[dict[str, Any]] = {
     "conversation_id": f"conv_{ULID}",
     "message_id": f"msg_{ULID}",
     "broadcast_id": None,
+    "priority": "interactive",
     "created_at": BEGAN,
     "started_at": "2026-01-31T09:30:00.250Z",
     "completed_at": ENDED,

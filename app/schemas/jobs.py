@@ -39,6 +39,13 @@ Metadata = Annotated[
         f"to {METADATA_NAME_CHARS} characters and values of up to {METADATA_VALUE_CHARS}.",
     ),
 ]
+Priority = Annotated[
+    Literal["interactive", "bulk"],
+    Field(
+        description="`bulk` jobs start when no interactive job waits for a worker: use it for work "
+        "that nobody waits for.",
+    ),
+]
 MindName = Annotated[str, Field(max_length=64)]
 ModelName = Annotated[
     Annotated[str, Field(max_length=128)] | None,
@@ -76,6 +83,7 @@ class NewJob(BaseModel):
         json_schema_extra={"example": "sage"},
     )
     model: ModelName = None
+    priority: Priority = "interactive"
     metadata: Metadata = {}
     deadline_s: Deadline = None
 
@@ -180,6 +188,7 @@ class JobBody(Identified):
         description="The user's message; null once the conversation has been deleted."
     )
     broadcast_id: str | None = Field(description="The broadcast that the job is part of, if any.")
+    priority: Priority
     created_at: str
     started_at: str | None = Field(description="When the first stage started.")
     completed_at: str | None = Field(description="When the job ended, whatever its final status.")
@@ -233,6 +242,7 @@ def job_body(job: Job) -> JobBody:
         conversation_id=job.conversation_id,
         message_id=job.message_id,
         broadcast_id=job.broadcast_id,
+        priority=job.priority,
         created_at=timestamp(job.created_at),
         started_at=timestamp_or_none(job.started_at),
         completed_at=timestamp_or_none(job.completed_at),

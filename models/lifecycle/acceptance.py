@@ -31,6 +31,12 @@ from models.idempotency import Claim, claimed_key, key_lock
 from models.jobs import STAGES, Job
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
+from models.lifecycle.shares import (
+    admitted_lane,
+    admitted_slot,
+    in_flight_before,
+    share_values,
+)
 from models.statement import Runner, Statement
 
 conversations = cast(Table, Conversation.__table__)
@@ -46,7 +52,7 @@ FRESH: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 GIVEN: Final = (
     "id", "user_id", "broadcast_id", "previous_id", "mind", "metadata", "options",
-    "request_id", "slot", "queue_lease_s",
+    "request_id", "slot", "lane", "queue_lease_s",
 )  # fmt: skip
 
 
@@ -67,7 +73,10 @@ def add_further_message(session: Session, user_id: str, message: Message) -> boo
 def add_job(
     session: Session, message: Message, slot: str, time_left: timedelta, **columns: Any
 ) -> Job:
-    """Insert a job for a message that exists. Returns it, outside of the session."""
+    """Insert a job for a message that exists. Returns it, outside of the session.
+
+    A job to be queued is held instead, if its user's share is in flight. `lane` is FIRST or BULK.
+    """
     values = _job_values(slot, time_left, columns)
     values |= {"at_conversation": message.conversation_id, "at_message": message.id}
     return _job(message, values, session.execute(_job_statement(), values).one())
@@ -101,7 +110,7 @@ def claim_first_job(
     """
     values = _first_job_values(title, message, time_left, columns)
     at = datetime.now(UTC)
-    draft = _job(message, values, (at, at + time_left, None))
+    draft = _job(message, values, (at, at + time_left, None, "queued", values["new_lane"]))
     values |= claim_of(draft).values()
     rows = _claimed_job_statement().rows(connection, values)
     return _job(message, values, rows[0]) if rows else None
@@ -126,13 +135,13 @@ def _first_job_values(
 def _job_values(slot: str, time_left: timedelta, columns: dict[str, Any]) -> dict[str, Any]:
     given = columns | {"slot": slot, "queue_lease_s": queue_lease_s()}
     values = {f"new_{name}": given.get(name) for name in GIVEN}
-    return values | {"queue_lease": queue_lease(), "time_left": time_left}
+    return values | share_values() | {"queue_lease": queue_lease(), "time_left": time_left}
 
 
-def _job(message: Message, values: dict[str, Any], times: Any) -> Job:
+def _job(message: Message, values: dict[str, Any], decided: Any) -> Job:
     given = {name: values[f"new_{name}"] for name in GIVEN}
     given["meta"] = given.pop("metadata")
-    created_at, expires_at, queue_lease_until = times
+    created_at, expires_at, queue_lease_until, given["slot"], given["lane"] = decided
     return Job(
         conversation_id=message.conversation_id,
         message_id=message.id,
@@ -231,13 +240,17 @@ def _insert_job(
         name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in GIVEN
     }
     row |= {name: literal(value, jobs.c[name].type) for name, value in FRESH.items()}
+    in_flight = in_flight_before(row["user_id"], row["lane"])
+    slot = admitted_slot(row["slot"], in_flight)
     leased = now() + bindparam("queue_lease", type_=Interval)
     row |= {
+        "slot": slot,
+        "lane": admitted_lane(row["lane"], in_flight),
         "conversation_id": conversation_id,
         "message_id": message_id,
-        "queue_lease_until": case((row["slot"] == "queued", leased)),
+        "queue_lease_until": case((slot == "queued", leased)),
         "expires_at": (now() if at is None else at) + bindparam("time_left", type_=Interval),
     }
     row |= {} if at is None else {"created_at": at}
     added = insert(jobs).from_select(list(row), select(*row.values()), include_defaults=False)
-    return added.returning(jobs.c.created_at, jobs.c.expires_at, jobs.c.queue_lease_until)
+    return added.returning(*jobs.c["created_at", "expires_at", "queue_lease_until", "slot", "lane"])

@@ -20,12 +20,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class PendingDispatch:
-    """A stage of a job whose message has to be published."""
+    """A stage of a job whose message has to be published, in this lane of its queue."""
 
     job_id: str
     epoch: int
     stage: str
     message: str
+    lane: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class AcceptedJob(PendingDispatch):
 @dataclass(frozen=True)
 class AfterCommit:
     """The jobs that were accepted, those that have ended, those of them that were cancelled, and
-    the jobs that were released because one ahead of them ended. A savepoint that may be rolled back
+    the jobs that were released because another one ended. A savepoint that may be rolled back
     must note nothing."""
 
     accepted: list[AcceptedJob] = field(default_factory=list)

@@ -7,6 +7,7 @@ this one to end. Otherwise the answer is checkpointed, and `endings.complete` st
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
@@ -20,14 +21,18 @@ from sqlalchemy import (
     Update,
     bindparam,
     exists,
+    func,
+    literal,
     select,
     update,
 )
 
 from models.conversations import Conversation, Message
 from models.jobs import STAGES
+from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import answer_of, finished
 from models.lifecycle.fence import Fence, jobs, now, owned_by_bound
+from models.lifecycle.shares import freed, share_values
 from models.spent import COLUMNS as COSTS
 from models.spent import Spent, added
 from models.stage_record import StageRecord
@@ -53,6 +58,15 @@ def alone_since() -> Select[tuple[datetime]]:
     return changed.where(~waits.correlate(jobs)).correlate(jobs)
 
 
+@dataclass(frozen=True)
+class Completion:
+    """What a completed job has cost, and the jobs that were queued because it has ended. The caller
+    publishes them after the commit."""
+
+    spent: Spent
+    released: tuple[PendingDispatch, ...] = ()
+
+
 def complete_at_once(
     connection: Runner,
     fence: Fence,
@@ -63,8 +77,9 @@ def complete_at_once(
     alone: datetime,
     answer_id: str,
     spent: Spent,
-) -> Spent | None:
-    """Write the result of generate, end the job as completed, and store its answer.
+) -> Completion | None:
+    """Write the result of generate, end the job as completed, and store its answer; queue held jobs
+    of its user that fit into his share.
 
     A retry with the same `answer_id` is the same completion.
 
@@ -79,16 +94,19 @@ def complete_at_once(
         spent: added to the job's costs.
 
     Returns:
-        What the job has cost. None if the fence no longer holds, a job may wait for this one, or
+        What it has led to. None if the fence no longer holds, a job may wait for this one, or
         there is something to count or to erase: `endings.complete` does all that.
     """
     note = {stage: record.stored() for stage, record in records.items()}
     values = {**fence.values(), "note": note, "at_sequence": sequence, "steps": len(records) - 1}
     values |= {"alone": alone, "answer_id": answer_id} | spent.values()
     values |= {f"set_{name}": value for name, value in columns.items()}
-    rows = _statement(tuple(columns)).rows(connection, values)
-    rows = rows or _known_statement().rows(connection, {"answer_id": answer_id})
-    return Spent(*rows[0]) if rows else None
+    rows = _statement(tuple(columns)).rows(connection, values | share_values())
+    if rows:
+        *costs, released = rows[0]
+        return Completion(Spent(*costs), tuple(PendingDispatch(*each) for each in released or ()))
+    rows = _known_statement().rows(connection, {"answer_id": answer_id})
+    return Completion(Spent(*rows[0])) if rows else None
 
 
 @lru_cache(maxsize=16)
@@ -109,7 +127,12 @@ def _statement(columns: tuple[str, ...]) -> Statement:
         .cte("touched")
     )
     done = _done(columns).where(jobs.c.conversation_id == touched.c.id).cte("done")
-    return Statement(select(*(done.c[name] for name in COSTS)).add_cte(answer_of(done)))
+    # This statement still sees the job in flight.
+    held = freed(done.alias("users"), literal(1)).c
+    row = func.jsonb_build_array(held.id, held.epoch, held.stage, held.content, held.lane)
+    released = select(func.jsonb_agg(row)).scalar_subquery()
+    costs = (done.c[name] for name in COSTS)
+    return Statement(select(*costs, released).add_cte(answer_of(done)))
 
 
 def _done(columns: tuple[str, ...]) -> Update:

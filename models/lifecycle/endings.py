@@ -49,7 +49,7 @@ from models.spent import NOTHING, Spent, added_now
 from models.stage_record import StageRecord
 
 # What `conclude` needs to know about a job that has ended.
-END_COLUMNS: Final = (Job.id, Job.status, Job.conversation_id, Job.paid_duplicates)
+END_COLUMNS: Final = (Job.id, Job.user_id, Job.status, Job.conversation_id, Job.paid_duplicates)
 # The columns that contain text of the conversation.
 UNSAID: Final[Mapping[str, Any]] = {
     "prompt": None,
@@ -153,7 +153,7 @@ def _complete_statement() -> Executable:
             **finished("completed", sequence),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
         )
-        .returning(*END_COLUMNS, Job.user_id, Job.mind, Job.answer, Job.broadcast_id)
+        .returning(*END_COLUMNS, Job.mind, Job.answer, Job.broadcast_id)
         .cte("done")
     )
     told = [*(done.c[column.key] for column in END_COLUMNS), done.c.mind, done.c.broadcast_id]
@@ -221,7 +221,7 @@ def end_orphans(session: Session, *which: ColumnElement[bool]) -> int:
 def overdue() -> ColumnElement[bool]:
     """True for a job whose deadline has passed, unless it is running or only has to be stored."""
     return and_(
-        Job.slot.in_(("queued", "waiting", "blocked")),
+        Job.slot.in_(("queued", "waiting", "blocked", "held")),
         Job.expires_at <= now(),
         Job.stage != "persist",
     )
@@ -260,7 +260,8 @@ def conclude(session: Session, ended: Sequence[Any]) -> int:
     noted.ended.extend(job.id for job in ended)
     noted.cancelled.extend(job.id for job in ended if job.status == "cancelled")
     count(session, "paid_duplicates", sum(job.paid_duplicates for job in ended))
-    release(session, {job.conversation_id for job in ended if job.conversation_id is not None})
+    conversations = {job.conversation_id for job in ended if job.conversation_id is not None}
+    release(session, conversations, {job.user_id for job in ended})
     return len(ended)
 
 

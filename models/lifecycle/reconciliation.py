@@ -181,7 +181,7 @@ def is_due() -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=4)
-def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str]]:
+def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str, int]]:
     due = is_due()
     seconds = case(
         (Job.slot == "queued", func.least(Job.queue_lease_s * 2, QUEUE_LEASE_MAX_S)),
@@ -196,7 +196,7 @@ def _due_statement(limit: int) -> ReturningUpdate[tuple[str, int, str, str]]:
             queue_lease_s=seconds,
             queue_lease_until=now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
-        .returning(Job.id, Job.epoch, Job.stage, Message.content)
+        .returning(Job.id, Job.epoch, Job.stage, Message.content, Job.lane)
     )
 
 

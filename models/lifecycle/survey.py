@@ -11,6 +11,7 @@ from models.jobs import Job
 from models.lifecycle.endings import orphaned, overdue
 from models.lifecycle.fence import now
 from models.lifecycle.reconciliation import is_due
+from models.lifecycle.shares import has_room, share_values
 from models.lifecycle.track_queue import is_ahead
 from models.session import autocommit, outages_translated
 
@@ -20,7 +21,8 @@ class Survey:
     """What a look at all unfinished jobs has found.
 
     Attributes:
-        stray: a job is orphaned or overdue, its run's lease has expired, or nothing blocks it.
+        stray: a job is orphaned or overdue, its run's lease has expired, nothing blocks it, or it
+            is held although its user's share is not in flight.
         due: a job should be published.
         marker: the database's copy of the broker's marker.
     """
@@ -38,7 +40,7 @@ def survey() -> Survey:
         DatabaseUnavailable: PostgreSQL can't be reached.
     """
     with outages_translated(), autocommit() as connection:
-        return Survey(*connection.execute(_survey_statement()).one())
+        return Survey(*connection.execute(_survey_statement(), share_values()).one())
 
 
 @lru_cache(maxsize=1)
@@ -51,8 +53,17 @@ def _survey_statement() -> Executable:
         and_(Job.slot == "running", Job.lease_until <= now()),
         and_(Job.slot == "blocked", ~is_ahead(ahead, Job)),
     )
+    of_user = (
+        select(
+            (func.bool_or(stray) | has_room(Job)).label("stray"),
+            func.bool_or(is_due()).label("due"),
+        )
+        .where(Job.slot.is_not(None))
+        .group_by(Job.user_id)
+        .subquery()
+    )
     return select(
-        func.coalesce(func.bool_or(stray), False),
-        func.coalesce(func.bool_or(is_due()), False),
+        func.coalesce(func.bool_or(of_user.c.stray), False),
+        func.coalesce(func.bool_or(of_user.c.due), False),
         select(BrokerMarker.value).where(BrokerMarker.id == 1).scalar_subquery(),
-    ).where(Job.slot.is_not(None))
+    )

@@ -7,17 +7,17 @@ Conversations are always locked before jobs, to avoid deadlocks.
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Select,
-    Table,
-    Update,
     and_,
     any_,
     bindparam,
     exists,
+    func,
     select,
     update,
 )
@@ -25,11 +25,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import String
 
-from models.conversations import Conversation, Message
+from models.conversations import Conversation
 from models.jobs import Job
 from models.lifecycle.after_commit import PendingDispatch, after_commit
-from models.lifecycle.fence import jobs, now
-from models.lifecycle.leases import queue_lease, queue_lease_s
+from models.lifecycle.fence import jobs
+from models.lifecycle.shares import EACH_USER, IN_FLIGHT, freed, queued, share_values, users_held
 
 
 def on_track(
@@ -57,25 +57,31 @@ def lock_free_conversations(limit: int, *which: ColumnElement[bool]) -> Select[t
     return _conversations(wanted, skip_locked=True)
 
 
-def release(session: Session, conversation_ids: Collection[str]) -> int:
-    """Queue the oldest job of each free track of these conversations; returns how many.
+def release(
+    session: Session, conversation_ids: Collection[str], user_ids: Collection[str] = ()
+) -> int:
+    """Queue the oldest job of each free track of these conversations, and of the held jobs of these
+    users those that fit into their shares; returns how many.
 
-    The caller has locked the conversations. The jobs are dispatched after the commit.
+    The caller has locked the conversations, and locks nothing more: the held jobs are those of
+    other conversations, which stay unlocked. The jobs are dispatched after the commit.
     """
-    rows = session.execute(_release_statement(), {"conversation_ids": list(conversation_ids)})
+    values = {"conversation_ids": list(conversation_ids), "user_ids": sorted(user_ids)}
+    rows = session.execute(_release_statement(), values | share_values())
     released = [PendingDispatch(*row) for row in rows]
     after_commit(session).released.extend(released)
     return len(released)
 
 
 def release_stranded(session: Session, limit: int) -> int:
-    """Queue the blocked jobs whose track is free, and return how many there were.
+    """Queue the blocked jobs whose track is free and the held ones that fit into their users'
+    shares, and return how many there were.
 
-    Such jobs are left if rows were changed by hand, or if a worker of the previous release, which
-    does not know the slot `blocked`, ended the job ahead of them.
+    Blocked ones are left if rows were changed by hand, held ones as `users_held` says.
     """
     locked = session.scalars(_stranded_statement(limit)).all()
-    return release(session, locked) if locked else 0
+    users = users_held(session, limit)
+    return release(session, locked, users) if locked or users else 0
 
 
 @lru_cache(maxsize=4)
@@ -101,19 +107,32 @@ def is_ahead(ahead: Any, blocked: Any) -> ColumnElement[bool]:
     return exists().where(
         ahead.conversation_id == blocked.conversation_id,
         ahead.mind == blocked.mind,
-        ahead.slot.in_(("queued", "running", "waiting")),
+        ahead.slot.in_((*IN_FLIGHT, "held")),
         ahead.completed_at.is_(None),
     )
 
 
 @lru_cache(maxsize=1)
-def _release_statement() -> Update:
-    """Built once, since it ends every job; if no job is blocked, it reads an empty index. Of tables
-    only: the ORM copies a statement that names a class, at every execution."""
+def _release_statement() -> Executable:
+    """Built once, since it ends every job; if no job is blocked or held, it reads empty indexes. Of
+    tables only: the ORM copies a statement that names a class, at every execution."""
+    unblocked = queued(update(jobs).where(jobs.c.id.in_(_oldest()))).cte("unblocked")
+    wanted = func.unnest(bindparam("user_ids", type_=ARRAY(String))).column_valued("user_id")
+    users = select(wanted).subquery("users")
+    # This statement does not see in flight what it has unblocked itself.
+    mine = unblocked.c.user_id == EACH_USER
+    more = select(func.count()).select_from(unblocked).where(mine).scalar_subquery()
+    pending = ("id", "epoch", "stage", "content", "lane")
+    held = freed(users, -more)
+    return select(*unblocked.c[pending]).union_all(select(*held.c[pending]))
+
+
+def _oldest() -> Select[tuple[str]]:
+    """The oldest job of each free track of the conversations `conversation_ids`."""
     blocked, ahead = jobs.alias().c, jobs.alias().c
     wanted = bindparam("conversation_ids", type_=ARRAY(String))
     track = (blocked.conversation_id, blocked.mind)
-    oldest = (
+    return (
         select(blocked.id)
         .distinct(*track)
         .where(
@@ -124,15 +143,4 @@ def _release_statement() -> Update:
             ~is_ahead(ahead, blocked),
         )
         .order_by(*track, blocked.created_at, blocked.id)
-    )
-    messages = cast(Table, Message.__table__)
-    return (
-        update(jobs)
-        .where(jobs.c.id.in_(oldest), jobs.c.slot == "blocked", messages.c.id == jobs.c.message_id)
-        .values(
-            slot="queued",
-            queue_lease_until=now() + queue_lease(),
-            queue_lease_s=queue_lease_s(),
-        )
-        .returning(jobs.c.id, jobs.c.epoch, jobs.c.stage, messages.c.content)
     )

@@ -11,6 +11,7 @@ import structlog
 from config.minds import MANAGER
 from models.errors import DatabaseUnavailable
 from models.ids import new_id
+from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.completion import complete_at_once
 from models.lifecycle.event_numbers import after_stage, next_number
 from models.lifecycle.fence import Fence
@@ -94,7 +95,7 @@ class Handover:
         alone, ended = self.work.alone_since, self.done[-1].record.ended
         if alone is None or ended is None:
             return None
-        spent = complete_at_once(
+        completion = complete_at_once(
             connection,
             self.work.fence,
             records,
@@ -104,7 +105,9 @@ class Handover:
             answer_id=self.answer_id,
             spent=self.work.bill.spent,
         )
-        return None if spent is None else Stored(spent, self)
+        if completion is None:
+            return None
+        return Stored(completion.spent, self, completion.released)
 
     def give_back(self) -> bool:
         """Queue the begun stage again. False if no message is needed: none was begun, or it can't
@@ -121,11 +124,12 @@ class Handover:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a job has cost when a stage was stored, as `checkpoint` says, and what was handed over
-    with it."""
+    """What a job has cost when a stage was stored, as `checkpoint` says, what was handed over with
+    it, and the jobs that its end has released."""
 
     spent: Spent
     handover: Handover | None = None
+    released: tuple[PendingDispatch, ...] = ()
 
 
 def plan(work: Work, outcome: Outcome, last: int, stages: Sequence[str]) -> list[Handover]:

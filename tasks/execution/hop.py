@@ -64,7 +64,8 @@ class Hop:
         """Celery would publish after the task, and show that as failed while the broker is
         unavailable, though its work is done and goes on."""
         try:
-            publish(self.message(), self.following.options.get("queue"))
+            options = self.following.options
+            publish(self.message(), options.get("queue"), options.get("priority"))
         except OperationalError as error:
             outages.note("broker", error)
             log.debug("the next stage waits for its lease")

@@ -29,6 +29,7 @@ from models.errors import (
     Superseded,
 )
 from models.jobs import after
+from models.lifecycle.after_commit import AfterCommit, run_handlers
 from models.lifecycle.endings import fail
 from models.lifecycle.event_numbers import after_stage, last_of, next_number
 from models.lifecycle.fence import Fence
@@ -176,6 +177,8 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
     if stored is None:
         _adopt_result(task, work, outcome)
         return None
+    if stored.released:
+        run_handlers(AfterCommit(released=list(stored.released)))
     publish_checkpoint(work, record, number, stored.spent)
     if stored.handover is not None and stored.handover.begun is None:
         publish_completed(work.fence, stored.handover.done[-1].record)

@@ -6,7 +6,7 @@ import structlog
 from models.lifecycle.after_commit import AfterCommit, register_after_commit
 from tasks.events.publisher import publish_end
 from tasks.jobs.cancel_channel import announce
-from tasks.jobs.dispatch import dispatch, is_long
+from tasks.jobs.dispatch import dispatch_pending
 
 log = structlog.get_logger(__name__)
 
@@ -33,5 +33,5 @@ def _dispatch(after: AfterCommit) -> None:
         log.info("job accepted", job_id=new.job_id, mind=new.mind, chars=chars, slot=new.slot)
     queued = [new for new in after.accepted if new.slot == "queued"]
     for due in (*after.released, *queued):
-        if not dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message)):
+        if not dispatch_pending(due):
             return

@@ -7,7 +7,7 @@ from config.minds import MANAGER
 from models.conflicts import ConversationGone, NotDispatchable
 from models.conversations import Message, lock_conversation
 from models.errors import NotFound
-from models.jobs import Job, find_job
+from models.jobs import Job, find_job, lane_of
 from models.lifecycle import deletion, endings
 from models.lifecycle.admission import admit, refuse_retry
 from models.lifecycle.reconciliation import make_due
@@ -56,6 +56,7 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
         mind=job.mind,
         metadata=job.meta,
         options=job.options,
+        lane=lane_of(job.priority),
         previous_id=job.previous_id,
     )
 

@@ -54,8 +54,9 @@ def stage_message(
     return task_message(headers, properties, (args, {}, embedded), None)
 
 
-def publish(message: task_message, queue: str | None) -> None:
-    """Publish a stage's message. Raises OperationalError."""
+def publish(message: task_message, queue: str | None, lane: int | None = None) -> None:
+    """Publish a stage's message, in this lane of the queue. Raises OperationalError."""
+    options = {"priority": lane} if lane else {}
     with app.producer_or_acquire() as producer:
         connection = producer.connection
         # A queue of Redis is there once it has a message.
@@ -63,7 +64,7 @@ def publish(message: task_message, queue: str | None) -> None:
         lost = (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
         try:
             app.amqp.send_task_message(
-                producer, message.headers["task"], message, queue=queue, declare=declare
+                producer, message.headers["task"], message, queue=queue, declare=declare, **options
             )
         except OperationalError:
             raise

@@ -16,7 +16,7 @@ from models.errors import InvalidRequest, NotFound
 from models.idempotency import Claim
 from models.ids import new_id
 from models.job_options import Options
-from models.jobs import Job
+from models.jobs import PRIORITIES, Job, lane_of
 from models.lifecycle import acceptance
 from models.lifecycle.admission import admit
 from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit, run_handlers
@@ -47,6 +47,7 @@ class Submission:
     options: Options = field(default_factory=Options)
     message_id: str | None = None
     previous_id: str | None = None
+    priority: str = PRIORITIES[0]
 
 
 def accept(session: Session, submission: Submission) -> Job:
@@ -179,6 +180,7 @@ def _columns(submission: Submission, mind: str, broadcast_id: str | None = None)
         "mind": mind,
         "metadata": submission.metadata,
         "options": submission.options.to_json(),
+        "lane": lane_of(submission.priority),
     }
 
 
@@ -194,4 +196,4 @@ def _note(session: Session, job: Job, message: Message) -> Job:
 
 def _accepted(job: Job, message: Message) -> AcceptedJob:
     slot = job.slot or ""  # never None in a new job
-    return AcceptedJob(job.id, job.epoch, job.stage, message.content, job.mind, slot)
+    return AcceptedJob(job.id, job.epoch, job.stage, message.content, job.lane, job.mind, slot)

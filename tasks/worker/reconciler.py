@@ -33,7 +33,7 @@ from models.lifecycle.track_queue import release_stranded
 from models.session import unit_of_work
 from tasks.celery import app
 from tasks.daemon_loop import DaemonLoop
-from tasks.jobs.dispatch import dispatch, is_long
+from tasks.jobs.dispatch import dispatch_pending
 from tasks.worker.broker_marker import seen_marker
 from tasks.worker.turn import return_turn, take_turn
 
@@ -140,9 +140,7 @@ def publish_due() -> int:
     """Publish again what should be in the broker and may not be; return the number published."""
     with unit_of_work() as session:
         due = take_due(session, BATCH)
-    failed = [
-        d.job_id for d in due if not dispatch(d.job_id, d.epoch, d.stage, long=is_long(d.message))
-    ]
+    failed = [each.job_id for each in due if not dispatch_pending(each)]
     if due:
         with unit_of_work() as session:
             unpublished(session, failed)

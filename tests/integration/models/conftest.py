@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from config.settings import get_settings
 from models.jobs import STAGES, Job
 from models.lifecycle.fence import Fence
 from models.lifecycle.transitions import begin, checkpoint
@@ -77,6 +78,19 @@ def make_job(backends: Mapping[str, str], external_id: str) -> MakeJob:
             return accept(session, Submission(user, message, **more)).id
 
     return make
+
+
+@pytest.fixture
+def share(backends: Mapping[str, str]) -> Iterator[Callable[[int], None]]:
+    """`share(2)`: two jobs of each user may be in flight from now on."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def restrict(jobs: int) -> None:
+            patch.setenv("USER_SHARE", str(jobs))
+            get_settings.cache_clear()
+
+        yield restrict
+    get_settings.cache_clear()
 
 
 def read(job_id: str) -> Job:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from models.ids import new_id
 from models.jobs import after
+from models.lifecycle.after_commit import after_commit
 from models.lifecycle.completion import complete_at_once
 from models.lifecycle.event_numbers import last_of, next_number
 from models.lifecycle.fence import Fence
@@ -63,6 +64,8 @@ class GoingOn(Invariants):
                 answer_id=answer_id,
                 spent=PAID,
             )
+            if written is not None:
+                after_commit(session).released.extend(written.released)
         return written is not None
 
     def _hand_over(self, run: Run) -> Run | None:

@@ -25,6 +25,7 @@ from models.lifecycle.reconciliation import (
     unpublished,
 )
 from models.lifecycle.survey import survey
+from models.lifecycle.track_queue import release_stranded
 from models.lifecycle.transitions import begin, checkpoint, wait
 
 from .going_on import DONE, GoingOn
@@ -144,11 +145,13 @@ class World(GoingOn):
     # --- what the reconciler does
 
     def reap(self) -> None:
-        """The reconciler reaps expired leases, and ends overdue and orphaned jobs."""
+        """The reconciler reaps expired leases, ends overdue and orphaned jobs, and releases those
+        that were left."""
         stray = survey().stray
         with self.transaction() as session:
             found = end_all_orphans(session, MANY) + end_all_overdue(session, MANY)
             found += reap_expired_leases(session, MANY, settled=timedelta(0))
+            found += release_stranded(session, MANY)
         assert stray or not found, f"the survey missed {found} jobs: {self.story}"
 
     def publish(self) -> None:

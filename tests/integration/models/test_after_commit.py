@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import QueuePool
 from sqlalchemy.orm import Session
 
-from models.jobs import Job
+from models.jobs import FIRST, Job
 from models.lifecycle.after_commit import (
     AcceptedJob,
     AfterCommit,
@@ -59,7 +59,7 @@ def test_an_accepted_job_is_noted_with_what_is_to_be_published(
     with unit_of_work() as session:
         user = get_or_create_user(session, external_id)
         job_id = accept(session, Submission(user, "Hello", mind="muse")).id
-    accepted = AcceptedJob(job_id, 1, "intent", "Hello", "muse", "queued")
+    accepted = AcceptedJob(job_id, 1, "intent", "Hello", FIRST, "muse", "queued")
     assert [after.accepted for _, after in handled] == [[accepted]] * 3
 
 

@@ -52,7 +52,7 @@ def alone(job_id: str) -> tuple[Fence, datetime]:
 def try_complete(fence: Fence, since: datetime, answer_id: str | None = None) -> Spent | None:
     records = {"generate": DONE, "persist": DONE}
     with statements() as connection:
-        return complete_at_once(
+        completion = complete_at_once(
             connection,
             fence,
             records,
@@ -62,6 +62,7 @@ def try_complete(fence: Fence, since: datetime, answer_id: str | None = None) ->
             answer_id=answer_id or f"msg_{uuid4()}",
             spent=PAID,
         )
+    return None if completion is None else completion.spent
 
 
 def answers(job_id: str) -> list[str]:

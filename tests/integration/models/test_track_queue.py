@@ -10,7 +10,7 @@ from sqlalchemy import delete, event, update
 
 from models.conversations import Conversation, Message
 from models.counters import counters
-from models.jobs import Job
+from models.jobs import FIRST, Job
 from models.lifecycle.after_commit import AfterCommit, PendingDispatch, after_commit
 from models.lifecycle.deletion import delete_conversation
 from models.lifecycle.endings import cancel, complete, fail
@@ -146,7 +146,7 @@ def test_every_end_releases_the_oldest_blocked_job_in_the_same_transaction(
 
     assert [read(job).slot for job in line] == [None, "queued", "blocked"]
     assert (read(first).status, read(second).queue_lease_s) == (status, 30)
-    assert PendingDispatch(second, 1, "intent", "more 0") in after.released
+    assert PendingDispatch(second, 1, "intent", "more 0", FIRST) in after.released
     assert first in after.ended
     assert (first in after.cancelled) == (status == "cancelled")
     assert begin_of(second)
@@ -252,7 +252,7 @@ def test_an_end_that_releases_none_costs_one_statement_more(make_job: MakeJob) -
     finally:
         event.remove(get_engine(), "before_cursor_execute", note)
     # The conversation, which is touched anyway, the job and the answer; and the release.
-    assert statements == ["WITH touched", "UPDATE jobs"]
+    assert statements == ["WITH touched", "WITH unblocked"]
 
 
 def acts_on(jobs: list[str], fences: list[Fence]) -> list[Callable[[Any], object]]:

@@ -41,7 +41,7 @@ def test_every_slot_and_stage_has_a_sample_even_if_empty():
     assert found["trimind_jobs", "queued", "generate"] == 4
     assert found["trimind_jobs", "running", "intent"] == 1
     assert found["trimind_jobs", "waiting", "persist"] == 0
-    assert sum(name[0] == "trimind_jobs" for name in found) == 16
+    assert sum(name[0] == "trimind_jobs" for name in found) == 20
     assert found["trimind_oldest_queued_age_seconds",] == 12.5
 
 
