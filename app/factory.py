@@ -8,6 +8,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from app.api import broadcasts, conversations, incoming, jobs, keys, minds, sessions
 from app.apidoc.openapi import openapi_arguments, register_docs
+from app.http.cors import register_cors
 from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
 from app.http.error_handlers import register_errors
@@ -71,6 +72,7 @@ def create_app() -> Trimind:
     register_request_log(app)
     register_security_headers(app)
     register_limit_fields(app)
+    register_cors(app, settings.allowed_origins)
     register_refusals(app)
     register_errors(app)
     app.url_map.converters["id"] = IdConverter

@@ -17,6 +17,7 @@ from pydantic_settings import (
 from config.database_url import read_database_url
 from config.environ import FILES, trim
 from config.issuer_url import check_issuer_url
+from config.origins import check_origins, read_origins
 from config.server_url import check_server_url
 from config.signing_keys import signing_keys
 
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
     api_key_pepper: SecretStr | None = None
     api_key_pepper_previous: SecretStr | None = None
     wrong_keys_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 30
+    stream_token_s: Annotated[int, Field(ge=1, le=3600)] = 600
+    cors_origins: str | None = None
     flower_basic_auth: SecretStr | None = None
     flower_url: str | None = None
     jwt_issuer: str | None = None
@@ -197,6 +200,12 @@ class Settings(BaseSettings):
             signing_keys(value.get_secret_value())
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        check_origins(value)
+        return value
+
     @field_validator("beat_s")
     @classmethod
     def _two_beats_a_lease(cls, value: float, info: ValidationInfo) -> float:
@@ -208,6 +217,11 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """Celery's broker: `BROKER_URL`, or `REDIS_URL` if it is not set."""
         return (self.broker_url or self.redis_url).get_secret_value()
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins of `CORS_ORIGINS`, in lower case; `*` stands for all."""
+        return read_origins(self.cors_origins)
 
     @property
     def pepper(self) -> bytes:

@@ -16,7 +16,7 @@ from app.api.job_responses import (
     shown_job,
 )
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
-from app.auth.bearer import require_user
+from app.auth.stream_tokens import PARAMETER, create_stream_token, require_user_or_stream_token
 from app.http.db import autocommit_session, db
 from app.http.errors import CANCELLED_TOO_LATE
 from app.http.idempotency import Created, create_once
@@ -37,6 +37,8 @@ from app.schemas.jobs import (
     prompt_body,
 )
 from app.schemas.paths import JobPath
+from app.schemas.stream_tokens import StreamTokenBody
+from app.schemas.times import timestamp
 from app.streaming.job_stream import HAS_ALL, STREAM, job_lines
 from app.streaming.prefer import respond_after
 from app.streaming.resume import has_all, resume_after
@@ -58,7 +60,7 @@ api = APIBlueprint(
     abp_security=USER_SECURITY,
     abp_responses=problems(400, 401, 422, 429, 503),
 )
-api.before_request(require_user)
+api.before_request(require_user_or_stream_token)
 
 
 @api.post("", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)})
@@ -125,6 +127,26 @@ def read_events(path: JobPath, header: EventsHeaders, query: EventsQuery) -> Res
     if has_all(job, after):
         return Response(status=204)
     return sse_response(job_lines(job, after), [job])
+
+
+@api.post("/<id:job_id>/stream-token", responses={200: StreamTokenBody, **problems(404, 413, 415)})
+def create_token(path: JobPath) -> Response:
+    """Create a stream token.
+
+    For a browser's own `EventSource`, which can't send a header. For some minutes, until
+    `expires_at`, the token opens and resumes the stream of this job, and nothing else; a stream
+    that is open then goes on. Send no body or an empty object.
+    """
+    refuse_fields()
+    job = _job(path)
+    made = create_stream_token(job.id, g.user_id)
+    body = StreamTokenBody(
+        job_id=job.id,
+        token=made.token,
+        expires_at=timestamp(made.expires_at),
+        url=f"/v1/jobs/{job.id}/events?{PARAMETER}={made.token}",
+    )
+    return json_response(body)
 
 
 @api.get("/<id:job_id>/prompt", responses={200: PromptBody, **problems(404)})

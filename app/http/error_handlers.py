@@ -14,7 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from app.http.errors import BadRequest, BodyTooLarge, MethodNotAllowed, UnsupportedMediaType
+from app.http.errors import (
+    BadRequest,
+    BodyTooLarge,
+    MethodNotAllowed,
+    StreamTokenExpired,
+    UnsupportedMediaType,
+)
 from app.http.problems import FieldError, Problem, Refusal
 from app.http.validation import field_errors
 from config.outages import outages
@@ -101,7 +107,7 @@ def _named(error: TrimindError) -> Problem:
     return Problem(type(error), error.message) if error.status else _internal(error)
 
 
-def _unauthorized(error: Unauthorized) -> Problem:
+def _unauthorized(error: Unauthorized | StreamTokenExpired) -> Problem:
     return replace(_named(error), headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -156,6 +162,7 @@ TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     InvalidInput: _invalid_input,
     InvalidRequest: _invalid_request,
     Unauthorized: _unauthorized,
+    StreamTokenExpired: _unauthorized,
     SearchTimedOut: _search,
     DatabaseUnavailable: _unavailable,
     TransientError: _transient,

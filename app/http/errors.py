@@ -50,6 +50,14 @@ class InvalidSignature(PermanentError):
     advice = "Compare the endpoint's signing secret, and the clocks."
 
 
+class StreamTokenExpired(PermanentError):
+    """The stream token in the URL has expired."""
+
+    code = "stream_token_expired"
+    status = 401
+    advice = "Get another from `POST /v1/jobs/{id}/stream-token`, and reconnect."
+
+
 class InsufficientScope(PermanentError):
     """The API key lacks the scope that the call requires; `detail` names it."""
 

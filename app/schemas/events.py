@@ -54,6 +54,12 @@ class EventsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    token: str | None = Field(
+        None,
+        max_length=200,
+        description="A stream token of this job, instead of any other authentication.",
+    )
+
     starting_after: int | None = Field(
         None,
         ge=0,

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.http.cors import cors_fields
 from app.http.deferred import GONE
 from app.http.errors import BadRequest, HeadersTooLarge, RequestTimeout, UriTooLong
 from app.http.problems import MEDIA_TYPE, title_of
@@ -171,10 +172,17 @@ class Protocol(HttpToolsProtocol):
         body = json.dumps(problem, separators=(",", ":")).encode()
         headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
         headers |= {"Connection": "close", "X-Request-Id": request_id, "Cache-Control": "no-store"}
-        lines = [f"{name}: {value}\r\n" for name, value in (headers | SECURITY_HEADERS).items()]
+        headers |= SECURITY_HEADERS | self._cors()
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         self.transport.write(STATUS_LINE[status] + "".join(lines).encode() + b"\r\n" + body)
         self.transport.close()
         self._abort_later()
+
+    def _cors(self) -> dict[str, str]:
+        """The fields by which a browser may read a problem, as far as its origin has arrived."""
+        sent = dict(self.headers or ()).get(b"origin")
+        origin = sent.decode("latin-1") if sent is not None else None
+        return cors_fields(get_settings().allowed_origins, origin)
 
     def _abort_later(self) -> None:
         """Bound the time that a closed connection waits for its client to receive the rest."""

@@ -74,10 +74,17 @@ def provider() -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture(scope="module")
+def site_variables() -> Mapping[str, str]:
+    """What else the processes of the site have in their environment; for a module to override."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def site(
     backends: Mapping[str, str],
     quietly: Quietly,
     provider: ScriptedProvider,
+    site_variables: Mapping[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     with quietly(backends) as quiet:
@@ -87,6 +94,7 @@ def site(
             "OPENAI_API_KEY": "scripted",
             "OPENAI_API_BASE": provider.url,
             "WORKER_THREADS": "8",
+            **site_variables,
         }
         running = Site(environ, tmp_path_factory.mktemp("site"))
         yield running
