@@ -2,7 +2,7 @@
 
 const RETRIES = 3;
 const FIRST_PAUSE_MS = 400;
-const LONGEST_PAUSE_S = 5;
+const LONGEST_PAUSE_S = 2;
 const WORTH_A_RETRY = new Set([429, 502, 503, 504]);
 
 let csrfToken = "";
@@ -29,7 +29,7 @@ export class ApiError extends Error {
   }
 }
 
-const UNREACHABLE = { code: "unreachable", detail: "The server can't be reached." };
+export const UNREACHABLE = { code: "unreachable", detail: "The server can't be reached." };
 
 export const get = (path, options) => call("GET", path, undefined, options);
 export const patch = (path, body) => call("PATCH", path, body);

@@ -82,7 +82,7 @@ function Manager({ latest, act }) {
   if (!canMerge) return null;
   return html`
     <p class="offer">
-      <span>Keep the best answer, or</span>
+      <span>Keep the best, or</span>
       <button type="button" onClick=${() => act("merge", broadcast)}>merge them into one</button>
     </p>
   `;

@@ -1,6 +1,6 @@
 // The open conversation: its messages, its jobs, and the one stream that keeps them up to date.
 
-import { get, post } from "./api.js";
+import { get, post, UNREACHABLE } from "./api.js";
 import { Stream } from "./stream.js";
 import { batch, signal } from "./ui.js";
 
@@ -93,7 +93,7 @@ export class Conversation {
     this.jobs = signal(new Map()); // by id, oldest first
     this.broadcasts = signal(new Map());
     this.hasEarlier = signal(false);
-    this.connectionLost = signal(false);
+    this.trouble = signal(""); // why the stream is not open although it should be
     this.announcement = signal("");
     this.stream = null;
     this.closed = false;
@@ -200,7 +200,7 @@ export class Conversation {
     this.stream = new Stream(path, start, {
       onEvent: (event) => this.take(event),
       onIdle: () => this.settle(),
-      onConnection: (lost) => (this.connectionLost.value = lost),
+      onConnection: (error) => (this.trouble.value = error ? inTrouble(error) : ""),
       onRefused: (error) => this.restart(error),
     });
   }
@@ -225,14 +225,14 @@ export class Conversation {
 
   /** The stream has ended, as all jobs have. */
   settle() {
-    this.connectionLost.value = false;
+    this.trouble.value = "";
     this.followed = null;
     if ([...this.jobs.value.values()].some((job) => job.unfinished)) this.refresh();
   }
 
   async restart(error) {
     this.followed = null;
-    this.connectionLost.value = false;
+    this.trouble.value = "";
     if (error.status === 401) return;
     if (error.status === 404) this.state.value = "missing";
     else await this.refresh();
@@ -276,6 +276,8 @@ export async function send(message, mind, { conversationId, model }) {
   return { conversationId: broadcast.conversation_id, messageId: broadcast.message_id, broadcast };
 }
 
+const inTrouble = ({ code, message }) =>
+  code && code !== UNREACHABLE.code ? `${message} Trying again…` : "Connection lost. Reconnecting…";
 const bare = (jobId) => jobId.slice("job_".length);
 // Ids sort by time.
 const sorted = (map) => new Map([...map].sort(([one], [other]) => (one < other ? -1 : 1)));

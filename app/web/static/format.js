@@ -44,7 +44,7 @@ const ADVICE = {
   unauthorized: "Sign in again.",
   csrf_failed: "Reload the page and try again.",
   conversation_busy: "Wait for the answer, or stop it.",
-  too_many_streams: "Close other tabs, or wait a moment.",
+  too_many_jobs: "Wait until some have ended, or stop some.",
   provider_rejected: "Rephrase the message, or pick another model.",
   provider_misconfigured: "Tell your administrator: a provider's key or address is wrong.",
   no_model: "Tell your administrator: no model has a key.",
@@ -65,7 +65,7 @@ export const advice = (code, otherwise = "Try again.") => ADVICE[code] ?? otherw
 /** What a refused or failed call says, and what to do about it. */
 export function inPlainWords({ message, status, code, retryAfterS }, otherwise) {
   const what = sentence(message);
-  if (status === TOO_MANY && retryAfterS) return `${what} Try again in ${inTime(retryAfterS)}.`;
+  if (status === TOO_MANY && retryAfterS && !ADVICE[code]) return `${what} Try again in ${inTime(retryAfterS)}.`;
   return `${what} ${advice(code, status === SPENT ? "Ask your administrator for a higher limit." : otherwise)}`;
 }
 

@@ -195,7 +195,7 @@ function Head({ opened }) {
       <button type="button" class="icon menu" aria-label="Conversations" aria-controls="sidebar"
         aria-expanded=${sidebarOpen.value} onClick=${() => (sidebarOpen.value = !sidebarOpen.value)}><${Icon} name="menu" /></button>
       <h1>${title}</h1>
-      ${opened?.connectionLost.value && html`<p class="lost" role="status">Connection lost. Reconnecting…</p>`}
+      ${opened?.trouble.value && html`<p class="lost" role="status">${opened.trouble.value}</p>`}
       <button type="button" class="icon help" aria-label="Keyboard shortcuts" title="Keyboard shortcuts" onClick=${() => (helpOpen.value = true)}>?</button>
     </header>
   `;

@@ -12,8 +12,8 @@ const SILENT_MS = 40_000;
 export class Stream {
   /**
    * @param path the URL of the stream, given the position.
-   * @param listeners `onEvent(event)`, `onIdle()`, `onConnection(lost: boolean)`, and
-   *   `onRefused(error)`, if the server has no such stream or position.
+   * @param listeners `onEvent(event)`, `onIdle()`, `onConnection(error)`, null once it is
+   *   open, and `onRefused(error)`, if the server has no such stream or position.
    */
   constructor(path, position, listeners) {
     this.path = path;
@@ -49,8 +49,9 @@ export class Stream {
       }
       failures = performance.now() - began > LONGEST_PAUSE_MS ? 0 : failures + 1;
       // A stream that the server has ended, to restart, is not worth a word if it is back at once.
-      if (failures > 1 || outcome instanceof ApiError) this.listeners.onConnection(true);
-      await this.sleep(Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS));
+      if (failures > 1 || outcome instanceof ApiError) this.listeners.onConnection(outcome ?? new Error());
+      const notBeforeMs = 1000 * (outcome?.retryAfterS ?? 0);
+      await this.sleep(Math.max(notBeforeMs, Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS)));
     }
   }
 
@@ -61,7 +62,7 @@ export class Stream {
     try {
       const response = await open(this.path(this.position), { signal: this.abort.signal });
       if (response.status === 204) return "idle";
-      this.listeners.onConnection(false);
+      this.listeners.onConnection(null);
       await this.readAll(response.body.pipeThrough(new TextDecoderStream()).getReader());
       return this.idle ? "idle" : null;
     } catch (error) {

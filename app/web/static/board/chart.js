@@ -30,6 +30,9 @@ export function Chart({ title, points, spans, minutes, now }) {
           `;
         })}
       </svg>
+      <div class="axis quiet" aria-hidden="true">
+        <span>${(spans * minutes) / 60} h ago</span><span>at most ${count(most)} in ${minutes} min</span><span>now</span>
+      </div>
     </figure>
   `;
 }
