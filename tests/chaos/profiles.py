@@ -63,7 +63,7 @@ LONG = replace(
     flushes=20,
     rolls=12,
     windows=5,
-    leases={},
+    leases={"FIRST_BYTE_LIMIT_S": "60"},  # or a call that hangs would be given ten minutes
     patience_s=600,
 )
 
