@@ -45,6 +45,7 @@ from models.users import User
 SESSION_PREFIX: Final = "tms_"
 LINK_PREFIX: Final = "tml_"
 SESSION_LASTS: Final = timedelta(days=30)
+JWT_SESSION_LASTS: Final = timedelta(days=1)
 LINK_LASTS: Final = timedelta(hours=1)
 
 
@@ -118,6 +119,13 @@ def sign_in_by_key(session: Session, key: str, peppers: Peppers, by: Actor = SYS
     return _sign_in(session, found.user_id, scopes, peppers[0], by, found.credential)
 
 
+def sign_in_by_jwt(session: Session, grant: Grant, peppers: Peppers, by: Actor = SYSTEM) -> str:
+    """Sign a browser in as the user of a JWT, for `JWT_SESSION_LASTS`: nobody says when the issuer
+    ends his session. Returns the session's token."""
+    scopes = sorted(grant.scopes)
+    return _sign_in(session, grant.user_id, scopes, peppers[0], by, lasts=JWT_SESSION_LASTS)
+
+
 def sign_in_by_link(
     session: Session, token: str, peppers: Peppers, by: Actor = SYSTEM
 ) -> str | None:
@@ -159,6 +167,7 @@ def _sign_in(
     pepper: bytes,
     by: Actor,
     key_id: str | None = None,
+    lasts: timedelta = SESSION_LASTS,
 ) -> str:
     expired = BrowserSession.expires_at < func.now()
     session.execute(_ended(BrowserSession.user_id == user_id).where(expired))
@@ -169,7 +178,7 @@ def _sign_in(
         key_id=key_id,
         scopes=scopes,
         digest=digest_of(token, pepper),
-        expires_at=func.now() + SESSION_LASTS,
+        expires_at=func.now() + lasts,
     )
     session.add(made)
     record(session, "session.created", made.id, by=by, user_id=user_id, key=key_id, scopes=scopes)

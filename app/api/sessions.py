@@ -6,6 +6,7 @@ from flask_openapi3.models.tag import Tag
 
 from app.apidoc.openapi import BROWSER_SECURITY, operation_id, problems
 from app.auth.actor import actor
+from app.auth.bearer import grant_of_jwt, looks_like_jwt
 from app.auth.sessions import (
     ENDED,
     csrf_token,
@@ -21,7 +22,12 @@ from app.http.db import db
 from app.http.responses import json_response
 from app.schemas.sessions import NewSession, SessionBody, session_body
 from config.settings import get_settings
-from models.browser_sessions import sign_in_by_key, sign_in_by_link, sign_out
+from models.browser_sessions import (
+    sign_in_by_jwt,
+    sign_in_by_key,
+    sign_in_by_link,
+    sign_out,
+)
 from models.errors import Unauthorized
 from tasks.events.revocations import announce_revocation
 
@@ -40,11 +46,16 @@ def create_session(body: NewSession) -> Response:
     """Sign in.
 
     Sets a cookie that authenticates the browser's further requests for 30 days, or until the key
-    is revoked. Other clients don't need a session: they send their key with each request.
+    is revoked; for a day, if it is signed in by a JWT. Other clients don't need a session: they
+    send their key with each request.
     """
     refuse_other_sites()
     peppers = get_settings().peppers
-    if body.key:
+    token: str | None
+    if looks_like_jwt(body.key):
+        grant = grant_of_jwt(body.key)
+        token = sign_in_by_jwt(db.session(), grant, peppers, actor("browser"))
+    elif body.key:
         token = sign_in_by_key(db.session(), body.key, peppers, actor("browser"))
     else:
         token = sign_in_by_link(db.session(), body.link, peppers, actor("browser"))

@@ -101,7 +101,7 @@ def _grant_of_bearer() -> Grant:
     token = _bearer()
     if is_shared_secret(token):
         return Grant(_user_of_service(), SERVICE, EVERY)
-    return _grant_of_jwt(token) if looks_like_jwt(token) else _grant_of_key(token)
+    return grant_of_jwt(token) if looks_like_jwt(token) else _grant_of_key(token)
 
 
 def _bearer() -> str:
@@ -116,7 +116,8 @@ def looks_like_jwt(token: str) -> bool:
     return token.startswith("eyJ") and token.count(".") == 2
 
 
-def _grant_of_jwt(token: str) -> Grant:
+def grant_of_jwt(token: str) -> Grant:
+    """What a JWT allows its user. Raises Unauthorized and IssuerUnavailable."""
     # Imported with the first token: the library takes 20 MB, and many installations have no issuer.
     from app.auth.jwt import grant_of_token
 

@@ -9,6 +9,8 @@ from app.schemas.times import timestamp
 from models.browser_sessions import SignedIn
 
 SECRET_MAX_CHARS: Final = 200
+# Of a header, in which a JWT is sent otherwise.
+JWT_MAX_CHARS: Final = 8190
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -22,6 +24,12 @@ Secret = Annotated[
 ]
 
 
+KeyOrJwt = Annotated[
+    str,
+    Field(min_length=1, max_length=JWT_MAX_CHARS, json_schema_extra=_without_default),
+]
+
+
 class NewSession(BaseModel):
     """Who signs in: exactly one of the two fields."""
 
@@ -31,7 +39,11 @@ class NewSession(BaseModel):
         json_schema_extra={"example": {"key": "tm_…"}, "minProperties": 1, "maxProperties": 1},
     )
 
-    key: Secret = Field("", description="An API key. The session ends if it is revoked.")
+    key: KeyOrJwt = Field(
+        "",
+        description="An API key: the session ends if it is revoked. Or a JWT of the installation's "
+        "issuer: the session lasts a day.",
+    )
     link: Secret = Field("", description="The token of a sign-in link, which works once.")
 
     @model_validator(mode="after")

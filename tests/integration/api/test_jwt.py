@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import jwt
@@ -260,3 +261,20 @@ def test_an_unreachable_issuer_whose_keys_are_unknown_is_a_503(serve, external_i
     assert client.get("/v1/jobs").status_code == 200  # others are served
     with serving(issuer, port):
         until(lambda: answer(client, token) == OK)
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_token_signs_a_browser_in_for_a_day(serve, issuer, external_id):
+    client = serve(JWT_ISSUER=issuer.url)
+    del client.headers["Authorization"]
+    expired = issuer.token(external_id, exp=int(time.time()) - HOUR)
+    assert client.post("/v1/session", json={"key": expired}).status_code == 401
+
+    made = client.post("/v1/session", json={"key": issuer.token(external_id)})
+
+    assert made.status_code == 201
+    assert made.json()["user"] == f"{issuer.url}|{external_id}"
+    assert made.json()["admin"] is False
+    expires_at = datetime.fromisoformat(made.json()["expires_at"])
+    assert timedelta(hours=23) < expires_at - datetime.now(UTC) <= timedelta(days=1)
+    assert client.get("/v1/jobs").status_code == 200

@@ -25,6 +25,7 @@ Lines = Mapping[str, list[dict[str, Any]]]
 ROOT = Path(__file__).parents[3]
 STOP_WITHIN_S = 30
 REQUEST = "a-request-of-ours"
+CANARY = "kanarienvogel"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def answer(deployed: Mapping[str, str]) -> None:
         transport=transport,
         timeout=120,
     ) as client:
-        body = {"message": "The river runs to the sea. " * 30}
+        body = {"message": f"The river runs to the {CANARY}. " * 30}
         job = client.post("/v1/jobs", json=body).json()
         events = client.get(f"/v1/jobs/{job['id']}/events")
         assert "job.completed" in events.text
@@ -139,6 +140,10 @@ def test_no_secret_is_in_any_line(lines: Lines, deployed: dict[str, str]) -> Non
     ):
         assert secret
         assert [line for each in lines.values() for line in each if secret in str(line)] == []
+
+
+def test_no_word_of_a_message_is_in_any_line(lines: Lines) -> None:
+    assert [line for each in lines.values() for line in each if CANARY in str(line)] == []
 
 
 def test_the_goodbyes_are_objects_too(lines: Lines) -> None:
