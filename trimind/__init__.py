@@ -14,6 +14,7 @@ from trimind.errors import (
 from trimind.objects import (
     FINISHED,
     Broadcast,
+    Cancellation,
     Conversation,
     Event,
     Job,
@@ -29,6 +30,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "Broadcast",
+    "Cancellation",
     "Client",
     "Conversation",
     "Event",

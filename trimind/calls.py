@@ -4,18 +4,30 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Final, Generic, TypeVar, Unpack, cast
 
 from trimind.errors import TrimindClientError, UnexpectedAnswer
 from trimind.objects import (
     Broadcast,
+    Cancellation,
     Conversation,
     Job,
-    JobStatus,
     Message,
     Mind,
-    OnBusy,
     Page,
+)
+from trimind.options import (
+    BroadcastFilters,
+    BroadcastOptions,
+    CancelFilters,
+    ConversationChange,
+    ConversationFilters,
+    ConversationOptions,
+    CreateOptions,
+    JobFilters,
+    MergeOptions,
+    MessageFilters,
+    SubmitOptions,
 )
 from trimind.replies import Reply
 
@@ -44,86 +56,6 @@ class Call(Generic[Result]):
     timeout_s: float | None = None
 
 
-class CreateOptions(TypedDict, total=False):
-    """`idempotency_key`: two calls with the same key create one thing. Each call has a new one
-    unless it is given."""
-
-    idempotency_key: str | None
-
-
-class MergeOptions(CreateOptions, total=False):
-    """`metadata`: up to 16 strings of your own. `deadline_s`: seconds until it is abandoned."""
-
-    metadata: Mapping[str, str] | None
-    deadline_s: int | None
-
-
-class MessageOptions(MergeOptions, total=False):
-    """`conversation_id`: the conversation to continue; a new one if omitted. `model`: a model to
-    use instead of the mind's route."""
-
-    conversation_id: str | None
-    model: str | None
-
-
-class SubmitOptions(MessageOptions, total=False):
-    """`mind`: the mind that answers; the server's default mind if omitted."""
-
-    mind: str | None
-
-
-class BroadcastOptions(MessageOptions, total=False):
-    """`minds`: the minds that answer; all of them if omitted."""
-
-    minds: list[str] | None
-
-
-class ConversationOptions(CreateOptions, total=False):
-    """`on_busy`: what to do with a message for a mind that is still answering an earlier one."""
-
-    title: str | None
-    on_busy: OnBusy
-
-
-class ConversationChange(TypedDict, total=False):
-    """What to change; a title of None removes it."""
-
-    title: str | None
-    on_busy: OnBusy
-
-
-class PageOptions(TypedDict, total=False):
-    """`limit`: up to 100; 20 if omitted. `after`: the `last_id` of the page before."""
-
-    limit: int
-    after: str | None
-
-
-class JobFilters(PageOptions, total=False):
-    """Only jobs with this status, or of this conversation."""
-
-    status: JobStatus | None
-    conversation_id: str | None
-
-
-class BroadcastFilters(PageOptions, total=False):
-    """Only broadcasts of this conversation."""
-
-    conversation_id: str | None
-
-
-class ConversationFilters(PageOptions, total=False):
-    """`q`: only conversations whose title or messages contain this text."""
-
-    q: str | None
-
-
-class MessageFilters(PageOptions, total=False):
-    """`order`: oldest first (`asc`, the default) or newest first (`desc`)."""
-
-    order: Literal["asc", "desc"]
-
-
 def submit(message: str, **options: Unpack[SubmitOptions]) -> Call[Job]:
     """Submit a message."""
     return _create(JOBS, job_of, {"message": message, **options})
@@ -142,6 +74,11 @@ def list_jobs(**filters: Unpack[JobFilters]) -> Call[Page[Job]]:
 def cancel(job_id: str) -> Call[Job]:
     """Cancel a job."""
     return Call("POST", f"{job_path(job_id)}/cancel", job_of)
+
+
+def cancel_jobs(**filters: Unpack[CancelFilters]) -> Call[Cancellation]:
+    """Cancel many jobs."""
+    return Call("POST", f"{JOBS}/cancel", _cancellation, body={**filters})
 
 
 def retry(job_id: str, **options: Unpack[CreateOptions]) -> Call[Job]:
@@ -240,6 +177,10 @@ def job_of(reply: Reply) -> Job:
 def broadcast_of(reply: Reply) -> Broadcast:
     """The broadcast in a response."""
     return cast(Broadcast, _identified(reply))
+
+
+def _cancellation(reply: Reply) -> Cancellation:
+    return cast(Cancellation, reply.json())
 
 
 def _conversation(reply: Reply) -> Conversation:

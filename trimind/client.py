@@ -7,10 +7,20 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from trimind import calls
-from trimind.calls import (
+from trimind.calls import Call
+from trimind.errors import TrimindClientError
+from trimind.following import (
+    Following,
+    Waiting,
+    ends_broadcast,
+    ends_conversation,
+    ends_job,
+)
+from trimind.objects import Broadcast, Cancellation, Conversation, Event, Job, Message, Mind, Page
+from trimind.options import (
     BroadcastFilters,
     BroadcastOptions,
-    Call,
+    CancelFilters,
     ConversationChange,
     ConversationFilters,
     ConversationOptions,
@@ -20,15 +30,6 @@ from trimind.calls import (
     MessageFilters,
     SubmitOptions,
 )
-from trimind.errors import TrimindClientError
-from trimind.following import (
-    Following,
-    Waiting,
-    ends_broadcast,
-    ends_conversation,
-    ends_job,
-)
-from trimind.objects import Broadcast, Conversation, Event, Job, Message, Mind, Page
 from trimind.patience import Patience
 from trimind.replies import Body, Reply, translated
 from trimind.transport import options, request_of, unusable
@@ -107,6 +108,10 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; returns it as it ended."""
         return self._send(calls.cancel(job_id))
+
+    def cancel_jobs(self, **filters: Unpack[CancelFilters]) -> Cancellation:
+        """Cancel all unfinished jobs that match, up to 1,000; call it again if it `has_more`."""
+        return self._send(calls.cancel_jobs(**filters))
 
     def retry(self, job_id: str, **options: Unpack[CreateOptions]) -> Job:
         """Retry a job that ended without an answer; returns the new job."""

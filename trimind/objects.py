@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar
 JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"]
 BroadcastStatus = Literal["queued", "in_progress", "completed", "partial", "failed", "cancelled"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
+Priority = Literal["interactive", "bulk"]
 
 UNFINISHED: Final = ("queued", "in_progress")
 FINISHED: Final = ("completed", "failed", "cancelled", "expired")
@@ -54,6 +55,7 @@ class Job(TypedDict):
     id: str
     status: JobStatus
     mind: str
+    priority: Priority
     conversation_id: str | None
     message_id: str | None
     broadcast_id: str | None
@@ -68,6 +70,13 @@ class Job(TypedDict):
     error: JobError | None
     usage: Usage
     metadata: dict[str, str]
+
+
+class Cancellation(TypedDict):
+    """How many jobs a call has cancelled, and whether some that match are left."""
+
+    cancelled: int
+    has_more: bool
 
 
 class Broadcast(TypedDict):

@@ -128,3 +128,16 @@ def test_a_merge_whose_response_is_lost_is_made_once_too(ask: Ask, proxy: Proxy)
     ask("wait", merge["id"])
     found = [each for each in ask("jobs", limit=20) if each["broadcast_id"] == done["id"]]
     assert [each["id"] for each in found if each["mind"] == "manager"] == [merge["id"]]
+
+
+def test_many_jobs_are_cancelled_at_once(ask: Ask, stack: Stack) -> None:
+    stack.set_faults(latency_s=[8.0, 8.0])
+    jobs = [ask("submit", QUESTION, priority="bulk") for _ in range(3)]
+    assert {job["priority"] for job in jobs} == {"bulk"}
+    ids = [job["id"] for job in jobs]
+    assert ask("cancel_jobs", ids=ids) == {
+        "object": "cancellation",
+        "cancelled": 3,
+        "has_more": False,
+    }
+    assert {ask("job", job_id)["status"] for job_id in ids} == {"cancelled"}

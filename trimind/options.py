@@ -1,0 +1,98 @@
+"""The options of calls."""
+
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+from trimind.objects import JobStatus, OnBusy, Priority
+
+
+class CreateOptions(TypedDict, total=False):
+    """`idempotency_key`: two calls with the same key create one thing. Each call has a new one
+    unless it is given."""
+
+    idempotency_key: str | None
+
+
+class MergeOptions(CreateOptions, total=False):
+    """`metadata`: up to 16 strings of your own. `deadline_s`: seconds until it is abandoned."""
+
+    metadata: Mapping[str, str] | None
+    deadline_s: int | None
+
+
+class MessageOptions(MergeOptions, total=False):
+    """`conversation_id`: the conversation to continue; a new one if omitted. `model`: a model to
+    use instead of the mind's route. `priority`: jobs that are `bulk` go after those that are
+    `interactive` (the default)."""
+
+    conversation_id: str | None
+    model: str | None
+    priority: Priority | None
+
+
+class SubmitOptions(MessageOptions, total=False):
+    """`mind`: the mind that answers; the server's default mind if omitted."""
+
+    mind: str | None
+
+
+class BroadcastOptions(MessageOptions, total=False):
+    """`minds`: the minds that answer; all of them if omitted."""
+
+    minds: list[str] | None
+
+
+class ConversationOptions(CreateOptions, total=False):
+    """`on_busy`: what to do with a message for a mind that is still answering an earlier one."""
+
+    title: str | None
+    on_busy: OnBusy
+
+
+class ConversationChange(TypedDict, total=False):
+    """What to change; a title of None removes it."""
+
+    title: str | None
+    on_busy: OnBusy
+
+
+class PageOptions(TypedDict, total=False):
+    """`limit`: up to 100; 20 if omitted. `after`: the `last_id` of the page before."""
+
+    limit: int
+    after: str | None
+
+
+class JobFilters(PageOptions, total=False):
+    """Only jobs with this status, or of this conversation."""
+
+    status: JobStatus | None
+    conversation_id: str | None
+
+
+class CancelFilters(TypedDict, total=False):
+    """Only jobs that match all of these, of which one at least is required."""
+
+    status: Literal["queued", "in_progress"]
+    priority: Priority
+    conversation_id: str
+    broadcast_id: str
+    ids: list[str]
+
+
+class BroadcastFilters(PageOptions, total=False):
+    """Only broadcasts of this conversation."""
+
+    conversation_id: str | None
+
+
+class ConversationFilters(PageOptions, total=False):
+    """`q`: only conversations whose title or messages contain this text."""
+
+    q: str | None
+
+
+class MessageFilters(PageOptions, total=False):
+    """`order`: oldest first (`asc`, the default) or newest first (`desc`)."""
+
+    order: Literal["asc", "desc"]
