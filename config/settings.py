@@ -2,7 +2,7 @@
 
 import re
 import sys
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -228,7 +228,7 @@ class Settings(BaseSettings):
         """The key of the HMAC under which API keys are stored."""
         return self.peppers[0]
 
-    @property
+    @cached_property
     def peppers(self) -> tuple[bytes, ...]:
         """The current pepper, and the previous one while it is replaced. A shared secret that is
         the pepper too is replaced as both."""
@@ -236,7 +236,7 @@ class Settings(BaseSettings):
         previous = self.api_key_pepper_previous or replaced
         return _encoded(self.api_key_pepper or self.shared_secret, previous)
 
-    @property
+    @cached_property
     def shared_secrets(self) -> tuple[bytes, ...]:
         """The current shared secret, and the previous one while it is replaced."""
         return _encoded(self.shared_secret, self.shared_secret_previous)

@@ -29,7 +29,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "revoked_at": None,
 }
 
-Lasts = Annotated[int, WHOLE, Field(ge=1, le=LASTS_MAX_S)]
+Lasts = Annotated[int, Field(ge=1, le=LASTS_MAX_S), WHOLE]
 
 
 def _once_each(scopes: list[Scope]) -> list[Scope]:
