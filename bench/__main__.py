@@ -25,6 +25,7 @@ BENCHMARKS = {
     "streams": "Time until the first piece of an answer reaches a client, against the provider's",
     "waits": "Delay until a waiting client learns that its job has ended, against polling",
     "waiting": "Jobs a second of one worker whose provider takes a second, against fewer threads",
+    "fairness": "Time of a user's job while another user has 2,000 queued; a cancel of 1,000",
     "slow_clients": "Latency of a normal client beside 500 slow ones",
     "searches": "Time of each list and search with 100,000 jobs and 200,000 messages",
     "board": "Time of each call of the operators' board with 100,000 and 200,000 jobs",

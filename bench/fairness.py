@@ -1,0 +1,115 @@
+"""What a user's job takes while another user has 2,000 queued, against an idle system.
+
+The 2,000 are interactive, then bulk; what is left of them is cancelled by `POST /v1/jobs/cancel`.
+"""
+
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import httpx
+import psycopg
+
+from bench.figures import figure, group, ratio
+from bench.stack import new_job, running_workers, stack
+from tests.chaos.stack import Stack
+
+QUEUED = 2000
+MEASURED = 15
+WARM = 3
+CLIENTS = 8
+THREADS = 256
+WAIT_S = 25
+ANSWERS_S = (0.0, 0.3)
+# A call cancels 1,000; each must take less.
+CANCELLED_WITHIN_S = 5.0
+UNFINISHED = "SELECT count(*) FROM jobs WHERE slot IS NOT NULL"
+
+
+def main() -> None:
+    """Measure, print, clean up."""
+    slowest = 0.0
+    with stack(threads=THREADS) as trimind:
+        for answer_s in ANSWERS_S:
+            trimind.set_faults(latency_s=[answer_s, answer_s])
+            slowest = max(slowest, _measure(trimind, answer_s))
+    assert slowest < CANCELLED_WITHIN_S, "a cancel of 1,000 jobs took too long"
+
+
+def _measure(trimind: Stack, answer_s: float) -> float:
+    """The longest that a call took to cancel up to 1,000 jobs."""
+    cancels = []
+    group(f"a provider that takes {answer_s:g} s: a job of another user")
+    with _user(trimind) as other:
+        with running_workers(trimind):
+            _latencies(other, WARM)
+            idle = median(_latencies(other, MEASURED))
+        figure("on an idle system, median", idle * 1000, "ms")
+        for priority in ("interactive", "bulk"):
+            with _user(trimind) as busy:
+                # Without a worker, so that all of them are queued when the others begin.
+                _submit(busy, priority)
+                with running_workers(trimind):
+                    _latencies(other, WARM)
+                    beside = median(_latencies(other, MEASURED))
+                    left = _unfinished(trimind)
+                    cancels += _cancel_all(busy)
+            figure(f"beside {priority} jobs, median", beside * 1000, "ms")
+            figure("of them left at the end", left, digits=0)
+            ratio("to the idle system", beside, idle)
+    jobs, took = max(cancels)
+    figure(f"a cancel of {jobs} jobs", took * 1000, "ms")
+    return max(took for _, took in cancels)
+
+
+def _user(trimind: Stack) -> httpx.Client:
+    """A client for a new user."""
+    headers = {
+        "Authorization": f"Bearer {trimind.environ['SHARED_SECRET']}",
+        "X-Trimind-User": f"user-{secrets.token_hex(4)}",
+    }
+    return httpx.Client(base_url=trimind.web, headers=headers, timeout=60)
+
+
+def _latencies(web: httpx.Client, jobs: int) -> list[float]:
+    return [_latency(web) for _ in range(jobs)]
+
+
+def _latency(web: httpx.Client) -> float:
+    began = time.perf_counter()
+    headers = {"Prefer": f"wait={WAIT_S}"}
+    job = web.post("/v1/jobs", json=new_job(), headers=headers).raise_for_status().json()
+    assert job["status"] == "completed", job
+    return time.perf_counter() - began
+
+
+def _submit(web: httpx.Client, priority: str) -> None:
+    def submit(_: int) -> None:
+        web.post("/v1/jobs", json=new_job() | {"priority": priority}).raise_for_status()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(submit, range(QUEUED)))
+
+
+def _cancel_all(web: httpx.Client) -> list[tuple[int, float]]:
+    """How many jobs each call has cancelled, and how long it took."""
+    done = []
+    for status in ("queued", "in_progress"):
+        has_more = True
+        while has_more:
+            began = time.perf_counter()
+            answer = web.post("/v1/jobs/cancel", json={"status": status}).raise_for_status().json()
+            done.append((answer["cancelled"], time.perf_counter() - began))
+            has_more = answer["has_more"]
+    return done
+
+
+def _unfinished(trimind: Stack) -> int:
+    with psycopg.connect(trimind.database_url) as connection:
+        row = connection.execute(UNFINISHED).fetchone()
+    return row[0] if row else 0
+
+
+if __name__ == "__main__":
+    main()
