@@ -6,7 +6,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, incoming, jobs, keys, minds, sessions
+from app.api import broadcasts, conversations, incoming, jobs, keys, minds, sessions, webhooks
 from app.apidoc.openapi import openapi_arguments, register_docs
 from app.http.cors import register_cors
 from app.http.db import connect_database
@@ -37,6 +37,7 @@ RESOURCES: Final = (
     minds.api,
     keys.api,
     sessions.api,
+    webhooks.api,
     responses.api,
     legacy.api,
     legacy.service_api,

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     stage_hops: Annotated[str, Field(pattern="^(local|broker)$")] = "local"
     drain_s: Annotated[float, Field(ge=0, le=25)] = 20
 
+    # Webhooks
+    webhook_allow_private: bool = False
+
     # Processes
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555

@@ -16,6 +16,8 @@ from models.jobs import Job
 from models.limits import UserLimit
 from models.open_calls import OpenCall
 from models.users import User
+from models.webhook_deliveries import WebhookDelivery
+from models.webhooks import Webhook
 
 __all__ = [
     "ApiKey",
@@ -36,4 +38,6 @@ __all__ = [
     "SignInLink",
     "User",
     "UserLimit",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -96,3 +96,32 @@ class TooManyKeys(Conflict):
 
     code = "too_many_keys"
     advice = "Revoke one that is no longer used."
+
+
+class TooManyWebhooks(Conflict):
+    """The user already has 20 webhooks, which is the most."""
+
+    code = "too_many_webhooks"
+    advice = "Delete a webhook first, or change its `url`."
+
+
+class WebhookExists(Conflict):
+    """The user already has a webhook without a URL, of which there can be one."""
+
+    code = "webhook_exists"
+    advice = "Use it: rotate its secret if it is lost."
+
+
+class WebhookDisabled(Conflict):
+    """Nothing can be sent: the webhook is disabled."""
+
+    code = "webhook_disabled"
+    advice = "Enable it first: `PATCH` it with `enabled: true`."
+
+
+class WebhookWithoutUrl(Conflict):
+    """The webhook has no URL, neither to send a test to nor to change: it signs what is sent to the
+    `webhook_url` of jobs."""
+
+    code = "webhook_without_url"
+    advice = "Submit a job with a `webhook_url`, or create a webhook with a URL."

@@ -35,6 +35,7 @@ from models.session import statements
 from models.stage_record import StageRecord
 from models.statement import Runner, Statement
 
+URL_MAX_CHARS: Final = 2048
 STAGES: Final = ("intent", "compress", "generate", "persist")
 UNFINISHED: Final = ("queued", "in_progress")
 FINISHED: Final = ("completed", "failed", "cancelled", "expired")
@@ -69,6 +70,7 @@ class Job(Base):
     `options` says how the caller wants it answered (`models/job_options.py`);
     `previous_id` is the job that it continues, instead of its whole track.
     `request_id` is the id of the request that created it, for the log.
+    `webhook_url` is notified of its end.
     `sequence` is the number of the job's last event; `text_base` is the number before that of the
     first character of its text; `restarts` is how often that text was started again.
     `lane` says which jobs go before it: those of users with little in flight first, bulk jobs last.
@@ -130,6 +132,7 @@ class Job(Base):
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     request_id: Mapped[str | None] = mapped_column(String(128))
+    webhook_url: Mapped[str | None] = mapped_column(String(URL_MAX_CHARS))
 
     status: Mapped[str] = mapped_column(String(11), default="queued")
     stage: Mapped[str] = mapped_column(String(8), default=STAGES[0])

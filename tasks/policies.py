@@ -115,6 +115,57 @@ PERSIST: Final = Policy(
     ),
 )
 POLICIES: Final = {policy.stage: policy for policy in (INTENT, COMPRESS, GENERATE, PERSIST)}
+
+
+@dataclass(frozen=True)
+class DeliveryPolicy:
+    """How events are sent to webhooks.
+
+    Args:
+        task: the name of the Celery task.
+        waits_s: how long to wait after each failed attempt; the last one is repeated.
+        give_up_after_s: the last attempt is made so long after the first.
+        jitter: the share by which a wait varies.
+        connect_limit_s: the limit of connecting to one address.
+        call_limit_s: the limit of an attempt as a whole, once the name is resolved.
+        lease_s: after so long, an attempt's process is presumed dead. It includes the resolver's
+            own limits.
+        run_limit_s: after so long, a task leaves what is still due to another.
+        of_webhook: attempts at once, for one webhook.
+        of_user: attempts at once, for all webhooks of one user.
+        of_process: attempts at once in one worker process; a quarter of its threads at most.
+        dispatch_lease_s: how long a message of the reconciler is presumed to be in the broker.
+    """
+
+    task: str
+    waits_s: tuple[float, ...]
+    give_up_after_s: float
+    jitter: float
+    connect_limit_s: float
+    call_limit_s: float
+    lease_s: float
+    run_limit_s: float
+    of_webhook: int
+    of_user: int
+    of_process: int
+    dispatch_lease_s: float
+
+
+DELIVER: Final = DeliveryPolicy(
+    task="deliver",
+    # As Standard Webhooks recommends, within 72 hours.
+    waits_s=(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+    give_up_after_s=259_200,
+    jitter=0.1,
+    connect_limit_s=5,
+    call_limit_s=15,
+    lease_s=60,
+    run_limit_s=30,
+    of_webhook=2,
+    of_user=6,
+    of_process=32,
+    dispatch_lease_s=10,
+)
 # How long a stage tries to load its job while PostgreSQL is unavailable before leaving it to the
 # reconciler, and the longest pause between two tries.
 LOAD_PATIENCE_S: Final = 30.0

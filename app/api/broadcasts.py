@@ -13,6 +13,7 @@ from app.api.job_responses import (
     created_job,
     respond_with_job,
 )
+from app.api.webhooks import check_webhook_url
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.bearer import require_user
 from app.http.db import db
@@ -69,6 +70,7 @@ def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     `Prefer: wait=N`, the status is 200 if all jobs end in time.
     """
     deadline_s = deadline_of(header, body.deadline_s)
+    check_webhook_url(body.webhook_url)
     fields = body.model_dump(exclude={"minds", "deadline_s", "model"})
     options = Options(model=known_model(body.model))
     submission = Submission(user_id=g.user_id, deadline_s=deadline_s, options=options, **fields)

@@ -15,6 +15,7 @@ from app.api.job_responses import (
     respond_with_job,
     shown_job,
 )
+from app.api.webhooks import check_webhook_url
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.stream_tokens import PARAMETER, create_stream_token, require_user_or_stream_token
 from app.http.db import autocommit_session, db
@@ -70,6 +71,7 @@ def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     The job is stored before the 202, and is certain to end. Retrieve it at `Location` after
     `Retry-After` seconds. With `Prefer: wait=N`, the status is 200 if the job ends in time.
     """
+    check_webhook_url(body.webhook_url)
     fields: dict[str, Any] = body.model_dump(exclude={"model"}) | {
         "deadline_s": deadline_of(header, body.deadline_s),
         "options": Options(model=known_model(body.model)),

@@ -10,6 +10,7 @@ from app.schemas.jobs import (
     POLL_AGAIN,
     Deadline,
     JobBody,
+    JobWebhookUrl,
     Metadata,
     MindName,
     ModelName,
@@ -64,6 +65,7 @@ class NewBroadcast(BaseModel):
     priority: Priority = "interactive"
     metadata: Metadata = {}
     deadline_s: Deadline = None
+    webhook_url: JobWebhookUrl = None
 
 
 class NewMerge(BaseModel):

@@ -12,6 +12,7 @@ from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.numbers import WHOLE
 from app.schemas.times import timestamp, timestamp_or_none
+from app.schemas.webhook_url import WebhookUrl
 from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
 from models.stage_record import StageRecord, StageStatus
@@ -64,6 +65,15 @@ Deadline = Annotated[
 ]
 
 
+JobWebhookUrl = Annotated[
+    WebhookUrl | None,
+    Field(
+        description="Where to send a POST when a job has ended: an `https://` URL of a public "
+        "address. Signed with the secret of your webhook that has no `url`; create that first."
+    ),
+]
+
+
 class NewJob(BaseModel):
     """A message to be answered."""
 
@@ -86,6 +96,7 @@ class NewJob(BaseModel):
     priority: Priority = "interactive"
     metadata: Metadata = {}
     deadline_s: Deadline = None
+    webhook_url: JobWebhookUrl = None
 
 
 def deadline_of(header: SubmitHeaders, deadline_s: int | None) -> int | None:

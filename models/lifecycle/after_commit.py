@@ -39,14 +39,15 @@ class AcceptedJob(PendingDispatch):
 
 @dataclass(frozen=True)
 class AfterCommit:
-    """The jobs that were accepted, those that have ended, those of them that were cancelled, and
-    the jobs that were released because another one ended. A savepoint that may be rolled back
-    must note nothing."""
+    """The jobs that were accepted, those that have ended, those of them that were cancelled, the
+    jobs that were released because another one ended, and the webhooks to notify. A savepoint that
+    may be rolled back must note nothing."""
 
     accepted: list[AcceptedJob] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     released: list[PendingDispatch] = field(default_factory=list)
+    webhooks: list[str] = field(default_factory=list)
 
 
 Handler = Callable[[AfterCommit], object]

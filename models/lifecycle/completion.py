@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -37,6 +37,13 @@ from models.spent import COLUMNS as COSTS
 from models.spent import Spent, added
 from models.stage_record import StageRecord
 from models.statement import Runner, Statement
+from models.webhook_deliveries import events_of
+
+# What the INSERTs of the answer and of the events need, and what the caller gets.
+RETURNED: Final = (
+    "id", "conversation_id", "user_id", "mind", "answer",
+    "status", "broadcast_id", "webhook_url", *COSTS,
+)  # fmt: skip
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
@@ -60,11 +67,12 @@ def alone_since() -> Select[tuple[datetime]]:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a completed job has cost, and the jobs that were queued because it has ended. The caller
-    publishes them after the commit."""
+    """What a completed job has cost, the jobs that were queued because it has ended, and the
+    webhooks to notify. The caller publishes them after the commit."""
 
     spent: Spent
     released: tuple[PendingDispatch, ...] = ()
+    webhooks: tuple[str, ...] = ()
 
 
 def complete_at_once(
@@ -103,8 +111,9 @@ def complete_at_once(
     values |= {f"set_{name}": value for name, value in columns.items()}
     rows = _statement(tuple(columns)).rows(connection, values | share_values())
     if rows:
-        *costs, released = rows[0]
-        return Completion(Spent(*costs), tuple(PendingDispatch(*each) for each in released or ()))
+        *costs, released, notified = rows[0]
+        queued = tuple(PendingDispatch(*each) for each in released or ())
+        return Completion(Spent(*costs), queued, tuple(notified or ()))
     rows = _known_statement().rows(connection, {"answer_id": answer_id})
     return Completion(Spent(*rows[0])) if rows else None
 
@@ -131,8 +140,9 @@ def _statement(columns: tuple[str, ...]) -> Statement:
     held = freed(done.alias("users"), literal(1)).c
     row = func.jsonb_build_array(held.id, held.epoch, held.stage, held.content, held.lane)
     released = select(func.jsonb_agg(row)).scalar_subquery()
+    notified = select(func.array_agg(events_of(done).c.webhook_id)).scalar_subquery()
     costs = (done.c[name] for name in COSTS)
-    return Statement(select(*costs, released).add_cte(answer_of(done)))
+    return Statement(select(*costs, released, notified).add_cte(answer_of(done)))
 
 
 def _done(columns: tuple[str, ...]) -> Update:
@@ -151,13 +161,13 @@ def _done(columns: tuple[str, ...]) -> Update:
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
-        .returning(*jobs.c["id", "conversation_id", "user_id", "mind", "answer", *COSTS])
+        .returning(*(jobs.c[name] for name in RETURNED))
     )
 
 
 @lru_cache(maxsize=1)
 def _known_statement() -> Statement:
-    """The costs of the job that has this answer."""
+    """The costs of the job that has this answer. The reconciler notifies its webhooks."""
     costs = (jobs.c[name] for name in COSTS)
     answered = jobs.c.id == messages.c.job_id
     return Statement(select(*costs).where(answered, messages.c.id == bindparam("answer_id")))

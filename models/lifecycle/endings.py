@@ -47,9 +47,17 @@ from models.lifecycle.fence import (
 from models.lifecycle.track_queue import lock_conversations, release
 from models.spent import NOTHING, Spent, added_now
 from models.stage_record import StageRecord
+from models.webhook_deliveries import add_events, has_webhooks
 
 # What `conclude` needs to know about a job that has ended.
-END_COLUMNS: Final = (Job.id, Job.user_id, Job.status, Job.conversation_id, Job.paid_duplicates)
+END_COLUMNS: Final = (
+    Job.id,
+    Job.user_id,
+    Job.status,
+    Job.conversation_id,
+    Job.paid_duplicates,
+    has_webhooks(jobs).label("has_webhooks"),
+)
 # The columns that contain text of the conversation.
 UNSAID: Final[Mapping[str, Any]] = {
     "prompt": None,
@@ -259,6 +267,8 @@ def conclude(session: Session, ended: Sequence[Any]) -> int:
     noted = after_commit(session)
     noted.ended.extend(job.id for job in ended)
     noted.cancelled.extend(job.id for job in ended if job.status == "cancelled")
+    if notified := [job.id for job in ended if job.has_webhooks]:
+        noted.webhooks.extend(add_events(session, notified))
     count(session, "paid_duplicates", sum(job.paid_duplicates for job in ended))
     conversations = {job.conversation_id for job in ended if job.conversation_id is not None}
     release(session, conversations, {job.user_id for job in ended})

@@ -14,6 +14,7 @@ from models.lifecycle.reconciliation import is_due
 from models.lifecycle.shares import has_room, share_values
 from models.lifecycle.track_queue import is_ahead
 from models.session import autocommit, outages_translated
+from models.webhook_outbox import is_work
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Survey:
         stray: a job is orphaned or overdue, its run's lease has expired, nothing blocks it, or it
             is held although its user's share is not in flight.
         due: a job should be published.
+        webhooks: a delivery of a webhook is due, or old.
         marker: the database's copy of the broker's marker.
     """
 
     stray: bool
     due: bool
+    webhooks: bool
     marker: str | None
 
 
@@ -65,5 +68,6 @@ def _survey_statement() -> Executable:
     return select(
         func.coalesce(func.bool_or(of_user.c.stray), False),
         func.coalesce(func.bool_or(of_user.c.due), False),
+        is_work(),
         select(BrokerMarker.value).where(BrokerMarker.id == 1).scalar_subquery(),
     )

@@ -21,6 +21,7 @@ from models.jobs import Job
 from models.lifecycle.endings import cancel_all
 from models.lifecycle.track_queue import lock_conversations
 from models.users import User
+from models.webhooks import DISABLED, Webhook
 
 ROWS: Final = 100
 # A conversation takes its messages along.
@@ -50,7 +51,9 @@ def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> st
 
 
 def end_access(session: Session, user_id: str) -> None:
-    """Delete a user's keys, sessions and sign-in links."""
+    """Delete a user's keys, sessions and sign-in links, and notify no webhook any more."""
+    mine = update(Webhook).where(Webhook.user_id == user_id)
+    session.execute(mine.values(disabled_at=func.now(), disabled_reason=DISABLED))
     for kind in (BrowserSession, SignInLink, ApiKey):
         session.execute(delete(kind).where(kind.user_id == user_id))
 

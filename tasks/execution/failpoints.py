@@ -1,7 +1,8 @@
 """Failpoints: places where a test can make this process die, as if it had been killed.
 
 `CRASH_AT=<stage>.<point>` arms one. It fires once: the file `CRASH_ONCE` records that. The points
-are before and after begin, checkpoint, publish (of the next stage's message) and ack.
+are before and after begin, checkpoint, publish (of the next stage's message) and ack; for the task
+`deliver`, `before_publish`, before and after send, `after_store`, and before and after ack.
 """
 
 import os

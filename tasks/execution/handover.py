@@ -107,7 +107,7 @@ class Handover:
         )
         if completion is None:
             return None
-        return Stored(completion.spent, self, completion.released)
+        return Stored(completion.spent, self, completion.released, completion.webhooks)
 
     def give_back(self) -> bool:
         """Queue the begun stage again. False if no message is needed: none was begun, or it can't
@@ -125,11 +125,12 @@ class Handover:
 @dataclass(frozen=True)
 class Stored:
     """What a job has cost when a stage was stored, as `checkpoint` says, what was handed over with
-    it, and the jobs that its end has released."""
+    it, the jobs that its end has released, and the webhooks to notify of it."""
 
     spent: Spent
     handover: Handover | None = None
     released: tuple[PendingDispatch, ...] = ()
+    webhooks: tuple[str, ...] = ()
 
 
 def plan(work: Work, outcome: Outcome, last: int, stages: Sequence[str]) -> list[Handover]:

@@ -52,7 +52,7 @@ from tasks.execution.stage_events import (
 )
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
-from tasks.policies import LOAD_PATIENCE_S, Policy
+from tasks.policies import DELIVER, LOAD_PATIENCE_S, Policy
 from tasks.resilience.retry_decision import Again, GiveUp, decide
 from tasks.resilience.transaction import run_statements_with_retry, run_transaction_with_retry
 
@@ -177,8 +177,11 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
     if stored is None:
         _adopt_result(task, work, outcome)
         return None
-    if stored.released:
-        run_handlers(AfterCommit(released=list(stored.released)))
+    if stored.webhooks:
+        failpoints.point(DELIVER.task, "before_publish")
+    if stored.released or stored.webhooks:
+        webhooks = list(stored.webhooks)
+        run_handlers(AfterCommit(released=list(stored.released), webhooks=webhooks))
     publish_checkpoint(work, record, number, stored.spent)
     if stored.handover is not None and stored.handover.begun is None:
         publish_completed(work.fence, stored.handover.done[-1].record)

@@ -7,13 +7,14 @@ from models.lifecycle.after_commit import AfterCommit, register_after_commit
 from tasks.events.publisher import publish_end
 from tasks.jobs.cancel_channel import announce
 from tasks.jobs.dispatch import dispatch_pending
+from tasks.webhooks.dispatch import dispatch_webhooks
 
 log = structlog.get_logger(__name__)
 
 
 def register() -> None:
     """Make it follow every commit of this process; each process that changes jobs calls it once."""
-    register_after_commit(_announce_cancelled, _publish_ends, _dispatch)
+    register_after_commit(_announce_cancelled, _publish_ends, _dispatch, _notify)
 
 
 def _announce_cancelled(after: AfterCommit) -> None:
@@ -35,3 +36,7 @@ def _dispatch(after: AfterCommit) -> None:
     for due in (*after.released, *queued):
         if not dispatch_pending(due):
             return
+
+
+def _notify(after: AfterCommit) -> None:
+    dispatch_webhooks(after.webhooks)

@@ -58,6 +58,7 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
         options=job.options,
         lane=lane_of(job.priority),
         previous_id=job.previous_id,
+        webhook_url=job.webhook_url,
     )
 
 

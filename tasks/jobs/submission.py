@@ -33,9 +33,9 @@ class Submission:
     """A message to answer. By default in a new conversation, by the default mind, and with the
     deadline of the settings.
 
-    `previous_id` is the user's job that this one continues, in its conversation. A caller that may
-    send the same message twice sets `message_id`: the second time fails with IntegrityError, and
-    nothing is accepted.
+    `previous_id` is the user's job that this one continues, in its conversation. `webhook_url` is
+    notified of its end. A caller that may send the same message twice sets `message_id`: the second
+    time fails with IntegrityError, and nothing is accepted.
     """
 
     user_id: str
@@ -48,6 +48,7 @@ class Submission:
     message_id: str | None = None
     previous_id: str | None = None
     priority: str = PRIORITIES[0]
+    webhook_url: str | None = None
 
 
 def accept(session: Session, submission: Submission) -> Job:
@@ -181,6 +182,7 @@ def _columns(submission: Submission, mind: str, broadcast_id: str | None = None)
         "metadata": submission.metadata,
         "options": submission.options.to_json(),
         "lane": lane_of(submission.priority),
+        "webhook_url": submission.webhook_url,
     }
 
 

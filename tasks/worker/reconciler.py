@@ -34,6 +34,7 @@ from models.session import unit_of_work
 from tasks.celery import app
 from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.dispatch import dispatch_pending
+from tasks.webhooks.dispatch import deliver_due
 from tasks.worker.broker_marker import seen_marker
 from tasks.worker.turn import return_turn, take_turn
 
@@ -89,6 +90,8 @@ class Reconciler:
         if (found.stray or found.due or emptied) and (marker is not None or broker_answers()):
             publish_due()
         self._store_minutes()
+        if found.webhooks:
+            deliver_due()
         return reap or not found.stray
 
     def _store_minutes(self) -> None:

@@ -74,6 +74,7 @@ def environment(
         "PYTHONPATH": str(ROOT),
         "WORKER_THREADS": "4",
         "MINDS_FILE": str(minds),
+        "WEBHOOK_ALLOW_PRIVATE": "on",
         "MAX_TOKENS": "100",  # the embedded model does not always know when to stop
     }
 

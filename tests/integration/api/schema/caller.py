@@ -32,6 +32,8 @@ STATE = {
     "model",
     "previous_response_id",
     "starting_after",
+    "url",
+    "webhook_url",
 }
 STATE_CODES = {
     "contradiction",

@@ -15,6 +15,7 @@ from models.session import unit_of_work
 from tasks.events.publisher import publish_end
 
 QUESTION = {"message": "What is the capital of France?"}
+WEBHOOK = {"url": "https://example.com/hook"}
 ENDS = ("completed", "failed", "cancelled", "expired")
 ERROR = {"code": "poison", "message": "It did not work.", "stage": "generate", "attempts": 5}
 ENDER_EVERY_S = 0.05
@@ -36,6 +37,7 @@ class Samples:
         queued, merged = self._post("/v1/jobs", QUESTION), self._broadcast()
         open_broadcast = self._post("/v1/broadcasts", QUESTION)
         jobs = [self._ended_job(status) for status in ENDS]
+        webhook, event = self._webhook()
         self.kept = {queued["id"], *(job["id"] for job in open_broadcast["jobs"])}
         self.ended = {
             "job_id": jobs,
@@ -51,6 +53,8 @@ class Samples:
             "previous_response_id": [_response(jobs[0])],
             "sessionId": [queued["conversation_id"]],
             "key_id": [self._post("/v1/keys", {})["id"] for _ in range(2)],
+            "webhook_id": [webhook],
+            "event_id": [event],
             "mind": ["sage"],
             "model": [self._client.get("/v1/minds").json()["models"][0]],
         }
@@ -64,6 +68,13 @@ class Samples:
         job = self._post("/v1/jobs", QUESTION)["id"]
         _end(job, status)
         return job
+
+    def _webhook(self) -> tuple[str, str]:
+        """The only webhook, and an event of it."""
+        for old in self._client.get("/v1/webhooks").json()["data"]:
+            self._client.delete(f"/v1/webhooks/{old['id']}")
+        made = self._client.post("/v1/webhooks", json=WEBHOOK).json()["id"]
+        return made, self._post(f"/v1/webhooks/{made}/test", {})["id"]
 
     def _conversation_of(self, job_id: str) -> str:
         conversation_id: str = self._client.get(f"/v1/jobs/{job_id}").json()["conversation_id"]

@@ -1,0 +1,237 @@
+"""The outbox of webhooks, which is also their log: one row for each event and webhook.
+
+    waiting --claim--> sending --finish--> delivered, failed, or waiting for the next attempt
+       ^                  |  lease expired: its process died
+       +------------------+
+
+A row is added by the statement that ends its job, so it exists if and only if the job has ended. It
+is waiting or being sent as long as it has a `next_attempt_at`: when it is due, or when its lease
+expires.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    ForeignKey,
+    FromClause,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    and_,
+    any_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Timestamp
+from models.errors import InvalidRequest
+from models.ids import new_id
+from models.jobs import URL_MAX_CHARS, Job
+from models.webhooks import Webhook
+
+TEST_EVENT: Final = "webhook.test"
+STATUSES: Final = ("pending", "delivered", "failed")
+
+now = func.clock_timestamp
+
+
+class WebhookDelivery(Base):
+    """One event for one webhook. The id of a job's event is the job's, so that every attempt, and
+    every webhook, has the same.
+
+    `url` is the job's `webhook_url`, for a webhook without a URL. `token` is that of the attempt
+    that is being sent. `began_at` is when the delivery was created, or started again. `log` has the
+    last attempts. The job need not exist any more.
+    """
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        PrimaryKeyConstraint("webhook_id", "event_id"),
+        Index(
+            "ix_webhook_deliveries_due",
+            "next_attempt_at",
+            postgresql_where="next_attempt_at IS NOT NULL",
+        ),
+        Index(
+            "ix_webhook_deliveries_owed",
+            "webhook_id",
+            "next_attempt_at",
+            postgresql_where="next_attempt_at IS NOT NULL",
+        ),
+        Index(
+            "ix_webhook_deliveries_failed",
+            "webhook_id",
+            "event_id",
+            postgresql_where="status = 'failed'",
+        ),
+        Index("ix_webhook_deliveries_sending", "user_id", postgresql_where="token IS NOT NULL"),
+        Index("ix_webhook_deliveries_ended", "ended_at", postgresql_where="ended_at IS NOT NULL"),
+    )
+
+    webhook_id: Mapped[str] = mapped_column(
+        String(40), ForeignKey("webhooks.id", ondelete="CASCADE")
+    )
+    event_id: Mapped[str] = mapped_column(String(40))
+    user_id: Mapped[str] = mapped_column(String(40))
+    job_id: Mapped[str | None] = mapped_column(String(40))
+    type: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]]
+    url: Mapped[str | None] = mapped_column(String(URL_MAX_CHARS))
+    status: Mapped[str] = mapped_column(String(9), server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime | None]
+    token: Mapped[UUID | None]
+    log: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    created_at: Mapped[Timestamp]
+    began_at: Mapped[Timestamp]
+    ended_at: Mapped[datetime | None]
+
+
+webhooks = cast(Table, Webhook.__table__)
+deliveries = cast(Table, WebhookDelivery.__table__)
+
+
+def has_webhooks(job: FromClause) -> ColumnElement[bool]:
+    """Whether the user of a job, the row of an UPDATE, has a webhook."""
+    return exists().where(webhooks.c.user_id == job.c.user_id).correlate(job)
+
+
+def events_of(ended: FromClause) -> CTE:
+    """The INSERT of the events of jobs that have ended; returns the ids of the webhooks.
+
+    Args:
+        ended: the jobs' ids, users, statuses, conversations, broadcasts and webhook_urls.
+    """
+    job = ended.c
+    kind = literal("job.").op("||")(job.status)
+    row: dict[str, ColumnElement[Any]] = {
+        "webhook_id": webhooks.c.id,
+        "event_id": literal("evt_").op("||")(func.substr(job.id, len("job_") + 1)),
+        "user_id": job.user_id,
+        "job_id": job.id,
+        "type": kind,
+        "data": func.jsonb_build_object(
+            "id", job.id,
+            "status", job.status,
+            "conversation_id", job.conversation_id,
+            "broadcast_id", job.broadcast_id,
+        ),
+        "url": case((webhooks.c.url.is_(None), job.webhook_url)),
+        "next_attempt_at": now(),
+    }  # fmt: skip
+    wanted = and_(
+        webhooks.c.user_id == job.user_id,
+        webhooks.c.disabled_at.is_(None),
+        kind == any_(webhooks.c.events),
+        or_(webhooks.c.url.is_not(None), job.webhook_url.is_not(None)),
+    )
+    found = select(*row.values()).select_from(ended.join(webhooks, wanted))
+    added = insert(deliveries).from_select(list(row), found, include_defaults=False)
+    once = added.on_conflict_do_nothing()  # an end must never fail for its event
+    return once.returning(deliveries.c.webhook_id).cte("notified")
+
+
+def add_events(session: Session, job_ids: Collection[str]) -> list[str]:
+    """Add the events of jobs that this transaction has ended; returns the ids of the webhooks."""
+    columns = ("id", "user_id", "status", "conversation_id", "broadcast_id", "webhook_url")
+    ended = (
+        select(*(getattr(Job, name) for name in columns)).where(Job.id.in_(job_ids)).cte("ended")
+    )
+    return list(session.scalars(select(events_of(ended).c.webhook_id).distinct()))
+
+
+def add_test_event(session: Session, webhook: Webhook) -> WebhookDelivery:
+    """Add an event that says nothing, for a webhook with a URL."""
+    event = WebhookDelivery(
+        webhook_id=webhook.id,
+        event_id=new_id("evt"),
+        user_id=webhook.user_id,
+        type=TEST_EVENT,
+        data={"id": webhook.id},
+        next_attempt_at=now(),
+    )
+    session.add(event)
+    session.flush()
+    return event
+
+
+def find_delivery(session: Session, webhook_id: str, event_id: str) -> WebhookDelivery | None:
+    """A delivery of a webhook, whose owner is not checked."""
+    return session.get(WebhookDelivery, (webhook_id, event_id))
+
+
+def list_deliveries(
+    session: Session,
+    webhook_id: str,
+    *,
+    limit: int,
+    after: str | None = None,
+    status: str | None = None,
+) -> list[WebhookDelivery]:
+    """A page of a webhook's deliveries, newest event first; one more than `limit` if there are
+    more.
+
+    Raises:
+        InvalidRequest: `after` is not an event of this webhook.
+    """
+    query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    if after is not None:
+        if find_delivery(session, webhook_id, after) is None:
+            raise InvalidRequest("No such event.", "after")
+        query = query.where(WebhookDelivery.event_id < after)
+    if status is not None:
+        query = query.where(WebhookDelivery.status == status)
+    newest = query.order_by(WebhookDelivery.event_id.desc())
+    return list(session.scalars(newest.limit(limit + 1)))
+
+
+def redeliver(session: Session, webhook_id: str, event_id: str) -> WebhookDelivery | None:
+    """Start a delivery of a webhook again, whatever has become of it. None if there is none."""
+    again = (
+        update(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.event_id == event_id)
+        .values(
+            status="pending",
+            attempts=0,
+            began_at=now(),
+            next_attempt_at=now(),
+            token=None,
+            ended_at=None,
+        )
+        .returning(WebhookDelivery)
+    )
+    return session.scalar(again, execution_options={"populate_existing": True})
+
+
+def disable(session: Session, webhook_id: str, reason: str) -> None:
+    """Disable a webhook, and end its deliveries, which may be started again once it is enabled."""
+    session.execute(
+        update(Webhook)
+        .where(Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
+        .values(disabled_at=now(), disabled_reason=reason)
+    )
+    end_owed(session, webhook_id)
+
+
+def end_owed(session: Session, webhook_id: str) -> None:
+    """End the unfinished deliveries of a webhook as failed."""
+    owed = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.next_attempt_at.is_not(None))
+    session.execute(
+        update(WebhookDelivery)
+        .where(*owed)
+        .values(status="failed", next_attempt_at=None, token=None, ended_at=now())
+    )

@@ -1,0 +1,131 @@
+"""Attempts to send what is due to a webhook.
+
+They are at-least-once: an attempt is claimed under a lease, and its result stored afterwards. If
+the process dies in between, the event is sent again, under the same id.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import BoundedSemaphore
+
+import structlog
+from sqlalchemy.orm import Session
+
+from config.once import once
+from config.outages import outages
+from config.settings import get_settings
+from config.shutdown import shutting_down
+from models.errors import CircuitOpen, DatabaseUnavailable
+from models.session import unit_of_work
+from models.webhook_outbox import Attempt, claim, disable_gone, finish
+from tasks.execution import failpoints
+from tasks.execution.waiting import note_waiting
+from tasks.policies import DELIVER
+from tasks.resilience.transaction import run_transaction_with_retry
+from tasks.webhooks.dispatch import dispatch_webhooks
+from tasks.webhooks.request import Reply, send
+
+log = structlog.get_logger(__name__)
+
+
+def send_due(webhook_id: str) -> None:
+    """Send what is due to a webhook, one event after the other."""
+    with _slot() as free:
+        if not free:
+            log.info("message dropped", why="enough webhooks are served by this process")
+            return
+        until = time.monotonic() + DELIVER.run_limit_s
+        while (attempt := _claim(webhook_id)) is not None:
+            _attempt(attempt)
+            if shutting_down.is_set() or time.monotonic() > until:
+                dispatch_webhooks([webhook_id])
+                return
+
+
+def next_wait(attempt: Attempt, asked_s: float | None, jitter: float) -> timedelta | None:
+    """How long to wait after a failed attempt; None if it was the last one.
+
+    Args:
+        attempt: the attempt that has failed.
+        asked_s: how long the receiver asked us to wait.
+        jitter: from -1 to 1.
+    """
+    left = DELIVER.give_up_after_s - attempt.began_s_ago
+    if left <= 0:
+        return None
+    planned = DELIVER.waits_s[min(attempt.number, len(DELIVER.waits_s)) - 1]
+    wait = max(planned * (1 + DELIVER.jitter * jitter), asked_s or 0)
+    return timedelta(seconds=min(wait, left))
+
+
+@contextmanager
+def _slot() -> Iterator[bool]:
+    """Whether this process may serve one webhook more: others work for jobs."""
+    slots = _slots()
+    free = slots.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            slots.release()
+
+
+@once
+def _slots() -> BoundedSemaphore:
+    share = get_settings().worker_threads // 4
+    return BoundedSemaphore(max(1, min(DELIVER.of_process, share)))
+
+
+def _claim(webhook_id: str) -> Attempt | None:
+    lease = timedelta(seconds=DELIVER.lease_s)
+    caps = {"of_webhook": DELIVER.of_webhook, "of_user": DELIVER.of_user}
+    try:
+        with unit_of_work() as session:
+            return claim(session, webhook_id, lease, **caps)
+    except DatabaseUnavailable as error:
+        outages.note("database", error)
+        return None
+
+
+def _attempt(attempt: Attempt) -> None:
+    failpoints.point(DELIVER.task, "before_send")
+    note_waiting(1)
+    try:
+        reply = send(attempt, allow_private=get_settings().webhook_allow_private)
+    finally:
+        note_waiting(-1)
+    failpoints.point(DELIVER.task, "after_send")
+    _store(attempt, reply)
+    failpoints.point(DELIVER.task, "after_store")
+
+
+def _store(attempt: Attempt, reply: Reply) -> None:
+    jitter = random.uniform(-1, 1)  # noqa: S311 (jitter)
+    given_up = reply.delivered or reply.gone
+    wait = None if given_up else next_wait(attempt, reply.wait_s, jitter)
+    status = "delivered" if reply.delivered else "failed" if wait is None else "pending"
+
+    def store(session: Session) -> bool:
+        stored = finish(session, attempt, reply.entry(), status, wait)
+        if stored and reply.gone:
+            disable_gone(session, attempt)
+        return stored
+
+    try:
+        stored = run_transaction_with_retry(store, time.monotonic() + DELIVER.call_limit_s)
+    except (DatabaseUnavailable, CircuitOpen):  # its lease expires, and it is sent again
+        log.warning("result of an attempt not stored", event_id=attempt.event_id)
+        return
+    log.info(
+        "event sent" if reply.delivered else "event not delivered",
+        event_id=attempt.event_id,
+        attempt=attempt.number,
+        status=reply.status,
+        error=reply.error,
+        ms=reply.ms,
+        wait_s=round(wait.total_seconds()) if wait else None,
+        stored=stored,
+    )
