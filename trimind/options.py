@@ -23,11 +23,12 @@ class MergeOptions(CreateOptions, total=False):
 class MessageOptions(MergeOptions, total=False):
     """`conversation_id`: the conversation to continue; a new one if omitted. `model`: a model to
     use instead of the mind's route. `priority`: jobs that are `bulk` go after those that are
-    `interactive` (the default)."""
+    `interactive` (the default). `webhook_url`: where its end is sent to."""
 
     conversation_id: str | None
     model: str | None
     priority: Priority | None
+    webhook_url: str | None
 
 
 class SubmitOptions(MessageOptions, total=False):

@@ -141,3 +141,10 @@ def test_many_jobs_are_cancelled_at_once(ask: Ask, stack: Stack) -> None:
         "has_more": False,
     }
     assert {ask("job", job_id)["status"] for job_id in ids} == {"cancelled"}
+
+
+def test_a_webhook_of_a_private_address_is_refused_by_its_field(ask: Ask) -> None:
+    for method in ("submit", "broadcast"):
+        with pytest.raises(ApiError) as refusal:
+            ask(method, QUESTION, webhook_url="https://127.0.0.1/hook")
+        assert (refusal.value.status, refusal.value.field) == (422, "webhook_url")
