@@ -62,6 +62,8 @@ def test_an_export_has_all_that_is_the_users_and_no_secret(
     assert {row["user_id"] for row in rows if "user_id" in row} == {user_id}
     assert f"other-{external_id}" not in done.stdout
     assert key not in done.stdout
+    [job] = [row for row in rows if row["table"] == "jobs"]
+    assert {"input_tokens", "cost_usd", "metadata"} <= job.keys()
     assert not {name for row in rows for name in row} & {"digest", "run_token", "fingerprint"}
     with unit_of_work() as session:
         assert list_entries(session, user=user_id)[0].action == "user.exported"
