@@ -37,12 +37,13 @@ def _once_each(scopes: list[Scope]) -> list[Scope]:
 
 
 class NewKey(BaseModel):
-    """A key to create."""
+    """A key to create; all fields are optional."""
 
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
         json_schema_extra={"example": {"name": "laptop", "scopes": ["jobs:read"]}},
+        openapi_extra={"required": False},  # type: ignore[typeddict-unknown-key]
     )
 
     name: Annotated[str, Field(max_length=NAME_MAX_CHARS), CLEAN] = Field(
@@ -61,10 +62,13 @@ class NewKey(BaseModel):
 
 
 class KeyRotation(BaseModel):
-    """How to rotate a key."""
+    """How to rotate a key; all fields are optional."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"example": {"overlap_s": 3600}}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"example": {"overlap_s": 3600}},
+        openapi_extra={"required": False},  # type: ignore[typeddict-unknown-key]
     )
 
     overlap_s: Annotated[int, WHOLE] = Field(
