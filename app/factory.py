@@ -6,7 +6,17 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_openapi3.openapi import OpenAPI
 
-from app.api import broadcasts, conversations, incoming, jobs, keys, minds, sessions, webhooks
+from app.api import (
+    broadcasts,
+    conversations,
+    incoming,
+    jobs,
+    keys,
+    minds,
+    sessions,
+    usage,
+    webhooks,
+)
 from app.apidoc.openapi import openapi_arguments, register_docs
 from app.http.cors import register_cors
 from app.http.db import connect_database
@@ -38,6 +48,7 @@ RESOURCES: Final = (
     keys.api,
     sessions.api,
     webhooks.api,
+    usage.api,
     responses.api,
     legacy.api,
     legacy.service_api,

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -103,6 +104,8 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 60_000
     jobs_per_user: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000
     streams_per_user: Annotated[int, Field(ge=0, le=60_000)] = 0
+    # In US dollars for the jobs of a calendar month
+    spend_limit_usd: Annotated[Decimal, Field(ge=0, lt=100_000_000)] = Decimal(0)
 
     # Recovery: how long a silent owner or a queued message is trusted, and how often it is checked
     lease_s: Annotated[float, Field(ge=1, le=600)] = 30

@@ -15,6 +15,9 @@ from models.job_minutes import JobMinute
 from models.jobs import Job
 from models.limits import UserLimit
 from models.open_calls import OpenCall
+from models.prices import ModelPrice
+from models.spend import SpendMonth
+from models.usage import UsageDay, UsageProgress
 from models.users import User
 from models.webhook_deliveries import WebhookDelivery
 from models.webhooks import Webhook
@@ -34,8 +37,12 @@ __all__ = [
     "Job",
     "JobMinute",
     "Message",
+    "ModelPrice",
     "OpenCall",
     "SignInLink",
+    "SpendMonth",
+    "UsageDay",
+    "UsageProgress",
     "User",
     "UserLimit",
     "Webhook",

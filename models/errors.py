@@ -75,6 +75,15 @@ class Unauthorized(PermanentError):
     advice = "Send `Authorization: Bearer` with a valid key or JWT, or sign in again."
 
 
+class BudgetExceeded(PermanentError):
+    """The job may cost more than is left of the user's budget of this month; the message says what
+    is left. Unfinished jobs reserve what they may cost at most."""
+
+    code = "budget_exceeded"
+    status = 402
+    advice = "Wait for unfinished jobs to end, send a shorter message, or ask the operator."
+
+
 class NotFound(PermanentError):
     """The resource does not exist, or belongs to another user."""
 
@@ -188,6 +197,15 @@ class NoModel(PermanentError):
     code = "no_model"
     on_receipt = True
     advice = "Notify the operator: a provider key is missing."
+
+
+class PricesUnknown(TransientError):
+    """The user has a budget, and no worker has stored yet what the models cost. Workers do when
+    they start."""
+
+    code = "prices_unknown"
+    status = 503
+    advice = "Retry after `Retry-After` seconds."
 
 
 class DatabaseUnavailable(TransientError):

@@ -1,7 +1,7 @@
 """Jobs: one message on its way to one answer. How a job moves is in `transitions.py`."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -71,6 +71,8 @@ class Job(Base):
     `previous_id` is the job that it continues, instead of its whole track.
     `request_id` is the id of the request that created it, for the log.
     `webhook_url` is notified of its end.
+    `budget_month` is the month whose budget pays for it, if its user has one, and `reserved_usd`
+    what it has reserved of that, until it is settled (`models/spend.py`).
     `sequence` is the number of the job's last event; `text_base` is the number before that of the
     first character of its text; `restarts` is how often that text was started again.
     `lane` says which jobs go before it: those of users with little in flight first, bulk jobs last.
@@ -114,6 +116,7 @@ class Job(Base):
         ),
         Index("ix_jobs_broadcast_id", "broadcast_id", postgresql_where="broadcast_id IS NOT NULL"),
         Index("ix_jobs_previous_id", "previous_id", postgresql_where="previous_id IS NOT NULL"),
+        Index("ix_jobs_reserved", "id", postgresql_where="reserved_usd IS NOT NULL"),
     )
 
     id: Mapped[Id]
@@ -166,6 +169,8 @@ class Job(Base):
     tokens_saved: Mapped[int] = mapped_column(default=0)
     cost_usd: Mapped[Decimal] = mapped_column(Numeric(14, 6), default=Decimal(0))
     paid_duplicates: Mapped[int] = mapped_column(default=0)
+    reserved_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 6))
+    budget_month: Mapped[date | None]
 
     sequence: Mapped[int] = mapped_column(BigInteger, default=1, server_default="1")
     text_base: Mapped[int | None] = mapped_column(BigInteger)

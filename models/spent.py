@@ -9,7 +9,9 @@ from sqlalchemy import bindparam, not_, or_, update
 from sqlalchemy.orm import Session
 
 from models.lifecycle.fence import Fence, jobs
+from models.spend import add_settled
 from models.statement import Runner, Statement
+from models.usage import add_late_cost
 
 COLUMNS: Final = ("input_tokens", "output_tokens", "cost_usd")
 
@@ -61,7 +63,8 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
     """
     line = jobs.c.stages[fence.stage]
     written = line["began"].as_integer() == number
-    session.execute(
+    told = jobs.c["user_id", "completed_at", "budget_month", "reserved_usd"]
+    job = session.execute(
         update(jobs)
         .where(
             jobs.c.id == fence.job_id,
@@ -69,7 +72,14 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
             or_(not_(line.has_key("ended")), not_(written)),
         )
         .values(added_now(spent))
-    )
+        .returning(*told)
+    ).one_or_none()
+    if job is None or job.completed_at is None:
+        return
+    used = (spent.input_tokens, spent.output_tokens, spent.cost_usd)
+    add_late_cost(session, fence.job_id, *used)
+    if job.budget_month is not None and job.reserved_usd is None:
+        add_settled(session, job.user_id, job.budget_month, spent.cost_usd)
 
 
 def returns_costs(stage: str, *, adds: bool) -> bool:

@@ -166,6 +166,9 @@ DELIVER: Final = DeliveryPolicy(
     of_process=32,
     dispatch_lease_s=10,
 )
+# How much of a message a model that classifies it is shown, and how long its answer may be.
+CLASSIFIER_SHOWN_CHARS: Final = 2000
+CLASSIFIER_ANSWER_TOKENS: Final = 60
 # How long a stage tries to load its job while PostgreSQL is unavailable before leaving it to the
 # reconciler, and the longest pause between two tries.
 LOAD_PATIENCE_S: Final = 30.0

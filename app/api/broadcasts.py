@@ -61,7 +61,9 @@ api = APIBlueprint(
 api.before_request(require_user)
 
 
-@api.post("", responses={200: BroadcastBody, 202: BroadcastBody, **problems(404, 409, 413, 415)})
+@api.post(
+    "", responses={200: BroadcastBody, 202: BroadcastBody, **problems(402, 404, 409, 413, 415)}
+)
 def submit_broadcast(header: SubmitHeaders, body: NewBroadcast) -> Response:
     """Create a broadcast.
 
@@ -182,7 +184,7 @@ def cancel_broadcast(path: BroadcastPath) -> Response:
 
 @api.post(
     "/<id:broadcast_id>/merge",
-    responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)},
+    responses={200: JobBody, 202: JobBody, **problems(402, 404, 409, 413, 415)},
 )
 def merge_answers(path: BroadcastPath, header: SubmitHeaders, body: NewMerge) -> Response:
     """Merge the answers of a broadcast.

@@ -64,7 +64,7 @@ api = APIBlueprint(
 api.before_request(require_user_or_stream_token)
 
 
-@api.post("", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)})
+@api.post("", responses={200: JobBody, 202: JobBody, **problems(402, 404, 409, 413, 415)})
 def submit_job(header: SubmitHeaders, body: NewJob) -> Response:
     """Submit a job.
 
@@ -180,7 +180,8 @@ def cancel_job(path: JobPath) -> Response:
 
 
 @api.post(
-    "/<id:job_id>/retry", responses={200: JobBody, 202: JobBody, **problems(404, 409, 413, 415)}
+    "/<id:job_id>/retry",
+    responses={200: JobBody, 202: JobBody, **problems(402, 404, 409, 413, 415)},
 )
 def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     """Retry a job.

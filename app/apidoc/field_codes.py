@@ -7,7 +7,7 @@ FIELDS: Final = {
     "nothing_to_change": "The body sets no field.",
     "unknown_field": "Unknown field.",
     "invalid": "Invalid; the message says why.",
-    "contradiction": "Contradicts a header.",
+    "contradiction": "Contradicts a header or another field.",
     "blank": "Empty or only white space.",
     "not_a_string": "Not a string.",
     "not_an_integer": "Not an integer.",
@@ -51,6 +51,7 @@ RESPONSES: Final = {
     "sent. The response continues; retrieve it.",
     "stream_cut_off": "In a stream: it ended before the response did. The response continues; "
     "retrieve it.",
+    "insufficient_quota": "The response may cost more than is left of the user's budget.",
     "invalid_api_key": "The API key is missing, unknown or revoked.",
     "rate_limit_exceeded": "Too many requests within a minute. Wait for `Retry-After`.",
 }

@@ -50,7 +50,7 @@ service_api = APIBlueprint(
 service_api.before_request(require_service)
 
 
-@api.post("/chat", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
+@api.post("/chat", responses={202: ChatAccepted, **problems(402, 404, 409, 413, 415)})
 def chat(header: CreateHeaders, body: Chat) -> Response:
     """Send a message to a session.
 
@@ -81,7 +81,9 @@ def session_messages(query: SessionQuery) -> Response:
     return jsonify([message.model_dump() for message in shown])
 
 
-@service_api.post("/process-ai-job", responses={202: ChatAccepted, **problems(404, 409, 413, 415)})
+@service_api.post(
+    "/process-ai-job", responses={202: ChatAccepted, **problems(402, 404, 409, 413, 415)}
+)
 def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     """Submit a message for a service's user.
 

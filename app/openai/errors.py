@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.errors import TooManyRequests
 from app.http.problems import FieldError, Problem, Refusal
-from models.errors import InvalidRequest, Unauthorized
+from models.errors import BudgetExceeded, InvalidRequest, Unauthorized
 
 # Every call of OpenAI's packages, including older ones. Our own API has conversations too, but no
 # items of theirs.
@@ -50,17 +50,24 @@ FIELD_CODES: Final = {
     "previous_response_not_completed": "previous_response_not_completed",
 }
 # Our code of a problem -> OpenAI's, if it has one.
+NO_QUOTA: Final = "insufficient_quota"
 CODES: Final = {
     Unauthorized.code: "invalid_api_key",
+    BudgetExceeded.code: NO_QUOTA,
     TooManyRequests.code: "rate_limit_exceeded",
 }
+# Without it, OpenAI's packages would retry a 429.
+NO_RETRY: Final = {"x-should-retry": "false"}
 
 
 class ErrorDetail(BaseModel):
     """An error in OpenAI's format."""
 
     message: str = Field(description="An explanation for people.")
-    type: str = Field(description="`invalid_request_error`, or `server_error` from status 500 on.")
+    type: str = Field(
+        description="`invalid_request_error`, `insufficient_quota` if the budget is used up, or "
+        "`server_error` from status 500 on."
+    )
     param: str | None = Field(description="The invalid parameter, if any.")
     code: str | None = Field(description="A stable code for programs. See the error codes.")
 
@@ -104,10 +111,11 @@ def answer_as_openai(problem: Problem) -> Response | None:
 
 
 def openai_answer(problem: Problem) -> Response:
-    """Return a problem in OpenAI's format, which has no 422."""
+    """Return a problem in OpenAI's format, which has no 422, and a 429 instead of a 402."""
     response = jsonify(openai_body(problem).model_dump())
     response.status_code = openai_status(problem)
     response.headers.update(problem.headers)
+    response.headers.update(NO_RETRY if problem.status == 402 else {})
     return response
 
 
@@ -118,7 +126,7 @@ def openai_body(problem: Problem) -> ErrorBody:
 
 def openai_status(problem: Problem) -> int:
     """Return the status of that response."""
-    return 400 if problem.status == 422 else problem.status
+    return {402: 429, 422: 400}.get(problem.status, problem.status)
 
 
 def no_such_call(problem: Problem) -> Problem:
@@ -154,10 +162,16 @@ def _detail(problem: Problem, status: int) -> ErrorDetail:
         code = FIELD_CODES.get(first.code, "invalid_value")
     return ErrorDetail(
         message=problem.detail,
-        type="invalid_request_error" if status < 500 else "server_error",
+        type=_type(code, status),
         param=_bracketed(first.field) or None if first else None,
         code=code,
     )
+
+
+def _type(code: str, status: int) -> str:
+    if code == NO_QUOTA:
+        return NO_QUOTA
+    return "invalid_request_error" if status < 500 else "server_error"
 
 
 def _bracketed(field: str) -> str:

@@ -103,7 +103,7 @@ def complete_at_once(
 
     Returns:
         What it has led to. None if the fence no longer holds, a job may wait for this one, or
-        there is something to count or to erase: `endings.complete` does all that.
+        there is something to count, to settle or to erase: `endings.complete` does all that.
     """
     note = {stage: record.stored() for stage, record in records.items()}
     values = {**fence.values(), "note": note, "at_sequence": sequence, "steps": len(records) - 1}
@@ -149,7 +149,12 @@ def _done(columns: tuple[str, ...]) -> Update:
     ended = finished("completed", bindparam("at_sequence", type_=BigInteger))
     return (
         update(jobs)
-        .where(owned_by_bound(), jobs.c.message_id.is_not(None), jobs.c.paid_duplicates == 0)
+        .where(
+            owned_by_bound(),
+            jobs.c.message_id.is_not(None),
+            jobs.c.paid_duplicates == 0,
+            jobs.c.reserved_usd.is_(None),
+        )
         .values(
             **ended,
             **added(),

@@ -45,6 +45,7 @@ from models.lifecycle.fence import (
     owned_by_bound,
 )
 from models.lifecycle.track_queue import lock_conversations, release
+from models.spend import settle
 from models.spent import NOTHING, Spent, added_now
 from models.stage_record import StageRecord
 from models.webhook_deliveries import add_events, has_webhooks
@@ -56,6 +57,7 @@ END_COLUMNS: Final = (
     Job.status,
     Job.conversation_id,
     Job.paid_duplicates,
+    Job.reserved_usd,
     has_webhooks(jobs).label("has_webhooks"),
 )
 # The columns that contain text of the conversation.
@@ -272,6 +274,8 @@ def conclude(session: Session, ended: Sequence[Any]) -> int:
     count(session, "paid_duplicates", sum(job.paid_duplicates for job in ended))
     conversations = {job.conversation_id for job in ended if job.conversation_id is not None}
     release(session, conversations, {job.user_id for job in ended})
+    if reserving := [job.id for job in ended if job.reserved_usd is not None]:
+        settle(session, reserving)  # last, since it locks what all jobs of a user share
     return len(ended)
 
 

@@ -21,6 +21,7 @@ from models.lifecycle import acceptance
 from models.lifecycle.admission import admit
 from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit, run_handlers
 from models.session import statements
+from tasks.jobs.budgets import limit_of, reservation
 
 TITLE_CHARS: Final = 60
 
@@ -56,13 +57,14 @@ def accept(session: Session, submission: Submission) -> Job:
 
     The commit is the promise; the chain is published after it, best effort. Without a broker the
     reconciler publishes it. Returns the job as it was inserted, outside of the session. Raises
-    InvalidRequest (unknown mind), NotFound (conversation) and ConversationBusy.
+    InvalidRequest (unknown mind), NotFound (conversation), ConversationBusy and BudgetExceeded.
     """
     mind = known_mind(submission.mind)
     if submission.conversation_id is not None:
         return add_job(session, submission, add_message(session, submission), mind)
     message = _message_of(submission)
     title, columns = title_of(submission.message), _columns(submission, mind) | _identity()
+    columns |= reservation(session, submission.message, columns, first=True)
     job = acceptance.add_first_job(session, title, message, _time_left(submission), **columns)
     return _note(session, job, message)
 
@@ -77,10 +79,14 @@ def accept_first(
         follow_up: gets what follows a commit, the publishing of the chain, to do it now or soon.
         claim_of: returns what is stored with the key of the request.
 
-    None: the key (`models.lifecycle.acceptance.claim_first_job`) is taken or locked, and nothing
-    was accepted. Raises InvalidRequest (unknown mind) and DatabaseUnavailable.
+    None, and nothing was accepted: the key (`models.lifecycle.acceptance.claim_first_job`) is taken
+    or locked, or the user has a budget, from which `accept` reserves. Raises InvalidRequest
+    (unknown mind) and DatabaseUnavailable.
     """
-    columns = _columns(submission, known_mind(submission.mind)) | _identity()
+    mind = known_mind(submission.mind)
+    if limit_of(submission.user_id) is not None:
+        return None
+    columns = _columns(submission, mind) | _identity()
     message, title = _message_of(submission), title_of(submission.message)
     what = (title, message, _time_left(submission))
     with statements() as connection:
@@ -119,11 +125,11 @@ def add_job(
     """Add one mind's job for an existing message, whose conversation the caller has locked.
 
     `alone`: the conversation is new, so that no other job can be on the track. Raises
-    ConversationBusy.
+    ConversationBusy and BudgetExceeded.
     """
     slot = "queued" if alone else admit(session, message.conversation_id, mind)
     columns = _columns(submission, mind, broadcast_id)
-    return insert_job(session, message, slot, _time_left(submission), **columns)
+    return insert_job(session, message, slot, _time_left(submission), first=alone, **columns)
 
 
 def known_mind(mind: str | None, field: str = "mind") -> str:
@@ -153,10 +159,17 @@ def title_of(message: str) -> str:
 
 
 def insert_job(
-    session: Session, message: Message, slot: str, time_left: timedelta, **columns: Any
+    session: Session,
+    message: Message,
+    slot: str,
+    time_left: timedelta,
+    *,
+    first: bool = False,
+    **columns: Any,
 ) -> Job:
     """Insert a job in this slot, with its deadline after `time_left`; its chain is published after
-    the commit."""
+    the commit. `first`: the conversation is new. Raises BudgetExceeded."""
+    columns |= reservation(session, message.content, columns, first=first)
     job = acceptance.add_job(session, message, slot, time_left, **columns, **_identity())
     return _note(session, job, message)
 

@@ -21,7 +21,7 @@ def cost_usd(target: Target, input_tokens: int, output_tokens: int) -> Decimal:
     """
     if target.provider == "embedded":
         return Decimal(0)
-    price = _price(target.litellm_model)
+    price = price_of(target.litellm_model)
     if price is None:
         log.warning("model without a price", model=target.name)
         return Decimal(0)
@@ -30,8 +30,8 @@ def cost_usd(target: Target, input_tokens: int, output_tokens: int) -> Decimal:
 
 
 @lru_cache(maxsize=256)
-def _price(name: str) -> tuple[Decimal, Decimal] | None:
-    """The price of an input and of an output token."""
+def price_of(name: str) -> tuple[Decimal, Decimal] | None:
+    """The price of an input and of an output token of LiteLLM's model; None if it is unknown."""
     known = litellm.model_cost.get(name) or litellm.model_cost.get(name.split("/", 1)[1])
     if known is None:
         return None

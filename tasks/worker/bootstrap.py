@@ -29,7 +29,9 @@ from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
 from tasks.daemon_loop import DaemonLoop
 from tasks.jobs import after_commit
+from tasks.policies import GENERATE
 from tasks.stages.compress import chosen_compressor
+from tasks.worker.bookkeeper import bookkeeper
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
 from tasks.worker.presence import announce_presence
@@ -108,6 +110,9 @@ def _start_threads(sender: Any, **_: Any) -> None:
         loop.start()
         on_shutdown(loop.stop)
     DaemonLoop("presence", partial(announce_presence, sender.hostname), _presence_interval).start()
+    if GENERATE.stage in sender.app.tasks:
+        bookkeeper.start()
+        on_shutdown(bookkeeper.stop)
     if threads:
         if "cpu" in sender.app.amqp.queues.consume_from:
             _note_compressor()

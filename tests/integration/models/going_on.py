@@ -1,6 +1,7 @@
 """A simulated worker that goes on with a job itself, without the broker."""
 
 from dataclasses import replace
+from decimal import Decimal
 from uuid import uuid4
 
 from models.ids import new_id
@@ -17,7 +18,7 @@ from .conftest import read
 from .invariants import Invariants, Run
 
 DONE = StageRecord(status="completed", ms=1)
-PAID = Spent(input_tokens=1)
+PAID = Spent(input_tokens=1, cost_usd=Decimal("0.000001"))
 
 
 class GoingOn(Invariants):
