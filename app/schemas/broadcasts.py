@@ -10,7 +10,6 @@ from app.schemas.jobs import (
     POLL_AGAIN,
     Deadline,
     JobBody,
-    JobWebhookUrl,
     Metadata,
     MindName,
     ModelName,
@@ -22,6 +21,7 @@ from app.schemas.jobs import (
 from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.times import timestamp
+from app.schemas.webhook_url import JobWebhookUrl
 from models.broadcasts import BroadcastJobs
 
 MINDS_MAX: Final = 8

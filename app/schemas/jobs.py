@@ -12,7 +12,7 @@ from app.schemas.lists import Identified, IdText, Page, PageQuery
 from app.schemas.message import MessageText
 from app.schemas.numbers import WHOLE
 from app.schemas.times import timestamp, timestamp_or_none
-from app.schemas.webhook_url import WebhookUrl
+from app.schemas.webhook_url import JobWebhookUrl
 from models.broadcasts import Usage
 from models.jobs import STAGES, UNFINISHED, Job
 from models.stage_record import StageRecord, StageStatus
@@ -61,15 +61,6 @@ Deadline = Annotated[
     Field(
         description="Seconds until the job is abandoned: it ends as `expired` if it had not "
         "started, and as `failed` if it had. Defaults to the server's `DEADLINE_S`."
-    ),
-]
-
-
-JobWebhookUrl = Annotated[
-    WebhookUrl | None,
-    Field(
-        description="Where to send a POST when a job has ended: an `https://` URL of a public "
-        "address. Signed with the secret of your webhook that has no `url`; create that first."
     ),
 ]
 

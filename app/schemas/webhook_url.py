@@ -32,3 +32,10 @@ WebhookUrl = Annotated[
     ),
     AfterValidator(_check_url),
 ]
+JobWebhookUrl = Annotated[
+    WebhookUrl | None,
+    Field(
+        description="Where to send a POST when a job has ended: an `https://` URL of a public "
+        "address. Signed with the secret of your webhook that has no `url`; create that first."
+    ),
+]
