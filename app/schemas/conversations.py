@@ -27,7 +27,10 @@ class NewConversation(BaseModel):
     """A conversation to create."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"example": {"title": "Capitals"}}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"example": {"title": "Capitals"}},
+        openapi_extra={"required": False},  # type: ignore[typeddict-unknown-key]
     )
 
     title: Title | None = Field(None, description="The conversation's title.")

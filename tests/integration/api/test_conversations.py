@@ -50,6 +50,11 @@ def test_a_conversation_is_begun_and_read(client):
     assert client.get(begun.headers["Location"]).json == begun.json
 
 
+def test_a_conversation_is_begun_without_a_body(client):
+    begun = client.post("/v1/conversations")
+    assert (begun.status_code, begun.json["title"]) == (201, None)
+
+
 def test_a_conversation_needs_no_title_but_no_empty_one(client):
     assert client.post("/v1/conversations", json={}).json["title"] is None
     for title in ("", "x" * 201, "a\x00b", 7):

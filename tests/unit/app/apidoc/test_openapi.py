@@ -170,6 +170,16 @@ def test_every_call_that_creates_names_the_header_that_makes_it_once(document, p
     assert ("Cancel-After" in headers) == (path in SUBMITTING)
 
 
+def test_a_body_is_required_if_one_of_its_fields_is(document):
+    for path, item in document["paths"].items():
+        for method, call in item.items():
+            if (body := call.get("requestBody")) and "application/json" in body["content"]:
+                name = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+                shape = document["components"]["schemas"][name]
+                needs = any(shape.get(key) for key in ("required", "minProperties", "oneOf"))
+                assert body["required"] == needs, (method, path)
+
+
 def test_every_reference_leads_somewhere(document):
     found = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
 
