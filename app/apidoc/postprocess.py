@@ -84,14 +84,14 @@ def postprocess(document: Node) -> Node:
             node["propertyNames"] = {"maxLength": METADATA_NAME_CHARS}
         if isinstance(text := node.get("description"), str):
             node["description"] = text.replace("\n", " ")
-    for item in document["paths"].values():
+    for path, item in document["paths"].items():
         for method, operation in item.items():
-            _name_scope(method.upper(), operation)
+            _name_scope(method.upper(), path, operation)
             _finish_call(operation)
     return document
 
 
-def _name_scope(method: str, operation: Node) -> None:
+def _name_scope(method: str, path: str, operation: Node) -> None:
     """Name the scope of a call that users make, and the refusal of those who lack it.
 
     As an extension: a scheme that is not OAuth's has roles, which linters take for unknown scopes.
@@ -99,7 +99,7 @@ def _name_scope(method: str, operation: Node) -> None:
     roles = [way[KEY] for way in operation.get("security", []) if KEY in way]
     if not roles:
         return
-    [scope] = roles[0] or [scope_of(method)]
+    [scope] = roles[0] or [scope_of(method, path)]
     operation[SCOPE] = scope
     operation["security"] = [{name: [] for name in way} for way in operation["security"]]
     responses = operation["responses"]

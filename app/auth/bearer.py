@@ -37,8 +37,8 @@ _EXTERNAL_ID: Final = re.compile(EXTERNAL_ID.strip("^$"))
 
 def require_user() -> None:
     """Authenticate the user, set `g.user_id` and `g.grant`, and count the request towards the
-    user's limit. A read requires the scope `jobs:read`, any other call `jobs:write`. The request
-    occupies no connection after it.
+    user's limit. The call requires the scope that `scope_of` says. The request occupies no
+    connection after it.
 
     Raises:
         Unauthorized: if the token is missing or invalid.
@@ -48,7 +48,7 @@ def require_user() -> None:
         Refusal: if a service doesn't name the user it acts for, or for one request too many.
     """
     _authenticate()
-    require_scope(scope_of(request.method), g.grant.scopes)
+    require_scope(scope_of(request.method, request.path), g.grant.scopes)
 
 
 def require_admin() -> None:

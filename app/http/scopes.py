@@ -1,4 +1,4 @@
-"""Which scope a call needs: one rule for all calls that users make."""
+"""Which scope a call needs: one rule for all calls that users make, by method and path."""
 
 from typing import Final
 
@@ -6,11 +6,13 @@ from app.http.errors import InsufficientScope
 from models.scopes import READ, WRITE
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Calls that change nothing whatever their method: their caller may read what they open.
+READING: Final = ("/stream-token",)
 
 
-def scope_of(method: str) -> str:
-    """The scope that a call with this HTTP method needs."""
-    return READ if method in SAFE else WRITE
+def scope_of(method: str, path: str) -> str:
+    """The scope that a call needs, by its HTTP method and the end of its path."""
+    return READ if method in SAFE or path.endswith(READING) else WRITE
 
 
 def require_scope(scope: str, held: frozenset[str]) -> None:

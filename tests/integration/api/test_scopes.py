@@ -1,7 +1,7 @@
 """Every call of /openapi.json asks for its scope, and takes the ids of others for unknown ones."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -40,13 +40,20 @@ def document(app):
 @pytest.fixture
 def owned(client) -> dict[str, str]:
     """Ids of this test's user, by the name of the parameter that takes them."""
+    return ids_of(client)
+
+
+def ids_of(client) -> dict[str, str]:
     job = client.post("/v1/jobs", json=HELLO).json
+    webhook = client.post("/v1/webhooks", json={"url": "https://example.com/hook"}).json
     return {
         "job_id": job["id"],
         "response_id": job["id"].replace("job_", "resp_"),
         "conversation_id": job["conversation_id"],
         "broadcast_id": client.post("/v1/broadcasts", json=HELLO).json["id"],
         "key_id": client.post("/v1/keys", json={}).json["id"],
+        "webhook_id": webhook["id"],
+        "event_id": client.post(f"/v1/webhooks/{webhook['id']}/test").json["id"],
     }
 
 
@@ -105,6 +112,12 @@ def test_an_operators_key_may_do_everything(call):
     assert call((ADMIN,), "POST", "/v1/jobs", HELLO).status_code == 202
 
 
+def test_who_may_read_may_create_a_stream_token(call, owned):
+    path = f"/v1/jobs/{owned['job_id']}/stream-token"
+    assert call((READ,), "POST", path).status_code == 200
+    assert call((WRITE,), "POST", path).status_code == 403
+
+
 def test_every_call_asks_for_a_key(document, app):
     for _, method, path, body, ids in calls(document):
         answer = app.test_client().open(path.format(**ids), method=method, json=body)
@@ -112,16 +125,29 @@ def test_every_call_asks_for_a_key(document, app):
 
 
 def test_the_ids_of_others_are_unknown_ids(document, stranger, owned):
+    own = ids_of(stranger)
     tried: set[str] = set()
     for scope, method, path, body, ids in calls(document):
-        if not ids or scope == ADMIN:
+        if scope == ADMIN:
             continue
-        foreign = stranger.open(path.format(**ids | owned), method=method, json=body)
-        unknown = stranger.open(path.format(**ids), method=method, json=body)
-        assert (foreign.status_code, code_of(foreign)) == (404, "not_found"), (method, path)
-        assert described(foreign) == described(unknown)
+        assert ids.keys() <= owned.keys(), f"{path}: no id to try in test_scopes.ids_of"
+        for foreign in foreign_parts(ids):
+            others = {name: owned[name] for name in foreign}
+            unknown = {name: ids[name] for name in foreign}
+            answer = stranger.open(path.format(**own | others), method=method, json=body)
+            expected = stranger.open(path.format(**own | unknown), method=method, json=body)
+            assert (answer.status_code, code_of(answer)) == (404, "not_found"), (method, path)
+            assert described(answer) == described(expected)
         tried |= ids.keys()
-    assert tried >= owned.keys()
+    assert tried == owned.keys()
+
+
+def foreign_parts(names: Collection[str]) -> Iterator[Collection[str]]:
+    """Which of a path's ids are another user's: all, and each alone, beside the caller's own."""
+    if names:
+        yield names
+    if len(names) > 1:
+        yield from ((name,) for name in names)
 
 
 def described(answer) -> str:
