@@ -104,6 +104,18 @@ def budget_of(session: Session, user_id: str, limit: Decimal) -> Budget:
     return Budget(limit, month, settled_usd=cost_since(session, user_id, month))
 
 
+def count_unbudgeted(session: Session, user_id: str) -> None:
+    """Count what the user's jobs have cost in this month while there was no budget.
+
+    For a user who gets one; a month that has none of the user's reservations yet needs no call.
+    """
+    this = (SpendMonth.user_id == user_id, SpendMonth.month == _this_month())
+    month = session.scalar(select(SpendMonth.month).where(*this).with_for_update())
+    if month is not None:
+        spent = func.greatest(SpendMonth.settled_usd, cost_since(session, user_id, month))
+        session.execute(update(SpendMonth).where(*this).values(settled_usd=spent))
+
+
 def settle(session: Session, job_ids: Collection[str]) -> None:
     """Replace the reservations of these jobs, which this transaction has ended, by what they cost.
 

@@ -16,6 +16,7 @@ from config.settings import get_settings
 from models.errors import PricesUnknown
 from models.job_options import Options
 from models.jobs import Job
+from models.known_limits import known_limits
 from models.prices import Price, prices_of
 from models.spend import reserve
 from tasks.policies import CLASSIFIER_ANSWER_TOKENS, CLASSIFIER_SHOWN_CHARS
@@ -34,8 +35,7 @@ _keeping = threading.Lock()
 
 def limit_of(user_id: str) -> Decimal | None:
     """The budget of a user for each month in US dollars; None: the user has none."""
-    del user_id
-    return get_settings().spend_limit_usd or None
+    return known_limits().of(user_id).budget_usd
 
 
 def reservation(

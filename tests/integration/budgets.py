@@ -10,10 +10,12 @@ from sqlalchemy import select, text
 
 from config.minds import get_minds
 from config.settings import get_settings
+from models.known_limits import known_limits
+from models.limits import change_limits
 from models.prices import Price, store_prices
 from models.session import unit_of_work
 from models.spend import SpendMonth
-from models.users import User
+from models.users import User, get_or_create_user
 
 LIMIT = Decimal(1)
 # An input token costs nothing, so that a job costs at most MAX_TOKENS times this; and a
@@ -47,6 +49,14 @@ def store() -> None:
     names = {model for route in minds.routes.values() for model in route} | {*minds.intent_models}
     with unit_of_work() as session:
         store_prices(session, dict.fromkeys(names, Price(Decimal(0), EACH, 100_000)))
+
+
+def give(external_id: str, usd: Decimal | None) -> None:
+    """Give the user a budget of his own; 0: none; None: as all have. Other processes know within
+    seconds."""
+    with unit_of_work() as session:
+        change_limits(session, get_or_create_user(session, external_id), {"spend_usd": usd})
+    known_limits.cache_clear()
 
 
 def used(external_id: str) -> tuple[Decimal | int, Decimal | int] | None:

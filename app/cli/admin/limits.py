@@ -1,16 +1,31 @@
 """`trimind user limits`: how much one user may use."""
 
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+from typing import Final
 
 import click
 
 from app.cli.admin.database import check_external_id, database, operator
 from app.cli.client.terminal import line
 from config.settings import read_settings
-from models.limits import MOST, Limits, change_limits, limits_of
+from models.limits import MOST, MOST_USD, Limits, change_limits, limits_of
 from models.users import find_user
 
-COUNT = click.IntRange(0, MOST)
+COUNT: Final = click.IntRange(0, MOST)
+MICRO: Final = Decimal("0.000001")
+
+
+def _usd(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        usd = Decimal(value)
+        if 0 <= usd <= MOST_USD and usd == usd.quantize(MICRO):
+            return usd
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"must be US dollars from 0 to {MOST_USD}, as in 12.50")
 
 
 @click.command()
@@ -18,11 +33,13 @@ COUNT = click.IntRange(0, MOST)
 @click.option("--requests-per-minute", type=COUNT, help="Requests within a minute.")
 @click.option("--jobs", type=COUNT, help="Unfinished jobs.")
 @click.option("--streams", type=COUNT, help="Open streams and waits at a web process.")
+@click.option("--spend-usd", callback=_usd, help="US dollars for the jobs of a calendar month.")
 @click.option("--reset", is_flag=True, help="First make all as the settings say.")
-def limits(user: str, reset: bool, **given: int | None) -> None:
+def limits(user: str, reset: bool, **given: int | Decimal | None) -> None:
     """Show a user's limits, or change some; 0 means none. USER is your own id of the user.
 
-    A change reaches the web processes within seconds.
+    A change reaches the web processes within seconds. A new budget includes what the user's jobs
+    have cost in this month.
     """
     changes = {name: value for name, value in given.items() if reset or value is not None}
     with database() as session:
@@ -31,25 +48,25 @@ def limits(user: str, reset: bool, **given: int | None) -> None:
             raise click.ClickException(f"there is no user {line(user)}")
         if changes:
             change_limits(session, user_id, changes, operator())
-            session.flush()
-            session.expire_all()
         own = limits_of(session, user_id)
     click.echo("\n".join(_lines(own)))
 
 
 def _lines(own: Limits) -> list[str]:
     settings = read_settings()
-    defaults = {
+    defaults: dict[str, int | Decimal] = {
         "requests_per_minute": settings.requests_per_minute,
         "jobs": settings.jobs_per_user,
         "streams": settings.streams_per_user,
+        "spend_usd": settings.spend_limit_usd,
     }
     return [
         f"{name:<20}  {_shown(value, defaults[name], name)}" for name, value in asdict(own).items()
     ]
 
 
-def _shown(own: int | None, default: int, name: str) -> str:
+def _shown(own: int | Decimal | None, default: int | Decimal, name: str) -> str:
     value = own if own is not None else default
     none = "half of WEB_STREAMS" if name == "streams" else "no limit"
-    return f"{value or none}{'' if own is not None else '  (default)'}"
+    shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    return f"{shown if value else none}{'' if own is not None else '  (default)'}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 import openai
@@ -12,7 +13,7 @@ from sqlalchemy import text
 
 from models.session import unit_of_work
 
-from ..budgets import MOST, budgeted, store, used, variables
+from ..budgets import MOST, budgeted, give, store, used, variables
 
 Serve = Callable[..., httpx.Client]
 HELLO = {"message": "Hello"}
@@ -171,3 +172,28 @@ def test_before_any_worker_has_stored_prices_a_budget_can_t_be_kept(
     with budgeted():
         store()
     assert client.post("/v1/jobs", json=HELLO).status_code == 202
+
+
+def test_a_user_s_own_budget_holds_within_seconds_and_for_no_other(
+    budget_of: Budgeted, external_id: str, until: Callable[..., None]
+) -> None:
+    client, other = budget_of(Decimal(0)), {"X-Trimind-User": f"other-{external_id}"}
+    assert client.post("/v1/jobs", json=HELLO).status_code == 202
+
+    def budget() -> Any:
+        return client.get("/v1/usage").json()["budget"]
+
+    assert budget() is None
+    give(external_id, MOST * 3 / 2)
+    until(budget)
+    assert client.post("/v1/jobs", json=HELLO).status_code == 202
+    refused = client.post("/v1/jobs", json=HELLO)
+    assert (refused.status_code, used(external_id)) == (402, (MOST, 0))
+    assert f"Of your ${budget()['limit_usd']}" in refused.json()["detail"]
+    assert budget()["limit_usd"] == f"{MOST * 3 / 2:.6f}"
+    assert client.post("/v1/jobs", json=HELLO, headers=other).status_code == 202
+
+    give(external_id, Decimal(0))
+    until(lambda: budget() is None)
+    assert client.post("/v1/jobs", json=HELLO).status_code == 202
+    assert used(external_id) == (MOST, 0)

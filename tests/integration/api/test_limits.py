@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from app.cli import main
-from app.limits.known import known_limits
+from models.known_limits import known_limits
 from models.limits import change_limits
 from models.session import unit_of_work
 from models.users import get_or_create_user

@@ -32,6 +32,7 @@ def test_limits_are_the_settings_until_they_are_changed(user: str) -> None:
         "requests_per_minute": "60000  (default)",
         "jobs": "10000  (default)",
         "streams": "half of WEB_STREAMS  (default)",
+        "spend_usd": "no limit  (default)",
     }
 
     shown(user, "--jobs", "7", "--requests-per-minute", "0")
@@ -39,26 +40,44 @@ def test_limits_are_the_settings_until_they_are_changed(user: str) -> None:
         "requests_per_minute": "no limit",
         "jobs": "7",
         "streams": "3",
+        "spend_usd": "no limit  (default)",
     }
     assert shown(user, "--reset", "--jobs", "8") == {
         "requests_per_minute": "60000  (default)",
         "jobs": "8",
         "streams": "half of WEB_STREAMS  (default)",
+        "spend_usd": "no limit  (default)",
     }
 
 
+def test_a_budget_is_in_dollars(user: str) -> None:
+    assert shown(user, "--spend-usd", "12.500")["spend_usd"] == "12.5"
+    assert shown(user, "--jobs", "7")["spend_usd"] == "12.5"
+    assert shown(user, "--spend-usd", "100")["spend_usd"] == "100"
+    assert shown(user, "--spend-usd", "0")["spend_usd"] == "no limit"
+    assert shown(user, "--reset")["spend_usd"] == "no limit  (default)"
+
+
 def test_changes_are_in_the_audit_log(user: str) -> None:
-    shown(user, "--jobs", "7")
+    shown(user, "--jobs", "7", "--spend-usd", "0.5")
     shown(user)
 
     audit = json.loads(trimind("audit", "--user", user, "--action", "limits", "--json").output)
 
     assert [(entry["action"], entry["details"]) for entry in audit] == [
-        ("limits.changed", {"jobs": 7})
+        ("limits.changed", {"jobs": 7, "spend_usd": "0.5"})
     ]
 
 
-@pytest.mark.parametrize("wrong", [("--jobs", "-1"), ("--streams", "many"), ("--jobs", "1e99")])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--jobs", "-1"),
+        ("--streams", "many"),
+        ("--jobs", "1e99"),
+        *(("--spend-usd", usd) for usd in ("-1", "NaN", "inf", "1e9", "1e999999999", "1e-7", "$1")),
+    ],
+)
 def test_a_limit_that_is_none_is_refused(user: str, wrong: tuple[str, str]) -> None:
     assert trimind("user", "limits", user, *wrong).exit_code == 2
 

@@ -33,7 +33,7 @@ from tasks.jobs.commands import retry
 from tasks.jobs.submission import Submission, accept
 from tasks.worker.bookkeeper import keep_books
 
-from ..budgets import MOST, budgeted, months, used
+from ..budgets import MOST, budgeted, give, months, used
 from ..commits import unfollowed
 from .conftest import MakeJob, advance, own, read
 from .test_completion import alone, try_complete
@@ -365,3 +365,26 @@ def test_a_model_that_costs_nothing_needs_no_budget(external_id: str) -> None:
         get_settings.cache_clear()
         accepted(external_id)
     assert used(external_id) is None
+
+
+def test_what_was_spent_without_a_budget_counts_in_the_next(
+    make_job: MakeJob, external_id: str
+) -> None:
+    is_cancelled(make_job())
+    give(external_id, Decimal(0))
+    is_cancelled(free := make_job())
+    assert (read(free).reserved_usd, used(external_id)) == (None, (0, PAID.cost_usd))
+    give(external_id, None)
+    assert used(external_id) == (0, 2 * PAID.cost_usd)
+    give(external_id, Decimal(2))  # a budget that is changed counts nothing twice
+    assert used(external_id) == (0, 2 * PAID.cost_usd)
+
+
+def test_a_user_s_own_budget_replaces_that_of_all(make_job: MakeJob, external_id: str) -> None:
+    give(external_id, MOST)
+    make_job()
+    with pytest.raises(BudgetExceeded, match=f"Of your .{MOST:.6f}"):
+        make_job()
+    give(external_id, MOST * 2)
+    make_job()
+    assert used(external_id) == (MOST * 2, 0)

@@ -1,0 +1,18 @@
+"""Budgets of single users"""
+
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Whoever needs a table waits behind a statement that waits to lock it.
+    op.execute("SET LOCAL lock_timeout = '10s'")
+    op.execute("ALTER TABLE user_limits ADD COLUMN IF NOT EXISTS spend_usd numeric(14, 6)")
+
+
+def downgrade() -> None:
+    op.drop_column("user_limits", "spend_usd")
