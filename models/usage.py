@@ -102,15 +102,17 @@ class Usage:
     cost_usd: Decimal
     saved_usd: Decimal
     paid_duplicates: int
+    user_id: str | None = None
 
 
 def usage_of(
-    session: Session, user_id: str, first: date, last: date, by: Sequence[str], limit: int
+    session: Session, user_id: str | None, first: date, last: date, by: Sequence[str], limit: int
 ) -> list[Usage]:
     """What a user's jobs that ended from the first to the last day have used.
 
     Args:
-        by: some of `KEYS`, in which order the rows are sorted.
+        user_id: None: all users, which reads every row of these days.
+        by: some of `KEYS` and `user_id`, in which order the rows are sorted.
         limit: how many rows are returned at most.
     """
     rows = _rows(user_id, first, last)
@@ -234,30 +236,27 @@ def _counted(*which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _rows(user_id: str, first: date, last: date) -> Subquery:
+def _rows(user_id: str | None, first: date, last: date) -> Subquery:
     """The stored days, and the jobs that are not in them yet, in one snapshot.
 
     The upper bound of the jobs' times is also there for the planner, which takes a range for much
     smaller than a half-open one, and so finds the few that are left by the index of their times.
     """
-    names = (*KEYS, *SUMS)
+    names = ("user_id", *KEYS, *SUMS)
     days = cast(Table, UsageDay.__table__).c
-    stored = select(*(days[name] for name in names)).where(
-        days.user_id == user_id, days.day.between(first, last)
-    )
+    stored = select(*(days[name] for name in names)).where(days.day.between(first, last))
     start = datetime.combine(first, time(), UTC)
     end = datetime.combine(last + timedelta(days=1), time(), UTC)
     until = select(UsageProgress.until).scalar_subquery()
-    left = _counted(
-        Job.user_id == user_id,
-        Job.completed_at >= func.greatest(until, start),
-        Job.completed_at < end,
-    ).subquery()
-    return union_all(stored, select(*(left.c[name] for name in names))).subquery("usage")
+    left = _counted(Job.completed_at >= func.greatest(until, start), Job.completed_at < end)
+    if user_id is not None:
+        stored, left = stored.where(days.user_id == user_id), left.where(Job.user_id == user_id)
+    rest = left.subquery()
+    return union_all(stored, select(*(rest.c[name] for name in names))).subquery("usage")
 
 
 def _usage(row: Any) -> Usage:
-    keys: dict[str, Any] = {name: row.get(name) for name in KEYS}
+    keys: dict[str, Any] = {name: row.get(name) for name in ("user_id", *KEYS)}
     for name in SUMS:
         keys[name] = row[name] if name.endswith("_usd") else int(row[name])
     return Usage(**keys)

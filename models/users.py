@@ -1,5 +1,6 @@
 """Users, who own conversations and jobs."""
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
 
@@ -33,6 +34,12 @@ class User(Base):
 def external_id_of(session: Session, user_id: str) -> str:
     """The user's name in the calling service or at the issuer."""
     return session.scalars(select(User.external_id).where(User.id == user_id)).one()
+
+
+def external_ids_of(session: Session, user_ids: Collection[str]) -> dict[str, str]:
+    """The names of these users, by their ids."""
+    found = session.execute(select(User.id, User.external_id).where(User.id.in_(user_ids)))
+    return {row[0]: row[1] for row in found}
 
 
 def find_user(connection: Connection, external_id: str) -> str | None:

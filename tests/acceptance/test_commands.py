@@ -22,7 +22,19 @@ def empty(tmp_path: Path) -> dict[str, str]:
 
 def test_help_names_every_command(trimind: Trimind) -> None:
     shown = trimind("--help").stdout
-    for command in ("up", "status", "ask", "job", "key", "user", "audit", "db", "models", "doctor"):
+    for command in (
+        "up",
+        "status",
+        "ask",
+        "job",
+        "key",
+        "user",
+        "usage",
+        "audit",
+        "db",
+        "models",
+        "doctor",
+    ):
         assert f"\n  {command} " in shown
 
 
