@@ -117,7 +117,7 @@ def looks_like_jwt(token: str) -> bool:
 
 
 def grant_of_jwt(token: str) -> Grant:
-    """What a JWT allows its user. Raises Unauthorized and IssuerUnavailable."""
+    """What a JWT allows its user. Raises Unauthorized, TooManyWrongKeys and IssuerUnavailable."""
     # Imported with the first token: the library takes 20 MB, and many installations have no issuer.
     from app.auth.jwt import grant_of_token
 

@@ -23,6 +23,7 @@ from jwt.exceptions import (
 from app.auth.issuer_users import external_id_of
 from app.auth.jwks import ALGORITHMS, IssuerKeys, issuer_keys
 from app.auth.key_cache import known_keys
+from app.auth.wrong_keys import wrong_key
 from app.http.db import db
 from config.once import once
 from config.settings import Settings, get_settings
@@ -40,12 +41,14 @@ MOST_VERIFIED: Final = 4096
 
 # What the caller is told. A library's message may repeat what the token says.
 REASONS: Final[tuple[tuple[type[PyJWTError], str], ...]] = (
-    (ExpiredSignatureError, "The token has expired."),
-    (ImmatureSignatureError, "The token is not valid yet."),
     (InvalidIssuerError, "The token is another issuer's."),
     (InvalidAudienceError, "The token is for another audience (aud)."),
 )
 INVALID: Final = "The token is invalid."
+
+
+class InvalidToken(Exception):
+    """A token that the issuer did not sign, or not for this installation; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,17 @@ def grant_of_token(token: str) -> Grant:
 
     Raises:
         Unauthorized: the token is invalid, or no issuer is set.
+        TooManyWrongKeys: it is one of too many invalid ones. One that was or will be valid isn't
+            counted: an honest client may send it again and again.
         IssuerUnavailable: its key is unknown, and the issuer was not reached.
     """
     settings = get_settings()
     if settings.jwks_url is None:
-        raise Unauthorized("JWTs are not accepted: JWT_ISSUER is not set.")
-    identity = _verifier(settings).identity_of(token)
+        raise wrong_key("JWTs are not accepted: JWT_ISSUER is not set.")
+    try:
+        identity = _verifier(settings).identity_of(token)
+    except InvalidToken as error:
+        raise wrong_key(str(error)) from None
     grant = known_keys().find(identity.digest, partial(_provision, identity))
     if grant is None:
         raise Unauthorized("The user was deleted.")
@@ -112,7 +120,8 @@ class Verifier:
         """Whom a token speaks of.
 
         Raises:
-            Unauthorized: the token is invalid; the message says why.
+            InvalidToken: the token is invalid at any time.
+            Unauthorized: it is not valid now, or its subject can't be used.
             IssuerUnavailable: its key is unknown, and the issuer was not reached.
         """
         digest = hashlib.sha256(token.encode()).digest()
@@ -133,28 +142,32 @@ class Verifier:
     def _claims_of(self, token: str) -> dict[str, Any]:
         try:
             claims = self._decode(token)
+        except ExpiredSignatureError:
+            raise Unauthorized("The token has expired.") from None
+        except ImmatureSignatureError:
+            raise Unauthorized("The token is not valid yet.") from None
         except MissingRequiredClaimError as error:
-            raise Unauthorized(f"The token has no {error.claim}.") from None
+            raise InvalidToken(f"The token has no {error.claim}.") from None
         except PyJWTError as error:
             reasons = (reason for kind, reason in REASONS if isinstance(error, kind))
-            raise Unauthorized(next(reasons, INVALID)) from None
+            raise InvalidToken(next(reasons, INVALID)) from None
         except (ValueError, RecursionError):  # JSON that Python refuses: numbers, depth
-            raise Unauthorized(INVALID) from None
+            raise InvalidToken(INVALID) from None
         parties, party = self._settings.authorized_parties, claims.get("azp")
         if parties and not (isinstance(party, str) and party in parties):
-            raise Unauthorized("The token is for another party (azp).")
+            raise InvalidToken("The token is for another party (azp).")
         return claims
 
     def _decode(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         key_id, algorithm = header.get("kid"), header.get("alg")
         if algorithm not in ALGORITHMS.values():
-            raise Unauthorized("The token must be signed with RS256 or ES256.")
+            raise InvalidToken("The token must be signed with RS256 or ES256.")
         if not isinstance(key_id, str) or not key_id:
-            raise Unauthorized("The token doesn't name its key (kid).")
+            raise InvalidToken("The token doesn't name its key (kid).")
         key = self._keys.find(key_id)
         if key is None:
-            raise Unauthorized("The token's key (kid) is unknown.")
+            raise InvalidToken("The token's key (kid) is unknown.")
         audience = self._settings.jwt_audience
         # PyJWT refuses an algorithm that is not the key's own.
         claims: dict[str, Any] = jwt.decode(

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import jwt
@@ -26,6 +27,12 @@ HOUR = 3600
 def issuer() -> Iterator[Issuer]:
     with serving_issuer() as running:
         yield running
+
+
+@pytest.fixture
+def serve(serve: Callable[..., httpx.Client]) -> Callable[..., httpx.Client]:
+    """A server that accepts any number of wrong tokens from one address."""
+    return partial(serve, WRONG_KEYS_PER_MINUTE="1000000")
 
 
 @pytest.fixture

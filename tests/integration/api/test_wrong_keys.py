@@ -4,15 +4,25 @@ Each test has a limit of its own, since counts of different limits are apart, an
 the same address.
 """
 
+import time
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
 from app.auth.bearer import USER_HEADER
+from tests.issuer import Issuer, rsa_key, serving_issuer
 
 
 @pytest.fixture
 def key(client) -> str:
     return client.post("/v1/keys", json={}).json["key"]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with serving_issuer() as running:
+        yield running
 
 
 def wrong(web: httpx.Client, key: str = "tm_wrong") -> httpx.Response:
@@ -50,6 +60,32 @@ def test_a_browser_that_guesses_keys_or_links_is_slowed_down_too(serve, dead_add
     guesses = [{"key": "tm_wrong"}, {"link": "tml_wrong"}] * 3
 
     slowed([web.post("/v1/session", json=guess) for guess in guesses])
+
+
+def test_invalid_jwts_are_slowed_down_and_valid_and_expired_ones_are_not(
+    serve, dead_address, issuer, external_id
+):
+    web = serve(BIND=dead_address, JWT_ISSUER=issuer.url, WRONG_KEYS_PER_MINUTE="7")
+    claims = issuer.claims(external_id)
+    forged = issuer.signed(claims, rsa_key("thief"))
+    unknown = issuer.signed(claims, key_id="made-up")
+    foreign = issuer.token(external_id, iss="https://evil.example.com")
+    expired = issuer.token(external_id, exp=int(time.time()) - 3600)
+    early = issuer.token(external_id, nbf=int(time.time()) + 3600)
+
+    assert {wrong(web, expired).status_code for _ in range(9)} == {401}
+    slowed([wrong(web, each) for each in [forged, unknown, foreign] * 3])
+
+    assert wrong(web, expired).status_code == 401
+    assert wrong(web, early).status_code == 401
+    assert wrong(web, issuer.token(external_id)).status_code == 200
+
+
+def test_jwts_are_wrong_keys_where_no_issuer_is_set(serve, dead_address, issuer, external_id):
+    web = serve(BIND=dead_address, WRONG_KEYS_PER_MINUTE="8")
+    token = issuer.token(external_id)
+
+    slowed([wrong(web, token) for _ in range(10)])
 
 
 def test_one_that_guesses_the_shared_secret_is_slowed_down_at_the_metrics(serve, dead_address):
