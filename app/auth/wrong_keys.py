@@ -7,7 +7,7 @@ from typing import Final
 from flask import request
 
 from app.http.errors import TooManyWrongKeys
-from app.limits.windows import get_windows, seconds
+from app.limits.windows import ADDRESSES, get_windows, seconds
 from config.settings import get_settings
 from models.errors import Unauthorized
 
@@ -19,7 +19,8 @@ def wrong_key(detail: str) -> Unauthorized | TooManyWrongKeys:
     """Count the wrong credential of this request towards the client's address, and return its
     refusal: another one if the address has sent too many within a minute."""
     limit = get_settings().wrong_keys_per_minute
-    window = get_windows().add(f"wrong keys of {network_of(request.remote_addr)}", 1, limit)
+    sender = f"wrong keys of {network_of(request.remote_addr)}"
+    window = get_windows(ADDRESSES).add(sender, 1, limit)
     if window.added:
         return Unauthorized(detail)
     return TooManyWrongKeys(f"{detail} Too many came from this address.", seconds(window))

@@ -16,7 +16,7 @@ from app.http.errors import TooManyRequests
 from app.http.problems import Problem, Refusal
 from app.limits.fields import Standing, show
 from app.limits.known import requests_per_minute
-from app.limits.windows import WINDOW_S, Windows, get_windows, seconds
+from app.limits.windows import USERS, WINDOW_S, Windows, get_windows, seconds
 from config.once import once
 
 NAME: Final = "requests"
@@ -111,7 +111,7 @@ def _refusal(count: _Count) -> Refusal:
 
 @once
 def _request_limit() -> RequestLimit:
-    return RequestLimit(get_windows())
+    return RequestLimit(get_windows(USERS))
 
 
 def count_request(user_id: str) -> None:
