@@ -51,6 +51,7 @@ def test_both_shared_secrets_act_for_a_user_during_the_overlap_then_one(serve, b
         ({"API_KEY_PEPPER": PEPPER, "API_KEY_PEPPER_PREVIOUS": "{old}"}, PEPPER),
         ({"SHARED_SECRET": NEW, "SHARED_SECRET_PREVIOUS": "{old}"}, NEW),
     ],
+    ids=["pepper", "shared secret"],
 )
 def test_a_key_that_is_used_during_the_overlap_works_under_the_new_pepper(
     serve, backends, key, external_id, during, after
