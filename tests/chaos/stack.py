@@ -71,8 +71,8 @@ class Stack:
             exits.callback(self.forkserver.close)
             exits.callback(self._end_processes)
             self._processes: list[Process] = []
-            self._trimind("db", "upgrade")
-            self.key = self._trimind("key", "create", "--user", "chaos").strip()
+            self.trimind("db", "upgrade")
+            self.key = self.trimind("key", "create", "--user", "chaos").strip()
             self._start_provider()
             self._start_web()
             self.forkserver.wait_until_ready()
@@ -101,6 +101,19 @@ class Stack:
         """A new worker, not started yet."""
         self._named += 1
         return Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
+
+    def trimind(self, *arguments: str) -> str:
+        """Run a command of `trimind`; returns what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def set_faults(self, **faults: object) -> None:
         """Set the provider's faults; without arguments, none."""
@@ -171,18 +184,6 @@ class Stack:
             "no_proxy": "127.0.0.1",
             **self._more,
         }
-
-    def _trimind(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *arguments],
-            env=self.environ,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def _start_provider(self) -> None:
         script = str(HERE / "provider.py")
