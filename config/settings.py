@@ -1,9 +1,8 @@
 """Every variable that Trimind reads: typed, with its default, and checked at start."""
 
-import re
 import sys
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -15,14 +14,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from config.database_url import read_database_url
+from config.access_settings import AccessSettings
 from config.environ import FILES, trim
-from config.issuer_url import check_issuer_url
-from config.origins import check_origins, read_origins
-from config.server_url import check_server_url
-from config.signing_keys import signing_keys
+from config.server_settings import ServerSettings
 
-SHARED_SECRET_MIN_CHARS: Final = 32
 PROVIDER_KEYS: Final = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -41,7 +36,7 @@ class SettingsError(Exception):
     """A variable is missing or invalid; the message names it and says how to set it."""
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings, ServerSettings):
     """The settings of a process.
 
     The environment takes precedence over `.env.local`, which takes precedence over `.env`. A blank
@@ -51,27 +46,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=FILES, env_ignore_empty=True, extra="ignore", frozen=True
     )
-
-    # Servers
-    database_url: SecretStr
-    redis_url: SecretStr
-    broker_url: SecretStr | None = None
-
-    # Authentication
-    shared_secret: SecretStr
-    shared_secret_previous: SecretStr | None = None
-    api_key_pepper: SecretStr | None = None
-    api_key_pepper_previous: SecretStr | None = None
-    wrong_keys_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 30
-    stream_token_s: Annotated[int, Field(ge=1, le=3600)] = 600
-    cors_origins: str | None = None
-    flower_basic_auth: SecretStr | None = None
-    flower_url: str | None = None
-    jwt_issuer: str | None = None
-    jwt_jwks_url: str | None = None
-    jwt_audience: str | None = None
-    jwt_authorized_parties: str | None = None
-    clerk_webhook_secret: SecretStr | None = None
 
     # Models
     openai_api_key: SecretStr | None = None
@@ -155,63 +129,6 @@ class Settings(BaseSettings):
                 source.env_vars = trim(source.env_vars)
         return init_settings, env_settings, dotenv_settings
 
-    @field_validator("database_url")
-    @classmethod
-    def _postgresql_by_psycopg(cls, value: SecretStr) -> SecretStr:
-        return SecretStr(read_database_url(value.get_secret_value()))
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not re.match(r"^rediss?://[^/]+", url):
-            raise ValueError("is not a Redis URL")
-        check_server_url(url)
-        return SecretStr(_with_certificates(url))
-
-    @field_validator("broker_url")
-    @classmethod
-    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        url = value.get_secret_value()
-        if not re.match(r"^(rediss?|amqps?)://[^/]+", url):
-            raise ValueError("is neither a Redis nor an AMQP URL")
-        check_server_url(url)
-        return SecretStr(_with_certificates(url))
-
-    @field_validator("shared_secret", "shared_secret_previous")
-    @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and len(value.get_secret_value()) < SHARED_SECRET_MIN_CHARS:
-            raise ValueError(f"is shorter than {SHARED_SECRET_MIN_CHARS} characters")
-        return value
-
-    @field_validator("flower_basic_auth")
-    @classmethod
-    def _user_and_password(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.fullmatch(r"[^:\s]+:\S{8,}", value.get_secret_value()):
-            raise ValueError("is not user:password with a password of at least 8 characters")
-        return value
-
-    @field_validator("jwt_issuer", "jwt_jwks_url")
-    @classmethod
-    def _https(cls, value: str | None) -> str | None:
-        return None if value is None else check_issuer_url(value)
-
-    @field_validator("clerk_webhook_secret")
-    @classmethod
-    def _signing_secrets(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            signing_keys(value.get_secret_value())
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: str | None) -> str | None:
-        check_origins(value)
-        return value
-
     @field_validator("beat_s")
     @classmethod
     def _two_beats_a_lease(cls, value: float, info: ValidationInfo) -> float:
@@ -219,64 +136,11 @@ class Settings(BaseSettings):
             raise ValueError("is not less than half of LEASE_S: one missed beat would lose a lease")
         return value
 
-    @property
-    def broker(self) -> str:
-        """Celery's broker: `BROKER_URL`, or `REDIS_URL` if it is not set."""
-        return (self.broker_url or self.redis_url).get_secret_value()
-
-    @property
-    def allowed_origins(self) -> list[str]:
-        """The origins of `CORS_ORIGINS`, in lower case; `*` stands for all."""
-        return read_origins(self.cors_origins)
-
-    @property
-    def pepper(self) -> bytes:
-        """The key of the HMAC under which API keys are stored."""
-        return self.peppers[0]
-
-    @cached_property
-    def peppers(self) -> tuple[bytes, ...]:
-        """The current pepper, and the previous one while it is replaced. A shared secret that is
-        the pepper too is replaced as both."""
-        replaced = None if self.api_key_pepper else self.shared_secret_previous
-        previous = self.api_key_pepper_previous or replaced
-        return _encoded(self.api_key_pepper or self.shared_secret, previous)
-
-    @cached_property
-    def shared_secrets(self) -> tuple[bytes, ...]:
-        """The current shared secret, and the previous one while it is replaced."""
-        return _encoded(self.shared_secret, self.shared_secret_previous)
-
-    @property
-    def jwks_url(self) -> str | None:
-        """Where the issuer publishes its keys; None if no issuer is set."""
-        if self.jwt_issuer is None:
-            return None
-        return self.jwt_jwks_url or f"{self.jwt_issuer.rstrip('/')}/.well-known/jwks.json"
-
-    @property
-    def authorized_parties(self) -> frozenset[str]:
-        """The values of `azp` that are accepted; empty if any is, or none."""
-        parties = (self.jwt_authorized_parties or "").split(",")
-        return frozenset(filter(None, map(str.strip, parties)))
-
     def provider_key(self, provider: str) -> str | None:
         """The key of `openai`, `anthropic` or `gemini`; None if it is not set."""
         field = PROVIDER_KEYS[provider].lower()
         secret: SecretStr | None = getattr(self, field)
         return secret.get_secret_value() if secret else None
-
-
-def _encoded(*secrets: SecretStr | None) -> tuple[bytes, ...]:
-    return tuple(one.get_secret_value().encode() for one in secrets if one)
-
-
-def _with_certificates(url: str) -> str:
-    """Add `ssl_cert_reqs`, which kombu requires, to a `rediss://` URL. By default certificates are
-    checked; for a managed Redis with a self-signed one, the URL must say `?ssl_cert_reqs=none`."""
-    if url.startswith("rediss://") and "ssl_cert_reqs" not in url:
-        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
-    return url
 
 
 def read_settings() -> Settings:
