@@ -25,7 +25,8 @@ from models.conversations import (
     list_messages,
 )
 from models.errors import SearchTimedOut
-from models.jobs import jobs_of_messages, list_jobs
+from models.job_lists import list_jobs
+from models.jobs import jobs_of_messages
 from models.searches import search_conversations
 from models.session import unit_of_work
 

@@ -46,8 +46,9 @@ from app.streaming.resume import has_all, resume_after
 from app.streaming.sse import sse_response
 from models.conversations import find_message
 from models.errors import NotFound
+from models.job_lists import list_jobs
 from models.job_options import Options
-from models.jobs import Job, find_job, list_jobs
+from models.jobs import Job, find_job
 from tasks.jobs.cancellation import cancel_matching
 from tasks.jobs.commands import cancel, retry
 from tasks.jobs.submission import Submission, accept, known_model

@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 
 from models.conversations import find_session
 from models.idempotency import sweep
-from models.jobs import STATUSES, list_jobs
+from models.job_lists import list_jobs
+from models.jobs import STATUSES
 from models.lifecycle.admission import admit
 
 from .plans import indexes_used, rows_read
