@@ -50,11 +50,9 @@ def rng(profile: Profile, request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture(scope="session")
-def report(profile: Profile) -> Iterator[Report]:
+def report(profile: Profile) -> Report:
     """Collects the figures of all tests, and writes them to the file CHAOS_REPORT, if set."""
-    made = Report(profile)
-    yield made
-    made.write()
+    return Report(profile)
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,11 @@ class Report:
         self._rows: list[tuple[str, dict[str, float | int | str]]] = []
 
     def add(self, what: str, counts: dict[str, int], **more: float | int | str) -> None:
-        """Add the figures of one test."""
+        """Add the figures of one test, and write those so far: a long run may be interrupted."""
         self._rows.append((what, {**counts, **more}))
+        self._write()
 
-    def write(self) -> None:
+    def _write(self) -> None:
         """Write the figures to the file that CHAOS_REPORT names, if any."""
         path = os.environ.get("CHAOS_REPORT")
         if path and self._rows:
