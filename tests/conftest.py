@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from hypothesis import settings
+from structlog._config import BoundLoggerLazyProxy
 
 from app.cli.local.parent import end_with_parent
 
@@ -33,6 +35,7 @@ _PLAIN = structlog.dev.ConsoleRenderer(
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _PLAIN])
 
 DEADLINE_S = 30.0
+OURS = ("app.", "tasks.", "models.", "config.")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -156,7 +159,17 @@ def log_as_before() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = [*filter(_of_pytest, root.handlers), *handlers]
-    structlog.configure(**config)
+    if structlog.get_config() != config:
+        structlog.configure(**config)
+        _forget_loggers()
+
+
+def _forget_loggers() -> None:
+    """Undo `cache_logger_on_first_use`: loggers that were used keep the setup of that moment."""
+    ours = (module for name, module in list(sys.modules.items()) if name.startswith(OURS))
+    for value in [value for module in ours for value in vars(module).values()]:
+        if isinstance(value, BoundLoggerLazyProxy):
+            vars(value).pop("bind", None)
 
 
 def _of_pytest(handler: logging.Handler) -> bool:

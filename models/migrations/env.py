@@ -17,14 +17,17 @@ POLL_S = 0.2
 def lock(guard: Connection) -> None:
     """Lock the schema until the guard's transaction ends: two releases at once take turns.
 
-    The lock is polled. A statement that waits for it would have a snapshot, and the release that
-    has the lock would wait for its end to build an index concurrently. It can't be of the
-    migrations' own transaction: to build an index concurrently, that one is committed.
+    The lock is polled, each time in a transaction of its own. To build an index concurrently, the
+    release that has the lock waits for every transaction that had a snapshot, until it ends: one
+    that waits for the lock would never end. It can't be of the migrations' own transaction: to
+    build an index concurrently, that one is committed.
     """
-    guard.execute(text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)"))
+    no_timeout = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
     attempt = text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")
     while not guard.scalar(attempt):
+        guard.rollback()
         time.sleep(POLL_S)
+    guard.execute(no_timeout)
 
 
 if context.is_offline_mode():

@@ -16,6 +16,7 @@ KEYS = [
     "conversation_id",
     "message_id",
     "broadcast_id",
+    "priority",
     "created_at",
     "started_at",
     "completed_at",

@@ -4,7 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -32,6 +32,8 @@ WHERE indisvalid AND relname IN ('ix_messages_search', 'ix_conversations_search'
 """
 SEARCH = {"ix_messages_search", "ix_conversations_search"}
 NEW = SEARCH | {"ix_jobs_conversation", "ix_jobs_unfinished"}
+# `models/migrations/env.py`, which only Alembic can import
+MIGRATION_LOCK = 7_261_946
 DONE = f"The schema is at version {newest_version()}.\n"
 
 
@@ -118,6 +120,28 @@ def test_two_upgrades_at_once_take_turns(downgraded: None) -> None:
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
         assert output.endswith(DONE)
+    assert valid_indexes() == NEW
+
+
+def test_an_upgrade_that_waits_has_no_transaction_open(
+    downgraded: None, until: Callable[[Callable[[], object]], object]
+) -> None:
+    """To build an index, the one that has the lock waits for the transactions of all others."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'trimind-release' AND state = 'idle' AND query = 'ROLLBACK'"
+    )
+
+    def waits() -> bool:
+        with get_engine().connect() as connection:
+            return connection.scalars(waiting).one() == 1
+
+    with get_engine().connect() as connection:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        process = start_upgrade()
+        until(waits)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
     assert valid_indexes() == NEW
 
 
