@@ -8,6 +8,8 @@ from random import Random
 import httpx
 import redis
 
+from models.jobs import LANES
+
 from .ledger import Ledger
 from .load import Load
 from .profiles import Profile
@@ -18,6 +20,8 @@ from .workers import Fleet, Worker, in_hand
 
 JOBS = 5
 QUEUE = "llm"
+# kombu keeps a list for each lane.
+LISTS = [QUEUE, *(f"{QUEUE}\x06\x16{lane}" for lane in LANES if lane)]
 REDELIVERIES = 40
 
 
@@ -79,7 +83,7 @@ class Taken:
 
     def look(self) -> bool:
         """Whether there are any."""
-        waiting = set(map(str, self._broker.lrange(QUEUE, 0, -1)))
+        waiting = {str(each) for name in LISTS for each in self._broker.lrange(name, 0, -1)}
         self.messages, self._waiting = sorted(self._waiting - waiting), waiting
         return bool(self.messages)
 
