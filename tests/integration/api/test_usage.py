@@ -12,7 +12,11 @@ from models.session import unit_of_work
 from models.usage import UsageDay
 
 HELLO = {"message": "Hello"}
-TODAY = datetime.now(UTC).date()
+
+
+def today() -> date:
+    """The current day, which a long run of tests may begin before."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -36,11 +40,11 @@ def test_it_has_what_has_just_ended(client: FlaskClient, job_id: str) -> None:
         "saved_usd": "0.000000",
         "paid_duplicates": 0,
     }
-    day = {"day": TODAY.isoformat(), "model": None, "mind": None}
+    day = {"day": today().isoformat(), "model": None, "mind": None}
     assert client.get("/v1/usage").json == {
         "object": "usage",
-        "first_day": TODAY.replace(day=1).isoformat(),
-        "last_day": TODAY.isoformat(),
+        "first_day": today().replace(day=1).isoformat(),
+        "last_day": today().isoformat(),
         "group_by": ["day"],
         "data": [numbers | day],
         "total": numbers,

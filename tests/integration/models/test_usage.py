@@ -25,9 +25,13 @@ from .plans import rows_read
 
 MODEL = "openai/gpt-5.4-mini"
 AT_ONCE = timedelta(0)
-TODAY = datetime.now(UTC).date()
 COST = Decimal("0.25")
 LATE = Spent(3, 5, Decimal("0.5"))
+
+
+def today() -> date:
+    """The current day, which a long run of tests may begin before."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +69,12 @@ def add_all(margin: timedelta = AT_ONCE) -> None:
             more = add_ended(session, margin)
 
 
-def usage(job_id: str, *by: str, first: date = TODAY, last: date = TODAY) -> list[Usage]:
+def usage(
+    job_id: str, *by: str, first: date | None = None, last: date | None = None
+) -> list[Usage]:
     with unit_of_work() as session:
-        return usage_of(session, read(job_id).user_id, first, last, by, 100)
+        days = (first or today(), last or today())
+        return usage_of(session, read(job_id).user_id, *days, by, 100)
 
 
 def each(number: int, **keys: object) -> Usage:
@@ -105,10 +112,10 @@ def test_it_is_grouped_by_day_model_and_mind(ended: Callable[..., str]) -> None:
     add_all()
     ended()
     assert usage(job_id, "mind") == [each(1, mind="muse"), each(2, mind="sage")]
-    assert usage(job_id, "day", "model") == [each(3, day=TODAY, model=MODEL)]
+    assert usage(job_id, "day", "model") == [each(3, day=today(), model=MODEL)]
     assert usage(job_id, *KEYS) == [
-        each(1, day=TODAY, model=MODEL, mind="muse"),
-        each(2, day=TODAY, model=MODEL, mind="sage"),
+        each(1, day=today(), model=MODEL, mind="muse"),
+        each(2, day=today(), model=MODEL, mind="sage"),
     ]
 
 
@@ -121,16 +128,16 @@ def test_a_job_without_a_route_or_a_price_counts_too(ended: Callable[..., str]) 
 
 
 def test_only_the_days_that_are_asked_for_count(ended: Callable[..., str]) -> None:
-    job_id, yesterday = ended(), TODAY - timedelta(days=1)
+    job_id, yesterday = ended(), today() - timedelta(days=1)
     add_all()
     for_stored = usage(job_id, first=yesterday, last=yesterday)
     ended()
     assert for_stored == usage(job_id, first=yesterday, last=yesterday) == []
-    assert usage(job_id, "day", first=yesterday) == [each(2, day=TODAY)]
+    assert usage(job_id, "day", first=yesterday) == [each(2, day=today())]
     with unit_of_work() as session:
         user = read(job_id).user_id
-        assert cost_since(session, user, TODAY) == 2 * COST
-        assert cost_since(session, user, TODAY + timedelta(days=1)) == 0
+        assert cost_since(session, user, today()) == 2 * COST
+        assert cost_since(session, user, today() + timedelta(days=1)) == 0
 
 
 def test_an_unfinished_job_is_no_usage(make_job: MakeJob) -> None:
@@ -142,7 +149,7 @@ def test_another_user_s_jobs_are_not_counted(ended: Callable[..., str]) -> None:
     with unit_of_work() as session:
         session.add(User(id=f"user_of_{job_id}", external_id=f"not of {job_id}"))
         session.flush()
-        assert usage_of(session, f"user_of_{job_id}", TODAY, TODAY, (), 10) == []
+        assert usage_of(session, f"user_of_{job_id}", today(), today(), (), 10) == []
 
 
 def test_it_outlives_conversations_and_jobs(ended: Callable[..., str]) -> None:
@@ -244,13 +251,15 @@ def test_many_jobs_are_added_in_steps_and_not_read_again(filled: None) -> None:
         with unit_of_work() as session:
             more = add_ended(session)
         steps += 1
-    first = TODAY - timedelta(days=365)
+    first = today() - timedelta(days=365)
     with unit_of_work() as session:
-        (row,) = usage_of(session, "user_many", first, TODAY, (), 10)
+        (row,) = usage_of(session, "user_many", first, today(), (), 10)
     assert (row.jobs, steps) == (20_000, 2)
     for user in ("user_many", "user_few"):
         assert (
-            rows_read(partial(usage_of, user_id=user, first=first, last=TODAY, by=KEYS, limit=1000))
+            rows_read(
+                partial(usage_of, user_id=user, first=first, last=today(), by=KEYS, limit=1000)
+            )
             < 50
         )
 
