@@ -16,7 +16,7 @@ FOLDERS = {
     "tests/chaos/": "chaos",
 }
 # They start a process or a server: a test that uses one is not `unit`, wherever it is.
-SLOW_FIXTURES = {"fresh_python", "npm_packages"}
+SLOW_FIXTURES = {"fresh_python", "issuer", "new_server", "npm_packages"}
 # What starts a process, and is replaced during a unit test. An audit hook would see them all, but
 # each hook makes it likelier that a thread dies as it starts: up to Python 3.11 a process can set
 # only one trace function at a time (python/cpython#98257), and coverage sets one in each thread.
