@@ -188,5 +188,5 @@ def _seconds(moment: object) -> int | None:
 
 @once
 def _verifier(settings: Settings) -> Verifier:
-    assert settings.jwks_url is not None  # noqa: S101 (see `user_of_token`)
+    assert settings.jwks_url is not None  # noqa: S101 (`grant_of_token` has checked)
     return Verifier(settings, issuer_keys(settings.jwks_url))

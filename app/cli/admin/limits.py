@@ -19,13 +19,15 @@ MICRO: Final = Decimal("0.000001")
 def _usd(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:
     if value is None:
         return None
+    refused = click.BadParameter(f"must be US dollars from 0 to {MOST_USD}, as in 12.50")
     try:
         usd = Decimal(value)
-        if 0 <= usd <= MOST_USD and usd == usd.quantize(MICRO):
-            return usd
+        is_valid = 0 <= usd <= MOST_USD and usd == usd.quantize(MICRO)
     except InvalidOperation:
-        pass
-    raise click.BadParameter(f"must be US dollars from 0 to {MOST_USD}, as in 12.50")
+        raise refused from None
+    if not is_valid:
+        raise refused
+    return usd
 
 
 @click.command()
