@@ -16,7 +16,7 @@ from models.jobs import Job
 from models.limits import UserLimit
 from models.open_calls import OpenCall
 from models.prices import ModelPrice
-from models.spend import SpendMonth
+from models.spend_months import SpendMonth
 from models.usage import UsageDay, UsageProgress
 from models.users import User
 from models.webhook_deliveries import WebhookDelivery

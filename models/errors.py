@@ -9,7 +9,10 @@ forbids (409) is in `models/conflicts.py`; the codes that only HTTP knows are in
 Every class passes all its arguments to `Exception`, so that it keeps its type through pickle.
 """
 
-from typing import ClassVar
+from decimal import Decimal
+from typing import ClassVar, Final
+
+NOTHING_USD: Final = Decimal(0)
 
 
 class TrimindError(Exception):
@@ -77,11 +80,37 @@ class Unauthorized(PermanentError):
 
 class BudgetExceeded(PermanentError):
     """The job may cost more than is left of the user's budget of this month; the message says what
-    is left. Unfinished jobs reserve what they may cost at most."""
+    is left. Unfinished jobs reserve what they may cost at most. An accepted job fails with it if
+    failed calls were billed, and another call can't be paid for.
+
+    Args:
+        limit_usd: the budget.
+        left_usd: what is left of it.
+        resets_in_s: the seconds until the next month begins.
+        retry_after: the seconds after which so much may be left; None: never.
+    """
 
     code = "budget_exceeded"
     status = 402
-    advice = "Wait for unfinished jobs to end, send a shorter message, or ask the operator."
+    on_receipt = True
+    advice = (
+        "Wait for unfinished jobs to end, send a shorter message, or ask the operator. `RateLimit` "
+        "says what is left, in millionths of a dollar; `Retry-After` is missing if so much can "
+        "never be left."
+    )
+
+    def __init__(
+        self,
+        message: str,
+        limit_usd: Decimal = NOTHING_USD,
+        left_usd: Decimal = NOTHING_USD,
+        resets_in_s: float = 0.0,
+        retry_after: float | None = None,
+    ) -> None:
+        Exception.__init__(self, message, limit_usd, left_usd, resets_in_s, retry_after)
+        self.message = message
+        self.limit_usd, self.left_usd = limit_usd, left_usd
+        self.resets_in_s, self.retry_after = resets_in_s, retry_after
 
 
 class NotFound(PermanentError):

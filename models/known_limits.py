@@ -10,6 +10,7 @@ from config.outages import outages
 from models.errors import DatabaseUnavailable
 from models.limits import Limits, limits_changed_since
 from models.session import statements
+from models.statement import Runner
 
 FRESH_S: Final = 3.0
 # A transaction that takes longer from its change to its commit would be missed.
@@ -31,30 +32,40 @@ class KnownLimits:
         self._newest = datetime(2000, 1, 1, tzinfo=UTC)
         self._fresh_until = 0.0
 
-    def of(self, user_id: str) -> Limits:
-        """A user's own limits. While the database is unavailable, as they were last."""
-        stale = time.monotonic() >= self._fresh_until
-        # Nobody waits for a refresh but the very first callers.
-        if stale and self._lock.acquire(blocking=self._fresh_until == 0):
-            try:
-                self._refresh()
-            finally:
-                self._lock.release()
+    def of(self, user_id: str, within: Runner | None = None) -> Limits:
+        """A user's own limits. While the database is unavailable, as they were last.
+
+        Args:
+            within: the transaction that the caller is in, if any. It reads what has changed, since
+                the pool may have no second connection; its errors are the caller's.
+        """
+        if time.monotonic() >= self._fresh_until:
+            if within is not None:
+                self._read(within)
+            else:
+                self._refresh(first=self._fresh_until == 0)
         return self._known.get(user_id, DEFAULTS)
 
-    def _refresh(self) -> None:
-        if time.monotonic() < self._fresh_until:  # another thread has
+    def _refresh(self, *, first: bool) -> None:
+        """Read what has changed, in one thread: no other waits for it but the very first ones."""
+        if not self._lock.acquire(blocking=first):
             return
         try:
-            with statements() as connection:
-                changed = limits_changed_since(connection, self._newest - OVERLAP)
+            if time.monotonic() >= self._fresh_until:  # no other thread has
+                with statements() as connection:
+                    self._read(connection)
         except DatabaseUnavailable as error:
             cause = error.__cause__
             outages.note("database", cause if isinstance(cause, Exception) else error)
-        else:
-            for user_id, (limits, at) in changed.items():
-                self._known[user_id] = limits
-                self._newest = max(self._newest, at)
+            self._fresh_until = time.monotonic() + self._fresh_s
+        finally:
+            self._lock.release()
+
+    def _read(self, runner: Runner) -> None:
+        """Several threads may: what they read is the same, or newer."""
+        for user_id, (limits, at) in limits_changed_since(runner, self._newest - OVERLAP).items():
+            self._known[user_id] = limits
+            self._newest = max(self._newest, at)
         self._fresh_until = time.monotonic() + self._fresh_s
 
 

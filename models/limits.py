@@ -14,7 +14,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from config.settings import get_settings
 from models.audit import SYSTEM, Actor, record
 from models.base import Base
-from models.spend import count_unbudgeted
 from models.statement import Runner, Statement
 
 MOST: Final = 1_000_000_000
@@ -65,14 +64,11 @@ def change_limits(
 
     The row of a user whose limits are reset stays, so that processes notice the change.
     """
-    had_budget = limits_of(session, user_id).budget_usd is not None
     values = {**changes, "updated_at": func.clock_timestamp()}
     added = insert(UserLimit).values(user_id=user_id, **values)
     session.execute(added.on_conflict_do_update(index_elements=["user_id"], set_=values))
     details = {name: str(to) if isinstance(to, Decimal) else to for name, to in changes.items()}
     record(session, "limits.changed", user_id, by=by, user_id=user_id, **details)
-    if not had_budget and limits_of(session, user_id).budget_usd is not None:
-        count_unbudgeted(session, user_id)
 
 
 def limits_changed_since(runner: Runner, since: datetime) -> dict[str, tuple[Limits, datetime]]:

@@ -2,8 +2,8 @@
 
 A budget is for a calendar month in UTC. A job belongs to the month in which it was accepted. The
 row of a user and month is locked from the reservation or settlement until the transaction ends, so
-that parallel submissions can't overspend. It is always locked after conversations and jobs. Jobs of
-users without a budget reserve nothing, and no row exists for them.
+that parallel submissions can't overspend. A reservation covers one answer, and is raised by what
+failed calls were billed before another is made. Jobs of users without a budget reserve nothing.
 """
 
 from collections.abc import Collection
@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     ARRAY,
-    Date,
+    CTE,
+    ColumnElement,
     Executable,
-    ForeignKey,
-    Numeric,
     Select,
     String,
     Table,
@@ -29,33 +28,16 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy import (
-    cast as sql_cast,
-)
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from models.base import Base
 from models.errors import BudgetExceeded
 from models.jobs import Job
-from models.usage import cost_since
+from models.lifecycle.fence import Fence, jobs
+from models.spend_months import USD, SpendMonth, month_of
 
-jobs = cast(Table, Job.__table__)
-USD = Numeric(14, 6)
-
-
-class SpendMonth(Base):
-    """What a user with a budget has spent in a month: `settled_usd` by jobs that have ended, and
-    `reserved_usd` for those that have not, at most. `month` is its first day."""
-
-    __tablename__ = "spend_months"
-
-    user_id: Mapped[str] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    month: Mapped[date] = mapped_column(Date, primary_key=True)
-    reserved_usd: Mapped[Decimal] = mapped_column(USD, default=Decimal(0), server_default="0")
-    settled_usd: Mapped[Decimal] = mapped_column(USD, default=Decimal(0), server_default="0")
+# Unfinished jobs may end, and leave what they have reserved.
+RETRY_AFTER_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,8 +72,37 @@ def reserve(session: Session, user_id: str, limit: Decimal, usd: Decimal) -> dat
     if month is None and _open_month(session, user_id):
         month = session.scalar(_reserve_statement(), values)
     if month is None:
-        raise _refusal(budget_of(session, user_id, limit), usd)
+        why = f"The job may cost up to ${usd:.6f}."
+        raise _refusal(budget_of(session, user_id, limit), usd, why)
     return month
+
+
+def reserve_again(session: Session, fence: Fence, limit: Decimal | None, usd: Decimal) -> None:
+    """Reserve this much in addition for the job of this run, which is to pay for another call.
+
+    A job without a reservation stays as it is, and so does one that the run no longer owns. If the
+    reply to a commit is lost, and it is called again, more is reserved until the job ends.
+
+    Args:
+        limit: the user's budget; None: there is none any more, and nothing is refused.
+
+    Raises:
+        BudgetExceeded: so much is not left of the month that pays for the job.
+    """
+    raised = update(Job).where(fence.owned(), Job.reserved_usd.is_not(None))
+    raised = raised.values(reserved_usd=Job.reserved_usd + usd)
+    job = session.execute(raised.returning(Job.user_id, Job.budget_month)).one_or_none()
+    if job is None:
+        return
+    this = (SpendMonth.user_id == job.user_id, SpendMonth.month == job.budget_month)
+    more = SpendMonth.reserved_usd + usd
+    fits = () if limit is None else (more + SpendMonth.settled_usd <= limit,)
+    reserved = update(SpendMonth).where(*this, *fits).values(reserved_usd=more)
+    if session.scalar(reserved.returning(SpendMonth.month)) is None and limit is not None:
+        used = (SpendMonth.month, SpendMonth.reserved_usd, SpendMonth.settled_usd)
+        budget = Budget(limit, *session.execute(select(*used).where(*this)).one())
+        why = f"Failed calls were billed with ${usd:.6f}, and another can't be paid for."
+        raise _refusal(budget, usd, why)
 
 
 def budget_of(session: Session, user_id: str, limit: Decimal) -> Budget:
@@ -101,19 +112,7 @@ def budget_of(session: Session, user_id: str, limit: Decimal) -> Budget:
     if (found := session.execute(this).one_or_none()) is not None:
         return Budget(limit, *found)
     month = session.scalars(select(_this_month())).one()
-    return Budget(limit, month, settled_usd=cost_since(session, user_id, month))
-
-
-def count_unbudgeted(session: Session, user_id: str) -> None:
-    """Count what the user's jobs have cost in this month while there was no budget.
-
-    For a user who gets one; a month that has none of the user's reservations yet needs no call.
-    """
-    this = (SpendMonth.user_id == user_id, SpendMonth.month == _this_month())
-    month = session.scalar(select(SpendMonth.month).where(*this).with_for_update())
-    if month is not None:
-        spent = func.greatest(SpendMonth.settled_usd, cost_since(session, user_id, month))
-        session.execute(update(SpendMonth).where(*this).values(settled_usd=spent))
+    return Budget(limit, month)
 
 
 def settle(session: Session, job_ids: Collection[str]) -> None:
@@ -122,6 +121,19 @@ def settle(session: Session, job_ids: Collection[str]) -> None:
     A job that has none, or whose is settled, is left out.
     """
     session.execute(_settle_statement(), {"ended_jobs": list(job_ids)})
+
+
+def settled_by(done: CTE, reserved: ColumnElement[Decimal]) -> CTE:
+    """The part of a statement that replaces the reservation of the job that `done` returns by what
+    it has cost. The caller has cleared `reserved_usd` of the job, which was `reserved`."""
+    months = cast(Table, SpendMonth.__table__)
+    settled = update(months).where(
+        months.c.user_id == done.c.user_id, months.c.month == done.c.budget_month
+    )
+    return settled.values(
+        reserved_usd=months.c.reserved_usd - reserved,
+        settled_usd=months.c.settled_usd + done.c.cost_usd,
+    ).cte("settled")
 
 
 def settle_left(session: Session, limit: int) -> int:
@@ -137,36 +149,33 @@ def settle_left(session: Session, limit: int) -> int:
     return len(found)
 
 
-def add_settled(session: Session, user_id: str, month: date, usd: Decimal) -> None:
-    """Add a cost of a job that is settled already."""
-    this = (SpendMonth.user_id == user_id, SpendMonth.month == month)
-    more = SpendMonth.settled_usd + usd
-    session.execute(update(SpendMonth).where(*this).values(settled_usd=more))
-
-
-def _refusal(budget: Budget, usd: Decimal) -> BudgetExceeded:
-    return BudgetExceeded(
-        f"The job may cost up to ${usd:.6f}. Of your ${budget.limit_usd:.6f} for "
-        f"{budget.month:%Y-%m}, ${budget.left_usd:.6f} is left, and ${budget.reserved_usd:.6f} is "
-        f"reserved by unfinished jobs. The next month begins at {budget.resets_at:%Y-%m-%dT%XZ}.",
+def _refusal(budget: Budget, usd: Decimal, why: str) -> BudgetExceeded:
+    detail = (
+        f"{why} Of your ${budget.limit_usd:.6f} for {budget.month:%Y-%m}, "
+        f"${budget.left_usd:.6f} is left, and ${budget.reserved_usd:.6f} is reserved by unfinished "
+        f"jobs. The next month begins at {budget.resets_at:%Y-%m-%dT%XZ}."
     )
+    resets_in_s = (budget.resets_at - datetime.now(UTC)).total_seconds()
+    retry_after: float | None = None
+    if usd <= budget.limit_usd - budget.settled_usd:
+        retry_after = RETRY_AFTER_S
+    elif usd <= budget.limit_usd:
+        retry_after = resets_in_s
+    return BudgetExceeded(detail, budget.limit_usd, budget.left_usd, resets_in_s, retry_after)
 
 
 def _open_month(session: Session, user_id: str) -> bool:
-    """Insert the row of this month, with what the user's jobs have cost in it so far. False if
-    there was one."""
+    """Insert the row of this month. False if there was one."""
     known = (SpendMonth.user_id == user_id, SpendMonth.month == _this_month())
     if session.scalar(select(SpendMonth.month).where(*known)) is not None:
         return False
-    month = session.scalars(select(_this_month())).one()
-    spent = cost_since(session, user_id, month)
-    row = {"user_id": user_id, "month": month, "settled_usd": spent}
+    row = {"user_id": user_id, "month": _this_month()}
     session.execute(insert(SpendMonth).values(row).on_conflict_do_nothing())
     return True
 
 
-def _this_month() -> Any:
-    return sql_cast(func.date_trunc("month", func.timezone("UTC", func.now())), Date)
+def _this_month() -> ColumnElement[date]:
+    return month_of(func.now())
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, not_, or_, update
 from sqlalchemy.orm import Session
 
 from models.lifecycle.fence import Fence, jobs
-from models.spend import add_settled
+from models.spend_months import add_reserved, add_settled
 from models.statement import Runner, Statement
 from models.usage import add_late_cost
 
@@ -71,10 +71,14 @@ def add_late(session: Session, fence: Fence, number: int, spent: Spent) -> None:
             jobs.c.status.not_in(("completed", "failed")),
             or_(not_(line.has_key("ended")), not_(written)),
         )
-        .values(added_now(spent))
+        .values(**added_now(spent), reserved_usd=jobs.c.reserved_usd + spent.cost_usd)
         .returning(*told)
     ).one_or_none()
-    if job is None or job.completed_at is None:
+    if job is None:
+        return
+    if job.reserved_usd is not None:  # the job's next call needs what was reserved before
+        add_reserved(session, job.user_id, job.budget_month, spent.cost_usd)
+    if job.completed_at is None:
         return
     used = (spent.input_tokens, spent.output_tokens, spent.cost_usd)
     add_late_cost(session, fence.job_id, *used)

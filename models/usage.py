@@ -40,6 +40,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Base
 from models.jobs import Job
 from models.prices import ModelPrice
+from models.spend_months import add_unreserved
 from models.statement import Runner, Statement
 
 KEYS: Final = ("day", "model", "mind")
@@ -123,20 +124,14 @@ def usage_of(
     return [_usage(row) for row in found]
 
 
-def cost_since(session: Session, user_id: str, first: date) -> Decimal:
-    """What a user's jobs that ended on this day or later have cost."""
-    found = usage_of(session, user_id, first, date.max - timedelta(days=1), (), 1)
-    return found[0].cost_usd if found else Decimal(0)
-
-
 def any_ended(connection: Runner) -> bool:
     """Whether jobs have ended that are in no user's usage yet, or have not been settled."""
     return bool(_any_statement().rows(connection, {})[0][0])
 
 
 def add_ended(session: Session, margin: timedelta = MARGIN) -> bool:
-    """Add jobs that have ended before the last `margin` to the usage of their users; True if more
-    of them may be left.
+    """Add jobs that have ended before the last `margin` to the usage of their users, and to their
+    spend; True if more of them may be left.
 
     Does nothing if another transaction is at it. The caller commits.
     """
@@ -147,7 +142,9 @@ def add_ended(session: Session, margin: timedelta = MARGIN) -> bool:
     until, more = _end_of_chunk(session, since, session.scalars(_horizon(margin)).one())
     if until <= since:
         return False
-    _add(session, Job.completed_at >= since, Job.completed_at < until)
+    ended = (Job.completed_at >= since, Job.completed_at < until)
+    _add(session, *ended)
+    add_unreserved(session, *ended)
     session.execute(update(UsageProgress).values(until=until))
     return more
 
@@ -160,7 +157,8 @@ def add_late_cost(
     It is called after the cost was added to the job. `add_ended` waits until this commits.
     """
     until = session.scalar(select(UsageProgress.until).with_for_update(read=True))
-    late = _counted(Job.id == job_id, Job.completed_at < until).subquery()
+    this = (Job.id == job_id, Job.completed_at < until)
+    late = _counted(*this).subquery()
     values = dict.fromkeys(SUMS, literal(0)) | {
         "input_tokens": literal(input_tokens),
         "output_tokens": literal(output_tokens),
@@ -168,6 +166,7 @@ def add_late_cost(
     }
     keys = [late.c[name] for name in ("user_id", *KEYS)]
     _upsert(session, select(*keys, *(values[name].label(name) for name in SUMS)))
+    add_unreserved(session, *this, usd=usd)
 
 
 @lru_cache(maxsize=1)

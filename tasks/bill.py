@@ -12,10 +12,16 @@ class Bill:
 
     Args:
         earlier: the failed calls of the stage's earlier runs.
+
+    Attributes:
+        spent: what all calls of the run have cost.
+        unreserved_usd: what failed ones have cost that is not reserved from the user's budget yet.
+        reserved_usd: what was reserved for failed ones during the run.
     """
 
     def __init__(self, earlier: Iterable[Mapping[str, Any]] = ()) -> None:
         self.spent = NOTHING
+        self.unreserved_usd = self.reserved_usd = Decimal(0)
         self._tried = {(row["model"], row["code"]): dict(row) for row in earlier}
 
     def add(self, spent: Spent) -> None:
@@ -29,9 +35,15 @@ class Bill:
         if spent is None:
             return
         self.spent += spent
+        self.unreserved_usd += spent.cost_usd
         for name in COLUMNS[:2]:
             row[name] = row.get(name, 0) + getattr(spent, name)
         row["cost_usd"] = f"{Decimal(row.get('cost_usd', 0)) + spent.cost_usd:.6f}"
+
+    def note_reserved(self) -> None:
+        """Note that what failed calls have cost is reserved."""
+        self.reserved_usd += self.unreserved_usd
+        self.unreserved_usd = Decimal(0)
 
     def skipped(self, model: str, code: str) -> None:
         """Record a model that was not called, or whose failed calls are recorded already."""

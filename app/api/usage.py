@@ -38,6 +38,6 @@ def read_usage(query: UsageQuery) -> Response:
     rows = usage_of(db.session(), g.user_id, first, last, by, ROWS_MAX + 1)
     if len(rows) > ROWS_MAX:
         raise invalid("group_by", "too_many", f"gives more than {ROWS_MAX} rows for these days")
-    limit = limit_of(g.user_id)
+    limit = limit_of(g.user_id, db.session())
     budget = budget_of(db.session(), g.user_id, limit) if limit is not None else None
     return json_response(usage_report((first, last), by, rows, budget))

@@ -2,6 +2,7 @@
 
 from config.settings import get_settings
 from models.known_limits import known_limits
+from models.statement import Runner
 
 
 def requests_per_minute(user_id: str) -> int:
@@ -10,9 +11,9 @@ def requests_per_minute(user_id: str) -> int:
     return own if own is not None else get_settings().requests_per_minute
 
 
-def most_jobs(user_id: str) -> int:
-    """How many unfinished jobs a user may have; 0: no limit."""
-    own = known_limits().of(user_id).jobs
+def most_jobs(user_id: str, within: Runner | None = None) -> int:
+    """How many unfinished jobs a user may have; 0: no limit. `within` as in `KnownLimits.of`."""
+    own = known_limits().of(user_id, within).jobs
     return own if own is not None else get_settings().jobs_per_user
 
 

@@ -9,6 +9,7 @@ this one to end. Otherwise the answer is checkpointed, and `endings.complete` st
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -33,6 +34,8 @@ from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import answer_of, finished
 from models.lifecycle.fence import Fence, jobs, now, owned_by_bound
 from models.lifecycle.shares import freed, share_values
+from models.spend import settled_by
+from models.spend_months import USD
 from models.spent import COLUMNS as COSTS
 from models.spent import Spent, added
 from models.stage_record import StageRecord
@@ -44,6 +47,8 @@ RETURNED: Final = (
     "id", "conversation_id", "user_id", "mind", "answer",
     "status", "broadcast_id", "webhook_url", *COSTS,
 )  # fmt: skip
+
+RESERVED: Final = bindparam("reserved", type_=USD)
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
@@ -85,6 +90,7 @@ def complete_at_once(
     alone: datetime,
     answer_id: str,
     spent: Spent,
+    reserved: Decimal | None = None,
 ) -> Completion | None:
     """Write the result of generate, end the job as completed, and store its answer; queue held jobs
     of its user that fit into his share.
@@ -100,16 +106,21 @@ def complete_at_once(
         alone: what `alone_since` was when the job began.
         answer_id: the id of the message that is inserted.
         spent: added to the job's costs.
+        reserved: what is reserved for the job, which its cost replaces.
 
     Returns:
-        What it has led to. None if the fence no longer holds, a job may wait for this one, or
-        there is something to count, to settle or to erase: `endings.complete` does all that.
+        What it has led to. None if the fence no longer holds, a job may wait for this one, another
+        amount is reserved, or there is something to count or to erase: `endings.complete` does all
+        that.
     """
     note = {stage: record.stored() for stage, record in records.items()}
     values = {**fence.values(), "note": note, "at_sequence": sequence, "steps": len(records) - 1}
     values |= {"alone": alone, "answer_id": answer_id} | spent.values()
     values |= {f"set_{name}": value for name, value in columns.items()}
-    rows = _statement(tuple(columns)).rows(connection, values | share_values())
+    if reserved is not None:
+        values["reserved"] = reserved
+    statement = _statement(tuple(columns), reserved is not None)
+    rows = statement.rows(connection, values | share_values())
     if rows:
         *costs, released, notified = rows[0]
         queued = tuple(PendingDispatch(*each) for each in released or ())
@@ -119,7 +130,7 @@ def complete_at_once(
 
 
 @lru_cache(maxsize=16)
-def _statement(columns: tuple[str, ...]) -> Statement:
+def _statement(columns: tuple[str, ...], settles: bool) -> Statement:
     """`done` reads `touched`, so that the conversation is locked before the job. If another
     transaction has locked either, PostgreSQL checks the conditions again on the row that it
     leaves."""
@@ -135,17 +146,19 @@ def _statement(columns: tuple[str, ...]) -> Statement:
         .returning(conversations.c.id)
         .cte("touched")
     )
-    done = _done(columns).where(jobs.c.conversation_id == touched.c.id).cte("done")
+    done = _done(columns, settles).where(jobs.c.conversation_id == touched.c.id).cte("done")
     # This statement still sees the job in flight.
     held = freed(done.alias("users"), literal(1)).c
     row = func.jsonb_build_array(held.id, held.epoch, held.stage, held.content, held.lane)
     released = select(func.jsonb_agg(row)).scalar_subquery()
     notified = select(func.array_agg(events_of(done).c.webhook_id)).scalar_subquery()
     costs = (done.c[name] for name in COSTS)
-    return Statement(select(*costs, released, notified).add_cte(answer_of(done)))
+    whole = select(*costs, released, notified).add_cte(answer_of(done))
+    return Statement(whole.add_cte(settled_by(done, RESERVED)) if settles else whole)
 
 
-def _done(columns: tuple[str, ...]) -> Update:
+def _done(columns: tuple[str, ...], settles: bool) -> Update:
+    reserves = jobs.c.reserved_usd == RESERVED if settles else jobs.c.reserved_usd.is_(None)
     ended = finished("completed", bindparam("at_sequence", type_=BigInteger))
     return (
         update(jobs)
@@ -153,7 +166,7 @@ def _done(columns: tuple[str, ...]) -> Update:
             owned_by_bound(),
             jobs.c.message_id.is_not(None),
             jobs.c.paid_duplicates == 0,
-            jobs.c.reserved_usd.is_(None),
+            reserves,
         )
         .values(
             **ended,
@@ -163,10 +176,11 @@ def _done(columns: tuple[str, ...]) -> Update:
             attempts=0,
             crash_count=0,
             partial=None,
+            **({"reserved_usd": None} if settles else {}),
             stages=jobs.c.stages.op("||")(bindparam("note", type_=jobs.c.stages.type)),
             **{name: bindparam(f"set_{name}", type_=jobs.c[name].type) for name in columns},
         )
-        .returning(*(jobs.c[name] for name in RETURNED))
+        .returning(*(jobs.c[name] for name in RETURNED), jobs.c.budget_month)
     )
 
 

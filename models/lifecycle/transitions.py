@@ -11,6 +11,7 @@ matches no row means that another run was first, and the caller drops its work. 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -60,7 +61,7 @@ class Begun:
     """What a stage that begins needs of its job.
 
     `remaining_s` are the seconds to its deadline; `has_past` is false if it has no history;
-    `alone_since` as in `completion`, or None.
+    `alone_since` as in `completion`, or None; `reserved_usd` is None without a budget.
     """
 
     user_id: str
@@ -78,6 +79,7 @@ class Begun:
     request_id: str | None
     has_past: bool
     alone_since: datetime | None
+    reserved_usd: Decimal | None
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -155,6 +157,7 @@ def _begin_statement() -> Statement:
             jobs.c.request_id,
             or_(jobs.c.previous_id.is_not(None), _is_said_before()),
             alone_since().scalar_subquery(),
+            jobs.c.reserved_usd,
         )
     )
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 from uuid import uuid4
 
@@ -104,10 +105,15 @@ class Handover:
             alone=alone,
             answer_id=self.answer_id,
             spent=self.work.bill.spent,
+            reserved=self._reserved(),
         )
         if completion is None:
             return None
         return Stored(completion.spent, self, completion.released, completion.webhooks)
+
+    def _reserved(self) -> Decimal | None:
+        reserved = self.work.reserved_usd
+        return None if reserved is None else reserved + self.work.bill.reserved_usd
 
     def give_back(self) -> bool:
         """Queue the begun stage again. False if no message is needed: none was begun, or it can't

@@ -22,6 +22,7 @@ from structlog.contextvars import bound_contextvars
 from config.settings import get_settings
 from models.conflicts import JobFailed
 from models.errors import (
+    BudgetExceeded,
     CircuitOpen,
     DatabaseUnavailable,
     Internal,
@@ -40,6 +41,7 @@ from models.stage_record import StageRecord
 from models.statement import Runner
 from tasks.celery import app
 from tasks.execution import failpoints
+from tasks.execution.further_calls import reserve_within
 from tasks.execution.handover import Handover, Stored, plan
 from tasks.execution.heartbeat import beating, release
 from tasks.execution.hop import accept, hop, stages_here
@@ -242,9 +244,15 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
 
     def give_back(session: Session) -> bool:
         spent = work.bill.spent
+        reserve_within(session, work)
         return wait(session, work.fence, delay, record, number, spent, counts=again.counts)
 
-    if not _write(work, give_back):
+    try:
+        waits = _write(work, give_back)
+    except BudgetExceeded as exceeded:
+        _fail(task, work, GiveUp(exceeded.code, exceeded.message), error)
+        return
+    if not waits:
         _drop_late(task, work, "superseded while failing")
         return
     publish_record(work.fence, record, number)

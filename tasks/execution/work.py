@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from models.job_options import Options
@@ -32,6 +33,7 @@ class Work:
         request_id: the request that created the job.
         has_past: false if nothing was said before.
         alone_since: when the conversation was last changed, if no job waited for this one then.
+        reserved_usd: what was reserved for the job when the run began, if its user has a budget.
     """
 
     fence: Fence
@@ -53,6 +55,7 @@ class Work:
     request_id: str | None = None
     has_past: bool = True
     alone_since: datetime | None = None
+    reserved_usd: Decimal | None = None
 
     @property
     def named(self) -> dict[str, str | None]:
@@ -145,6 +148,7 @@ def load(connection: Runner, fence: Fence, run_limit_s: float) -> Work | None:
         request_id=job.request_id,
         has_past=job.has_past,
         alone_since=job.alone_since,
+        reserved_usd=job.reserved_usd,
         bill=Bill(job.tried or ()),
     )
 

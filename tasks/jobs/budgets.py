@@ -19,6 +19,7 @@ from models.jobs import Job
 from models.known_limits import known_limits
 from models.prices import Price, prices_of
 from models.spend import reserve
+from models.statement import Runner
 from tasks.policies import CLASSIFIER_ANSWER_TOKENS, CLASSIFIER_SHOWN_CHARS
 
 # A token has at least one byte. What providers add to the messages, and we to an answer that is
@@ -33,9 +34,10 @@ _kept: "WeakKeyDictionary[Engine, tuple[float, dict[str, Price]]]" = WeakKeyDict
 _keeping = threading.Lock()
 
 
-def limit_of(user_id: str) -> Decimal | None:
-    """The budget of a user for each month in US dollars; None: the user has none."""
-    return known_limits().of(user_id).budget_usd
+def limit_of(user_id: str, within: Runner | None = None) -> Decimal | None:
+    """The budget of a user for each month in US dollars; None: the user has none. `within` as in
+    `KnownLimits.of`."""
+    return known_limits().of(user_id, within).budget_usd
 
 
 def reservation(
@@ -54,7 +56,7 @@ def reservation(
         PricesUnknown: no worker has stored the price of a model yet.
     """
     user_id = columns["user_id"]
-    limit = limit_of(user_id)
+    limit = limit_of(user_id, session)
     if limit is None:
         return {}
     usd = most_usd(session, message, columns, first=first)

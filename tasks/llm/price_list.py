@@ -1,12 +1,20 @@
 """Stores the prices of models where the web process, which has no LiteLLM, reads them."""
 
 from decimal import Decimal
+from typing import Final
 
-from config.minds import EMBEDDED_MODEL, get_minds
+import structlog
+
+from config.minds import EMBEDDED_MODEL, get_minds, with_keys
+from config.settings import get_settings
 from models.prices import Price, store_prices
 from models.session import unit_of_work
 from tasks.llm.cost import price_of
 from tasks.llm.models import target
+
+NO_BUDGET: Final = "they cost nothing here, and no budget limits them"
+
+log = structlog.get_logger(__name__)
 
 
 def publish_prices() -> None:
@@ -17,6 +25,10 @@ def publish_prices() -> None:
     names = {*routed, *minds.intent_models} - {EMBEDDED_MODEL}
     with unit_of_work() as session:
         store_prices(session, {name: _price(name) for name in names})
+    usable = names.intersection(with_keys(tuple(names), get_settings()))
+    unpriced = [name for name in sorted(usable) if price_of(target(name).litellm_model) is None]
+    if unpriced:
+        log.warning("models without a price", models=unpriced, effect=NO_BUDGET)
 
 
 def _price(name: str) -> Price:

@@ -6,6 +6,7 @@ from models.broadcasts import Answer, answers_of
 from models.history import linked, spoken, track
 from models.stage_record import StageRecord
 from models.statement import Runner
+from tasks.execution.further_calls import reserve_failures
 from tasks.execution.heartbeat import confirm
 from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
@@ -28,6 +29,7 @@ def generate(work: Work) -> Outcome:
     merges: dict[str, Merge] = {}  # by model: built once, however often it is tried
 
     def ask(target: Target) -> Completion:
+        reserve_failures(work)
         if answers and target.name not in merges:
             merges[target.name] = _merge(work, answers, target)
         return _ask(work, past, merges.get(target.name), target)

@@ -8,11 +8,13 @@ look at the same time all the same. A look that finds nothing is one statement a
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 import redis
 import structlog
 from kombu.exceptions import OperationalError
+from sqlalchemy.orm import Session
 
 from config.outages import outages
 from config.settings import get_settings
@@ -103,17 +105,23 @@ class Reconciler:
 
 def reconcile_ends(*, reap: bool) -> None:
     """End orphaned and overdue jobs and, with `reap`, give up the runs whose lease has expired."""
-    with unit_of_work() as session:
-        found = {
-            "orphaned": end_all_orphans(session, BATCH),
-            "overdue": end_all_overdue(session, BATCH),
-            "crashed": reap_expired_leases(session, BATCH) if reap else 0,
-            "stranded": release_stranded(session, BATCH),
-        }
-        for label, number in found.items():
-            count(session, "reconciled", number, label)
+    found = {
+        "orphaned": _committed("orphaned", end_all_orphans),
+        "overdue": _committed("overdue", end_all_overdue),
+        "crashed": _committed("crashed", reap_expired_leases) if reap else 0,
+        "stranded": _committed("stranded", release_stranded),
+    }
     if any(found.values()):
         log.warning("reconciled", **found)
+
+
+def _committed(label: str, reconcile: Callable[[Session, int], int]) -> int:
+    """Run it in a transaction of its own: what an end locks last, such as its user's budget, must
+    not be locked while other ends follow."""
+    with unit_of_work() as session:
+        number = reconcile(session, BATCH)
+        count(session, "reconciled", number, label)
+    return number
 
 
 def _marker() -> str | None:

@@ -14,7 +14,7 @@ from models.known_limits import known_limits
 from models.limits import change_limits
 from models.prices import Price, store_prices
 from models.session import unit_of_work
-from models.spend import SpendMonth
+from models.spend_months import SpendMonth
 from models.users import User, get_or_create_user
 
 LIMIT = Decimal(1)

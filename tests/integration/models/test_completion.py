@@ -49,7 +49,9 @@ def alone(job_id: str) -> tuple[Fence, datetime]:
     return fence, since
 
 
-def try_complete(fence: Fence, since: datetime, answer_id: str | None = None) -> Spent | None:
+def try_complete(
+    fence: Fence, since: datetime, answer_id: str | None = None, reserved: Decimal | None = None
+) -> Spent | None:
     records = {"generate": DONE, "persist": DONE}
     with statements() as connection:
         completion = complete_at_once(
@@ -61,6 +63,7 @@ def try_complete(fence: Fence, since: datetime, answer_id: str | None = None) ->
             alone=since,
             answer_id=answer_id or f"msg_{uuid4()}",
             spent=PAID,
+            reserved=reserved,
         )
     return None if completion is None else completion.spent
 

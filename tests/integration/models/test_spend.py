@@ -41,6 +41,7 @@ from .test_completion import alone, try_complete
 DONE = StageRecord(status="completed", ms=1)
 PAID = Spent(10, 20, Decimal("0.003"))
 PAST = timedelta(hours=1)
+MICRO = Decimal("0.000001")
 
 
 @pytest.fixture(autouse=True)
@@ -176,13 +177,43 @@ def test_a_job_that_never_started_costs_nothing(make_job: MakeJob, external_id: 
     assert (read(job_id).status, used(external_id)) == ("expired", (0, 0))
 
 
-def test_a_completion_in_one_statement_leaves_it_to_the_one_that_settles(
-    make_job: MakeJob, external_id: str
+def test_a_completion_in_one_statement_settles_too(make_job: MakeJob, external_id: str) -> None:
+    job_id, other = make_job(), make_job()
+    fence, since = alone(job_id)
+    for _ in range(2):  # the second finds it done
+        paid_now = try_complete(fence, since, f"msg_{job_id}", MOST)
+        assert paid_now is not None
+    cost = read(job_id).cost_usd
+    assert (read(job_id).status, read(job_id).reserved_usd) == ("completed", None)
+    assert (cost, used(external_id)) == (paid_now.cost_usd, (MOST, cost))
+    assert read(other).reserved_usd == MOST
+
+
+@pytest.mark.parametrize("reserved", [None, MOST + PAID.cost_usd])
+def test_a_completion_in_one_statement_that_knows_another_reservation_is_none(
+    make_job: MakeJob, external_id: str, reserved: Decimal | None
 ) -> None:
     job_id = make_job()
     fence, since = alone(job_id)
-    assert try_complete(fence, since) is None
+    assert try_complete(fence, since, reserved=reserved) is None
     assert (read(job_id).status, used(external_id)) == ("in_progress", (MOST, 0))
+
+
+def test_completions_in_one_statement_and_submissions_at_once_lose_nothing(
+    make_job: MakeJob, external_id: str, together: Callable[..., list[object]]
+) -> None:
+    ids = [make_job() for _ in range(6)]
+    started = [alone(job_id) for job_id in ids]
+
+    def complete_one() -> None:
+        assert try_complete(*started.pop(), reserved=MOST) is not None
+        accepted(external_id)
+
+    with budgeted(Decimal(100)):
+        together(6, complete_one)
+    cost = sum(read(job_id).cost_usd for job_id in ids)
+    assert cost > 0
+    assert used(external_id) == (6 * MOST, cost)
 
 
 def test_a_late_bill_of_an_ended_job_is_settled_too(make_job: MakeJob, external_id: str) -> None:
@@ -204,7 +235,9 @@ def test_a_late_bill_of_an_unfinished_job_is_settled_at_its_end(
     job_id = make_job()
     with unit_of_work() as session:
         add_late(session, paid(job_id), 0, PAID)
-    assert used(external_id) == (MOST, 0)
+    # What the next call may cost stays reserved.
+    assert used(external_id) == (MOST + PAID.cost_usd, 0)
+    assert read(job_id).reserved_usd == MOST + PAID.cost_usd
     with unit_of_work() as session:
         assert cancel(session, job_id)
     assert used(external_id) == (0, 2 * PAID.cost_usd)
@@ -276,16 +309,6 @@ def test_without_a_budget_nothing_is_reserved(external_id: str) -> None:
     with budgeted(Decimal(0)):
         accepted(external_id)
     assert used(external_id) is None
-
-
-def test_a_month_begins_with_what_was_spent_before_there_was_a_budget(
-    make_job: MakeJob, external_id: str
-) -> None:
-    with budgeted(Decimal(0)):
-        completes(make_job())
-    assert used(external_id) is None
-    make_job()
-    assert used(external_id) == (MOST, PAID.cost_usd)
 
 
 def test_a_job_is_paid_for_by_the_month_in_which_it_was_accepted(
@@ -365,19 +388,6 @@ def test_a_model_that_costs_nothing_needs_no_budget(external_id: str) -> None:
         get_settings.cache_clear()
         accepted(external_id)
     assert used(external_id) is None
-
-
-def test_what_was_spent_without_a_budget_counts_in_the_next(
-    make_job: MakeJob, external_id: str
-) -> None:
-    is_cancelled(make_job())
-    give(external_id, Decimal(0))
-    is_cancelled(free := make_job())
-    assert (read(free).reserved_usd, used(external_id)) == (None, (0, PAID.cost_usd))
-    give(external_id, None)
-    assert used(external_id) == (0, 2 * PAID.cost_usd)
-    give(external_id, Decimal(2))  # a budget that is changed counts nothing twice
-    assert used(external_id) == (0, 2 * PAID.cost_usd)
 
 
 def test_a_user_s_own_budget_replaces_that_of_all(make_job: MakeJob, external_id: str) -> None:

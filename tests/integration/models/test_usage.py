@@ -17,7 +17,7 @@ from models.lifecycle.fence import Fence
 from models.prices import Price, store_prices
 from models.session import statements, unit_of_work
 from models.spent import Spent, add_late
-from models.usage import KEYS, Usage, UsageDay, add_ended, any_ended, cost_since, usage_of
+from models.usage import KEYS, Usage, UsageDay, add_ended, any_ended, usage_of
 from models.users import User
 
 from .conftest import MakeJob, read
@@ -134,10 +134,6 @@ def test_only_the_days_that_are_asked_for_count(ended: Callable[..., str]) -> No
     ended()
     assert for_stored == usage(job_id, first=yesterday, last=yesterday) == []
     assert usage(job_id, "day", first=yesterday) == [each(2, day=today())]
-    with unit_of_work() as session:
-        user = read(job_id).user_id
-        assert cost_since(session, user, today()) == 2 * COST
-        assert cost_since(session, user, today() + timedelta(days=1)) == 0
 
 
 def test_an_unfinished_job_is_no_usage(make_job: MakeJob) -> None:

@@ -3,26 +3,40 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
+from threading import Thread
 from uuid import uuid4
 
 import pytest
 from redis import Redis
-from sqlalchemy import func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    UnaryExpression,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from config.settings import get_settings
 from models.broker_marker import BrokerMarker
+from models.conversations import Conversation
 from models.job_minutes import JobMinute
 from models.jobs import Job
+from models.lifecycle.endings import cancel
 from models.lifecycle.fence import Fence, now
 from models.lifecycle.survey import survey
 from models.lifecycle.transitions import begin
 from models.session import get_engine, unit_of_work
+from models.spend_months import SpendMonth
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 from tasks.worker.broker_marker import KEY, seen_marker
-from tasks.worker.reconciler import Reconciler
+from tasks.worker.reconciler import Reconciler, reconcile_ends
 from tasks.worker.turn import return_turn, take_turn
 
+from ..budgets import budgeted, used
 from ..commits import unfollowed
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
@@ -59,6 +73,13 @@ def lost(external_id: str) -> str:
         job_id = accept(session, Submission(user, "Hello there")).id
     change(job_id, queue_lease_until=now() - PAST)
     return job_id
+
+
+@pytest.fixture
+def budget(quiet: None) -> Iterator[None]:
+    """Every user has a budget."""
+    with budgeted():
+        yield
 
 
 def change(job_id: str, **columns: object) -> None:
@@ -148,3 +169,67 @@ def test_the_minutes_that_are_over_are_stored_for_the_board(lost: str) -> None:
     with unit_of_work() as session:
         stored = session.scalars(select(JobMinute).where(JobMinute.status == "completed")).all()
     assert sum(minute.jobs for minute in stored) == 1
+
+
+def accepted_of(external_id: str) -> str:
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        return accept(session, Submission(user, "Hello there")).id
+
+
+def test_a_reconciler_keeps_no_user_s_budget_locked_while_it_waits_for_another_s(
+    budget: None, external_id: str, until: Until
+) -> None:
+    others = f"other-{external_id}"
+    orphan, overdue = accepted_of(external_id), accepted_of(others)
+    change(overdue, expires_at=now() - PAST)
+    with unit_of_work() as session:
+        gone = Conversation.id == read(orphan).conversation_id
+        session.execute(delete(Conversation).where(gone))
+
+    with get_engine().connect() as connection:
+        lock_month(connection, read(overdue).user_id)
+        reconciling = Thread(target=reconcile_ends, kwargs={"reap": False})
+        reconciling.start()
+        until(lambda: used(external_id) == (0, 0))
+        lock_month(connection, read(orphan).user_id)  # or the two would wait for each other
+        connection.rollback()
+    reconciling.join(30)
+
+    assert not reconciling.is_alive()
+    assert (used(external_id), used(others)) == ((0, 0), (0, 0))
+    assert (read(orphan).status, read(overdue).status) == ("cancelled", "expired")
+
+
+def lock_month(connection: Connection, user_id: str) -> None:
+    mine = select(SpendMonth.month).where(SpendMonth.user_id == user_id)
+    assert connection.execute(mine.with_for_update()).one()
+
+
+def test_two_reconcilers_and_ends_in_any_order_do_not_block_each_other(
+    budget: None, external_id: str, together: Callable[..., list[object]]
+) -> None:
+    users = [f"{number}-{external_id}" for number in range(6)]
+    jobs = [accepted_of(user) for user in (*users, *reversed(users))]
+    for job_id in jobs[::2]:
+        change(job_id, expires_at=now() - PAST)
+    with unit_of_work() as session:
+        gone = [read(job_id).conversation_id for job_id in jobs[::3]]
+        session.execute(delete(Conversation).where(Conversation.id.in_(gone)))
+    mine = Job.id.in_(jobs)
+    works = [partial(reconcile_ends, reap=True), partial(reconcile_ends, reap=True)]
+    works += [partial(end_some, mine, order) for order in (Job.id.asc(), Job.id.desc())]
+
+    together(len(works), lambda: works.pop()())
+
+    assert all(read(job_id).slot is None for job_id in jobs)
+    assert [used(user) for user in users] == [(0, 0)] * len(users)
+
+
+def end_some(which: ColumnElement[bool], order: UnaryExpression[str]) -> None:
+    """End these jobs one after the other."""
+    with unit_of_work() as session:
+        ids = session.scalars(select(Job.id).where(which).order_by(order)).all()
+    for job_id in ids:
+        with unit_of_work() as session:
+            cancel(session, job_id)

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +27,9 @@ def made(kind: type[TrimindError]) -> TrimindError:
         "field": "message",
         "variable": "KEY",
         "no_credit": True,
+        "limit_usd": Decimal(1),
+        "left_usd": Decimal("0.5"),
+        "resets_in_s": 60.0,
     }
     names = list(inspect.signature(kind.__init__).parameters)[1:]
     return kind(*[values[name] for name in names])
