@@ -22,13 +22,13 @@ from app.http.cors import register_cors
 from app.http.db import connect_database
 from app.http.deferred import CONTINUATION
 from app.http.error_handlers import register_errors
+from app.http.limit_fields import register_limit_fields
 from app.http.refused import register_refusals
 from app.http.request_body import JsonRequest, max_body_bytes
 from app.http.request_log import register_request_log
 from app.http.security_headers import register_security_headers
 from app.http.url_converters import IdConverter
 from app.legacy import views as legacy
-from app.limits.fields import register_limit_fields
 from app.openai.responses import views as responses
 from app.ops import board_views as board
 from app.ops import health_views as health

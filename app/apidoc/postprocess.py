@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from app.http.idempotency import REPLAYED
+from app.http.limit_fields import LEFT, POLICY
 from app.http.problems import title_of
 from app.http.request_log import HEADER as REQUEST_ID
 from app.http.scopes import scope_of
-from app.limits.fields import LEFT, POLICY
 from app.schemas.headers import APPLIED, IDEMPOTENCY_KEY, PREFER
 from app.schemas.jobs import METADATA_NAME_CHARS, METADATA_VALUE_CHARS
 
@@ -144,7 +144,7 @@ def _headers_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:
         yield "WWW-Authenticate"
     if status < "300" and "429" in operation["responses"]:
         yield from (POLICY, LEFT)
-    if status == "429":
+    if status in ("402", "429"):
         yield from (POLICY, LEFT, "Retry-After")
     yield from _delays_of(status, asked, operation)
 

@@ -21,10 +21,12 @@ from app.http.errors import (
     StreamTokenExpired,
     UnsupportedMediaType,
 )
+from app.http.limit_fields import Standing, show
 from app.http.problems import FieldError, Problem, Refusal
 from app.http.validation import field_errors
 from config.outages import outages
 from models.errors import (
+    BudgetExceeded,
     DatabaseUnavailable,
     Internal,
     InvalidRequest,
@@ -37,6 +39,9 @@ from models.errors import (
 from models.sqlstates import is_of_deleted_user, is_unavailable
 
 RETRY_AFTER_S: Final = 5
+# The fields of limits have no fractions.
+MICRO: Final = 1_000_000
+MICRO_USD: Final = "micro-usd"
 DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
 
 # Returns a problem in the format of a facade; None if the request is not for the facade.
@@ -116,6 +121,14 @@ def _transient(error: TransientError) -> Problem:
     return replace(_named(error), headers=delay)
 
 
+def _budget(error: BudgetExceeded) -> Problem:
+    limit, left = (int(usd * MICRO) for usd in (error.limit_usd, error.left_usd))
+    seconds = ceil(error.resets_in_s if error.retry_after is None else error.retry_after)
+    show(Standing("spend", limit, left, max(1, seconds), unit=MICRO_USD))
+    delay = {} if error.retry_after is None else {"Retry-After": str(max(1, seconds))}
+    return replace(_named(error), headers=delay)
+
+
 def _search(error: SearchTimedOut) -> Problem:
     field = FieldError(field="q", code="too_slow", message=error.message)
     return replace(_transient(error), errors=(field,))
@@ -164,6 +177,7 @@ TABLE: Final[Mapping[type[BaseException], Callable[[Any], Problem]]] = {
     Unauthorized: _unauthorized,
     StreamTokenExpired: _unauthorized,
     SearchTimedOut: _search,
+    BudgetExceeded: _budget,
     DatabaseUnavailable: _unavailable,
     TransientError: _transient,
     TrimindError: _named,

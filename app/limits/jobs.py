@@ -1,9 +1,10 @@
 """How many unfinished jobs one user may have.
 
-Counting them at every submit would add to the cost of each. So a process counts a user's jobs in
-the database once it has accepted a hundredth of the limit, and after that a twentieth of what was
-left. If fewer than 100 were left, each submit counts them under a lock of its user, which it holds
-until its transaction ends: then the limit is exact, whatever is sent at once.
+A limit below 1,000 is exact, whatever is sent at once: each submit counts the user's jobs under a
+lock of its user, which it holds until its transaction ends. That takes longer the more there are,
+so a process counts those of a user with a higher limit only once it has accepted a hundredth of the
+limit, and after that a twentieth of what was left. If fewer than 100 were left, it counts at each
+submit too. So that user may exceed the limit by a twentieth of it at each process, at most.
 """
 
 import threading
@@ -18,8 +19,8 @@ from sqlalchemy import String, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.http.errors import TooManyJobs
+from app.http.limit_fields import Standing, show
 from app.http.problems import Problem, Refusal
-from app.limits.fields import Standing, show
 from app.limits.known import most_jobs
 from config.once import once
 from models.jobs import SLOTS, Job
@@ -27,6 +28,7 @@ from models.statement import Statement
 
 NAME: Final = "jobs"
 UNIT: Final = "jobs"
+COUNTED_BELOW: Final = 1000
 EXACT_BELOW: Final = 100
 # After that, what other processes have accepted may have changed what is left.
 FRESH_S: Final = 60.0
@@ -53,6 +55,8 @@ class JobLimit:
 
     def take(self, user_id: str, jobs: int, limit: int) -> bool:
         """Note that jobs are accepted, if they certainly fit. False: they have to be counted."""
+        if limit < COUNTED_BELOW:
+            return False
         with self._lock:
             known = self._known(user_id)
             if known.left is not None and time.monotonic() - known.counted_at > FRESH_S:
@@ -93,7 +97,7 @@ def certainly_fit(jobs: int = 1) -> bool:
 def require_room(session: Session, jobs: int = 1) -> None:
     """Refuse the caller one unfinished job too many. Call it first in the transaction that adds the
     jobs. Raises Refusal, with `Retry-After`."""
-    user_id, limit = g.user_id, most_jobs(g.user_id)
+    user_id, limit = g.user_id, most_jobs(g.user_id, session)
     if not limit or _job_limit().take(user_id, jobs, limit):
         return
     _turn_statement().rows(session, {"user": user_id})

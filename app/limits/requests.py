@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.http.errors import TooManyRequests
+from app.http.limit_fields import Standing, show
 from app.http.problems import Problem, Refusal
-from app.limits.fields import Standing, show
 from app.limits.known import requests_per_minute
 from app.limits.windows import USERS, WINDOW_S, Windows, get_windows, seconds
 from config.once import once

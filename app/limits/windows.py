@@ -5,10 +5,11 @@ The window is approximated by two counters: the last minute's count, weighted by
 still within a minute, and the current one's.
 """
 
+import threading
 import time
 from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import redis
 from limits import RateLimitItemPerMinute
@@ -40,13 +41,51 @@ class Window:
     more_in_s: float
 
 
-class Windows:
-    """Windows in Redis. Thread-safe; a call takes one or two round trips."""
+class _SharedStorage(RedisStorage):
+    """A storage that adds to a window and reads it in one round trip: what is read next is what was
+    read then. Thread-safe."""
+
+    STORAGE_SCHEME = []  # noqa: RUF012 (as the base has it): found by no URL
 
     def __init__(self) -> None:
-        url = get_settings().redis_url.get_secret_value()
-        pool = redis_client().connection_pool
-        storage = RedisStorage(url, connection_pool=pool, key_prefix=PREFIX)
+        url, pool = get_settings().redis_url.get_secret_value(), redis_client().connection_pool
+        super().__init__(url, connection_pool=pool, key_prefix=PREFIX)
+        self._scripts = (self.lua_acquire_sliding_window, self.lua_sliding_window)
+        self._last = threading.local()
+
+    def acquire_sliding_window_entry(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> bool:
+        """Add to a window, if so much is left."""
+        names = (self._previous_window_key(key), self._current_window_key(key))
+        keys = [self.prefixed_key(name) for name in names]
+        try:
+            added, window = self._run(keys, [limit, expiry, amount], [expiry])
+        except redis.exceptions.NoScriptError:
+            for script in self._scripts:
+                redis_client().script_load(script.script)
+            added, window = self._run(keys, [limit, expiry, amount], [expiry])
+        counts = [max(0, int(each or 0)) for each in window]
+        self._last.read = key, (counts[0], counts[1] / 1000, counts[2], counts[3] / 1000)
+        return bool(added)
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """What the window that this thread has added to last has counted, and for how long."""
+        of, window = self._last.read
+        return window if of == key else super().get_sliding_window(key, expiry)
+
+    def _run(self, keys: list[str], *args: list[int]) -> list[Any]:
+        with redis_client().pipeline(transaction=False) as pipe:
+            for script, each in zip(self._scripts, args, strict=True):
+                pipe.evalsha(script.sha, len(keys), *keys, *each)
+            return pipe.execute()
+
+
+class Windows:
+    """Windows in Redis. Thread-safe; a call takes one round trip."""
+
+    def __init__(self) -> None:
+        storage = _SharedStorage()
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._own = MemoryWindows()
         self._unavailable_until = 0.0

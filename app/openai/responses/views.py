@@ -24,6 +24,7 @@ from app.limits.jobs import require_room
 from app.openai.declarations import failures
 from app.openai.errors import answer_as_openai
 from app.openai.ids import job_id_of
+from app.openai.rate_limits import add_rate_limits
 from app.openai.responses.body import ResponseBody, response_body
 from app.openai.responses.calls import Call, note_read, remembered_for, settle
 from app.openai.responses.held import Waiting, padded, unfinished, wait_for_answer
@@ -60,6 +61,7 @@ api = APIBlueprint(
     abp_responses=failures(400, 401, 429, 503),
 )
 api.before_request(require_user)
+api.after_request(add_rate_limits)
 format_errors(api, answer_as_openai)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -12,11 +13,16 @@ import pytest
 from sqlalchemy import text
 
 from models.session import unit_of_work
+from models.users import get_or_create_user
 
 from ..budgets import MOST, budgeted, give, store, used, variables
 
 Serve = Callable[..., httpx.Client]
 HELLO = {"message": "Hello"}
+SPENT = """
+INSERT INTO spend_months (user_id, month, settled_usd)
+VALUES (:user, date_trunc('month', timezone('UTC', now())), :usd)
+"""
 
 
 @pytest.fixture
@@ -87,8 +93,36 @@ def test_a_refusal_says_what_is_left_and_when_it_resets(budget_of: Budgeted) -> 
         "left_usd": f"{MOST / 2:.6f}",
         "resets_at": budget["resets_at"],
     }
+    limit, left = (int(usd * 1_000_000) for usd in (MOST * 3 / 2, MOST / 2))
+    assert f'"spend";q={limit};qu="micro-usd"' in refused.headers["RateLimit-Policy"]
+    assert f'"spend";r={left};t=5' in refused.headers["RateLimit"]
+    assert refused.headers["Retry-After"] == "5"  # the first may end, and cost less
     assert f"${budget['left_usd']} is left" in problem["detail"]
     assert budget["resets_at"][:10] in problem["detail"]
+
+
+def test_what_can_only_be_left_next_month_is_said_to_be_then(
+    budget_of: Budgeted, external_id: str
+) -> None:
+    client = budget_of(MOST)
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        session.execute(text(SPENT), {"user": user, "usd": MOST})
+
+    refused = client.post("/v1/jobs", json=HELLO)
+
+    assert refused.status_code == 402
+    resets_at = datetime.fromisoformat(client.get("/v1/usage").json()["budget"]["resets_at"])
+    delay = int(refused.headers["Retry-After"])
+    assert abs((resets_at - datetime.now(UTC)).total_seconds() - delay) < 60
+    assert f'"spend";r=0;t={delay}' in refused.headers["RateLimit"]
+
+
+def test_what_can_never_be_left_is_not_to_be_tried_again(budget_of: Budgeted) -> None:
+    refused = budget_of(MOST / 2).post("/v1/jobs", json=HELLO)
+
+    assert (refused.status_code, "Retry-After" in refused.headers) == (402, False)
+    assert f'"spend";r={int(MOST / 2 * 1_000_000)};t=' in refused.headers["RateLimit"]
 
 
 def test_a_cancelled_job_s_money_can_be_spent_again(budget_of: Budgeted) -> None:
@@ -150,6 +184,7 @@ def test_openai_s_package_raises_its_own_error_and_does_not_retry(
         theirs.responses.create(model="auto", input="Hello", background=True)
     assert (raised.value.code, raised.value.type) == ("insufficient_quota", "insufficient_quota")
     assert (len(sent), accepted(external_id)) == (1, 0)
+    assert '"spend";r=' in raised.value.response.headers["RateLimit"]
 
 
 def test_one_user_s_empty_budget_stops_no_other(budget_of: Budgeted, external_id: str) -> None:

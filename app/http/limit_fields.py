@@ -47,10 +47,16 @@ class Standing:
 
 def show(standing: Standing) -> None:
     """Send a standing with the response to this request."""
-    shown: dict[str, Standing] | None = g.get("standings")
-    if shown is None:
-        shown = g.standings = {}
-    shown[standing.name] = standing
+    standings: dict[str, Standing] | None = g.get("standings")
+    if standings is None:
+        standings = g.standings = {}
+    standings[standing.name] = standing
+
+
+def shown(name: str) -> Standing | None:
+    """The standing that is sent with the response to this request, if any, of the limit's name."""
+    standings: dict[str, Standing] = g.get("standings") or {}
+    return standings.get(name)
 
 
 def register_limit_fields(app: Flask) -> None:
@@ -59,8 +65,8 @@ def register_limit_fields(app: Flask) -> None:
 
 
 def _add(response: Response) -> Response:
-    shown: dict[str, Standing] | None = g.get("standings")
-    if shown:
-        response.headers[POLICY] = ", ".join(each.policy() for each in shown.values())
-        response.headers[LEFT] = ", ".join(each.rest() for each in shown.values())
+    standings: dict[str, Standing] | None = g.get("standings")
+    if standings:
+        response.headers[POLICY] = ", ".join(each.policy() for each in standings.values())
+        response.headers[LEFT] = ", ".join(each.rest() for each in standings.values())
     return response

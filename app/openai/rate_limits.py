@@ -1,0 +1,19 @@
+"""OpenAI's own fields of the limit of requests, which its clients read beside the standard ones."""
+
+from typing import Final
+
+from flask import Response
+
+from app.http.limit_fields import shown
+
+REQUESTS: Final = "requests"
+
+
+def add_rate_limits(response: Response) -> Response:
+    """Send what is left of the user's requests as OpenAI does."""
+    standing = shown(REQUESTS)
+    if standing is not None:
+        response.headers["x-ratelimit-limit-requests"] = str(standing.quota)
+        response.headers["x-ratelimit-remaining-requests"] = str(standing.left)
+        response.headers["x-ratelimit-reset-requests"] = f"{standing.seconds}s"
+    return response
