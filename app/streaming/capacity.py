@@ -1,6 +1,8 @@
 """Slots for connections that stay open, for a stream or a wait: WEB_STREAMS, and no user has more
-than half of them, or than his own limit."""
+than half of them, or, at all web processes together, than his own limit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -8,10 +10,11 @@ from flask import g
 
 from app.http.deferred import until_sent
 from app.http.errors import TooManyStreams, TooManyStreamsOfYours
+from app.http.limit_fields import CONCURRENT, Standing, show
 from app.http.problems import Problem, Refusal
 from app.http.slots import Slots
-from app.limits.fields import CONCURRENT, Standing, show
 from app.limits.known import most_streams
+from app.limits.streams import shared_streams
 from config.once import once
 from config.settings import get_settings
 
@@ -40,16 +43,33 @@ def take_slot() -> None:
     there is none: 503, or 429 if this user has as many as one user may have."""
     slots, most = get_connection_slots(), most_streams(g.user_id)
     try:
-        until_sent(slots.slot(g.user_id, most))
+        until_sent(_counted(slots, g.user_id, most))
     except Refusal as refusal:
         if refusal.problem is not SHARE_TAKEN:
             raise
-        raise Refusal(_share_taken(slots.share(most))) from None
+        raise Refusal(_share_taken(slots.share(most), most)) from None
 
 
-def _share_taken(share: int) -> Problem:
+@contextmanager
+def _counted(slots: Slots, user_id: str, most: int) -> Iterator[None]:
+    """A slot of this process and, if the user has a limit, one of those of all processes."""
+    with slots.slot(user_id, most):
+        if not most:
+            yield
+            return
+        if not shared_streams().open(user_id, most):
+            raise Refusal(SHARE_TAKEN)
+        try:
+            yield
+        finally:
+            shared_streams().close(user_id)
+
+
+def _share_taken(share: int, most: int) -> Problem:
     show(Standing("streams", share, 0, RETRY_AFTER_S, unit=CONCURRENT))
+    where = "" if share == most else " here"  # half of this process's slots
     detail = (
-        f"You may have {share} open streams and waits here; 0 are left. Close one, or poll the job."
+        f"You may have {share} open streams and waits{where}; 0 are left. Close one, or poll the "
+        "job."
     )
     return replace(SHARE_TAKEN, detail=detail)
