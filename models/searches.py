@@ -1,6 +1,8 @@
 """Search a user's conversations for a text in titles and messages, ignoring case.
 
-One statement looks in three ways, each only if those before did not find enough:
+A text of one or two characters that begins with a letter or a digit is found at the beginning of a
+word, every other one anywhere. One statement looks in three ways, each only if those before did not
+find enough:
 
 1. The newest conversations, as many as have READ_NEWEST messages together. What is frequent is
    found here.
@@ -8,12 +10,13 @@ One statement looks in three ways, each only if those before did not find enough
    is found here.
 3. All conversations, newest first. What has so many matches is found soon.
 
-For a text without a trigram, of one or two characters or of signs alone, the index would be read as
-a whole, with the messages of all users: it is looked for in the third way alone. Without the index
-(`docs/deploying.md`), all messages of its owner are read for every text that is rare.
+For a text without a trigram, of signs alone or of one or two characters of a script that does not
+separate words, the index would be read as a whole, with the messages of all users: it is looked for
+in the third way alone. Without the index (`docs/deploying.md`), all messages of its owner are read
+for every text that is rare.
 """
 
-import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -38,6 +41,7 @@ from sqlalchemy.orm import Session
 
 from models.conversations import Conversation, Message, refuse_unknown
 from models.errors import SearchTimedOut
+from models.search_text import read_search_text
 from models.sqlstates import CANCELLED, sqlstate_of
 
 READ_NEWEST: Final = 500
@@ -45,8 +49,6 @@ MATCHES: Final = 1000
 # A page of a hundred of what has a thousand matches is found sooner by the index: without it, a
 # hundred times as many messages are read as there are to a match.
 MATCHES_PER_RESULT: Final = 16
-# Three characters of a word, or two at its beginning or end.
-_TRIGRAM: Final = re.compile(r"[^\W_]{3}|[\W_][^\W_]{2}|[^\W_]{2}[\W_]")
 # A search occupies one of the process's few connections for this long at most. The planner does not
 # know how often a text occurs in one user's messages: it might read those of all users, or whole
 # conversations to sort them. A plan that is kept for any text would be worse still.
@@ -57,6 +59,8 @@ _SETTINGS: Final = {
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
 }
+
+Condition = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
@@ -78,28 +82,23 @@ def search_conversations(
     """
     if after is not None:
         refuse_unknown(session, user_id, after)
+    text = read_search_text(q)
+    matches = _begins_word if text.begins_word else _contains
     values = {
         "user_id": user_id,
-        "pattern": _pattern(q),
+        "pattern": text.pattern,
         "most": limit + 1,
         "enough": max(MATCHES, MATCHES_PER_RESULT * limit),
         "after": after,
     }
     try:
         session.execute(_settings_statement())
-        build = _statement if _TRIGRAM.search(q) else _reading_statement
-        return list(session.scalars(build(after is not None), values))
+        build = _statement if text.has_trigram else _reading_statement
+        return list(session.scalars(build(matches, after is not None), values))
     except DBAPIError as error:
         if sqlstate_of(error) == CANCELLED:
             raise SearchTimedOut("The search (q) took too long.") from error
         raise
-
-
-def _pattern(q: str) -> str:
-    """What LIKE matches if a text contains `q`."""
-    for special in ("\\", "%", "_"):
-        q = q.replace(special, f"\\{special}")
-    return f"%{q}%"
 
 
 @lru_cache(maxsize=1)
@@ -107,34 +106,37 @@ def _settings_statement() -> Select[Any]:
     return select(*(func.set_config(name, value, True) for name, value in _SETTINGS.items()))
 
 
-@lru_cache(maxsize=2)
-def _statement(continues: bool) -> Select[tuple[Conversation]]:
+@lru_cache(maxsize=4)
+def _statement(matches: Condition, continues: bool) -> Select[tuple[Conversation]]:
     """Built once: it is long. A CTE that is not read is not executed."""
     wanted = [conversations.c.id < bindparam("after")] if continues else []
     border = _border(wanted)
     older_than = select(border.c.id).scalar_subquery()
     newer = conversations.c.id > func.coalesce(older_than, "")
-    newest = _read(*wanted, newer).cte("newest")
-    matches = _by_index().cte("matches").prefix_with("MATERIALIZED")
+    newest = _read(matches, *wanted, newer).cte("newest")
+    found = _by_index(matches).cte("matches").prefix_with("MATERIALIZED")
     # A LIMIT of its own would let the planner believe that a few matches are found without the
     # index. A CTE is executed only as far as it is read.
-    indexed = select(matches.c.id).limit(bindparam("enough")).cte("indexed")
-    older = _read(conversations.c.id <= older_than).cte("older").prefix_with("MATERIALIZED")
+    indexed = select(found.c.id).limit(bindparam("enough")).cte("indexed")
+    older = (
+        _read(matches, conversations.c.id <= older_than).cte("older").prefix_with("MATERIALIZED")
+    )
 
     more = exists(select(border.c.id)) & (_count(newest) < bindparam("most"))
     few = _count(indexed) < bindparam("enough")
-    found = union(
+    ids = union(
         select(newest.c.id),
         select(indexed.c.id).where(more, few, indexed.c.id <= older_than),
         select(older.c.id).where(more, ~few),
     )
-    return _whole(found.order_by(found.selected_columns.id.desc()).limit(bindparam("most")))
+    return _whole(ids.order_by(ids.selected_columns.id.desc()).limit(bindparam("most")))
 
 
 @lru_cache(maxsize=2)
-def _reading_statement(continues: bool) -> Select[tuple[Conversation]]:
+def _reading_statement(matches: Condition, continues: bool) -> Select[tuple[Conversation]]:
     """Without the index."""
-    return _whole(_read(*([conversations.c.id < bindparam("after")] if continues else [])))
+    wanted = [conversations.c.id < bindparam("after")] if continues else []
+    return _whole(_read(matches, *wanted))
 
 
 def _whole(page: Any) -> Select[tuple[Conversation]]:
@@ -169,27 +171,27 @@ def _border(wanted: list[ColumnElement[bool]]) -> CTE:
     return select(func.min(read.c.id).label("id")).having(reached).cte("border")
 
 
-def _read(*where: ColumnElement[bool]) -> Select[Any]:
+def _read(matches: Condition, *where: ColumnElement[bool]) -> Select[Any]:
     """A page of conversations, found by reading one after the other."""
     said = select(messages.c.id).where(
-        messages.c.conversation_id == conversations.c.id, _matches(messages.c.content)
+        messages.c.conversation_id == conversations.c.id, matches(messages.c.content)
     )
     # OFFSET keeps the planner from turning this into a join, which would read all messages.
     here = said.offset(0).exists()
     return (
         select(conversations.c.id)
-        .where(_mine(), or_(_matches(conversations.c.title), here), *where)
+        .where(_mine(), or_(matches(conversations.c.title), here), *where)
         .order_by(conversations.c.id.desc())
         .limit(bindparam("most"))
     )
 
 
-def _by_index() -> Any:
+def _by_index(matches: Condition) -> Any:
     """The conversations of all matches."""
     in_messages = select(messages.c.conversation_id.label("id")).where(
-        messages.c.user_id == bindparam("user_id"), _matches(messages.c.content)
+        messages.c.user_id == bindparam("user_id"), matches(messages.c.content)
     )
-    in_titles = select(conversations.c.id).where(_mine(), _matches(conversations.c.title))
+    in_titles = select(conversations.c.id).where(_mine(), matches(conversations.c.title))
     return union_all(in_messages, in_titles)
 
 
@@ -197,8 +199,12 @@ def _mine() -> ColumnElement[bool]:
     return conversations.c.user_id == bindparam("user_id")
 
 
-def _matches(text: ColumnElement[Any]) -> ColumnElement[bool]:
+def _contains(text: ColumnElement[Any]) -> ColumnElement[bool]:
     return text.ilike(bindparam("pattern"))
+
+
+def _begins_word(text: ColumnElement[Any]) -> ColumnElement[bool]:
+    return text.regexp_match(bindparam("pattern"), flags="i")
 
 
 def _count(found: CTE) -> ColumnElement[int]:

@@ -62,6 +62,7 @@ class ConversationQuery(PageQuery):
     q: SearchText | None = Field(
         None,
         description="Only conversations whose title or messages contain this text, ignoring case. "
+        "One or two letters or digits are found at the beginning of a word. "
         "A search may take up to 2 seconds.",
     )
 
