@@ -17,6 +17,7 @@ from sqlalchemy import (
     Interval,
     Select,
     and_,
+    any_,
     bindparam,
     case,
     func,
@@ -220,4 +221,5 @@ def _some(condition: ColumnElement[bool], limit: int) -> ColumnElement[bool]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return Job.id.in_(chosen)
+    # With IN, PostgreSQL may run the SELECT again for each row, and so exceed the limit.
+    return Job.id == any_(func.array(chosen.scalar_subquery()))

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from config.outages import outages
 from config.settings import get_settings
+from config.shutdown import shutting_down
 from models.broker_marker import adopt_marker
 from models.counters import count
 from models.errors import DatabaseUnavailable
@@ -38,10 +39,15 @@ from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.dispatch import dispatch_pending
 from tasks.webhooks.dispatch import deliver_due
 from tasks.worker.broker_marker import seen_marker
+from tasks.worker.broker_queues import waiting_messages
 from tasks.worker.turn import return_turn, take_turn
 
 NAME: Final = "reconciler"
 BATCH: Final = 200
+# A look publishes so many batches, as long as fewer messages wait than these, of which a worker
+# process has for some seconds.
+BATCHES: Final = 5
+FEW_WAITING: Final = 1000
 # The length of a turn, in RECONCILE_EVERY_S.
 TURN: Final = 0.9
 # The minutes that are over are stored by the workers, so that whoever looks at the board first in a
@@ -90,7 +96,7 @@ class Reconciler:
         emptied = marker not in (None, found.marker) and notice_emptied_broker(marker)
         # A marker that was seen is an answer too.
         if (found.stray or found.due or emptied) and (marker is not None or broker_answers()):
-            publish_due()
+            publish_all_due()
         self._store_minutes()
         if found.webhooks:
             deliver_due()
@@ -145,6 +151,23 @@ def notice_emptied_broker(marker: str) -> bool:
     if ended is not None:
         log.warning("broker was emptied or replaced", queue_leases_expired=ended)
     return ended is not None
+
+
+def publish_all_due() -> None:
+    """Publish what is due: a batch, and further ones as long as few messages wait in the broker. Of
+    those that do, a second message would only cost workers time."""
+    for _ in range(BATCHES):
+        if publish_due() < BATCH or shutting_down.is_set() or not _few_wait():
+            return
+
+
+def _few_wait() -> bool:
+    try:
+        waiting = waiting_messages()
+    except redis.RedisError as error:
+        outages.note("broker", error)
+        return False
+    return waiting is not None and waiting < FEW_WAITING
 
 
 def publish_due() -> int:

@@ -33,7 +33,7 @@ from models.spend_months import SpendMonth
 from models.users import get_or_create_user
 from tasks.jobs.submission import Submission, accept
 from tasks.worker.broker_marker import KEY, seen_marker
-from tasks.worker.reconciler import Reconciler, reconcile_ends
+from tasks.worker.reconciler import BATCH, FEW_WAITING, Reconciler, reconcile_ends
 from tasks.worker.turn import return_turn, take_turn
 
 from ..budgets import budgeted, used
@@ -43,6 +43,7 @@ Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]
 Until = Callable[..., None]
 PAST = timedelta(seconds=1)
 LONG_S = 60
+QUEUE = "llm"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,6 +108,40 @@ def test_the_worker_whose_turn_it_is_publishes_what_was_lost(lost: str) -> None:
     Reconciler().reconcile()
     assert is_published(lost)
     assert not take_turn(LONG_S)
+
+
+@pytest.fixture
+def many_lost(external_id: str) -> list[str]:
+    """More jobs than a batch whose messages are presumed lost."""
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        ids = [accept(session, Submission(user, "Hello there")).id for _ in range(BATCH + 50)]
+        lost = update(Job).where(Job.id.in_(ids))
+        session.execute(lost.values(slot="queued", queue_lease_until=now() - PAST))
+    return ids
+
+
+@pytest.fixture
+def empty_broker() -> Iterator[Redis]:
+    with Redis.from_url(get_settings().broker) as broker:
+        broker.delete(QUEUE)
+        yield broker
+        broker.delete(QUEUE)
+
+
+def test_all_that_was_lost_is_published_by_one_look(
+    many_lost: list[str], empty_broker: Redis
+) -> None:
+    Reconciler().reconcile()
+    assert all(is_published(job_id) for job_id in many_lost)
+
+
+def test_a_look_publishes_one_batch_while_many_messages_wait(
+    many_lost: list[str], empty_broker: Redis
+) -> None:
+    empty_broker.lpush(QUEUE, *["{}"] * FEW_WAITING)
+    Reconciler().reconcile()
+    assert sum(not is_published(job_id) for job_id in many_lost) >= len(many_lost) - BATCH
 
 
 def test_the_others_leave_it_alone(lost: str) -> None:
