@@ -35,6 +35,9 @@ WATCHER: Final = "transport"
 # A connection is used for one command at a time; a command fails after `socket_timeout` (10 s).
 WAIT_FOR_CONNECTION_S: Final = 20
 
+# Bindings last an hour at least.
+REFRESH_BINDINGS_EVERY_S: Final = 20
+
 # A message that came so soon after it was asked for was waiting, and others may be.
 BACKLOG_S: Final = 0.005
 # So many of them are taken at once. More would keep them from another worker.
@@ -225,6 +228,15 @@ class Transport(kombu_redis.Transport):
         InvalidResponse,
     )
     recoverable_connection_errors = connection_errors
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Have the loop watch the connection. Every second kombu would also look for bindings to
+        refresh, which it does every 20 minutes at most."""
+        super().register_with_event_loop(connection, loop)
+        cycle: Any = self.cycle
+        cycle._binding_expiry_tref.cancel()
+        refresh = cycle.maybe_refresh_binding_expiry
+        cycle._binding_expiry_tref = loop.call_repeatedly(REFRESH_BINDINGS_EVERY_S, refresh)
 
     def establish_connection(self) -> Any:
         """Connect, and check that Redis accepts writes.

@@ -6,6 +6,7 @@ in between, a worker goes on (`tasks/worker/sweeper.py`).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, Delete, Table, column, delete, func, literal, select, update
@@ -20,6 +21,7 @@ from models.deleted_users import lock_name, note_deletion
 from models.jobs import Job
 from models.lifecycle.endings import cancel_all
 from models.lifecycle.track_queue import lock_conversations
+from models.statement import Runner, Statement
 from models.users import User
 from models.webhooks import DISABLED, Webhook
 
@@ -58,9 +60,14 @@ def end_access(session: Session, user_id: str) -> None:
         session.execute(delete(kind).where(kind.user_id == user_id))
 
 
-def deleted_users(session: Session, limit: int) -> Sequence[str]:
+def deleted_users(connection: Runner, limit: int) -> Sequence[str]:
     """The ids of users whose deletion has begun and not ended."""
-    return session.scalars(select(User.id).where(User.deleted_at.is_not(None)).limit(limit)).all()
+    return [row[0] for row in _deleted_statement(limit).rows(connection, {})]
+
+
+@lru_cache(maxsize=2)
+def _deleted_statement(limit: int) -> Statement:
+    return Statement(select(User.id).where(User.deleted_at.is_not(None)).limit(limit))
 
 
 def delete_some(session: Session, user_id: str) -> int:

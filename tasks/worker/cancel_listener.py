@@ -13,6 +13,9 @@ from tasks.jobs.cancel_channel import CHANNEL
 
 NAME: Final = "cancel-listener"
 PAUSE_S: Final = 2.0
+# Then it looks whether the process shuts down. The process does not wait for it for longer than
+# `daemon_loop.JOIN_WITHIN_S`.
+READ_S: Final = 5.0
 
 
 def _listen() -> None:
@@ -21,7 +24,7 @@ def _listen() -> None:
         with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(CHANNEL)
             while not shutting_down.is_set():
-                message = channel.get_message(timeout=1)
+                message = channel.get_message(timeout=READ_S)
                 outages.clear("redis", NAME)
                 if message:
                     stop_job(str(message["data"]))

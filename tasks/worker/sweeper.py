@@ -17,7 +17,7 @@ from config.shutdown import shutting_down
 from models.errors import DatabaseUnavailable
 from models.lifecycle.retention import expire_conversations, expire_jobs
 from models.lifecycle.user_deletion import deleted_users
-from models.session import unit_of_work
+from models.session import statements, unit_of_work
 from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.user_deletion import delete_user
 from tasks.worker.turn import take_turn
@@ -65,8 +65,8 @@ class Sweeper:
 
 def finish_deletions() -> None:
     """Delete what is left of users whose deletion has begun."""
-    with unit_of_work() as session:
-        found = deleted_users(session, USERS)
+    with statements() as connection:
+        found = deleted_users(connection, USERS)
     for user_id in found:
         if delete_user(user_id):
             log.info("user deleted", user_id=user_id)

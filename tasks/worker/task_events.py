@@ -6,6 +6,7 @@ so that Flower shows the same either way, half a second later.
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from celery import bootsteps
@@ -24,7 +25,10 @@ KEPT: Final = 10_000
 
 
 class BatchDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no types
-    """Celery's dispatcher, with a batch for the groups of events that Celery would buffer too."""
+    """Celery's dispatcher, with a batch for the groups of events that Celery would buffer too.
+
+    `ask` is called when a batch begins, in any thread: it has `flush` called a little later.
+    """
 
     def __init__(
         self, *args: Any, buffer_group: Any = None, on_send_buffered: Any = None, **kwargs: Any
@@ -32,6 +36,13 @@ class BatchDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no
         super().__init__(*args, **kwargs)
         self._batched = frozenset(buffer_group or ())
         self._batch: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._asked = False
+        self._ask: Callable[[], object] | None = None
+
+    def ask(self, ask: Callable[[], object] | None) -> None:
+        """Call this when a batch begins, and now if one has begun; None: the worker stops."""
+        self._ask, self._asked = ask, False
+        self._begin_batch()
 
     def send(self, kind: str, *args: Any, **fields: Any) -> None:
         """Send an event, or add it to the batch if its group is batched."""
@@ -42,10 +53,13 @@ class BatchDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no
             self._batch.append(self._made(kind, fields))
             if shutting_down.is_set():  # the main thread waits for the tasks, and sends none
                 self.flush()
+            else:
+                self._begin_batch()
 
     def flush(self, *args: Any, **kwargs: Any) -> None:
         """Send what waits; what the broker does not accept waits for the next time."""
         super().flush(*args, **kwargs)
+        self._asked = False  # what comes from now on asks again
         with self.mutex:
             batch = self._taken()
             if not batch:
@@ -55,11 +69,17 @@ class BatchDispatcher(EventDispatcher):  # type: ignore[misc]  # Celery ships no
             except (*self.connection.connection_errors, OperationalError) as error:
                 outages.note("broker", error)
                 self._batch.extend(batch + self._taken())  # the oldest are dropped
+        self._begin_batch()
 
     def extend_buffer(self, other: "BatchDispatcher") -> None:
         """Take over what a dispatcher could not send before its connection was lost."""
         super().extend_buffer(other)
         self._batch.extend(other._batch)
+
+    def _begin_batch(self) -> None:
+        if self._batch and self._ask is not None and not self._asked:
+            self._asked = True
+            self._ask()
 
     def _made(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         # Flower would parse their text, at each of a task's events.
@@ -103,18 +123,20 @@ class BatchSender(bootsteps.StartStopStep):  # type: ignore[misc]
 
     requires = ("celery.worker.consumer.events:Events",)
 
-    def __init__(self, consumer: Any, **options: Any) -> None:
-        super().__init__(consumer, **options)
-        self._timer: Any = None
-
     def start(self, consumer: Any) -> None:
-        """Send a batch now and then, over the connection that has just been made."""
-        self._timer = consumer.timer.call_repeatedly(SEND_EVERY_S, consumer.event_dispatcher.flush)
+        """Send a batch a little after it has begun, over the connection that has just been made."""
+        dispatcher = consumer.event_dispatcher
+
+        def wait() -> None:
+            consumer.timer.call_after(SEND_EVERY_S, dispatcher.flush)
+
+        # The timer is the main thread's.
+        dispatcher.ask(lambda: consumer.call_soon(wait))
 
     def stop(self, consumer: Any) -> None:
         """Wait for a new connection."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if consumer.event_dispatcher is not None:
+            consumer.event_dispatcher.ask(None)
 
     def shutdown(self, consumer: Any) -> None:
         """Send what the last tasks have left."""

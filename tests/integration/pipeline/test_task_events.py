@@ -130,6 +130,32 @@ def test_what_redis_refuses_is_sent_once_it_accepts_it(connect, receive, redis) 
     assert receive(3) == ["one", "two", "three"]
 
 
+def test_a_batch_asks_once_to_be_sent(connect, receive, redis) -> None:
+    dispatcher, asked = connect(), []
+    send(dispatcher, "one")
+    dispatcher.ask(lambda: asked.append("now"))
+    send(dispatcher, "two")
+    dispatcher.send("worker-heartbeat", freq=2)
+    assert asked == ["now"]
+
+    with redis.refusing(UNAVAILABLE, "PUBLISH"):
+        dispatcher.flush()
+    assert asked == ["now"] * 2
+
+    dispatcher.flush()
+    assert receive(3) == ["worker-heartbeat", "one", "two"]
+    dispatcher.flush()
+    assert asked == ["now"] * 2
+
+    send(dispatcher, "three")
+    assert asked == ["now"] * 3
+
+    dispatcher.ask(None)
+    dispatcher.flush()
+    send(dispatcher, "four")
+    assert asked == ["now"] * 3
+
+
 def test_a_new_connection_takes_over_what_the_lost_one_had(connect, receive) -> None:
     lost, new = connect(), connect()
     send(lost, "one")
