@@ -127,16 +127,12 @@ class Drawing {
 
   /** Draw the whole of a text that has ended. */
   drawAll() {
-    this.markdown.finish(this.takePending());
+    this.drawPending();
+    this.markdown.finish();
   }
 
   drawPending() {
-    if (this.pending) this.markdown.append(this.takePending());
-  }
-
-  takePending() {
-    const text = this.pending;
+    if (this.pending) this.markdown.append(this.pending);
     this.pending = "";
-    return text;
   }
 }

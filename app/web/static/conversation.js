@@ -129,9 +129,7 @@ export class Conversation {
   }
 
   async loadEarlier() {
-    const before = this.earliest;
-    const page = await this.fetchPage(before);
-    if (this.earliest !== before) return; // clicked twice, or in two panes
+    const page = await this.fetchPage(this.earliest);
     batch(() => {
       this.takePage(page);
       this.noteEarlier(page);

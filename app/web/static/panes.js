@@ -31,7 +31,7 @@ export function Panes({ opened, minds, shown, nameOf, act, onNew, onReload, onEx
       ${panes.map(
         ({ mind, turns }, index) => html`
           <${Pane} key=${mind.id} mind=${mind} index=${index} turns=${turns} act=${act} hidden=${shown.value !== index}
-            hasEarlier=${opened.hasEarlier.value} onEarlier=${(problem) => act("loadEarlier", { problem })} />
+            hasEarlier=${opened.hasEarlier.value} onEarlier=${() => act("loadEarlier")} />
         `,
       )}
     </div>
@@ -60,16 +60,12 @@ function Tabs({ panes, shown }) {
   `;
 }
 
-/**
- * What a pane shows: each message that went to its mind, the newest job for it, what was kept. An answer
- * whose message is on an earlier page comes with it.
- */
+/** What a pane shows: each message that went to its mind, the newest job for it, what was kept. */
 function turnsOf(opened, mind, nameOf) {
   const jobs = [...opened.jobs.value.values()];
   const titles = (job) => (job.mind === mind.id ? null : nameOf(job.mind));
   const newest = new Map();
-  const isShown = (job) => job.mind === mind.id && (opened.messages.value.has(job.messageId) || !opened.hasEarlier.value);
-  for (const job of jobs) if (isShown(job)) newest.set(job.messageId, job);
+  for (const job of jobs) if (job.mind === mind.id) newest.set(job.messageId, job);
   return [...newest.values()].map((job) => {
     const broadcast = opened.broadcasts.value.get(job.broadcastId);
     const keptJob = broadcast?.kept_job_id ? opened.jobs.value.get(broadcast.kept_job_id) : null;
