@@ -9,7 +9,7 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
 unit test chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test chaos bench check format record vendor screenshots clean
+.PHONY: help run unit test chaos bench check format record vendor screenshots dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ vendor: $(VENV)/.test ## Copy the page's libraries from npm (versions: app/web/v
 
 screenshots: $(VENV)/.test ## Take the pictures of the page in docs/images again
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/integration/page/test_screenshots.py -p no:randomly
+
+dashboard: $(VENV)/.test ## Draw the dashboard's panels on data of a stack under load, in docs/images
+	@$(BIN)/python -m bench.dashboard docs/images/dashboard.png
 
 clean: ## Remove the virtual environment and caches (never the data folder)
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage* *.egg-info build

@@ -33,6 +33,7 @@ from app.openai.responses import views as responses
 from app.ops import board_views as board
 from app.ops import health_views as health
 from app.ops import metrics_views as metrics
+from app.streaming.capacity import follow_slots
 from app.streaming.revocations import follow_revocations
 from app.web.views import web
 from config.minds import minds_or_exit
@@ -81,6 +82,7 @@ def create_app() -> Trimind:
     connect_database(app, settings)
     after_commit.register()
     follow_revocations()
+    follow_slots()
     register_request_log(app)
     register_security_headers(app)
     register_limit_fields(app)

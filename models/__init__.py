@@ -12,6 +12,7 @@ from models.deleted_users import DeletedUser
 from models.idempotency import IdempotencyKey
 from models.incoming_events import IncomingEvent
 from models.job_minutes import JobMinute
+from models.job_totals import JobTotal
 from models.jobs import Job
 from models.limits import UserLimit
 from models.open_calls import OpenCall
@@ -36,6 +37,7 @@ __all__ = [
     "IncomingEvent",
     "Job",
     "JobMinute",
+    "JobTotal",
     "Message",
     "ModelPrice",
     "OpenCall",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Float, extract, func, select
+from sqlalchemy import Float, case, extract, func, select
 from sqlalchemy.orm import Session
 
 from models.jobs import Job
@@ -29,3 +29,26 @@ def backlog(session: Session) -> list[Backlog]:
         .group_by(Job.slot, Job.stage)
     )
     return [Backlog(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queued jobs in one lane of a queue; `oldest_s` is the age of the oldest in seconds."""
+
+    queue: str
+    lane: int
+    jobs: int
+    oldest_s: float
+
+
+def queues(session: Session) -> list[Queue]:
+    """The lanes of the queues that have jobs, by the index of unfinished jobs. A job that is to be
+    compressed is in the queue `cpu`."""
+    queue = case((Job.stage == "compress", "cpu"), else_="llm").label("queue")
+    oldest = extract("epoch", now() - func.min(Job.created_at)).cast(Float)
+    rows = session.execute(
+        select(queue, Job.lane, func.count(), oldest)
+        .where(Job.slot == "queued")
+        .group_by(queue, Job.lane)
+    )
+    return [Queue(*row) for row in rows]

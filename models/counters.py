@@ -1,10 +1,15 @@
 """Counters of the whole fleet. In PostgreSQL they outlive every process and need no aggregation."""
 
+from typing import Final
+
 from sqlalchemy import BigInteger, String, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base
+
+# What the reconciler finds.
+FINDS: Final = ("orphaned", "overdue", "crashed", "stranded", "broker_emptied", "published")
 
 
 class Counter(Base):

@@ -10,6 +10,8 @@ from typing import Final
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 RANDOM_BITS: Final = 80
 
+_PYTHONS_DIGITS: Final = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+
 _lock = threading.Lock()
 _last = 0
 
@@ -27,6 +29,12 @@ def new_id(prefix: str) -> str:
 def first_id_at(prefix: str, moment: datetime) -> str:
     """The id that is less than all that are made from this moment on."""
     return f"{prefix}_{_encode(int(moment.timestamp() * 1000) << RANDOM_BITS)}"
+
+
+def age_of(made: str) -> float:
+    """Seconds since an id of `new_id` was made, by this host's clock; 0 if that is behind."""
+    milliseconds = int(made.rpartition("_")[2][:10].translate(_PYTHONS_DIGITS), 32)
+    return max(0.0, time.time() - milliseconds / 1000)
 
 
 def derived_id(prefix: str, *parts: str) -> str:

@@ -45,6 +45,11 @@ LANES: Final = (FIRST, CROWDED, BULK)
 PRIORITIES: Final = ("interactive", "bulk")
 
 
+def priority_of(lane: int) -> str:
+    """The priority of a job that has this lane."""
+    return PRIORITIES[lane == BULK]
+
+
 def lane_of(priority: str) -> int:
     """The lane of a new job with this priority, if its user has little in flight."""
     return BULK if priority == "bulk" else FIRST
@@ -177,7 +182,7 @@ class Job(Base):
     @property
     def priority(self) -> str:
         """One of `PRIORITIES`."""
-        return "bulk" if self.lane == BULK else "interactive"
+        return priority_of(self.lane)
 
     def record(self, stage: str) -> StageRecord:
         """The record of a stage; one that has not begun is pending."""

@@ -38,6 +38,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base
+from models.job_totals import add_late_total, add_totals
 from models.jobs import Job
 from models.prices import ModelPrice
 from models.spend_months import add_unreserved
@@ -145,6 +146,7 @@ def add_ended(session: Session, margin: timedelta = MARGIN) -> bool:
     ended = (Job.completed_at >= since, Job.completed_at < until)
     _add(session, *ended)
     add_unreserved(session, *ended)
+    add_totals(session, *ended)
     session.execute(update(UsageProgress).values(until=until))
     return more
 
@@ -167,6 +169,7 @@ def add_late_cost(
     keys = [late.c[name] for name in ("user_id", *KEYS)]
     _upsert(session, select(*keys, *(values[name].label(name) for name in SUMS)))
     add_unreserved(session, *this, usd=usd)
+    add_late_total(session, values, *this)
 
 
 @lru_cache(maxsize=1)

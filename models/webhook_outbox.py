@@ -63,6 +63,15 @@ def is_work() -> ColumnElement[bool]:
     return or_(due, exists().where(_is_old()))
 
 
+def oldest_due_s(session: Session) -> float:
+    """For how many seconds the oldest delivery is due; 0 if none is."""
+    oldest = select(func.min(deliveries.c.next_attempt_at)).where(
+        deliveries.c.next_attempt_at.is_not(None)
+    )
+    age = func.extract("epoch", now() - oldest.scalar_subquery())
+    return float(session.scalar(select(func.greatest(age, 0))) or 0)
+
+
 def claim(
     session: Session, webhook_id: str, lease: timedelta, *, of_webhook: int, of_user: int
 ) -> Attempt | None:

@@ -21,6 +21,7 @@ from models.errors import NotFound
 from models.idempotency import Claim
 from models.jobs import UNFINISHED, Job, find_job, find_job_and_version, find_version
 from tasks.jobs.submission import Submission, accept_first
+from tasks.metrics.declared import CACHE_LOOKUPS
 
 
 def created_job(job: Job) -> Created:
@@ -90,7 +91,9 @@ def shown_job(job_id: str) -> Response:
 def _unchanged(job_id: str) -> KeptJob | None:
     kept = kept_jobs().get(job_id)
     if kept is None or find_version(g.user_id, job_id) != kept.version:
+        CACHE_LOOKUPS.add("jobs", "miss")
         return None
+    CACHE_LOOKUPS.add("jobs", "hit")
     return kept
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from config.once import once
 from models.grants import Grant
+from tasks.metrics.declared import CACHE_LOOKUPS
 
 FRESH_S: Final = 5.0
 MOST: Final = 4096
@@ -32,7 +33,9 @@ class KeyCache:
         """What the key allows, looked up if it isn't known; None for a key that nobody has."""
         known = self._known.get(digest)
         if known is not None and time.monotonic() < known[1]:
+            CACHE_LOOKUPS.add("keys", "hit")
             return known[0]
+        CACHE_LOOKUPS.add("keys", "miss")
         clearings, began = self._clearings, time.monotonic()
         grant = look_up()
         if grant is not None:

@@ -1,4 +1,5 @@
-"""The request's id, in every response and log line, and one log line per request."""
+"""The request's id, in every response and log line; each request is counted, and has a line of the
+log."""
 
 import logging
 import re
@@ -10,10 +11,13 @@ import structlog
 from flask import Flask, Response, g, request
 
 from models.ids import new_id
+from tasks.metrics.declared import HTTP_REQUESTS, HTTP_SECONDS
 
 HEADER: Final = "X-Request-Id"
 LOGGED_PATH_CHARS: Final = 200
 SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# The route of a path that there is not.
+NO_ROUTE: Final = "none"
 READS: Final = frozenset({"GET", "HEAD"})
 QUIET: Final = frozenset({"/healthz", "/readyz", "/api/v1/health"})
 
@@ -43,6 +47,8 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.request_id
     response.headers.setdefault("Cache-Control", "no-store")
+    took_s = time.perf_counter() - g.started
+    _count(response.status_code, took_s)
     quiet = _is_quiet(response.status_code)
     if quiet and not _access.isEnabledFor(logging.DEBUG):  # structlog would still make the line
         return response
@@ -52,9 +58,15 @@ def _end(response: Response) -> Response:
         method=request.method,
         path=quote(request.path)[:LOGGED_PATH_CHARS],
         status=response.status_code,
-        ms=round((time.perf_counter() - g.started) * 1000, 1),
+        ms=round(took_s * 1000, 1),
     )
     return response
+
+
+def _count(status: int, took_s: float) -> None:
+    route = request.url_rule.rule if request.url_rule is not None else NO_ROUTE
+    HTTP_REQUESTS.add(request.method, route, str(status))
+    HTTP_SECONDS.observe(took_s, route)
 
 
 def _is_quiet(status: int) -> bool:

@@ -23,21 +23,26 @@ class Slots:
         self._share = (count + 1) // 2
         self._lock = Lock()
         self._taken: Counter[str] = Counter()
+        self._kinds: Counter[str] = Counter()
 
     def share(self, most: int = 0) -> int:
         """How many slots a user can take who may take `most`; 0: half of them."""
         return min(most or self._share, self._share)
 
+    def taken(self, kind: str) -> int:
+        """How many slots are taken for this kind of work."""
+        return self._kinds[kind]
+
     @contextmanager
-    def slot(self, user_id: str, most: int = 0) -> Iterator[None]:
+    def slot(self, user_id: str, most: int = 0, kind: str = "") -> Iterator[None]:
         """Occupy a slot. Raises Refusal if there is none for this user, who may take `most`."""
-        self._take(user_id, self.share(most))
+        self._take(user_id, self.share(most), kind)
         try:
             yield
         finally:
-            self._release(user_id)
+            self._release(user_id, kind)
 
-    def _take(self, user_id: str, share: int) -> None:
+    def _take(self, user_id: str, share: int, kind: str) -> None:
         with self._lock:
             if self._free <= 0:
                 raise Refusal(self._all_taken)
@@ -45,9 +50,11 @@ class Slots:
                 raise Refusal(self._share_taken)
             self._free -= 1
             self._taken[user_id] += 1
+            self._kinds[kind] += 1
 
-    def _release(self, user_id: str) -> None:
+    def _release(self, user_id: str, kind: str) -> None:
         with self._lock:
+            self._kinds[kind] -= 1
             self._free += 1
             self._taken[user_id] -= 1
             if not self._taken[user_id]:

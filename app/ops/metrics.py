@@ -1,36 +1,54 @@
 """The metrics for Prometheus: the state of the whole fleet, read from PostgreSQL and Redis.
 
-Nothing is counted in this process, so every process gives the same metrics.
+What processes count, they add up in Redis, so every web process gives the same metrics.
 """
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
+from app.ops.fleet_metrics import fleet_metrics
+from app.ops.job_metrics import ended_jobs, oldest_delivery, queues
 from models.backlog import Backlog, backlog
-from models.counters import counters
+from models.backlog import queues as queued_jobs
+from models.counters import FINDS, counters
+from models.job_totals import job_totals
 from models.jobs import SLOTS, STAGES
+from models.webhook_outbox import oldest_due_s
+from tasks.metrics.fleet import fleet_counts, reporter
 from tasks.resilience.misconfigured import Misconfigured, misconfigured
 from tasks.resilience.states import BreakerState, breaker_states
 
+# What is counted in the database, so that each has a sample before it first happens.
+NEVER: Final[dict[tuple[str, str], int]] = {
+    ("paid_duplicates", ""): 0,
+    **{("reconciled", found): 0 for found in FINDS},
+}
+
 
 class Fleet(Collector):
-    """Reads everything at each scrape; without Redis, everything but the breakers and providers."""
+    """Reads everything at each scrape; without Redis, only what is in the database."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def collect(self) -> Iterator[Metric]:
-        yield from counted(counters(self._session))
+        yield from counted(NEVER | counters(self._session))
         yield from unfinished_jobs(backlog(self._session))
+        yield from queues(queued_jobs(self._session))
+        yield from ended_jobs(job_totals(self._session))
+        yield oldest_delivery(oldest_due_s(self._session))
         self._session.rollback()  # gives the connection back before the calls to Redis
         try:
             yield from circuits(breaker_states())
             yield wrongly_set_up(misconfigured())
+            reporter().report()
+            yield from fleet_metrics(fleet_counts())
         except RedisError:
             return
 

@@ -4,7 +4,8 @@ than half of them, or, at all web processes together, than his own limit."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Final, Literal
 
 from flask import g
 
@@ -17,6 +18,7 @@ from app.limits.known import most_streams
 from app.limits.streams import shared_streams
 from config.once import once
 from config.settings import get_settings
+from tasks.metrics.gauges import OPEN, OPEN_MAX
 
 RETRY_AFTER_S: Final = 5
 RETRY_AFTER: Final = {"Retry-After": str(RETRY_AFTER_S)}
@@ -38,12 +40,23 @@ def get_connection_slots() -> Slots:
     return Slots(get_settings().web_streams, all_taken=ALL_TAKEN, share_taken=SHARE_TAKEN)
 
 
-def take_slot() -> None:
+def follow_slots() -> None:
+    """Count this process's open streams and waits for `/metrics`."""
+    for kind in ("stream", "wait"):
+        OPEN.follow(partial(_taken, kind), kind)
+    OPEN_MAX.follow(lambda: get_settings().web_streams)
+
+
+def _taken(kind: str) -> int:
+    return get_connection_slots().taken(kind)
+
+
+def take_slot(kind: Literal["stream", "wait"]) -> None:
     """Take a slot until this request's answer has been sent. Raises Refusal, with `Retry-After`, if
     there is none: 503, or 429 if this user has as many as one user may have."""
     slots, most = get_connection_slots(), most_streams(g.user_id)
     try:
-        until_sent(_counted(slots, g.user_id, most))
+        until_sent(_counted(slots, g.user_id, most, kind))
     except Refusal as refusal:
         if refusal.problem is not SHARE_TAKEN:
             raise
@@ -51,9 +64,9 @@ def take_slot() -> None:
 
 
 @contextmanager
-def _counted(slots: Slots, user_id: str, most: int) -> Iterator[None]:
+def _counted(slots: Slots, user_id: str, most: int, kind: str) -> Iterator[None]:
     """A slot of this process and, if the user has a limit, one of those of all processes."""
-    with slots.slot(user_id, most):
+    with slots.slot(user_id, most, kind):
         if not most:
             yield
             return

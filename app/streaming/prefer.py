@@ -41,7 +41,7 @@ def respond_after(
     if not rest:
         return respond(granted_s)
     try:
-        take_slot()
+        take_slot("wait")
     except Refusal:  # no room for a wait: the caller polls
         return respond(None)
     get_hub().open_soon(rest)

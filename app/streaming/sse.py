@@ -42,7 +42,7 @@ def sse_line(kind: str, data: dict[str, Any], event_id: str | None = None) -> st
 def sse_response(lines: Lines, jobs: Iterable[Job]) -> Response:
     """A response that stays open while lines of these jobs come. Raises Refusal if no slot is
     free."""
-    take_slot()
+    take_slot("stream")
     open_soon(jobs)
     response = stream_response(lines, MEDIA_TYPE)
     response.headers["X-Accel-Buffering"] = "no"  # a proxy that buffers would delay events

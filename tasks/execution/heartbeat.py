@@ -71,6 +71,11 @@ def confirm(work: Work) -> None:
         raise Superseded("another run has begun, or the job has ended")
 
 
+def running() -> int:
+    """How many stages run in this process."""
+    return len(_running)
+
+
 def beat() -> None:
     """Extend every lease of this process once; stop the runs that no longer own their stage.
 

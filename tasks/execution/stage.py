@@ -19,7 +19,6 @@ from celery.exceptions import Retry
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from config.settings import get_settings
 from models.conflicts import JobFailed
 from models.errors import (
     BudgetExceeded,
@@ -52,6 +51,7 @@ from tasks.execution.stage_events import (
     publish_record,
     publish_skipped,
 )
+from tasks.execution.stage_metrics import count_failure, count_finished, count_retry
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
 from tasks.policies import DELIVER, LOAD_PATIENCE_S, Policy
@@ -99,7 +99,7 @@ def execute(
     work = begun or _begin(task, policy, fence)
     if work is None:
         return
-    if _is_late(work):
+    if work.is_late:
         release(work)
         _drop(task, "begun too late")
         return
@@ -123,6 +123,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
         _settle(task, policy, work, error)
     else:
         log.info("stage finished", ms=work.ms, **outcome.record.stored())
+        count_finished(work.fence, outcome.record, work.ms)
 
 
 def _pass_on(task: Task, handover: Handover) -> None:
@@ -138,6 +139,7 @@ def _pass_on(task: Task, handover: Handover) -> None:
         finally:
             hop(task.request, handover.rest)
         log.info("stage finished", **replace(record, began=None, ended=None).stored())
+        count_finished(replace(handover.work.fence, stage=stage), record, 0)
 
 
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
@@ -153,12 +155,6 @@ def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
     if work is None:
         _drop(task, "nothing to begin")
     return work
-
-
-def _is_late(work: Work) -> bool:
-    """Whether a run starts so long after it asked to begin that the job may have another owner:
-    then no model must be called here."""
-    return time.monotonic() - work.began > get_settings().lease_s
 
 
 def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
@@ -256,6 +252,7 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
         _drop_late(task, work, "superseded while failing")
         return
     publish_record(work.fence, record, number)
+    count_retry(work.fence, code, work.ms)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
@@ -271,6 +268,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
     if not _write(work, end_job):
         _drop_late(task, work, "superseded while failing")
         return
+    count_failure(work.fence, work.ms)
     log.error("job failed", code=end.code, exc_info=error if end.code == Internal.code else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from config.settings import get_settings
 from models.job_options import Options
 from models.lifecycle.event_numbers import next_number, text_base
 from models.lifecycle.fence import Fence
@@ -100,6 +101,12 @@ class Work:
             bill=Bill(),
             stop=threading.Event(),
         )
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it starts so long after it asked to begin that the job may have another owner:
+        then no model must be called here."""
+        return time.monotonic() - self.began > get_settings().lease_s
 
     @property
     def overtime(self) -> bool:

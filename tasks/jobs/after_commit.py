@@ -3,10 +3,12 @@ rows, fences stop the workers, and the reconciler dispatches jobs whose queue le
 
 import structlog
 
+from models.jobs import priority_of
 from models.lifecycle.after_commit import AfterCommit, register_after_commit
 from tasks.events.publisher import publish_end
 from tasks.jobs.cancel_channel import announce
 from tasks.jobs.dispatch import dispatch_pending
+from tasks.metrics.declared import JOBS_ACCEPTED
 from tasks.webhooks.dispatch import dispatch_webhooks
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,7 @@ def _dispatch(after: AfterCommit) -> None:
         log.info("job released", job_id=job.job_id)
     for new in after.accepted:
         chars = len(new.message)
+        JOBS_ACCEPTED.add(priority_of(new.lane))
         log.info("job accepted", job_id=new.job_id, mind=new.mind, chars=chars, slot=new.slot)
     queued = [new for new in after.accepted if new.slot == "queued"]
     for due in (*after.released, *queued):

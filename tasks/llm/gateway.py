@@ -19,6 +19,7 @@ from models.errors import (
     TrimindError,
     UnusableAnswer,
 )
+from models.ids import age_of
 from tasks.bill import Bill
 from tasks.execution.work import Work
 from tasks.llm.failures import LIBRARY_ERRORS, translate_error
@@ -30,6 +31,7 @@ from tasks.llm.reading import EMPTY, Completion, Messages, Reading, read_whole
 from tasks.llm.request import Parameters, form
 from tasks.llm.sse import CutOff, MalformedAnswer, values
 from tasks.llm.watch import Watch
+from tasks.metrics.declared import FIRST_TOKEN, JOB_FIRST_TOKEN, MODEL_CALLS
 
 # The bytes allowed per character of an answer: JSON escapes one with 6 or 12 bytes, and in a stream
 # a token of a few characters comes in an event of some hundred bytes.
@@ -42,6 +44,9 @@ DECISION_BYTES: Final = 1024 * 1024
 # which makes the connection reusable.
 AFTER_END_S: Final = 10.0
 DRAIN_S: Final = 0.2
+
+# The label of a call that did not fail.
+OK: Final = "ok"
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +81,12 @@ def stream(
     except TrimindError as error:
         billed = reading.is_billed or watch.abandoned
         work.bill.failed(target.name, error.code, reading.spent() if billed else None)
+        MODEL_CALLS.add(target.name, error.code)
         raise
     work.bill.add(made.spent)
+    MODEL_CALLS.add(target.name, OK)
+    FIRST_TOKEN.observe(made.first_token_ms / 1000, target.name)
+    JOB_FIRST_TOKEN.observe(age_of(work.fence.job_id) - reading.text_s)
     return made
 
 
@@ -156,8 +165,10 @@ def ask_json(
         billed = answer != EMPTY or watch.abandoned
         spent = answer.spent(target, messages) if billed else None
         bill.failed(target.name, error.code, spent)
+        MODEL_CALLS.add(target.name, error.code)
         raise
     bill.add(answer.spent(target, messages))
+    MODEL_CALLS.add(target.name, OK)
     return answer.text
 
 

@@ -74,6 +74,11 @@ class Reading:
         some gateways send it with every piece of reasoning."""
         return self.finish is not None and (self.finish != STOP or self.first_token_ms > 0)
 
+    @property
+    def text_s(self) -> float:
+        """Seconds since the first text of the answer."""
+        return (self._ms() - self.first_token_ms) / 1000
+
     def take(self, value: Any) -> bool:
         """Take a value from the provider. Return whether to read on. Raises ErrorEvent."""
         if value is OVER:

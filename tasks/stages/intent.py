@@ -10,6 +10,7 @@ from tasks.execution.stage import stage
 from tasks.execution.work import Outcome, Work
 from tasks.llm.models import target
 from tasks.llm.routing import route_of
+from tasks.metrics.declared import CACHE_LOOKUPS
 from tasks.nlu import cache, llm_classifier, local
 from tasks.nlu.classification import Classification
 from tasks.policies import INTENT
@@ -28,6 +29,7 @@ def intent(work: Work) -> Outcome:
     classifier = _classifier()
     remembered = cache.key(work.user_id, work.message, classifier or "local", get_minds().version)
     found = cache.recall(remembered)
+    CACHE_LOOKUPS.add("intents", "miss" if found is None else "hit")
     if found is not None:
         return _outcome(work, found, cached=True)
     if classifier is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import BoundedSemaphore
+from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
@@ -23,10 +24,14 @@ from models.session import unit_of_work
 from models.webhook_outbox import Attempt, claim, disable_gone, finish
 from tasks.execution import failpoints
 from tasks.execution.waiting import note_waiting
+from tasks.metrics.declared import WEBHOOK_ATTEMPTS
 from tasks.policies import DELIVER
 from tasks.resilience.transaction import run_transaction_with_retry
 from tasks.webhooks.dispatch import dispatch_webhooks
 from tasks.webhooks.request import Reply, send
+
+# What an attempt comes to, by the delivery's status after it.
+OUTCOMES: Final = {"delivered": "delivered", "pending": "retried", "failed": "given_up"}
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +112,8 @@ def _store(attempt: Attempt, reply: Reply) -> None:
     given_up = reply.delivered or reply.gone
     wait = None if given_up else next_wait(attempt, reply.wait_s, jitter)
     status = "delivered" if reply.delivered else "failed" if wait is None else "pending"
+
+    WEBHOOK_ATTEMPTS.add(OUTCOMES[status])
 
     def store(session: Session) -> bool:
         stored = finish(session, attempt, reply.entry(), status, wait)

@@ -14,6 +14,7 @@ from celery.signals import (
     celeryd_after_setup,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutting_down,
 )
@@ -28,7 +29,10 @@ from tasks.compression.compressor import explain, warm
 from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
 from tasks.daemon_loop import DaemonLoop
+from tasks.execution.heartbeat import running
 from tasks.jobs import after_commit
+from tasks.metrics.fleet import report_last, start_reporting
+from tasks.metrics.gauges import RUNS, RUNS_MAX
 from tasks.policies import GENERATE
 from tasks.stages.compress import chosen_compressor
 from tasks.worker.bookkeeper import bookkeeper
@@ -105,6 +109,9 @@ def _start_threads(sender: Any, **_: Any) -> None:
     gc.enable()
     log.info("worker started", pool_size=sender.pool.limit)
     threads = isinstance(sender.pool, TaskPool)
+    RUNS.follow(running)
+    RUNS_MAX.follow(lambda: sender.pool.limit if threads else 0)
+    start_reporting()
     # The runs of a prefork pool are its children's: here would be none to cancel.
     for loop in (reconciler, sweeper, cancel_listener) if threads else (reconciler, sweeper):
         loop.start()
@@ -138,6 +145,9 @@ def _warm_compressor(**_: Any) -> None:
             warm(chosen_compressor())
         except CompressionFailed as error:
             _note_failure(error)
+    RUNS.follow(running)
+    RUNS_MAX.follow(lambda: 1)
+    start_reporting()
     random.seed()  # LLMLingua seeds every process alike, and retries must not synchronize
 
 
@@ -156,6 +166,12 @@ def _note_compressor() -> bool:
 
 def _note_failure(error: CompressionFailed) -> None:
     log.error("compressor not loaded", effect="prompts are not compressed", error=str(error))
+
+
+@worker_process_shutdown.connect
+def _report_last(**_: Any) -> None:
+    """A child of the prefork pool ends without Python's own end."""
+    report_last()
 
 
 @worker_shutting_down.connect

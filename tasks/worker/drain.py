@@ -12,6 +12,7 @@ import structlog
 from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from tasks.execution.heartbeat import hand_all_back
+from tasks.metrics.fleet import report_last
 
 log = structlog.get_logger(__name__)
 
@@ -32,4 +33,5 @@ class Drain(threading.Thread):
             log.warning("runs not handed back", effect="their leases expire", error=str(error))
         except Exception:  # the boundary: the process must end at the limit
             log.exception("runs not handed back", effect="their leases expire")
+        report_last()
         os._exit(0)

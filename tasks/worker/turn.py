@@ -22,7 +22,9 @@ RECONCILING: Final = "reconciling"
 def take_turn(length_s: float, what: str = RECONCILING) -> bool:
     """Whether this worker does it now; if so, no other does for `length_s`."""
     try:
-        taken = redis_client().set(_key(what), "taken", nx=True, px=max(1, int(length_s * 1000)))
+        taken = redis_client().set(
+            key_of_installation(what), "taken", nx=True, px=max(1, int(length_s * 1000))
+        )
     except redis.RedisError as error:
         outages.note("redis", error, watcher=WATCHER)
         return True
@@ -33,12 +35,13 @@ def take_turn(length_s: float, what: str = RECONCILING) -> bool:
 def return_turn() -> None:
     """Let the next worker look at once: this one could not do all there is to do."""
     try:
-        redis_client().delete(_key(RECONCILING))
+        redis_client().delete(key_of_installation(RECONCILING))
     except redis.RedisError as error:
         outages.note("redis", error, watcher=WATCHER)
 
 
-def _key(what: str) -> str:
+def key_of_installation(what: str) -> str:
+    """A key in Redis that no other installation uses."""
     return _key_of(get_settings().database_url.get_secret_value(), what)
 
 

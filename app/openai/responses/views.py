@@ -76,7 +76,8 @@ def create_response(header: ResponseHeaders, body: NewResponse) -> Response:
     With `background`, it returns immediately; with `stream`, it sends events as they happen.
     """
     if body.stream or not body.background:
-        take_slot()  # first: a refused client must not leave a job behind
+        # First: a refused client must not leave a job behind.
+        take_slot("stream" if body.stream else "wait")
     if header.idempotency_key is None:
         return _respond(body, _call(header, body))
     return create_once(
