@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from app.http.idempotency import REPLAYED
-from app.http.limit_fields import LEFT, POLICY
+from app.http.limit_fields import LEFT, OPENAI_LEFT, OPENAI_LIMIT, OPENAI_RESET, POLICY
 from app.http.problems import title_of
 from app.http.request_log import HEADER as REQUEST_ID
 from app.http.scopes import scope_of
@@ -61,6 +61,22 @@ HEADERS: Final[dict[str, Node]] = {
         "description": "What is left of them, `r`, and for how many seconds that holds, `t`.",
         "schema": {"type": "string"},
         "example": '"requests";r=59990;t=60',
+    },
+    OPENAI_LIMIT: {
+        "description": "How many requests you may send within a minute. Missing if there is no "
+        "limit.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 60000,
+    },
+    OPENAI_LEFT: {
+        "description": "How many of them are left.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 59990,
+    },
+    OPENAI_RESET: {
+        "description": "For how long that holds; after a refusal, when to try again.",
+        "schema": {"type": "string", "pattern": "^[0-9]+s$"},
+        "example": "60s",
     },
     "Retry-After": {
         "description": "Seconds to wait before retrying.",
@@ -142,11 +158,17 @@ def _headers_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:
         yield REPLAYED
     if status == "401":
         yield "WWW-Authenticate"
-    if status < "300" and "429" in operation["responses"]:
-        yield from (POLICY, LEFT)
+    yield from _limits_of(status, operation)
+    yield from _delays_of(status, asked, operation)
+
+
+def _limits_of(status: str, operation: Node) -> Iterator[str]:
     if status in ("402", "429"):
         yield from (POLICY, LEFT, "Retry-After")
-    yield from _delays_of(status, asked, operation)
+    elif status < "300" and "429" in operation["responses"]:
+        yield from (POLICY, LEFT)
+    if operation.get("tags") == ["responses"] and (status < "300" or status == "429"):
+        yield from (OPENAI_LIMIT, OPENAI_LEFT, OPENAI_RESET)
 
 
 def _delays_of(status: str, asked: set[str], operation: Node) -> Iterator[str]:

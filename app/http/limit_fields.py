@@ -11,6 +11,10 @@ from flask import Flask, Response, g
 
 POLICY: Final = "RateLimit-Policy"
 LEFT: Final = "RateLimit"
+# As OpenAI names what is left of the limit of requests.
+OPENAI_LIMIT: Final = "x-ratelimit-limit-requests"
+OPENAI_LEFT: Final = "x-ratelimit-remaining-requests"
+OPENAI_RESET: Final = "x-ratelimit-reset-requests"
 CONCURRENT: Final = "concurrent-requests"
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from flask import Response
 
-from app.http.limit_fields import shown
+from app.http.limit_fields import OPENAI_LEFT, OPENAI_LIMIT, OPENAI_RESET, shown
 
 REQUESTS: Final = "requests"
 
@@ -13,7 +13,7 @@ def add_rate_limits(response: Response) -> Response:
     """Send what is left of the user's requests as OpenAI does."""
     standing = shown(REQUESTS)
     if standing is not None:
-        response.headers["x-ratelimit-limit-requests"] = str(standing.quota)
-        response.headers["x-ratelimit-remaining-requests"] = str(standing.left)
-        response.headers["x-ratelimit-reset-requests"] = f"{standing.seconds}s"
+        response.headers[OPENAI_LIMIT] = str(standing.quota)
+        response.headers[OPENAI_LEFT] = str(standing.left)
+        response.headers[OPENAI_RESET] = f"{standing.seconds}s"
     return response

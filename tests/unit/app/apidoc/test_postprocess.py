@@ -89,7 +89,10 @@ def test_a_parameter_is_never_null(calls):
         ("/v1/jobs", "409", {"Retry-After"}),
         ("/v1/jobs", "202", {"RateLimit", "RateLimit-Policy"}),
         ("/v1/jobs", "429", {"Retry-After", "RateLimit", "RateLimit-Policy"}),
+        ("/v1/jobs", "402", {"Retry-After", "RateLimit", "RateLimit-Policy"}),
         ("/v1/jobs", "503", {"Retry-After"}),
+        ("/v1/responses", "200", {"x-ratelimit-limit-requests", "x-ratelimit-reset-requests"}),
+        ("/v1/responses", "429", {"x-ratelimit-remaining-requests", "RateLimit", "Retry-After"}),
         ("/v1/responses", "503", {"Retry-After"}),
     ],
 )
