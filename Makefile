@@ -9,7 +9,7 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
 unit test chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test chaos bench check format record vendor screenshots dashboard clean
+.PHONY: help run unit test chaos bench check docs format record vendor screenshots dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,12 +35,17 @@ chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos
 bench: $(VENV)/.test ## Measure on this machine; report in build/bench.md and .json (ARGS="jobs waits")
 	@exec $(BIN)/python -m bench $(ARGS)
 
-check: $(VENV)/.test ## Lint, types, import directions
+check: $(VENV)/.test ## Lint, types, import directions, links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p tests
 	@$(BIN)/lint-imports
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs: $(VENV)/.test ## Build the documentation as a site in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "build/site/index.html"
 
 format: $(VENV)/.test ## Format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix .

@@ -1,10 +1,11 @@
 """A pane of the page that takes 10,000 pieces of an answer, 200 a second: `python -m bench.page`.
 
-A browser without a window renders the page's own component, for an answer of all kinds of blocks,
-for a single block of code and for a single list. Each quarter of the pieces is measured alone: a
-pane that grew slower would show it in the last.
+A browser without a window renders the page's own component, for an answer of all kinds of blocks
+and for one that is a single block of a kind; `python -m bench.page list table` measures some. Each
+quarter of the pieces is measured alone: a pane that grew slower would show it in the last.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -92,14 +93,25 @@ FUNCTION = """def part_{0}(values):
 
 """
 ITEM = "{0}. A thing with **strong** words and `code`, and why it matters.\n"
+ROW = "| {0} | a thing with `code` | and why it **matters**, in some more words |\n"
+SENTENCE = "Sentence {0} has **strong** words and `code`, and says why it matters. "
+
+
+def repeated(template: str) -> str:
+    """More than enough text, from one piece of it."""
+    return "".join(template.format(number) for number in range(1, 1200))
+
+
 TEXTS = {
-    "all kinds of blocks": "".join(PART.format(number) for number in range(1000)),
-    "one block of code": "```python\n" + "".join(FUNCTION.format(each) for each in range(1000)),
-    "one list": "".join(ITEM.format(number) for number in range(1, 1000)),
+    "all": repeated(PART),
+    "code": "```python\n" + repeated(FUNCTION),
+    "list": repeated(ITEM),
+    "table": "| n | what | why |\n| --- | --- | --- |\n" + repeated(ROW),
+    "paragraph": repeated(SENTENCE),
 }
 
 
-def main() -> None:
+def main(*kinds: str) -> None:
     """Print how many frames a second each quarter of the pieces had, and what they cost."""
     with (
         serving() as url,
@@ -107,11 +119,11 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.connect_over_cdp(address)
-        for name, text in TEXTS.items():
+        for name in kinds or TEXTS:
             page = browser.new_page()
             page.goto(f"{url}/page.html")
             page.evaluate(SETUP)
-            measure(page, name, pieces_of(text)[:PIECES])
+            measure(page, name, pieces_of(TEXTS[name])[:PIECES])
             page.close()
 
 
@@ -172,4 +184,4 @@ def serving() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

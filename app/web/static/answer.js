@@ -127,12 +127,16 @@ class Drawing {
 
   /** Draw the whole of a text that has ended. */
   drawAll() {
-    this.drawPending();
-    this.markdown.finish();
+    this.markdown.finish(this.takePending());
   }
 
   drawPending() {
-    if (this.pending) this.markdown.append(this.pending);
+    if (this.pending) this.markdown.append(this.takePending());
+  }
+
+  takePending() {
+    const text = this.pending;
     this.pending = "";
+    return text;
   }
 }

@@ -3,12 +3,10 @@
 import { Answer } from "./answer.js";
 import { MANAGER } from "./conversation.js";
 import { inWords } from "./format.js";
+import { isOfInputMethod } from "./shortcuts.js";
 import { html, useEffect, useLayoutEffect, useRef } from "./ui.js";
 
 const ALL = "";
-
-// What engines report of a key that an input method handles, after `isComposing` has ended too.
-const HANDLED_BY_INPUT_METHOD = 229;
 
 export function Console({ minds, models, draft, onDraft, target, model, busy, error, latest, unfinished, act, onSend }) {
   const input = useRef(null);
@@ -19,8 +17,7 @@ export function Console({ minds, models, draft, onDraft, target, model, busy, er
     onSend();
   };
   const onKeyDown = (event) => {
-    const composing = event.isComposing || event.keyCode === HANDLED_BY_INPUT_METHOD;
-    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    if (event.key !== "Enter" || event.shiftKey || isOfInputMethod(event)) return;
     event.preventDefault();
     onSend();
   };
@@ -28,7 +25,7 @@ export function Console({ minds, models, draft, onDraft, target, model, busy, er
     <section class="console" aria-label="Manager console">
       ${latest && html`<${Manager} latest=${latest} act=${act} />`}
       <form onSubmit=${submit}>
-        <textarea ref=${input} id="message" rows="1" aria-label="Message" placeholder=${placeholder(minds, target.value)}
+        <textarea ref=${input} id="message" rows="1" dir="auto" aria-label="Message" placeholder=${placeholder(minds, target.value)}
           value=${draft.value} onInput=${({ target: at }) => onDraft(at.value)} onKeyDown=${onKeyDown}
           aria-describedby=${error ? "send-error" : undefined} enterkeyhint="send"></textarea>
         <div class="console-row">

@@ -129,7 +129,9 @@ export class Conversation {
   }
 
   async loadEarlier() {
-    const page = await this.fetchPage(this.earliest);
+    const before = this.earliest;
+    const page = await this.fetchPage(before);
+    if (this.earliest !== before) return; // clicked twice, or in two panes
     batch(() => {
       this.takePage(page);
       this.noteEarlier(page);

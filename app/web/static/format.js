@@ -43,6 +43,7 @@ const ADVICE = {
   unreachable: "Check your connection. Nothing that was accepted is lost.",
   unauthorized: "Sign in again.",
   csrf_failed: "Reload the page and try again.",
+  budget_exceeded: "Wait for answers that are on their way, shorten the message, or ask your administrator for a higher budget.",
   conversation_busy: "Wait for the answer, or stop it.",
   too_many_jobs: "Wait until some have ended, or stop some.",
   provider_rejected: "Rephrase the message, or pick another model.",
@@ -57,7 +58,6 @@ const ADVICE = {
   provider_unavailable: "Retry it later, or pick another model.",
   rate_limited: "Retry it later, or pick another model.",
 };
-const SPENT = 402;
 const TOO_MANY = 429;
 
 export const advice = (code, otherwise = "Try again.") => ADVICE[code] ?? otherwise;
@@ -66,7 +66,7 @@ export const advice = (code, otherwise = "Try again.") => ADVICE[code] ?? otherw
 export function inPlainWords({ message, status, code, retryAfterS }, otherwise) {
   const what = sentence(message);
   if (status === TOO_MANY && retryAfterS && !ADVICE[code]) return `${what} Try again in ${inTime(retryAfterS)}.`;
-  return `${what} ${advice(code, status === SPENT ? "Ask your administrator for a higher limit." : otherwise)}`;
+  return `${what} ${advice(code, otherwise)}`;
 }
 
 const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");

@@ -1,12 +1,12 @@
 // Markdown that grows. What can't change any more is drawn once, and laid out no more than it must be;
-// only the last block is drawn again, so that a long answer gets no slower.
+// only the rest is drawn again, so that a long answer gets no slower.
 
 import { blocksOf, fill, fillWithCode, highlightAll } from "./markdown.js";
+import { partOf } from "./parts.js";
 
 const BLOCKS_A_CHAPTER = 20;
 const LINES_A_PAGE = 40;
-// A list is one block. Of a longer one, all items but the last are drawn for good.
-const ITEMS_AT_MOST = 20;
+const FENCE = /^(?:[ \t]*\n)* {0,3}(`{3,}|~{3,})([^\n`]*)\n/;
 // A link may be defined below its use.
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
@@ -18,9 +18,10 @@ export class GrowingMarkdown {
 
   /** Begin again without text. */
   reset() {
-    this.source = this.open = "";
+    this.source = this.open = this.held = "";
     this.code = null;
-    this.isCut = false; // whether a list was drawn in parts
+    this.part = null; // what the open text continues: the last part of a block
+    this.isCut = this.hasEnded = false;
     this.element.replaceChildren();
     this.chapter = null;
     this.beginBlock();
@@ -28,76 +29,101 @@ export class GrowingMarkdown {
 
   append(text) {
     this.source += text;
-    this.open += text;
+    const arrived = this.held + text;
+    this.held = arrived.endsWith("\r") ? "\r" : ""; // the rest of a line's end may follow
+    this.open += arrived.slice(0, arrived.length - this.held.length).replaceAll("\r\n", "\n");
     this.draw();
   }
 
-  /** Draw what only the whole text tells. It may go on to grow nevertheless. */
-  finish() {
+  /** Draw the rest, and what only the whole text tells. It may go on to grow nevertheless. */
+  finish(text) {
+    this.hasEnded = true;
+    if (text) this.append(text);
     if (this.isCut || DEFINITION.test(this.source)) {
       const whole = this.source;
       this.reset();
+      this.hasEnded = true;
       this.source = this.open = whole;
-      fill(this.last, whole);
+      fill(this.last, blocksOf(whole));
     }
     highlightAll(this.element);
   }
 
   draw() {
-    if (this.drawOpenCode()) return;
-    const settled = this.settled();
-    if (settled) {
-      fill(this.last, settled);
-      highlightAll(this.last);
-      this.open = this.open.slice(settled.length);
-      this.beginBlock();
+    for (;;) {
       if (this.drawOpenCode()) return;
+      const blocks = blocksOf((this.part?.head ?? "") + this.open);
+      const done = this.doneOf(blocks);
+      if (!done) return this.fillLast(blocks);
+      this.fillLast(done.blocks);
+      highlightAll(this.last);
+      this.open = this.open.slice(Math.max(0, done.raw.length - (this.part?.head.length ?? 0)));
+      this.part = done.part;
+      this.beginBlock();
     }
-    fill(this.last, this.open);
   }
 
-  /** The beginning of the open text that can't change any more. */
-  settled() {
-    const blocks = blocksOf(this.open);
-    while (blocks.at(-1)?.type === "space") blocks.pop();
-    const last = blocks.pop();
-    const done = blocks.map((block) => block.raw);
-    if (last?.type === "list" && last.items.length > ITEMS_AT_MOST) {
-      this.isCut = true;
-      done.push(...last.items.slice(0, -1).map((item) => item.raw));
-    }
-    return done.join("");
+  /** The blocks at the beginning of these that can't change any more, or a part of the only one. */
+  doneOf(blocks) {
+    const written = blocks.filter((block) => block.type !== "space");
+    const last = written.at(-1);
+    if (!last) return null;
+    const isClosed = written.length === 1 && isFenced(last) && rawOf(blocks).endsWith("\n");
+    const done = isClosed ? blocks : blocks.slice(0, blocks.indexOf(last));
+    if (isClosed || written.length > 1) return { blocks: done, raw: rawOf(done), part: null };
+    const part = this.hasEnded ? null : partOf(last, this.part);
+    this.isCut ||= part !== null;
+    return part && { blocks: blocksOf(part.raw), raw: rawOf(done) + part.raw, part };
+  }
+
+  fillLast(blocks) {
+    fill(this.last, blocks);
+    if (this.part && blocks.length) this.part.fit(this.last, this.before);
   }
 
   /** Draw the open text if it is a block of code that is not closed yet: its new text is appended. */
   drawOpenCode() {
-    const fence = openFence(this.open);
-    if (!fence) {
+    this.code ??= OpenCode.of(this.open);
+    if (!this.code?.isOpenIn(this.open)) {
       this.code = null;
       return false;
     }
-    this.code ??= new GrowingCode(fillWithCode(this.last, fence.lang));
-    this.code.grow(fence.text);
+    this.code.drawIn(this.last, this.open);
     return true;
   }
 
   beginBlock() {
     if (!this.chapter || this.chapter.childElementCount === BLOCKS_A_CHAPTER) {
-      this.element.append((this.chapter = newElement("chapter")));
+      this.element.append((this.chapter = newElement("chapter", this.part)));
     }
-    this.chapter.append((this.last = newElement("block")));
+    this.before = this.last;
+    this.chapter.append((this.last = newElement("block", this.part)));
   }
 }
 
-/** Lines of code that grow, in pages, so that the browser need not lay out all of them for a new one. */
-class GrowingCode {
-  constructor(element) {
-    this.element = element;
-    this.shown = 0;
+/** A block of code that is not closed yet, at the beginning of a text that grows. */
+class OpenCode {
+  static of(text) {
+    const opening = FENCE.exec(text);
+    return opening && new OpenCode(...opening);
+  }
+
+  constructor(opening, fence, info) {
+    this.language = info.trim().split(/\s/)[0];
+    this.closing = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}[ \\t]*$`, "gm");
+    this.shown = this.lastLine = opening.length;
+    this.element = null;
     this.lines = LINES_A_PAGE;
   }
 
-  grow(text) {
+  isOpenIn(text) {
+    this.closing.lastIndex = this.lastLine;
+    return !this.closing.test(text);
+  }
+
+  /** Draw what has been added, in pages, so that the browser need not lay out all lines for a new one. */
+  drawIn(element, text) {
+    this.element ??= fillWithCode(element, this.language);
     for (const line of text.slice(this.shown).split(/(?<=\n)/)) {
       if (this.lines >= LINES_A_PAGE) this.beginPage();
       if (this.page.lastChild) this.page.lastChild.appendData(line);
@@ -105,25 +131,21 @@ class GrowingCode {
       if (line.endsWith("\n")) this.lines++;
     }
     this.shown = text.length;
+    this.lastLine = Math.max(this.lastLine, text.lastIndexOf("\n") + 1);
   }
 
   beginPage() {
-    this.element.append((this.page = newElement("page", "span")));
+    this.element.append((this.page = newElement("page", null, "span")));
     this.lines = 0;
   }
 }
 
-function newElement(name, tag = "div") {
+const isFenced = (block) => block.type === "code" && block.codeBlockStyle !== "indented";
+const rawOf = (blocks) => blocks.map((block) => block.raw).join("");
+
+function newElement(name, part, tag = "div") {
   const element = document.createElement(tag);
   element.className = name;
+  if (part) element.dataset.part = part.kind;
   return element;
-}
-
-/** The language and text of a fence at the beginning that is not closed; null if there is none. */
-function openFence(text) {
-  const opening = /^ {0,3}(`{3,}|~{3,})([^\n`]*)\n/.exec(text);
-  if (!opening) return null;
-  const rest = text.slice(opening[0].length);
-  const closing = new RegExp(`(^|\\n) {0,3}${opening[1][0]}{${opening[1].length},}[ \\t]*(\\n|$)`);
-  return closing.test(rest) ? null : { lang: opening[2].trim().split(/\s/)[0], text: rest };
 }

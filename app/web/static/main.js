@@ -194,7 +194,7 @@ function Head({ opened }) {
     <header class="head">
       <button type="button" class="icon menu" aria-label="Conversations" aria-controls="sidebar"
         aria-expanded=${sidebarOpen.value} onClick=${() => (sidebarOpen.value = !sidebarOpen.value)}><${Icon} name="menu" /></button>
-      <h1>${title}</h1>
+      <h1 dir="auto">${title}</h1>
       ${opened?.trouble.value && html`<p class="lost" role="status">${opened.trouble.value}</p>`}
       <button type="button" class="icon help" aria-label="Keyboard shortcuts" title="Keyboard shortcuts" onClick=${() => (helpOpen.value = true)}>?</button>
     </header>

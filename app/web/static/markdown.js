@@ -66,12 +66,13 @@ function codeBlock(text, lang) {
 
 const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
 
-/** The blocks of a text: `{type, raw, items}` each. */
+/** The blocks of a text, each with its `type` and its `raw` Markdown. */
 export const blocksOf = (source) => marked.lexer(source);
 
-/** Fill an element with Markdown. */
-export function fill(element, source) {
-  element.innerHTML = clean(marked.parse(source));
+/** Fill an element with blocks of Markdown, each of which reads from its own side. */
+export function fill(element, blocks) {
+  element.innerHTML = clean(marked.parser(blocks));
+  for (const block of element.children) block.dir = "auto";
 }
 
 /** Fill an element with a block of code that has no text yet; returns the element that its text goes to. */

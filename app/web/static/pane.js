@@ -4,7 +4,7 @@ import { Answer, Written } from "./answer.js";
 import { seconds, STAGES } from "./format.js";
 import { Icon } from "./icons.js";
 import { copyCode } from "./markdown.js";
-import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useSignal, useState } from "./ui.js";
 
 // The time, while something waits for it.
 const now = signal(Date.now());
@@ -24,7 +24,7 @@ function useTicks(on) {
 // How far from the end of what is written a reader may be and still follow it.
 const NEAR_PX = 48;
 
-/** Keep the end of a growing pane in sight, unless the reader has moved up. */
+/** Keep the end of a growing pane in sight, unless the reader has moved up or opens something. */
 function useEnd(latest) {
   const scroller = useRef(null);
   const following = useRef(true);
@@ -56,12 +56,35 @@ function useEnd(latest) {
     else if (left < NEAR_PX) following.current = true;
     top.current = at.scrollTop;
   };
-  return { scroller, onScroll, away, toEnd };
+  const onOpen = () => (following.current = false);
+  return { scroller, onScroll, onOpen, away, toEnd };
+}
+
+/** Keep what is read in its place when something is put above it. */
+function usePlace(scroller, first) {
+  const kept = useRef({});
+  const { turn } = kept.current;
+  // The page is as it was while this runs, and changed when the effect does.
+  const was = turn?.isConnected && kept.current.first !== first ? turn.getBoundingClientRect().top : null;
+  useLayoutEffect(() => {
+    if (was !== null && turn.isConnected) scroller.current.scrollTop += turn.getBoundingClientRect().top - was;
+    kept.current = { first, turn: scroller.current.querySelector(".turn") };
+  }, [first]);
 }
 
 export function Pane({ mind, index, turns, hidden, act, hasEarlier, onEarlier }) {
   const latest = turns.at(-1);
-  const { scroller, onScroll, away, toEnd } = useEnd(latest?.key);
+  const problem = useSignal(""); // why earlier messages can't be shown
+  const { scroller, onScroll, onOpen, away, toEnd } = useEnd(latest?.key);
+  usePlace(scroller, turns[0]?.key);
+  const onClick = (event) => {
+    if (event.target.closest("summary")) onOpen();
+    else copyCode(event);
+  };
+  const showEarlier = () => {
+    scroller.current.focus({ preventScroll: true }); // the button goes, or moves out of sight
+    onEarlier(problem);
+  };
   return html`
     <section class=${`pane ${hidden ? "pane-hidden" : ""}`} id=${`pane-${mind.id}`} aria-labelledby=${`mind-${mind.id}`}>
       <header class="pane-head">
@@ -69,10 +92,11 @@ export function Pane({ mind, index, turns, hidden, act, hasEarlier, onEarlier })
         <h2 id=${`mind-${mind.id}`}>${mind.title}</h2>
         ${latest && html`<${State} job=${latest.job} />`}
       </header>
-      <div class="pane-body" ref=${scroller} onScroll=${onScroll} onClick=${copyCode} tabindex="0" role="log"
+      <div class="pane-body" ref=${scroller} onScroll=${onScroll} onClick=${onClick} tabindex="0" role="log"
         aria-live="off" aria-label=${`Messages of ${mind.title}`} data-pane=${mind.id}>
         <div class="turns">
-          ${hasEarlier && html`<button type="button" class="link" onClick=${onEarlier}>Show earlier messages</button>`}
+          ${hasEarlier && html`<button type="button" class="link" onClick=${showEarlier}>Show earlier messages</button>`}
+          ${problem.value && html`<p class="error" role="alert">${problem.value}</p>`}
           ${turns.map((turn) => html`<${Turn} key=${turn.key} turn=${turn} act=${act} />`)}
           ${!turns.length && html`<p class="quiet pane-empty">${mind.title} has not been asked yet.</p>`}
         </div>
@@ -110,7 +134,7 @@ function Turn({ turn, act }) {
   const { message, job, kept } = turn;
   return html`
     <article class="turn">
-      ${message && html`<div class="message user" data-role="user"><p>${message.content}</p></div>`}
+      ${message && html`<div class="message user" data-role="user"><p dir="auto">${message.content}</p></div>`}
       ${job && html`<${Answer} job=${job} act=${act} isKept=${turn.isKept} canKeep=${turn.canKeep} />`}
       ${kept &&
       html`

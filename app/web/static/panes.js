@@ -31,7 +31,7 @@ export function Panes({ opened, minds, shown, nameOf, act, onNew, onReload, onEx
       ${panes.map(
         ({ mind, turns }, index) => html`
           <${Pane} key=${mind.id} mind=${mind} index=${index} turns=${turns} act=${act} hidden=${shown.value !== index}
-            hasEarlier=${opened.hasEarlier.value} onEarlier=${() => act("loadEarlier")} />
+            hasEarlier=${opened.hasEarlier.value} onEarlier=${(problem) => act("loadEarlier", { problem })} />
         `,
       )}
     </div>
@@ -60,12 +60,16 @@ function Tabs({ panes, shown }) {
   `;
 }
 
-/** What a pane shows: each message that went to its mind, the newest job for it, what was kept. */
+/**
+ * What a pane shows: each message that went to its mind, the newest job for it, what was kept. An answer
+ * whose message is on an earlier page comes with it.
+ */
 function turnsOf(opened, mind, nameOf) {
   const jobs = [...opened.jobs.value.values()];
   const titles = (job) => (job.mind === mind.id ? null : nameOf(job.mind));
   const newest = new Map();
-  for (const job of jobs) if (job.mind === mind.id) newest.set(job.messageId, job);
+  const isShown = (job) => job.mind === mind.id && (opened.messages.value.has(job.messageId) || !opened.hasEarlier.value);
+  for (const job of jobs) if (isShown(job)) newest.set(job.messageId, job);
   return [...newest.values()].map((job) => {
     const broadcast = opened.broadcasts.value.get(job.broadcastId);
     const keptJob = broadcast?.kept_job_id ? opened.jobs.value.get(broadcast.kept_job_id) : null;

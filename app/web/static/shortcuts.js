@@ -2,24 +2,32 @@
 
 import { html, useEffect, useRef } from "./ui.js";
 
+// On a Mac, Option writes characters such as { and ñ: there, Control is what Alt is elsewhere.
+const IS_MAC = /^Mac/.test(navigator.platform);
+const ALT = IS_MAC ? "Control" : "Alt";
 const LIST = [
   ["Enter", "Send the message"],
   ["Shift + Enter", "Begin a new line"],
   ["/", "Write a message"],
   ["Esc", "Stop all answers"],
-  ["Alt + 1, 2, 3", "Go to a mind's pane"],
-  ["Alt + 0", "Send to all minds"],
-  ["Alt + Shift + 1, 2, 3", "Send to one mind"],
-  ["Ctrl + K", "Search conversations"],
-  ["Alt + N", "New conversation"],
+  [`${ALT} + 1, 2, 3`, "Go to a mind's pane"],
+  [`${ALT} + 0`, "Send to all minds"],
+  [`${ALT} + Shift + 1, 2, 3`, "Send to one mind"],
+  [IS_MAC ? "⌘ K" : "Ctrl + K", "Search conversations"],
+  [`${ALT} + N`, "New conversation"],
   ["?", "Show this sheet"],
 ];
+// What engines report of a key that an input method handles, after `isComposing` has ended too.
+const HANDLED_BY_INPUT_METHOD = 229;
+
+/** Whether a key is an input method's, such as the Enter that takes what it suggests. */
+export const isOfInputMethod = (event) => event.isComposing || event.keyCode === HANDLED_BY_INPUT_METHOD;
 
 /** Do what a key is for. `actions` has a function for each. */
 export function useShortcuts(actions) {
   useEffect(() => {
     const onKeyDown = (event) => {
-      const act = actionOf(event, actions);
+      const act = isOfInputMethod(event) ? null : actionOf(event, actions);
       if (!act) return;
       event.preventDefault();
       act();
@@ -30,18 +38,27 @@ export function useShortcuts(actions) {
 }
 
 function actionOf(event, actions) {
-  const digit = /^Digit([0-9])$/.exec(event.code)?.[1];
-  if (event.altKey && digit) {
-    if (digit === "0") return () => actions.target(null);
-    return () => (event.shiftKey ? actions.target : actions.pane)(Number(digit) - 1);
-  }
-  if (event.altKey && event.code === "KeyN") return actions.fresh;
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") return actions.search;
+  if (isAlt(event)) return actionOfAlt(event, actions);
+  const isCommand = IS_MAC ? event.metaKey : event.ctrlKey && !event.altKey;
+  if (isCommand && event.key.toLowerCase() === "k") return actions.search;
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) return actions.stop;
   const typing = event.target.closest("input, textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return null;
   if (event.key === "/") return actions.write;
   return event.key === "?" ? actions.help : null;
+}
+
+// AltGr, which also writes characters, is Control and Alt on some systems.
+function isAlt({ altKey, ctrlKey, metaKey }) {
+  return !metaKey && (IS_MAC ? ctrlKey && !altKey : altKey && !ctrlKey);
+}
+
+function actionOfAlt({ code, shiftKey }, actions) {
+  if (code === "KeyN") return actions.fresh;
+  const digit = /^Digit([0-3])$/.exec(code)?.[1];
+  if (!digit) return null;
+  if (digit === "0") return () => actions.target(null);
+  return () => (shiftKey ? actions.target : actions.pane)(Number(digit) - 1);
 }
 
 export function Help({ open, onClose }) {

@@ -107,7 +107,7 @@ function Item({ each, current, onOpen, onDeleted, onRenamed }) {
   };
   return html`
     <li class="conversation">
-      <a href=${`/c/${each.id}`} aria-current=${current === each.id ? "page" : undefined} onClick=${open}>${title}</a>
+      <a href=${`/c/${each.id}`} dir="auto" aria-current=${current === each.id ? "page" : undefined} onClick=${open}>${title}</a>
       <button type="button" class="icon" aria-label=${`Rename ${title}`} onClick=${() => (editing.value = each.id)}><${Icon} name="pencil" /></button>
       <button type="button" class="icon" aria-label=${`Delete ${title}`} onClick=${() => (deleting.value = each.id)}><${Icon} name="bin" /></button>
     </li>
@@ -133,7 +133,7 @@ function Rename({ each, onRenamed }) {
   return html`
     <li class="conversation">
       <form onSubmit=${save}>
-        <input ref=${input} aria-label="Title" maxlength="200" defaultValue=${each.title ?? ""} onKeyDown=${cancel} />
+        <input ref=${input} aria-label="Title" dir="auto" maxlength="200" defaultValue=${each.title ?? ""} onKeyDown=${cancel} />
         <button type="submit">Save</button>
       </form>
     </li>

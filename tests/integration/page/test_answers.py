@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 from .chat import Chat
 from .provider import ScriptedProvider
 
+ROWS = "".join(f"| {number} | row {number} |\n" for number in range(1, 61))
+WORDS = " ".join(f"Word{number}" for number in range(1000))
 ITEMS = "".join(f"{number}. Item {number}\n    - a part of it\n" for number in range(1, 61))
 
 
@@ -63,6 +65,40 @@ def test_a_long_list_is_one_list_in_the_end(chat: Chat, provider: ScriptedProvid
     expect(top_items).to_have_count(61)
     expect(answer.locator("ol")).to_have_count(1)
     expect(answer.locator("a")).to_have_attribute("href", "https://example.org")
+
+
+def test_a_long_table_has_the_same_columns_throughout(
+    chat: Chat, provider: ScriptedProvider
+) -> None:
+    head = "\n\n| n | what |\n| --- | --- |\n"
+    gate = provider.hold("table", f"{head}{ROWS}", "| 61 | the end |\n\nDone.\n")
+    chat.send("Table <<table>>", to="sage")
+    answer = chat.answer("sage").locator(".markdown")
+    expect(answer).to_contain_text("row 60")
+    expect(answer.locator("tbody tr")).to_have_count(60)
+    expect(answer.locator("thead")).to_have_count(1)
+    expect(answer.locator("table").nth(1)).to_be_attached()
+    columns = "(cells) => [...new Set(cells.map((cell) => Math.round(cell.offsetLeft)))].length"
+    assert answer.locator("td:last-child").evaluate_all(columns) == 1
+    gate.set()
+    chat.expect_done("sage")
+    expect(answer.locator("table")).to_have_count(1)
+    expect(answer.locator("tbody tr")).to_have_count(61)
+    expect(answer.locator("p").last).to_have_text("Done.")
+
+
+def test_a_long_paragraph_is_one_paragraph_in_the_end(
+    chat: Chat, provider: ScriptedProvider
+) -> None:
+    gate = provider.hold("long", f"\n\n{WORDS}", " and **the** end.")
+    chat.send("Go on <<long>>", to="sage")
+    answer = chat.answer("sage").locator(".markdown")
+    expect(answer).to_contain_text("Word999")
+    expect(answer.locator("p")).not_to_have_count(2)
+    gate.set()
+    chat.expect_done("sage")
+    expect(answer.locator("p")).to_have_count(2)
+    expect(answer.locator("p").last).to_have_text(f"{WORDS} and the end.")
 
 
 def test_what_is_selected_stays_selected_when_the_answer_ends(

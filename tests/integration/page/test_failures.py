@@ -1,6 +1,7 @@
 """What went wrong is told in plain words, where it happened, with what to do."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -59,6 +60,29 @@ def test_a_limit_of_the_user_is_told_at_once_with_what_to_do(
     expect(chat.message).to_have_value("Second")
     gate.set()
     chat.expect_done("sage")
+
+
+def test_a_budget_that_is_used_up_is_told_where_it_happened_with_what_to_do(
+    chat: Chat, provider: ScriptedProvider, key: str, external_id: str, until: Until
+) -> None:
+    provider.refuse("dear", 400)
+    chat.send("Too dear <<dear>>", to="sage")
+    expect(chat.answer("sage")).to_have_attribute("data-status", "failed")
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, external_id)
+        change_limits(session, user_id, {"spend_usd": Decimal("0.000001")})
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=chat.url, headers=headers, trust_env=False) as client:
+        until(lambda: client.post("/v1/jobs", json={"message": "?"}).status_code == 402)
+    chat.message.fill("Another one")
+    chat.message.press("Enter")
+    refused = chat.page.locator("#send-error")
+    expect(refused).to_contain_text("The job may cost up to $")
+    expect(refused).to_contain_text("or ask your administrator for a higher budget.")
+    expect(chat.message).to_have_value("Another one")
+    chat.button("Retry", chat.answer("sage")).click()
+    at_the_answer = chat.answer("sage").get_by_role("alert").last
+    expect(at_the_answer).to_contain_text("or ask your administrator for a higher budget.")
 
 
 def test_a_failed_job_says_why_and_what_to_do(chat: Chat, provider: ScriptedProvider) -> None:
