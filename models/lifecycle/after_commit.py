@@ -35,6 +35,7 @@ class AcceptedJob(PendingDispatch):
 
     mind: str
     slot: str
+    conversation_id: str | None
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ class Begun:
     has_past: bool
     alone_since: datetime | None
     reserved_usd: Decimal | None
+    conversation_id: str | None
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -158,6 +159,7 @@ def _begin_statement() -> Statement:
             or_(jobs.c.previous_id.is_not(None), _is_said_before()),
             alone_since().scalar_subquery(),
             jobs.c.reserved_usd,
+            jobs.c.conversation_id,
         )
     )
 

@@ -34,6 +34,7 @@ class Work:
         request_id: the request that created the job.
         has_past: false if nothing was said before.
         alone_since: when the conversation was last changed, if no job waited for this one then.
+        conversation_id: None if the conversation was deleted.
         reserved_usd: what was reserved for the job when the run began, if its user has a budget.
     """
 
@@ -56,12 +57,17 @@ class Work:
     request_id: str | None = None
     has_past: bool = True
     alone_since: datetime | None = None
+    conversation_id: str | None = None
     reserved_usd: Decimal | None = None
 
     @property
     def named(self) -> dict[str, str | None]:
-        """The user and the request, for log lines."""
-        return {"user_id": self.user_id, "request_id": self.request_id}
+        """The user, the conversation and the request, for log lines."""
+        return {
+            "user_id": self.user_id,
+            "conversation_id": self.conversation_id,
+            "request_id": self.request_id,
+        }
 
     @property
     def ms(self) -> int:
@@ -155,6 +161,7 @@ def load(connection: Runner, fence: Fence, run_limit_s: float) -> Work | None:
         request_id=job.request_id,
         has_past=job.has_past,
         alone_since=job.alone_since,
+        conversation_id=job.conversation_id,
         reserved_usd=job.reserved_usd,
         bill=Bill(job.tried or ()),
     )

@@ -32,9 +32,15 @@ def _dispatch(after: AfterCommit) -> None:
     for job in after.released:
         log.info("job released", job_id=job.job_id)
     for new in after.accepted:
-        chars = len(new.message)
         JOBS_ACCEPTED.add(priority_of(new.lane))
-        log.info("job accepted", job_id=new.job_id, mind=new.mind, chars=chars, slot=new.slot)
+        log.info(
+            "job accepted",
+            job_id=new.job_id,
+            conversation_id=new.conversation_id,
+            mind=new.mind,
+            chars=len(new.message),
+            slot=new.slot,
+        )
     queued = [new for new in after.accepted if new.slot == "queued"]
     for due in (*after.released, *queued):
         if not dispatch_pending(due):

@@ -211,4 +211,5 @@ def _note(session: Session, job: Job, message: Message) -> Job:
 
 def _accepted(job: Job, message: Message) -> AcceptedJob:
     slot = job.slot or ""  # never None in a new job
-    return AcceptedJob(job.id, job.epoch, job.stage, message.content, job.lane, job.mind, slot)
+    due = (job.id, job.epoch, job.stage, message.content, job.lane)
+    return AcceptedJob(*due, job.mind, slot, job.conversation_id)

@@ -58,8 +58,9 @@ def test_an_accepted_job_is_noted_with_what_is_to_be_published(
 ) -> None:
     with unit_of_work() as session:
         user = get_or_create_user(session, external_id)
-        job_id = accept(session, Submission(user, "Hello", mind="muse")).id
-    accepted = AcceptedJob(job_id, 1, "intent", "Hello", FIRST, "muse", "queued")
+        job = accept(session, Submission(user, "Hello", mind="muse"))
+        queued = (job.id, 1, "intent", "Hello", FIRST, "muse", "queued")
+        accepted = AcceptedJob(*queued, job.conversation_id)
     assert [after.accepted for _, after in handled] == [[accepted]] * 3
 
 

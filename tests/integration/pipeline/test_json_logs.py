@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from deploy.embedded.ports import free_port
 from deploy.embedded.procfile import read_procfile, shell_command
+from models.jobs import STAGES
 from models.session import get_engine
 
 Until = Callable[..., None]
@@ -121,6 +122,13 @@ def test_each_line_of_a_worker_says_whose_work_it_is(lines: Lines) -> None:
     [user] = {line["user_id"] for line in of_job}
     assert user.startswith("user_")
     assert {line["request_id"] for line in of_job} == {REQUEST}
+    assert {line["epoch"] for line in of_job} == {1}
+    [accepted] = [line for line in lines["web"] if line["event"] == "job accepted"]
+    for name in ("job_id", "conversation_id", "request_id", "user_id"):
+        assert {line[name] for line in of_job} == {accepted[name]}
+    began = [line["stage"] for line in of_job if line["event"] == "stage started"]
+    ended = [line["stage"] for line in of_job if line["event"] == "stage finished"]
+    assert sorted(began) == sorted(ended) == sorted(STAGES)
 
 
 def test_a_pool_whose_size_is_blank_has_the_usual_one(lines: Lines) -> None:
