@@ -19,6 +19,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application, ErrorHandler
 
 from config.environ import variable
+from config.flower_environ import check_flower_port
 from config.flower_headers import secured
 from config.logging import configure_logging
 from config.minds import get_minds
@@ -113,10 +114,13 @@ current_app.conf.imports = ()
 
 # Each name from here on is an option of Flower. A PaaS (and honcho) sets PORT.
 port = int(variable("PORT") or _settings.flower_port)
+check_flower_port(port)
 basic_auth = [_user_and_password(_settings)]
 logging = "none"  # keep our own
 # Our workers always send events: every 5 s Flower would tell them to.
 enable_events = False
 # It would keep 100,000, at 7 kB each.
 max_tasks = int(variable("FLOWER_MAX_TASKS") or 10_000)
+# It would keep, and export, every worker that has ever been: in containers each has a new name.
+purge_offline_workers = int(variable("FLOWER_PURGE_OFFLINE_WORKERS") or 3600)
 read_only = True  # hide the buttons that the gate refuses

@@ -7,6 +7,7 @@ from typing import Final
 from flower.command import ENV_VAR_PREFIX, is_flower_envvar
 from flower.options import default_options
 from flower.utils import strtobool
+from tornado.netutil import bind_sockets
 
 from config.environ import variable
 from config.settings import refuse_start
@@ -25,6 +26,19 @@ def check_flower_environ() -> None:
             problems.append(problem)
     if problems:
         refuse_start("\n".join(problems))
+
+
+def check_flower_port(port: int) -> None:
+    """Exit (status 78) if Flower can't listen there: it would raise a traceback."""
+    name = "PORT" if variable("PORT") else "FLOWER_PORT"
+    address = variable("FLOWER_ADDRESS") or None
+    try:
+        for each in bind_sockets(port, address):
+            each.close()
+    except OSError:
+        refuse_start(
+            f"{name}: can't listen on {address or '*'}:{port}; set {name} to one that is free"
+        )
 
 
 def _problem(name: str, value: str) -> str | None:

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import socket
 from contextlib import suppress
+from logging import CRITICAL, NOTSET, getLogger
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,8 @@ from config.environ import variable
 from config.logging import configure_logging
 from config.minds import minds_or_exit
 from config.misspelled import warn_of_misspelled
-from config.settings import Settings, settings_or_exit
+from config.settings import Settings, refuse_start, settings_or_exit
+from models.preflight import refuse_unusable_servers
 
 UNIX: Final = "unix:"
 END_WITHIN_S: Final = 20  # a PaaS kills 30 s after SIGTERM
@@ -23,18 +26,20 @@ BACKLOG: Final = 2048
 
 
 def serve() -> None:
-    """Serve until SIGTERM. Exits with status 78, naming the variable, if a setting is wrong."""
+    """Serve until SIGTERM. Exits with status 78, naming the variable, if a setting is wrong, or a
+    server can't be used as it is; and if the port is taken."""
     settings = settings_or_exit()
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
     warn_of_misspelled(os.environ)
+    refuse_unusable_servers(settings)
     _allow_many_connections()
     path = (variable("BIND") or "").removeprefix(UNIX)
     config = _config(settings)
     if config.uds:
         with suppress(FileNotFoundError):
             Path(path).unlink()
-    listening = config.bind_socket()
+    listening = _bound(config)
     if config.workers > 1:
         Supervisor(config, listening).run()
     else:
@@ -43,9 +48,24 @@ def serve() -> None:
         Path(path).unlink(missing_ok=True)
 
 
+def _bound(config: Config) -> socket.socket:
+    getLogger("uvicorn.error").setLevel(CRITICAL)  # it would say so without a name
+    try:
+        return config.bind_socket()
+    except SystemExit:
+        name = "BIND" if variable("BIND") else "PORT"
+        place = config.uds or f"{config.host}:{config.port}"
+        refuse_start(f"{name}: can't listen on {place}; set {name} to one that is free")
+    finally:
+        getLogger("uvicorn.error").setLevel(NOTSET)
+
+
 def _config(settings: Settings) -> Config:
     bind = variable("BIND") or f"0.0.0.0:{settings.port}"
     host, _, port = bind.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and int(port) < 65536
+    if not bind.startswith(UNIX) and not (is_port and ":" in bind):
+        refuse_start(f"BIND: is {bind!r}; set BIND=<host>:<port>, or unix:/<path>")
     where: dict[str, Any] = {"host": host.strip("[]")}
     if bind.startswith(UNIX):
         where = {"uds": bind.removeprefix(UNIX)}
