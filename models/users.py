@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Index, Select, String, bindparam, select
+from sqlalchemy import Connection, Index, Select, String, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -64,3 +65,25 @@ def get_or_create_user(session: Session, external_id: str) -> str:
 @lru_cache(maxsize=1)
 def _user_statement() -> Select[tuple[str]]:
     return select(User.id).where(User.external_id == bindparam("external"))
+
+
+class UserSummary(NamedTuple):
+    """A user, with the number of his unfinished jobs."""
+
+    id: str
+    external_id: str
+    created_at: datetime
+    deleted_at: datetime | None
+    unfinished_jobs: int
+
+
+def list_users(session: Session, *, after: str, limit: int) -> list[UserSummary]:
+    """Users in the order of their ids, which is that of their creation, after this id."""
+    # The jobs' model refers to this one; an index has the unfinished ones of all users.
+    query = text(
+        "SELECT u.id, u.external_id, u.created_at, u.deleted_at, coalesce(j.jobs, 0) FROM"
+        " (SELECT * FROM users WHERE id > :after ORDER BY id LIMIT :limit) u LEFT JOIN"
+        " (SELECT user_id, count(*) AS jobs FROM jobs WHERE slot IS NOT NULL GROUP BY user_id) j"
+        " ON j.user_id = u.id ORDER BY u.id"
+    )
+    return [UserSummary(*row) for row in session.execute(query, {"after": after, "limit": limit})]

@@ -14,27 +14,35 @@ COMMANDS: Final = {
     "status": "app.cli.local.status:status",
     "ask": "app.cli.client.ask:ask",
     "job": "app.cli.client.jobs:job",
+    "jobs": "app.cli.admin.jobs:jobs",
     "breakers": "app.cli.admin.breakers:breakers",
     "key": "app.cli.admin.keys:key",
     "user": "app.cli.admin.users:user",
     "usage": "app.cli.admin.usage:usage",
     "audit": "app.cli.admin.audit:audit",
+    "backup": "app.cli.local.backup:backup",
+    "restore": "app.cli.local.backup:restore",
     "db": "app.cli.admin.db:db",
     "models": "app.cli.admin.models:models",
     "doctor": "app.cli.doctor:doctor",
 }
+# What else is understood, as `trimind jobs` is.
+ALIASES: Final = {"keys": "key", "users": "user"}
 # Commands that write an operator's log, by their process name in it.
 PROCESSES: Final = {"up": "trimind", "db": "release"}
 SUMMARIES: Final = {
     "up": "Start everything, answer a first message, keep serving.",
     "status": "Show what runs, where, and where the demo key is.",
     "ask": "Ask something; print the answer as it is generated.",
-    "job": "List, show, follow, cancel and retry jobs.",
+    "job": "List, show, follow, cancel and retry your jobs.",
+    "jobs": "List, show, cancel and dispatch everybody's jobs.",
     "breakers": "Show the fleet's circuit breakers, or reset them.",
     "key": "Create, list and revoke API keys.",
-    "user": "Show or change one user's limits; export or delete all that is his.",
+    "user": "List users; show or change one's limits; export or delete all that is his.",
     "usage": "Show what users' jobs have used and cost.",
     "audit": "Show who changed who may do what.",
+    "backup": "Copy the data of what `trimind up` runs into a file.",
+    "restore": "Restore such a file into an empty data folder.",
     "db": "Manage the database's schema.",
     "models": "Install LLMLingua-2 and its weights.",
     "doctor": "Check every dependency and say how to fix it.",
@@ -50,6 +58,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command."""
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in PROCESSES:

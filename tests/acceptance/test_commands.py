@@ -27,10 +27,13 @@ def test_help_names_every_command(trimind: Trimind) -> None:
         "status",
         "ask",
         "job",
+        "jobs",
         "key",
         "user",
         "usage",
         "audit",
+        "backup",
+        "restore",
         "db",
         "models",
         "doctor",
@@ -134,8 +137,12 @@ def test_the_doctor_finds_a_serving_stack_well(stack: Stack) -> None:
     found = stack.trimind("doctor", "--json")
     told = json.loads(found.stdout)
     states = {check["name"]: check["state"] for check in told["checks"]}
-    assert (found.returncode, told["ok"]) == (0, True)
-    for name in ("python", "postgresql", "redis", "broker", "workers", "models", "flower"):
+    wrong = [check for check in told["checks"] if check["state"] in ("missing", "wrong")]
+    assert (found.returncode, told["ok"], wrong) == (0, True, [])
+    for name in (
+        *("python", "secret", "postgresql", "redis", "broker", "clocks", "connections"),
+        *("workers", "models", "flower"),
+    ):
         assert states[name] == "ok"
 
 

@@ -2,38 +2,42 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import click
 from redis import RedisError
 
 from app.cli.local.running import join_installation_or_fail
+from app.cli.output import as_json_option, print_result
 from tasks.resilience.breaker import reset as close
 from tasks.resilience.states import BreakerState, breaker_states
 
 
 @click.group(invoke_without_command=True)
+@as_json_option
 @click.pass_context
-def breakers(ctx: click.Context) -> None:
+def breakers(ctx: click.Context, as_json: bool) -> None:
     """Show the circuit breakers that the fleet shares, or reset them.
 
     A breaker is listed after its first failed call. The database's is not listed: each process
     has its own.
     """
     if ctx.invoked_subcommand is None:
-        for line in _lines(_states()):
-            click.echo(line)
+        states = _states()
+        print_result(as_json, [asdict(each) for each in states], "\n".join(_lines(states)))
 
 
 @breakers.command()
 @click.argument("name", required=False)
-def reset(name: str | None) -> None:
+@as_json_option
+def reset(name: str | None, as_json: bool) -> None:
     """Close a breaker, or all of them. Takes effect in every process within a second."""
     known = [state.name for state in _states()]
     if name is not None and name not in known:
         raise click.ClickException(f"there is no breaker {name}; known: {', '.join(known) or '-'}")
     with _redis_or_fail():
         count = close(name)
-    click.echo(f"{count} reset")
+    print_result(as_json, {"reset": count}, f"{count} reset")
 
 
 def _states() -> list[BreakerState]:

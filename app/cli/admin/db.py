@@ -5,6 +5,7 @@ import os
 import click
 from sqlalchemy.exc import DBAPIError
 
+from app.cli.output import as_json_option, print_result
 from config.database_url import place_of
 from config.logging import configure_logging, mask
 from config.minds import get_minds
@@ -19,7 +20,8 @@ def db() -> None:
 
 
 @db.command("upgrade")
-def upgrade_command() -> None:
+@as_json_option
+def upgrade_command(as_json: bool) -> None:
     """Migrate the schema to the newest version: a deployment's release step."""
     settings = settings_or_exit()
     configure_logging(settings.log_level, settings.log_format)
@@ -33,4 +35,5 @@ def upgrade_command() -> None:
         url = place_of(settings.database_url.get_secret_value())
         reason = mask(str(error.orig).strip().splitlines()[0])
         raise click.ClickException(f"DATABASE_URL={url}: {reason}") from None
-    click.echo(f"The schema is at version {newest_version()}.")
+    version = newest_version()
+    print_result(as_json, {"version": version}, f"The schema is at version {version}.")

@@ -10,6 +10,7 @@ import click
 
 from app.cli.admin.database import check_external_id, database, operator
 from app.cli.client.terminal import echo, line
+from app.cli.output import as_json_option, print_result
 from config.settings import get_settings
 from models.api_keys import (
     NAME_MAX_CHARS,
@@ -43,7 +44,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json = as_json_option
 _lasts = click.option(
     "--expires-in", "lasts", callback=_duration, help="How long the key is valid: 12h, 30d."
 )
@@ -105,13 +106,14 @@ def list_(user: str | None, as_json: bool) -> None:
 
 @key.command()
 @click.argument("key_id")
-def revoke(key_id: str) -> None:
+@_json
+def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key at once, by the id that `trimind key list` shows."""
     with database() as session:
         if not revoke_key(session, key_id, operator()):
             raise _no_such_key(key_id)
     announce_revocation()
-    click.echo(f"{key_id} is revoked.")
+    print_result(as_json, {"id": key_id, "state": "revoked"}, f"{key_id} is revoked.")
 
 
 @key.command()

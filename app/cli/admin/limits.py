@@ -8,6 +8,7 @@ import click
 
 from app.cli.admin.database import check_external_id, database, operator
 from app.cli.client.terminal import line
+from app.cli.output import as_json_option, print_result
 from config.settings import read_settings
 from models.limits import MOST, MOST_USD, Limits, change_limits, limits_of
 from models.users import find_user
@@ -37,7 +38,8 @@ def _usd(ctx: click.Context, param: click.Parameter, value: str | None) -> Decim
 @click.option("--streams", type=COUNT, help="Open streams and waits at a web process.")
 @click.option("--spend-usd", callback=_usd, help="US dollars for the jobs of a calendar month.")
 @click.option("--reset", is_flag=True, help="First make all as the settings say.")
-def limits(user: str, reset: bool, **given: int | Decimal | None) -> None:
+@as_json_option
+def limits(user: str, reset: bool, as_json: bool, **given: int | Decimal | None) -> None:
     """Show a user's limits, or change some; 0 means none. USER is your own id of the user.
 
     A change reaches the web processes within seconds. A new budget includes what the user's jobs
@@ -51,10 +53,24 @@ def limits(user: str, reset: bool, **given: int | Decimal | None) -> None:
         if changes:
             change_limits(session, user_id, changes, operator())
         own = limits_of(session, user_id)
-    click.echo("\n".join(_lines(own)))
+    print_result(as_json, _effective(own), "\n".join(_lines(own)))
+
+
+def _effective(own: Limits) -> dict[str, dict[str, object]]:
+    """Each limit, and whether it is the user's own; 0 is none."""
+    return {
+        name: {"value": _default(name) if value is None else value, "own": value is not None}
+        for name, value in asdict(own).items()
+    }
 
 
 def _lines(own: Limits) -> list[str]:
+    return [
+        f"{name:<20}  {_shown(value, _default(name), name)}" for name, value in asdict(own).items()
+    ]
+
+
+def _default(name: str) -> int | Decimal:
     settings = read_settings()
     defaults: dict[str, int | Decimal] = {
         "requests_per_minute": settings.requests_per_minute,
@@ -62,9 +78,7 @@ def _lines(own: Limits) -> list[str]:
         "streams": settings.streams_per_user,
         "spend_usd": settings.spend_limit_usd,
     }
-    return [
-        f"{name:<20}  {_shown(value, defaults[name], name)}" for name, value in asdict(own).items()
-    ]
+    return defaults[name]
 
 
 def _shown(own: int | Decimal | None, default: int | Decimal, name: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.admin.database import check_external_id, database, operator
 from app.cli.client.terminal import line
+from app.cli.output import as_json_option, print_result
 from config.logging import mask
 from models.audit import record
 from models.errors import DatabaseUnavailable
@@ -23,14 +24,21 @@ from tasks.jobs.user_deletion import delete_user
 
 @click.command()
 @click.argument("name", callback=check_external_id)
-def export(name: str) -> None:
-    """Print all that is a user's, without secrets: a JSON object on each line, with its table."""
+@as_json_option
+def export(name: str, as_json: bool) -> None:
+    """Print all that is a user's, without secrets: a JSON object on each line, with its table.
+
+    With --json, the objects are one list.
+    """
     with database() as session:
         user_id = _find(session, name)
         record(session, "user.exported", user_id, by=operator(), user_id=user_id)
     try:
-        for table, row in export_user(user_id):
-            click.echo(json.dumps({"table": table, **row}, default=str, ensure_ascii=False))
+        click.echo("[" if as_json else "", nl=False)
+        for number, (table, row) in enumerate(export_user(user_id)):
+            text = json.dumps({"table": table, **row}, default=str, ensure_ascii=False)
+            click.echo(f",\n{text}" if as_json and number else text, nl=not as_json)
+        click.echo("]\n" if as_json else "", nl=False)
     except DatabaseUnavailable as error:
         raise click.ClickException(f"DATABASE_URL: {mask(str(error))}") from None
 
@@ -38,7 +46,8 @@ def export(name: str) -> None:
 @click.command()
 @click.argument("name", callback=check_external_id)
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def delete(name: str, yes: bool) -> None:
+@as_json_option
+def delete(name: str, yes: bool, as_json: bool) -> None:
     """Delete a user and all that is his, for good: keys, jobs, conversations.
 
     Unfinished jobs are cancelled first. If it is interrupted, a worker goes on.
@@ -67,6 +76,8 @@ def delete(name: str, yes: bool) -> None:
             "the database is unavailable: a worker goes on with the deletion later"
         ) from None
     click.echo(f"\r{line(name)} is deleted.", err=True)
+    if as_json:
+        print_result(True, {"external_id": name, "id": user_id, "rows": deleted}, "")
 
 
 def _find(session: Session, name: str) -> str:

@@ -1,14 +1,11 @@
 """`trimind ask`: submit a message and follow its job to the end."""
 
-import json
 import sys
 
 import click
 
 from app.cli.client.access import connected
-from app.cli.client.following import follow_aloud, interruptible
-from app.cli.client.terminal import echo
-from trimind import Client, Job
+from app.cli.client.following import follow_aloud, follow_silently
 
 STDIN = "-"
 
@@ -32,7 +29,7 @@ def ask(
     text = _whole(message)
     with connected() as client:
         job = client.submit(text, mind=mind, conversation_id=conversation)
-        job = _silently(client, job) if as_json else follow_aloud(client, job)
+        job = follow_silently(client, job) if as_json else follow_aloud(client, job)
     sys.exit(0 if job["status"] == "completed" else 1)
 
 
@@ -53,10 +50,3 @@ def _read_stdin() -> str:
         return sys.stdin.read()
     except UnicodeDecodeError:
         raise click.UsageError("stdin is not text in UTF-8.") from None
-
-
-def _silently(client: Client, job: Job) -> Job:
-    with interruptible(job):
-        last = client.wait(job["id"])
-    echo(json.dumps(last, indent=2, ensure_ascii=False))
-    return last

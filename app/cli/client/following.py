@@ -4,6 +4,7 @@ So the answer can be piped to another program. On a terminal there are colours, 
 the first text.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import click
 
 from app.cli.client.receipt import Progress, receipt, was_cut, without_answer
 from app.cli.client.spinner import Spinner
-from app.cli.client.terminal import shown
+from app.cli.client.terminal import echo, shown
 from trimind import Client, Event, Job
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -23,6 +24,14 @@ def follow_aloud(client: Client, job: Job) -> Job:
     note(f"{job['id']} accepted, {job['conversation_id']}")
     with interruptible(job):
         return _Following(client).to_end_of(job)
+
+
+def follow_silently(client: Client, job: Job) -> Job:
+    """Follow a job to its end, and print it as JSON."""
+    with interruptible(job):
+        last = client.wait(job["id"])
+    echo(json.dumps(last, indent=2, ensure_ascii=False))
+    return last
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import cast
 import click
 
 from app.cli.client.access import connected
-from app.cli.client.following import follow_aloud
+from app.cli.client.following import follow_aloud, follow_silently
 from app.cli.client.receipt import Progress, ending
 from app.cli.client.terminal import echo, line
+from app.cli.output import as_json_option, print_result
 from trimind import FINISHED, Job
 from trimind.objects import JobStatus
 
@@ -60,30 +61,35 @@ def show(job_id: str, as_json: bool) -> None:
 
 @job.command()
 @click.argument("job_id")
-def follow(job_id: str) -> None:
+@as_json_option
+def follow(job_id: str, as_json: bool) -> None:
     """Follow a job to its end: its answer as it is generated, then its receipt.
 
     Exits with 1 if there is no answer.
     """
     with connected() as client:
-        _exit(follow_aloud(client, client.job(job_id)))
+        follow_job = follow_silently if as_json else follow_aloud
+        _exit(follow_job(client, client.job(job_id)))
 
 
 @job.command()
 @click.argument("job_id")
-def cancel(job_id: str) -> None:
+@as_json_option
+def cancel(job_id: str, as_json: bool) -> None:
     """Cancel a job; it keeps the text generated so far."""
     with connected() as client:
         found = client.cancel(job_id)
-    echo(f"{found['id']} is cancelled.")
+    print_result(as_json, found, f"{found['id']} is cancelled.")
 
 
 @job.command()
 @click.argument("job_id")
-def retry(job_id: str) -> None:
+@as_json_option
+def retry(job_id: str, as_json: bool) -> None:
     """Retry a job that ended without an answer, and follow the new job."""
     with connected() as client:
-        _exit(follow_aloud(client, client.retry(job_id)))
+        follow_job = follow_silently if as_json else follow_aloud
+        _exit(follow_job(client, client.retry(job_id)))
 
 
 def _exit(job: Job) -> None:

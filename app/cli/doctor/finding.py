@@ -5,14 +5,15 @@ from typing import Any, Literal
 
 from app.cli.client.terminal import shown
 
-State = Literal["ok", "optional", "missing"]
+State = Literal["ok", "optional", "missing", "wrong"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One dependency: what was found, and how to fix it.
 
-    `optional`: missing, but Trimind works without it. `missing`: Trimind needs it.
+    `optional`: missing, but Trimind works without it. `missing`: Trimind needs it. `wrong`: it is
+    there, but no production should run with it as it is.
     """
 
     name: str
@@ -43,3 +44,8 @@ def optional(name: str, found: str, to_do: str | None = None) -> Finding:
 def missing(name: str, found: str, to_do: str) -> Finding:
     """A missing dependency that Trimind needs."""
     return Finding(name, "missing", found, to_do)
+
+
+def wrong(name: str, found: str, to_do: str) -> Finding:
+    """A dependency that is there, but set up wrongly."""
+    return Finding(name, "wrong", found, to_do)

@@ -8,30 +8,11 @@ from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional
 from app.cli.local.readiness import flower_ready
 from app.cli.local.running import FLOWER
+from config.environ import variable
 from tasks.celery import app
 
 ANSWER_S: Final = 1.5
 QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
-
-
-def check_secret(case: Case) -> Finding:
-    """The services' secret, and settings that no other check covers."""
-    if problem := case.problem("SHARED_SECRET"):
-        return missing("secret", problem, "set SHARED_SECRET; `trimind up` generates its own")
-    others = {name: line for name, line in case.wrong.items() if name not in _CHECKED_ELSEWHERE}
-    if others:
-        return missing("settings", "; ".join(others.values()), f"fix {', '.join(others)}")
-    return ok("secret", "SHARED_SECRET is set")
-
-
-_CHECKED_ELSEWHERE: Final = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "BROKER_URL",
-    "FLOWER_BASIC_AUTH",
-    "JWT_ISSUER",
-    "JWT_JWKS_URL",
-)
 
 
 def check_workers(case: Case) -> Finding:
@@ -71,7 +52,9 @@ def check_flower(case: Case) -> Finding:
         to_do = "set FLOWER_BASIC_AUTH=<user>:<password>; Flower does not start without it"
         return optional("flower", "FLOWER_BASIC_AUTH is not set", to_do)
     service = case.running.service(FLOWER)
-    url = (service and service.url) or f"http://127.0.0.1:{case.settings.flower_port}"
+    prefix = (variable("FLOWER_URL_PREFIX") or "").strip("/")
+    url = (service and service.url) or f"http://127.0.0.1:{case.settings.flower_port}/{prefix}"
+    url = url.rstrip("/")
     if flower_ready(url, secret.get_secret_value())():
         return ok("flower", f"answers at {url}")
     return optional("flower", f"does not answer at {url}", "start the Procfile's `flower`")

@@ -1,5 +1,7 @@
 """PostgreSQL, Redis and the broker: set, reachable and configured correctly."""
 
+import time
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import kombu
@@ -9,13 +11,17 @@ from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.case import Case
-from app.cli.doctor.finding import Finding, missing, ok
+from app.cli.doctor.finding import Finding, missing, ok, wrong
 from config.database_url import place_of
 from config.logging import mask
 from models.connection import open_engine
 from models.schema import current_version, newest_version
 
 TIMEOUT_S: Final = 3
+STARTED_WITHIN_S: Final = 5
+PERSIST: Final = (
+    "set appendonly to yes: after a restart every queued job waits until it is dispatched again"
+)
 OR_UP: Final = "; or `trimind up`, which starts one"
 
 
@@ -73,10 +79,21 @@ def _redis(name: str, url: str, variable: str) -> Finding:
         return missing(name, f"{mask(url)}: {error}", f"start it, or fix {variable}{OR_UP}")
     kind = about.get("server_name", "redis")
     found = f"{kind} {about.get(f'{kind}_version') or about.get('redis_version')}, reachable"
-    if about.get("maxmemory_policy", "noeviction") == "noeviction":
-        return ok(name, found)
-    advice = f"set maxmemory-policy to noeviction: {about['maxmemory_policy']} may drop messages"
-    return ok(name, found, advice)
+    policy = about.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        advice = f"set maxmemory-policy to noeviction: {policy} may drop messages"
+        return wrong(name, f"{found}, maxmemory-policy {policy}", advice)
+    if not (about.get("aof_enabled") or _saves(about)):
+        return ok(name, f"{found}, without persistence", PERSIST)
+    return ok(name, found)
+
+
+def _saves(about: Mapping[str, Any]) -> bool:
+    """Whether Redis has written a snapshot since it started, or is about to."""
+    return bool(about.get("rdb_bgsave_in_progress")) or (
+        int(about.get("rdb_last_save_time", 0))
+        > time.time() - int(about.get("uptime_in_seconds", 0)) + STARTED_WITHIN_S
+    )
 
 
 def _amqp(url: str) -> Finding:

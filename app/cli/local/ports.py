@@ -30,7 +30,9 @@ def addresses(environ: Mapping[str, str], settings: Settings) -> Addresses:
     else:
         port = _port_of(bind)
         _take_or_fail(port, "BIND", bind)
-    return Addresses(bind, port, _flower_port(environ, settings))
+    return Addresses(
+        bind, port, _flower_port(environ, settings), environ.get("FLOWER_URL_PREFIX", "")
+    )
 
 
 def _port_of(bind: str) -> int:

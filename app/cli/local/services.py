@@ -40,6 +40,7 @@ class Addresses:
     bind: str
     port: int
     flower_port: int
+    flower_prefix: str = ""
 
     @property
     def web_url(self) -> str:
@@ -49,7 +50,8 @@ class Addresses:
     @property
     def flower_url(self) -> str:
         """Flower's address, from this machine."""
-        return f"http://{LOOPBACK}:{self.flower_port}"
+        prefix = self.flower_prefix.strip("/")
+        return f"http://{LOOPBACK}:{self.flower_port}{prefix and f'/{prefix}'}"
 
 
 def application(

@@ -29,7 +29,8 @@ from trimind import Client, TrimindClientError
 
 @click.command()
 @click.option("--with-parent", is_flag=True, hidden=True, help="End when the parent process dies.")
-def up(with_parent: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Log JSON, as LOG_FORMAT=json does.")
+def up(with_parent: bool, as_json: bool) -> None:
     """Start everything, answer a first message, keep serving.
 
     Starts PostgreSQL, Redis and a model unless DATABASE_URL, REDIS_URL or a provider's key is set,
@@ -38,7 +39,7 @@ def up(with_parent: bool) -> None:
     """
     if with_parent:
         end_with_parent()
-    environ = read_environment()
+    environ = read_environment() | ({"LOG_FORMAT": "json"} if as_json else {})
     as_json = environ.get("LOG_FORMAT", "").strip() == "json"
     log = Console(sys.__stdout__, as_json=as_json)
     home = data_home(environ)

@@ -1,5 +1,8 @@
 """The group lists its commands, and each of them has help."""
 
+from collections.abc import Iterator
+
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -28,3 +31,33 @@ def test_a_key_is_made_only_for_a_name_that_the_api_takes(user: str) -> None:
     shown = CliRunner().invoke(main, ["key", "create", "--user", user])
     assert shown.exit_code == 2
     assert "visible ASCII" in shown.output
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    """The path of each command that is no group of others alone."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from leaves(found, *path, name)
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield path
+
+
+@pytest.mark.parametrize("path", [*leaves(main)], ids=" ".join)
+def test_every_command_takes_json(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert "--json" in shown.output
+
+
+@pytest.mark.parametrize("path", [*leaves(main)], ids=" ".join)
+def test_every_command_refuses_what_it_does_not_know(path: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(main, [*path, "--no-such-option"]).exit_code == 2
+
+
+@pytest.mark.parametrize(("alias", "name"), [("keys", "key"), ("users", "user")])
+def test_plurals_are_understood(alias: str, name: str) -> None:
+    shown = [CliRunner().invoke(main, [each, "list", "--help"]) for each in (alias, name)]
+    assert [each.exit_code for each in shown] == [0, 0]
