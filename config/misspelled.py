@@ -9,7 +9,9 @@ import structlog
 from config.settings import Settings
 
 # Not settings: read by the Procfile, the servers and the commands.
-BESIDE_SETTINGS: Final = frozenset({"BIND", "FLOWER_ADDRESS", "TRIMIND_HOME"})
+BESIDE_SETTINGS: Final = frozenset(
+    {"BIND", "FLOWER_ADDRESS", "FLOWER_MAX_TASKS", "FLOWER_URL_PREFIX", "TRIMIND_HOME"}
+)
 # The similarity (difflib's ratio) of names that differ by one wrong, missing or extra letter, or by
 # two swapped ones; other programs' names, such as REDIS_TLS_URL, are less similar.
 ALIKE: Final = 0.91

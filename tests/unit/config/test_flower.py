@@ -11,7 +11,7 @@ import flower.options
 from tornado.options import options
 
 options.parse_config_file({str(ROOT / "config" / "flower.py")!r}, final=False)
-print(options.max_tasks)
+print(options.max_tasks, options.purge_offline_workers, options.read_only)
 """
 ENVIRON = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
@@ -22,9 +22,17 @@ ENVIRON = {
 }
 
 
-@pytest.mark.parametrize(("given", "kept"), [({}, "10000"), ({"FLOWER_MAX_TASKS": "77"}, "77")])
-def test_it_keeps_ten_thousand_tasks_unless_a_variable_says_how_many(
-    fresh_python: FreshPython, given: dict[str, str], kept: str
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, ["10000", "3600", "True"]),
+        ({"FLOWER_MAX_TASKS": "77"}, ["77", "3600", "True"]),
+        ({"FLOWER_PURGE_OFFLINE_WORKERS": "60"}, ["10000", "60", "True"]),
+        ({"FLOWER_READ_ONLY": "false"}, ["10000", "3600", "True"]),
+    ],
+)
+def test_it_keeps_ten_thousand_tasks_and_an_hour_of_workers_unless_variables_say_otherwise(
+    fresh_python: FreshPython, given: dict[str, str], kept: list[str]
 ) -> None:
     printed = fresh_python(MAX_TASKS, env={**os.environ, **ENVIRON, **given}, check=True).stdout
-    assert printed.split() == [kept]
+    assert printed.split() == kept

@@ -103,6 +103,17 @@ def test_an_encrypted_redis_is_checked_unless_its_url_says_otherwise(
     assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=none"
 
 
+@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
+def test_a_variable_may_say_so_for_a_url_that_a_platform_sets(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("REDIS_SSL_CERT_REQS", "none")
+    monkeypatch.setenv(variable, "rediss://:p@redis:6380/0")
+    assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=none"
+    monkeypatch.setenv(variable, "rediss://:p@redis:6380/0?ssl_cert_reqs=required")
+    assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=required"
+
+
 def test_the_broker_is_redis_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().broker == ENOUGH["REDIS_URL"]
     monkeypatch.setenv("BROKER_URL", "amqp://u:p@rabbit:5672//")
