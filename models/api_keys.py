@@ -32,9 +32,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
 from models.conflicts import KeyInactive, TooManyKeys
-from models.errors import InvalidRequest
 from models.grants import Grant
 from models.ids import new_id
+from models.pages import page_of
 from models.scopes import USUAL, Scopes, granted
 from models.users import User
 
@@ -217,12 +217,8 @@ def list_own_keys(
     Raises:
         InvalidRequest: `after` is not one of the user's keys.
     """
-    query = select(ApiKey).where(ApiKey.user_id == user_id)
-    if after is not None:
-        if find_own_key(session, user_id, after) is None:
-            raise InvalidRequest("No such key.", "after")
-        query = query.where(ApiKey.id < after)
-    return list(session.scalars(query.order_by(ApiKey.id.desc()).limit(limit + 1)))
+    mine = select(ApiKey).where(ApiKey.user_id == user_id)
+    return page_of(session, mine, ApiKey.id, limit=limit, after=after)
 
 
 def find_own_key(session: Session, user_id: str, key_id: str) -> ApiKey | None:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from config.minds import MANAGER
 from models.base import Base, Id, Timestamp
-from models.errors import InvalidRequest
 from models.jobs import Job
+from models.pages import page_of
 from models.statement import Runner, Statement
 
 
@@ -150,14 +150,9 @@ def list_broadcasts(
     Raises:
         InvalidRequest: `after` is not one of the user's broadcasts.
     """
-    query = select(Broadcast).where(Broadcast.user_id == user_id)
-    if conversation_id is not None:
-        query = query.where(Broadcast.conversation_id == conversation_id)
-    if after is not None:
-        if find_broadcast(session, user_id, after) is None:
-            raise InvalidRequest("No such broadcast.", "after")
-        query = query.where(Broadcast.id < after)
-    return list(session.scalars(query.order_by(Broadcast.id.desc()).limit(limit + 1)))
+    here = [] if conversation_id is None else [Broadcast.conversation_id == conversation_id]
+    mine = select(Broadcast).where(Broadcast.user_id == user_id)
+    return page_of(session, mine, Broadcast.id, *here, limit=limit, after=after)
 
 
 def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[BroadcastJobs]:

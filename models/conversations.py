@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from models.base import Base, Id, Timestamp
-from models.errors import InvalidRequest
 from models.ids import new_id
+from models.pages import page_of
 
 TITLE_MAX_CHARS = 200
 ON_BUSY: Final = ("enqueue", "reject", "interrupt")
@@ -133,18 +133,12 @@ def list_conversations(
     Raises:
         InvalidRequest: `after` is not one of the user's conversations.
     """
-    query = select(Conversation).where(Conversation.user_id == user_id)
-    if after is not None:
-        refuse_unknown(session, user_id, after)
-        query = query.where(Conversation.id < after)
-    return list(session.scalars(query.order_by(Conversation.id.desc()).limit(limit + 1)))
+    return page_of(session, of_user(user_id), Conversation.id, limit=limit, after=after)
 
 
-def refuse_unknown(session: Session, user_id: str, after: str) -> None:
-    """Raise InvalidRequest if a page is to begin after what is not one of the user's
-    conversations."""
-    if find_conversation(session, user_id, after) is None:
-        raise InvalidRequest("No such conversation.", "after")
+def of_user(user_id: str) -> Select[tuple[Conversation]]:
+    """All conversations of a user."""
+    return select(Conversation).where(Conversation.user_id == user_id)
 
 
 def find_session(session: Session, user_id: str, session_id: str) -> Conversation | None:
@@ -197,15 +191,11 @@ def list_messages(
     Raises:
         InvalidRequest: `after` is not one of the conversation's messages.
     """
-    query = select(Message).where(Message.conversation_id == conversation.id)
-    newest_first = order == "desc"
-    if after is not None:
-        at = session.scalar(query.with_only_columns(Message.position).where(Message.id == after))
-        if at is None:
-            raise InvalidRequest("No such message in this conversation.", "after")
-        query = query.where(Message.position < at if newest_first else Message.position > at)
-    by = Message.position.desc() if newest_first else Message.position
-    return list(session.scalars(query.order_by(by).limit(limit + 1)))
+    said = select(Message).where(Message.conversation_id == conversation.id)
+    by, oldest_first = Message.position, order == "asc"
+    return page_of(
+        session, said, Message.id, limit=limit, after=after, by=by, oldest_first=oldest_first
+    )
 
 
 def find_message(session: Session, message_id: str | None) -> Message | None:

@@ -3,8 +3,8 @@
 from sqlalchemy import ColumnElement, and_, any_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from models.errors import InvalidRequest
-from models.jobs import FINISHED, SLOTS, Job, find_job
+from models.jobs import FINISHED, SLOTS, Job
+from models.pages import page_of
 
 
 def list_jobs(
@@ -27,16 +27,13 @@ def list_jobs(
     Raises:
         InvalidRequest: `after` is not one of the user's jobs.
     """
-    query = select(Job).where(Job.user_id == user_id).order_by(Job.id.desc()).limit(limit + 1)
+    filters = []
     if status is not None:
-        query = query.where(_has_status(user_id, status))
+        filters.append(_has_status(user_id, status))
     if conversation_id is not None:
-        query = query.where(Job.conversation_id == conversation_id)
-    if after is not None:
-        if find_job(session, user_id, after) is None:
-            raise InvalidRequest("No such job.", "after")
-        query = query.where(Job.id < after)
-    return list(session.scalars(query))
+        filters.append(Job.conversation_id == conversation_id)
+    mine = select(Job).where(Job.user_id == user_id)
+    return page_of(session, mine, Job.id, *filters, limit=limit, after=after)
 
 
 def _has_status(user_id: str, status: str) -> ColumnElement[bool]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from models.errors import InvalidRequest
 from models.jobs import FINISHED, SLOTS, STAGES, Job
+from models.pages import position_of
 from models.users import User
 
 SAMPLE: Final = 500
@@ -72,9 +72,7 @@ def list_all_jobs(
     if q is not None:
         query = query.where(_named(session, q))
     if after is not None:
-        if session.get(Job, after) is None:
-            raise InvalidRequest("No such job.", "after")
-        query = query.where(Job.id < after)
+        query = query.where(Job.id < position_of(session, select(Job), Job.id, after))
     rows = session.execute(query.order_by(Job.id.desc()).limit(limit + 1))
     return [OwnedJob(job, user) for job, user in rows]
 

@@ -39,8 +39,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from models.conversations import Conversation, Message, refuse_unknown
+from models.conversations import Conversation, Message, of_user
 from models.errors import SearchTimedOut
+from models.pages import position_of
 from models.search_text import read_search_text
 from models.sqlstates import CANCELLED, sqlstate_of
 
@@ -81,7 +82,7 @@ def search_conversations(
         SearchTimedOut: the search took longer than 2 s.
     """
     if after is not None:
-        refuse_unknown(session, user_id, after)
+        position_of(session, of_user(user_id), Conversation.id, after)
     text = read_search_text(q)
     matches = _begins_word if text.begins_word else _contains
     values = {
