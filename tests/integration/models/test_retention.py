@@ -1,4 +1,4 @@
-"""What nobody has touched for RETENTION_DAYS is deleted, in small transactions."""
+"""What is older than RETENTION_DAYS is deleted, in small transactions."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,17 +8,22 @@ from sqlalchemy import func, select, update
 
 from config.redis import redis_client
 from config.settings import get_settings
+from models.broadcasts import Broadcast
 from models.conversations import Conversation, Message
 from models.ids import first_id_at, new_id
 from models.jobs import Job
 from models.lifecycle.deletion import delete_conversation
-from models.lifecycle.endings import cancel
+from models.lifecycle.endings import cancel, complete
 from models.lifecycle.retention import expire_conversations, expire_jobs
 from models.session import unit_of_work
+from models.stage_record import StageRecord
+from models.usage import UsageProgress, add_ended
 from models.users import get_or_create_user
+from tasks.jobs.broadcasts import accept as accept_broadcast
+from tasks.jobs.submission import Submission
 from tasks.worker.sweeper import Sweeper
 
-from .conftest import MakeJob, read
+from .conftest import MakeJob, advance, own, read
 
 AGE = timedelta(days=30)
 OLD = timedelta(days=31)
@@ -26,12 +31,20 @@ OLD = timedelta(days=31)
 
 def expire() -> None:
     """All that can be."""
+    count_usage()
+    with unit_of_work() as session:
+        while expire_jobs(session, AGE):
+            pass
     after: str | None = ""
     while after is not None:
         with unit_of_work() as session:
             after = expire_conversations(session, AGE, after)
+
+
+def count_usage() -> None:
+    """Add the jobs that have ended to their users' usage, as a worker does."""
     with unit_of_work() as session:
-        while expire_jobs(session, AGE):
+        while add_ended(session, timedelta(0)):
             pass
 
 
@@ -58,6 +71,20 @@ def age(job_id: str, by: timedelta = OLD, *, touched: timedelta = OLD) -> str:
 
 
 @pytest.fixture
+def user_id(backends: object, external_id: str) -> str:
+    with unit_of_work() as session:
+        return get_or_create_user(session, external_id)
+
+
+def complete_with(job_id: str, answer: str) -> None:
+    advance(job_id, "persist")
+    with unit_of_work() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(answer=answer))
+    with unit_of_work() as session:
+        assert complete(session, own(job_id, "persist"), StageRecord(status="completed", ms=1))
+
+
+@pytest.fixture
 def ended_job(make_job: MakeJob) -> Callable[[], str]:
     def make() -> str:
         job_id = make_job()
@@ -68,7 +95,14 @@ def ended_job(make_job: MakeJob) -> Callable[[], str]:
     return make
 
 
-def exists(kind: type[Conversation] | type[Job], row_id: str) -> bool:
+def let_age(job_id: str, by: timedelta = OLD) -> None:
+    """Let an ended job be older, in its conversation as it is."""
+    with unit_of_work() as session:
+        ended = update(Job).where(Job.id == job_id)
+        session.execute(ended.values(completed_at=func.now() - by))
+
+
+def exists(kind: type[Conversation | Job | Message], row_id: str | None) -> bool:
     with unit_of_work() as session:
         return session.scalar(select(kind.id).where(kind.id == row_id)) is not None
 
@@ -101,6 +135,58 @@ def test_what_was_touched_since_or_is_not_over_stays(
     assert [exists(Conversation, each) for each in (*kept, young)] == [True] * 3
     assert exists(Job, recent)
     assert exists(Job, busy)
+
+
+def test_what_is_old_goes_from_a_conversation_that_is_still_used(make_job: MakeJob) -> None:
+    old = make_job("An old secret")
+    here = read(old).conversation_id
+    complete_with(old, "An old answer")
+    young, busy = make_job("A new one", conversation_id=here), make_job(conversation_id=here)
+    with unit_of_work() as session:
+        assert cancel(session, young)
+    messages = [read(each).message_id for each in (old, young, busy)]
+    with unit_of_work() as session:
+        answer = session.scalar(select(Message.id).where(Message.job_id == old))
+    let_age(old)
+
+    expire()
+
+    assert [exists(Job, each) for each in (old, young, busy)] == [False, True, True]
+    assert [exists(Message, each) for each in messages] == [False, True, True]
+    assert not exists(Message, answer)
+    assert exists(Conversation, here)
+
+
+def test_a_message_goes_with_the_last_of_its_jobs(user_id: str) -> None:
+    with unit_of_work() as session:
+        whole = accept_broadcast(session, Submission(user_id, "Hello all"), None)
+        first, *others = [job.id for job in whole.jobs]
+        message_id, broadcast_id = whole.broadcast.message_id, whole.broadcast.id
+        for job_id in (first, *others):
+            assert cancel(session, job_id)
+    let_age(first)
+    expire()
+    assert not exists(Job, first)
+    assert exists(Message, message_id)
+    for job_id in others:
+        let_age(job_id)
+    expire()
+    assert not exists(Message, message_id)
+    with unit_of_work() as session:
+        assert session.get(Broadcast, broadcast_id) is None
+
+
+def test_a_job_that_is_in_no_usage_yet_stays(ended_job: Callable[[], str]) -> None:
+    counted, uncounted = ended_job(), ended_job()
+    for job_id in (counted, uncounted):
+        let_age(job_id, timedelta(days=40))
+    count_usage()
+    let_age(counted, timedelta(days=32))
+    with unit_of_work() as session:
+        session.execute(update(UsageProgress).values(until=func.now() - timedelta(days=36)))
+        while expire_jobs(session, AGE):
+            pass
+    assert (exists(Job, counted), exists(Job, uncounted)) == (True, False)
 
 
 def test_a_conversation_that_is_locked_is_left_for_the_next_time(
@@ -141,6 +227,7 @@ def test_a_worker_does_it_if_it_is_told_to(
     ended_job: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation_id = age(ended_job())
+    count_usage()
     for days in ("", "30"):
         assert exists(Conversation, conversation_id)
         monkeypatch.setenv("RETENTION_DAYS", days)
