@@ -10,7 +10,7 @@ from trimind import AsyncClient, Client
 Ask = Callable[..., Any]
 
 
-def ask_sync(url: str, key: str, method: str, *arguments: Any, **options: Any) -> Any:
+def ask_sync(url: str, key: str, method: str, /, *arguments: Any, **options: Any) -> Any:
     """Call a method of `Client`. `retries` is the client's own option."""
     retries = options.pop("retries", 3)
     with Client(url, key, retries=retries) as client:
@@ -18,7 +18,7 @@ def ask_sync(url: str, key: str, method: str, *arguments: Any, **options: Any) -
         return list(result) if isinstance(result, Iterator) else result
 
 
-def ask_async(url: str, key: str, method: str, *arguments: Any, **options: Any) -> Any:
+def ask_async(url: str, key: str, method: str, /, *arguments: Any, **options: Any) -> Any:
     """Call a method of `AsyncClient`."""
     retries = options.pop("retries", 3)
 

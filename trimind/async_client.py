@@ -1,43 +1,15 @@
 """The asynchronous client."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Self, TypeVar, Unpack
+from typing import Unpack
 
-import httpx
-
-from trimind import calls
-from trimind.calls import Call
-from trimind.errors import TrimindClientError
-from trimind.following import (
-    Following,
-    Waiting,
-    ends_broadcast,
-    ends_conversation,
-    ends_job,
-)
+from trimind import calls, options
+from trimind.async_account_client import AsyncAccountClient
+from trimind.following import Following, Waiting, ends_broadcast, ends_conversation, ends_job
 from trimind.objects import Broadcast, Cancellation, Conversation, Event, Job, Message, Mind, Page
-from trimind.options import (
-    BroadcastFilters,
-    BroadcastOptions,
-    CancelFilters,
-    ConversationChange,
-    ConversationFilters,
-    ConversationOptions,
-    CreateOptions,
-    JobFilters,
-    MergeOptions,
-    MessageFilters,
-    SubmitOptions,
-)
-from trimind.patience import Patience
-from trimind.replies import Body, Reply, translated
-from trimind.transport import options, request_of, unusable
-
-Result = TypeVar("Result")
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccountClient):
     """A client of one installation, for one user, with asyncio. Close it, or use it in an
     `async with` statement.
 
@@ -57,33 +29,15 @@ class AsyncClient:
         UnexpectedAnswer: what answers is not Trimind.
     """
 
-    def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, retries: int = 3) -> None:
-        try:
-            self._http = httpx.AsyncClient(**options(url, key, timeout_s))
-        except (ValueError, UnicodeError, httpx.InvalidURL):
-            raise unusable(url) from None
-        self._timeout_s = timeout_s
-        self._retries = retries
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    async def submit(self, message: str, **options: Unpack[SubmitOptions]) -> Job:
+    async def submit(self, message: str, **more: Unpack[options.SubmitOptions]) -> Job:
         """Submit a message; returns its job, which `wait` and `follow` await."""
-        return await self._send(calls.submit(message, **options))
+        return await self._send(calls.submit(message, **more))
 
     async def job(self, job_id: str) -> Job:
         """The job's current state."""
         return await self._send(calls.read_job(job_id))
 
-    async def jobs(self, **filters: Unpack[JobFilters]) -> Page[Job]:
+    async def jobs(self, **filters: Unpack[options.JobFilters]) -> Page[Job]:
         """A page of the jobs, newest first."""
         return await self._send(calls.list_jobs(**filters))
 
@@ -110,23 +64,23 @@ class AsyncClient:
         """Cancel a job; returns it as it ended."""
         return await self._send(calls.cancel(job_id))
 
-    async def cancel_jobs(self, **filters: Unpack[CancelFilters]) -> Cancellation:
+    async def cancel_jobs(self, **filters: Unpack[options.CancelFilters]) -> Cancellation:
         """Cancel all unfinished jobs that match, up to 1,000; call it again if it `has_more`."""
         return await self._send(calls.cancel_jobs(**filters))
 
-    async def retry(self, job_id: str, **options: Unpack[CreateOptions]) -> Job:
+    async def retry(self, job_id: str, **more: Unpack[options.CreateOptions]) -> Job:
         """Retry a job that ended without an answer; returns the new job."""
-        return await self._send(calls.retry(job_id, **options))
+        return await self._send(calls.retry(job_id, **more))
 
-    async def broadcast(self, message: str, **options: Unpack[BroadcastOptions]) -> Broadcast:
+    async def broadcast(self, message: str, **more: Unpack[options.BroadcastOptions]) -> Broadcast:
         """Send a message to several minds."""
-        return await self._send(calls.broadcast(message, **options))
+        return await self._send(calls.broadcast(message, **more))
 
     async def read_broadcast(self, broadcast_id: str) -> Broadcast:
         """A broadcast's current state, with its jobs."""
         return await self._send(calls.read_broadcast(broadcast_id))
 
-    async def broadcasts(self, **filters: Unpack[BroadcastFilters]) -> Page[Broadcast]:
+    async def broadcasts(self, **filters: Unpack[options.BroadcastFilters]) -> Page[Broadcast]:
         """A page of the broadcasts, newest first."""
         return await self._send(calls.list_broadcasts(**filters))
 
@@ -149,28 +103,32 @@ class AsyncClient:
         """Cancel all jobs of a broadcast."""
         return await self._send(calls.cancel_broadcast(broadcast_id))
 
-    async def merge(self, broadcast_id: str, **options: Unpack[MergeOptions]) -> Job:
+    async def merge(self, broadcast_id: str, **more: Unpack[options.MergeOptions]) -> Job:
         """Merge the answers of a broadcast into one; returns the job that does it."""
-        return await self._send(calls.merge(broadcast_id, **options))
+        return await self._send(calls.merge(broadcast_id, **more))
 
     async def choose(self, broadcast_id: str, job_id: str) -> Broadcast:
         """Keep one answer of a broadcast: every mind continues from it."""
         return await self._send(calls.choose(broadcast_id, job_id))
 
-    async def create_conversation(self, **options: Unpack[ConversationOptions]) -> Conversation:
+    async def create_conversation(
+        self, **more: Unpack[options.ConversationOptions]
+    ) -> Conversation:
         """Create a conversation. A message that names none begins one by itself."""
-        return await self._send(calls.create_conversation(**options))
+        return await self._send(calls.create_conversation(**more))
 
     async def conversation(self, conversation_id: str) -> Conversation:
         """A conversation."""
         return await self._send(calls.read_conversation(conversation_id))
 
-    async def conversations(self, **filters: Unpack[ConversationFilters]) -> Page[Conversation]:
+    async def conversations(
+        self, **filters: Unpack[options.ConversationFilters]
+    ) -> Page[Conversation]:
         """A page of the conversations, newest first; with `q`, of those that contain a text."""
         return await self._send(calls.list_conversations(**filters))
 
     async def change_conversation(
-        self, conversation_id: str, **change: Unpack[ConversationChange]
+        self, conversation_id: str, **change: Unpack[options.ConversationChange]
     ) -> Conversation:
         """Change a conversation's title, or what a message for a busy mind does."""
         return await self._send(calls.change_conversation(conversation_id, **change))
@@ -183,7 +141,7 @@ class AsyncClient:
         return await self._send(calls.delete_conversation(conversation_id))
 
     async def messages(
-        self, conversation_id: str, **filters: Unpack[MessageFilters]
+        self, conversation_id: str, **filters: Unpack[options.MessageFilters]
     ) -> Page[Message]:
         """A page of a conversation's messages."""
         return await self._send(calls.list_messages(conversation_id, **filters))
@@ -198,55 +156,3 @@ class AsyncClient:
     async def minds(self) -> list[Mind]:
         """The minds that answer here."""
         return await self._send(calls.list_minds())
-
-    async def _send(self, call: Call[Result], patience: Patience | None = None) -> Result:
-        patience = patience or Patience(self._retries)
-        while True:
-            try:
-                return call.read(await self._exchange(call))
-            except TrimindClientError as error:
-                await asyncio.sleep(patience.pause_after(error))
-
-    async def _exchange(self, call: Call[Any]) -> Reply:
-        body, sent = Body(), request_of(call, self._timeout_s)
-        with translated(self._http.base_url):
-            async with self._http.stream(**sent) as response:
-                async for piece in response.aiter_raw():
-                    body.add(piece)
-        return body.reply(response)
-
-    async def _wait(self, waiting: Waiting[Result]) -> Result:
-        while True:
-            found = await self._send(waiting.call(), waiting.patience)
-            if found.ended:
-                return found.thing
-            await asyncio.sleep(waiting.pause_before_next(found))
-
-    async def _follow(self, following: Following) -> AsyncIterator[Event]:
-        while not following.ended:
-            lost: TrimindClientError | None = None
-            try:
-                async for event in self._events(following):
-                    yield event
-            except TrimindClientError as error:
-                lost = error
-            if not following.ended:
-                await asyncio.sleep(following.pause_after(lost))
-
-    async def _events(self, following: Following) -> AsyncIterator[Event]:
-        """The events of one connection."""
-        sent = request_of(following.call(), self._timeout_s)
-        with translated(self._http.base_url):
-            async with self._http.stream(**sent) as response:
-                if not response.is_success:
-                    await self._refuse(response)
-                following.opened(response.status_code)
-                async for piece in response.aiter_raw():
-                    for event in following.read(piece):
-                        yield event
-
-    async def _refuse(self, response: httpx.Response) -> None:
-        body = Body()
-        async for piece in response.aiter_raw():
-            body.add(piece)
-        body.reply(response)

@@ -1,12 +1,9 @@
-"""Every call as a value, for both clients: what is sent, and how its answer is read."""
+"""The calls for jobs, broadcasts and conversations."""
 
-import re
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar, Unpack, cast
+from typing import Final, Unpack, cast
 
-from trimind.errors import TrimindClientError, UnexpectedAnswer
+from trimind import options
+from trimind.call import Call, creating, deleting, listing, page_of, path_to, reader
 from trimind.objects import (
     Broadcast,
     Cancellation,
@@ -16,204 +13,128 @@ from trimind.objects import (
     Mind,
     Page,
 )
-from trimind.options import (
-    BroadcastFilters,
-    BroadcastOptions,
-    CancelFilters,
-    ConversationChange,
-    ConversationFilters,
-    ConversationOptions,
-    CreateOptions,
-    JobFilters,
-    MergeOptions,
-    MessageFilters,
-    SubmitOptions,
-)
 from trimind.replies import Reply
 
-Result = TypeVar("Result")
-
-ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 JOBS: Final = "/v1/jobs"
 BROADCASTS: Final = "/v1/broadcasts"
 CONVERSATIONS: Final = "/v1/conversations"
 
 
-@dataclass(frozen=True)
-class Call(Generic[Result]):
-    """A request, and how its response is read.
-
-    `wait_s`: how much longer than usual the response may take; `timeout_s` replaces what is usual.
-    """
-
-    method: str
-    path: str
-    read: Callable[[Reply], Result]
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    wait_s: float = 0.0
-    timeout_s: float | None = None
-
-
-def submit(message: str, **options: Unpack[SubmitOptions]) -> Call[Job]:
+def submit(message: str, **more: Unpack[options.SubmitOptions]) -> Call[Job]:
     """Submit a message."""
-    return _create(JOBS, job_of, {"message": message, **options})
+    return creating(JOBS, Job, {"message": message, **more})
 
 
 def read_job(job_id: str) -> Call[Job]:
     """Read a job."""
-    return Call("GET", job_path(job_id), job_of)
+    return Call("GET", job_path(job_id), reader(Job))
 
 
-def list_jobs(**filters: Unpack[JobFilters]) -> Call[Page[Job]]:
+def list_jobs(**filters: Unpack[options.JobFilters]) -> Call[Page[Job]]:
     """List jobs."""
-    return _list(JOBS, filters)
+    return listing(JOBS, filters)
 
 
 def cancel(job_id: str) -> Call[Job]:
     """Cancel a job."""
-    return Call("POST", f"{job_path(job_id)}/cancel", job_of)
+    return Call("POST", f"{job_path(job_id)}/cancel", reader(Job))
 
 
-def cancel_jobs(**filters: Unpack[CancelFilters]) -> Call[Cancellation]:
+def cancel_jobs(**filters: Unpack[options.CancelFilters]) -> Call[Cancellation]:
     """Cancel many jobs."""
     return Call("POST", f"{JOBS}/cancel", _cancellation, body={**filters})
 
 
-def retry(job_id: str, **options: Unpack[CreateOptions]) -> Call[Job]:
+def retry(job_id: str, **more: Unpack[options.CreateOptions]) -> Call[Job]:
     """Retry a job."""
-    return _create(f"{job_path(job_id)}/retry", job_of, {**options})
+    return creating(f"{job_path(job_id)}/retry", Job, more)
 
 
-def broadcast(message: str, **options: Unpack[BroadcastOptions]) -> Call[Broadcast]:
+def broadcast(message: str, **more: Unpack[options.BroadcastOptions]) -> Call[Broadcast]:
     """Send a message to several minds."""
-    return _create(BROADCASTS, broadcast_of, {"message": message, **options})
+    return creating(BROADCASTS, Broadcast, {"message": message, **more})
 
 
 def read_broadcast(broadcast_id: str) -> Call[Broadcast]:
     """Read a broadcast."""
-    return Call("GET", broadcast_path(broadcast_id), broadcast_of)
+    return Call("GET", broadcast_path(broadcast_id), reader(Broadcast))
 
 
-def list_broadcasts(**filters: Unpack[BroadcastFilters]) -> Call[Page[Broadcast]]:
+def list_broadcasts(**filters: Unpack[options.BroadcastFilters]) -> Call[Page[Broadcast]]:
     """List broadcasts."""
-    return _list(BROADCASTS, filters)
+    return listing(BROADCASTS, filters)
 
 
 def cancel_broadcast(broadcast_id: str) -> Call[Broadcast]:
     """Cancel all jobs of a broadcast."""
-    return Call("POST", f"{broadcast_path(broadcast_id)}/cancel", broadcast_of)
+    return Call("POST", f"{broadcast_path(broadcast_id)}/cancel", reader(Broadcast))
 
 
-def merge(broadcast_id: str, **options: Unpack[MergeOptions]) -> Call[Job]:
+def merge(broadcast_id: str, **more: Unpack[options.MergeOptions]) -> Call[Job]:
     """Merge the answers of a broadcast."""
-    return _create(f"{broadcast_path(broadcast_id)}/merge", job_of, {**options})
+    return creating(f"{broadcast_path(broadcast_id)}/merge", Job, more)
 
 
 def choose(broadcast_id: str, job_id: str) -> Call[Broadcast]:
     """Keep one answer of a broadcast."""
     path, body = f"{broadcast_path(broadcast_id)}/choose", {"job_id": job_id}
-    return Call("POST", path, broadcast_of, body=body)
+    return Call("POST", path, reader(Broadcast), body=body)
 
 
-def create_conversation(**options: Unpack[ConversationOptions]) -> Call[Conversation]:
+def create_conversation(**more: Unpack[options.ConversationOptions]) -> Call[Conversation]:
     """Create a conversation."""
-    return _create(CONVERSATIONS, _conversation, {**options})
+    return creating(CONVERSATIONS, Conversation, more)
 
 
 def read_conversation(conversation_id: str) -> Call[Conversation]:
     """Read a conversation."""
-    return Call("GET", conversation_path(conversation_id), _conversation)
+    return Call("GET", conversation_path(conversation_id), reader(Conversation))
 
 
-def list_conversations(**filters: Unpack[ConversationFilters]) -> Call[Page[Conversation]]:
+def list_conversations(**filters: Unpack[options.ConversationFilters]) -> Call[Page[Conversation]]:
     """List or search conversations."""
-    return _list(CONVERSATIONS, filters)
+    return listing(CONVERSATIONS, filters)
 
 
 def change_conversation(
-    conversation_id: str, **change: Unpack[ConversationChange]
+    conversation_id: str, **change: Unpack[options.ConversationChange]
 ) -> Call[Conversation]:
     """Change a conversation."""
-    return Call("PATCH", conversation_path(conversation_id), _conversation, body={**change})
+    path = conversation_path(conversation_id)
+    return Call("PATCH", path, reader(Conversation), body={**change})
 
 
 def delete_conversation(conversation_id: str) -> Call[None]:
     """Delete a conversation."""
-    return Call("DELETE", conversation_path(conversation_id), lambda _: None)
+    return deleting(conversation_path(conversation_id))
 
 
-def list_messages(conversation_id: str, **filters: Unpack[MessageFilters]) -> Call[Page[Message]]:
+def list_messages(
+    conversation_id: str, **filters: Unpack[options.MessageFilters]
+) -> Call[Page[Message]]:
     """List the messages of a conversation."""
-    return _list(f"{conversation_path(conversation_id)}/messages", filters)
+    return listing(f"{conversation_path(conversation_id)}/messages", filters)
 
 
 def list_minds() -> Call[list[Mind]]:
     """List the minds."""
-    return Call("GET", "/v1/minds", lambda reply: _page(reply.json()))
+    return Call("GET", "/v1/minds", page_of)
 
 
 def job_path(job_id: str) -> str:
     """The path of a job."""
-    return f"{JOBS}/{_checked(job_id)}"
+    return path_to(JOBS, job_id)
 
 
 def broadcast_path(broadcast_id: str) -> str:
     """The path of a broadcast."""
-    return f"{BROADCASTS}/{_checked(broadcast_id)}"
+    return path_to(BROADCASTS, broadcast_id)
 
 
 def conversation_path(conversation_id: str) -> str:
     """The path of a conversation."""
-    return f"{CONVERSATIONS}/{_checked(conversation_id)}"
-
-
-def job_of(reply: Reply) -> Job:
-    """The job in a response."""
-    return cast(Job, _identified(reply))
-
-
-def broadcast_of(reply: Reply) -> Broadcast:
-    """The broadcast in a response."""
-    return cast(Broadcast, _identified(reply))
+    return path_to(CONVERSATIONS, conversation_id)
 
 
 def _cancellation(reply: Reply) -> Cancellation:
     return cast(Cancellation, reply.json())
-
-
-def _conversation(reply: Reply) -> Conversation:
-    return cast(Conversation, _identified(reply))
-
-
-def _identified(reply: Reply) -> dict[str, Any]:
-    found = reply.json()
-    if not isinstance(found.get("id"), str):
-        raise UnexpectedAnswer("The answer has no id: is this address Trimind's?")
-    return found
-
-
-def _page(found: Mapping[str, Any]) -> Page[Any]:
-    if not isinstance(found.get("data"), list):
-        raise UnexpectedAnswer("The answer is no list: is this address Trimind's?")
-    has_more = bool(found.get("has_more"))
-    return Page(found["data"], has_more=has_more, last_id=found.get("last_id"))
-
-
-def _list(path: str, filters: Mapping[str, Any]) -> Call[Page[Any]]:
-    query = {name: str(value) for name, value in filters.items() if value is not None}
-    return Call("GET", path, lambda reply: _page(reply.json()), query=query)
-
-
-def _create(path: str, read: Callable[[Reply], Result], options: Mapping[str, Any]) -> Call[Result]:
-    """A call that creates something, once, however often it is sent."""
-    body = {name: value for name, value in options.items() if value is not None}
-    key = body.pop("idempotency_key", None) or uuid.uuid4().hex
-    return Call("POST", path, read, body=body, headers={"Idempotency-Key": key})
-
-
-def _checked(an_id: str) -> str:
-    if not ID.fullmatch(an_id):
-        raise TrimindClientError(f"{an_id[:80]!r} is no id.")
-    return an_id

@@ -1,43 +1,15 @@
 """The client."""
 
-import time
 from collections.abc import Iterator
-from typing import Any, Self, TypeVar, Unpack
+from typing import Unpack
 
-import httpx
-
-from trimind import calls
-from trimind.calls import Call
-from trimind.errors import TrimindClientError
-from trimind.following import (
-    Following,
-    Waiting,
-    ends_broadcast,
-    ends_conversation,
-    ends_job,
-)
+from trimind import calls, options
+from trimind.account_client import AccountClient
+from trimind.following import Following, Waiting, ends_broadcast, ends_conversation, ends_job
 from trimind.objects import Broadcast, Cancellation, Conversation, Event, Job, Message, Mind, Page
-from trimind.options import (
-    BroadcastFilters,
-    BroadcastOptions,
-    CancelFilters,
-    ConversationChange,
-    ConversationFilters,
-    ConversationOptions,
-    CreateOptions,
-    JobFilters,
-    MergeOptions,
-    MessageFilters,
-    SubmitOptions,
-)
-from trimind.patience import Patience
-from trimind.replies import Body, Reply, translated
-from trimind.transport import options, request_of, unusable
-
-Result = TypeVar("Result")
 
 
-class Client:
+class Client(AccountClient):
     """A client of one installation, for one user. Close it, or use it in a `with` statement.
 
     A call is made again after a lost connection, a 429 or a 503, as `Retry-After` says. What it
@@ -56,33 +28,15 @@ class Client:
         UnexpectedAnswer: what answers is not Trimind.
     """
 
-    def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, retries: int = 3) -> None:
-        try:
-            self._http = httpx.Client(**options(url, key, timeout_s))
-        except (ValueError, UnicodeError, httpx.InvalidURL):
-            raise unusable(url) from None
-        self._timeout_s = timeout_s
-        self._retries = retries
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def submit(self, message: str, **options: Unpack[SubmitOptions]) -> Job:
+    def submit(self, message: str, **more: Unpack[options.SubmitOptions]) -> Job:
         """Submit a message; returns its job, which `wait` and `follow` await."""
-        return self._send(calls.submit(message, **options))
+        return self._send(calls.submit(message, **more))
 
     def job(self, job_id: str) -> Job:
         """The job's current state."""
         return self._send(calls.read_job(job_id))
 
-    def jobs(self, **filters: Unpack[JobFilters]) -> Page[Job]:
+    def jobs(self, **filters: Unpack[options.JobFilters]) -> Page[Job]:
         """A page of the jobs, newest first."""
         return self._send(calls.list_jobs(**filters))
 
@@ -109,23 +63,23 @@ class Client:
         """Cancel a job; returns it as it ended."""
         return self._send(calls.cancel(job_id))
 
-    def cancel_jobs(self, **filters: Unpack[CancelFilters]) -> Cancellation:
+    def cancel_jobs(self, **filters: Unpack[options.CancelFilters]) -> Cancellation:
         """Cancel all unfinished jobs that match, up to 1,000; call it again if it `has_more`."""
         return self._send(calls.cancel_jobs(**filters))
 
-    def retry(self, job_id: str, **options: Unpack[CreateOptions]) -> Job:
+    def retry(self, job_id: str, **more: Unpack[options.CreateOptions]) -> Job:
         """Retry a job that ended without an answer; returns the new job."""
-        return self._send(calls.retry(job_id, **options))
+        return self._send(calls.retry(job_id, **more))
 
-    def broadcast(self, message: str, **options: Unpack[BroadcastOptions]) -> Broadcast:
+    def broadcast(self, message: str, **more: Unpack[options.BroadcastOptions]) -> Broadcast:
         """Send a message to several minds."""
-        return self._send(calls.broadcast(message, **options))
+        return self._send(calls.broadcast(message, **more))
 
     def read_broadcast(self, broadcast_id: str) -> Broadcast:
         """A broadcast's current state, with its jobs."""
         return self._send(calls.read_broadcast(broadcast_id))
 
-    def broadcasts(self, **filters: Unpack[BroadcastFilters]) -> Page[Broadcast]:
+    def broadcasts(self, **filters: Unpack[options.BroadcastFilters]) -> Page[Broadcast]:
         """A page of the broadcasts, newest first."""
         return self._send(calls.list_broadcasts(**filters))
 
@@ -144,28 +98,28 @@ class Client:
         """Cancel all jobs of a broadcast."""
         return self._send(calls.cancel_broadcast(broadcast_id))
 
-    def merge(self, broadcast_id: str, **options: Unpack[MergeOptions]) -> Job:
+    def merge(self, broadcast_id: str, **more: Unpack[options.MergeOptions]) -> Job:
         """Merge the answers of a broadcast into one; returns the job that does it."""
-        return self._send(calls.merge(broadcast_id, **options))
+        return self._send(calls.merge(broadcast_id, **more))
 
     def choose(self, broadcast_id: str, job_id: str) -> Broadcast:
         """Keep one answer of a broadcast: every mind continues from it."""
         return self._send(calls.choose(broadcast_id, job_id))
 
-    def create_conversation(self, **options: Unpack[ConversationOptions]) -> Conversation:
+    def create_conversation(self, **more: Unpack[options.ConversationOptions]) -> Conversation:
         """Create a conversation. A message that names none begins one by itself."""
-        return self._send(calls.create_conversation(**options))
+        return self._send(calls.create_conversation(**more))
 
     def conversation(self, conversation_id: str) -> Conversation:
         """A conversation."""
         return self._send(calls.read_conversation(conversation_id))
 
-    def conversations(self, **filters: Unpack[ConversationFilters]) -> Page[Conversation]:
+    def conversations(self, **filters: Unpack[options.ConversationFilters]) -> Page[Conversation]:
         """A page of the conversations, newest first; with `q`, of those that contain a text."""
         return self._send(calls.list_conversations(**filters))
 
     def change_conversation(
-        self, conversation_id: str, **change: Unpack[ConversationChange]
+        self, conversation_id: str, **change: Unpack[options.ConversationChange]
     ) -> Conversation:
         """Change a conversation's title, or what a message for a busy mind does."""
         return self._send(calls.change_conversation(conversation_id, **change))
@@ -177,7 +131,9 @@ class Client:
         """
         return self._send(calls.delete_conversation(conversation_id))
 
-    def messages(self, conversation_id: str, **filters: Unpack[MessageFilters]) -> Page[Message]:
+    def messages(
+        self, conversation_id: str, **filters: Unpack[options.MessageFilters]
+    ) -> Page[Message]:
         """A page of a conversation's messages."""
         return self._send(calls.list_messages(conversation_id, **filters))
 
@@ -191,51 +147,3 @@ class Client:
     def minds(self) -> list[Mind]:
         """The minds that answer here."""
         return self._send(calls.list_minds())
-
-    def _send(self, call: Call[Result], patience: Patience | None = None) -> Result:
-        patience = patience or Patience(self._retries)
-        while True:
-            try:
-                return call.read(self._exchange(call))
-            except TrimindClientError as error:
-                time.sleep(patience.pause_after(error))
-
-    def _exchange(self, call: Call[Any]) -> Reply:
-        body, sent = Body(), request_of(call, self._timeout_s)
-        with translated(self._http.base_url), self._http.stream(**sent) as response:
-            for piece in response.iter_raw():
-                body.add(piece)
-        return body.reply(response)
-
-    def _wait(self, waiting: Waiting[Result]) -> Result:
-        while True:
-            found = self._send(waiting.call(), waiting.patience)
-            if found.ended:
-                return found.thing
-            time.sleep(waiting.pause_before_next(found))
-
-    def _follow(self, following: Following) -> Iterator[Event]:
-        while not following.ended:
-            lost: TrimindClientError | None = None
-            try:
-                yield from self._events(following)
-            except TrimindClientError as error:
-                lost = error
-            if not following.ended:
-                time.sleep(following.pause_after(lost))
-
-    def _events(self, following: Following) -> Iterator[Event]:
-        """The events of one connection."""
-        sent = request_of(following.call(), self._timeout_s)
-        with translated(self._http.base_url), self._http.stream(**sent) as response:
-            if not response.is_success:
-                self._refuse(response)
-            following.opened(response.status_code)
-            for piece in response.iter_raw():
-                yield from following.read(piece)
-
-    def _refuse(self, response: httpx.Response) -> None:
-        body = Body()
-        for piece in response.iter_raw():
-            body.add(piece)
-        body.reply(response)

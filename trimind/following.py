@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
-from trimind.calls import Call
+from trimind.call import Call
 from trimind.errors import TimedOut, TrimindClientError, Unreachable
 from trimind.objects import UNFINISHED, Event
 from trimind.patience import REDEPLOYED_S, Patience

@@ -10,6 +10,9 @@ JobStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled",
 BroadcastStatus = Literal["queued", "in_progress", "completed", "partial", "failed", "cancelled"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 Priority = Literal["interactive", "bulk"]
+Scope = Literal["jobs:read", "jobs:write", "admin"]
+EventType = Literal["job.completed", "job.failed", "job.cancelled", "job.expired"]
+DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 UNFINISHED: Final = ("queued", "in_progress")
 FINISHED: Final = ("completed", "failed", "cancelled", "expired")
@@ -121,6 +124,110 @@ class Mind(TypedDict):
 
     id: str
     title: str
+
+
+class UsageTotal(TypedDict):
+    """What jobs have used; dollars as text, exact to the last digit."""
+
+    jobs: int
+    input_tokens: int
+    output_tokens: int
+    tokens_saved: int
+    cost_usd: str
+    saved_usd: str
+    paid_duplicates: int
+
+
+class UsageRow(UsageTotal):
+    """What jobs have used that have this in common; None: they are not grouped by it."""
+
+    day: str | None
+    model: str | None
+    mind: str | None
+
+
+class Budget(TypedDict):
+    """What the jobs of this month may cost, in US dollars."""
+
+    limit_usd: str
+    settled_usd: str
+    reserved_usd: str
+    left_usd: str
+    resets_at: str
+
+
+class UsageReport(TypedDict):
+    """What jobs have used, and the budget of this month, if there is one."""
+
+    first_day: str
+    last_day: str
+    group_by: list[str]
+    data: list[UsageRow]
+    total: UsageTotal
+    budget: Budget | None
+
+
+class Key(TypedDict):
+    """An API key, without the key itself."""
+
+    id: str
+    name: str
+    hint: str
+    scopes: list[Scope]
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    replaced_by: str | None
+    revoked_at: str | None
+
+
+class CreatedKey(Key):
+    """A new API key, with the key itself. It is None if the first response was lost: it is shown
+    only once, so rotate the key."""
+
+    key: str | None
+
+
+class Webhook(TypedDict):
+    """Where you are notified of the ends of jobs."""
+
+    id: str
+    url: str | None
+    events: list[EventType]
+    enabled: bool
+    disabled_at: str | None
+    disabled_reason: Literal["disabled", "gone"] | None
+    previous_secret_until: str | None
+    created_at: str
+
+
+class SecretWebhook(Webhook):
+    """A webhook with its new secret, which can't be read again."""
+
+    secret: str
+
+
+class Attempt(TypedDict):
+    """An attempt to send an event; `error` says why it failed."""
+
+    at: str
+    status_code: int | None
+    error: str | None
+    ms: int
+
+
+class Delivery(TypedDict):
+    """An event for a webhook, and what has become of it."""
+
+    id: str
+    type: str
+    status: DeliveryStatus
+    job_id: str | None
+    url: str | None
+    data: dict[str, Any]
+    attempts: list[Attempt]
+    next_attempt_at: str | None
+    created_at: str
 
 
 class Page(list[Item]):

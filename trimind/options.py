@@ -1,9 +1,10 @@
 """The options of calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Literal, TypedDict
 
-from trimind.objects import JobStatus, OnBusy, Priority
+from trimind.objects import DeliveryStatus, EventType, JobStatus, OnBusy, Priority, Scope
 
 
 class CreateOptions(TypedDict, total=False):
@@ -97,3 +98,57 @@ class MessageFilters(PageOptions, total=False):
     """`order`: oldest first (`asc`, the default) or newest first (`desc`)."""
 
     order: Literal["asc", "desc"]
+
+
+class UsageFilters(TypedDict, total=False):
+    """`first_day`, `last_day`: in UTC; this month until today if omitted. `group_by`: how the rows
+    are grouped; by day if omitted."""
+
+    first_day: date | str | None
+    last_day: date | str | None
+    group_by: Sequence[Literal["day", "model", "mind"]] | None
+
+
+class KeyOptions(CreateOptions, total=False):
+    """`name`: a label. `scopes`: what the key may do; read and write if omitted. `expires_in_s`:
+    how long it is valid; for ever if omitted."""
+
+    name: str | None
+    scopes: Sequence[Scope] | None
+    expires_in_s: int | None
+
+
+class KeyRotation(CreateOptions, total=False):
+    """`overlap_s`: how long the old key is still valid; an hour if omitted. `expires_in_s`: how
+    long the new one is; as long as the old one was to be if omitted."""
+
+    overlap_s: int | None
+    expires_in_s: int | None
+
+
+class WebhookOptions(TypedDict, total=False):
+    """`url`: where events are sent; omit it for the webhook that signs what is sent to the
+    `webhook_url` of jobs. `events`: all if omitted."""
+
+    url: str | None
+    events: Sequence[EventType] | None
+
+
+class WebhookChange(TypedDict, total=False):
+    """What to change."""
+
+    url: str
+    events: Sequence[EventType]
+    enabled: bool
+
+
+class SecretRotation(TypedDict, total=False):
+    """`overlap_s`: how long the old secret signs too; a day if omitted."""
+
+    overlap_s: int
+
+
+class DeliveryFilters(PageOptions, total=False):
+    """Only deliveries with this status."""
+
+    status: DeliveryStatus | None

@@ -5,9 +5,10 @@ from typing import Any, Final, TypedDict
 
 import httpx
 
-from trimind.calls import Call
+from trimind.call import Call
 from trimind.errors import TrimindClientError, Unreachable
 
+IDLE_CONNECTIONS: Final = 100
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -19,6 +20,7 @@ class Options(TypedDict):
     timeout: float
     trust_env: bool
     follow_redirects: bool
+    limits: httpx.Limits
 
 
 def options(url: str, key: str, timeout_s: float) -> Options:
@@ -37,6 +39,8 @@ def options(url: str, key: str, timeout_s: float) -> Options:
         "trust_env": not _is_loopback(url),
         # A redirect would carry the key to an address that nobody has named.
         "follow_redirects": False,
+        # Each stream and each wait has a connection of its own, as many as there are.
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
     }
 
 

@@ -19,11 +19,11 @@ def proxy(stack: Stack) -> Iterator[Proxy]:
 
 @pytest.fixture(params=BOTH)
 def ask(request: pytest.FixtureRequest, stack: Stack) -> Ask:
-    """`ask(method, *arguments, url, key, **options)` of each client, with the stack."""
+    """`ask(method, *arguments, at, key, **options)` of each client, with the stack."""
     kind = BOTH[request.param]
 
     def of_stack(method: str, *arguments: Any, **options: Any) -> Any:
-        url, key = options.pop("url", stack.web), options.pop("key", stack.key)
+        url, key = options.pop("at", stack.web), options.pop("key", stack.key)
         return kind(url, key, method, *arguments, **options)
 
     return of_stack

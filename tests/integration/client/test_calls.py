@@ -111,7 +111,7 @@ def test_an_error_has_its_code_field_and_request_id(ask: Ask) -> None:
 def test_a_response_that_is_lost_leads_to_the_same_job(ask: Ask, proxy: Proxy) -> None:
     before = ask("jobs", limit=1)
     proxy.lose_responses(2)
-    job = ask("submit", QUESTION, url=f"http://127.0.0.1:{proxy.port}")
+    job = ask("submit", QUESTION, at=f"http://127.0.0.1:{proxy.port}")
     assert proxy.lost == 2
     made = [each["id"] for each in ask("jobs", limit=100)]
     until = [each["id"] for each in before]
@@ -122,7 +122,7 @@ def test_a_merge_whose_response_is_lost_is_made_once_too(ask: Ask, proxy: Proxy)
     url = f"http://127.0.0.1:{proxy.port}"
     done = ask("wait_for_broadcast", ask("broadcast", QUESTION)["id"])
     proxy.lose_responses(1)
-    merge = ask("merge", done["id"], url=url)
+    merge = ask("merge", done["id"], at=url)
     assert proxy.lost == 1
     assert ask("read_broadcast", done["id"])["merge"]["id"] == merge["id"]
     ask("wait", merge["id"])

@@ -34,7 +34,7 @@ BUSY = {"code": "too_many_requests", "detail": "Too many requests.", "request_id
 
 
 def public(kind: type) -> dict[str, Any]:
-    return {name: it for name, it in vars(kind).items() if not name.startswith("_")}
+    return {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
 
 
 def test_both_clients_have_the_same_methods_with_the_same_words() -> None:
@@ -42,7 +42,9 @@ def test_both_clients_have_the_same_methods_with_the_same_words() -> None:
     for name, method in public(Client).items():
         other = public(AsyncClient)[name]
         mine, others = inspect.signature(method), inspect.signature(other)
-        assert mine.parameters == others.parameters
+        assert list(mine.parameters) == list(others.parameters)
+        if name != "iterate":  # it takes a method that is awaited
+            assert mine.parameters == others.parameters
         assert method.__doc__ == other.__doc__
         assert method.__doc__
 
