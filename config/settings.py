@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from config.access_settings import AccessSettings
 from config.environ import FILES, trim
+from config.proxy_url import MALFORMED, usable
 from config.server_settings import ServerSettings
 
 PROVIDER_KEYS: Final = {
@@ -91,6 +92,7 @@ class Settings(AccessSettings, ServerSettings):
 
     # Webhooks
     webhook_allow_private: bool = False
+    webhook_proxy: SecretStr | None = None
 
     # Processes
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -128,6 +130,16 @@ class Settings(AccessSettings, ServerSettings):
             if isinstance(source, EnvSettingsSource):
                 source.env_vars = trim(source.env_vars)
         return init_settings, env_settings, dotenv_settings
+
+    @field_validator("webhook_proxy")
+    @classmethod
+    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = usable(value.get_secret_value())
+        if url is None:
+            raise ValueError(MALFORMED)
+        return SecretStr(url)
 
     @field_validator("beat_s")
     @classmethod

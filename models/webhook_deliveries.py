@@ -17,10 +17,13 @@ from uuid import UUID
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    CursorResult,
+    DateTime,
     ForeignKey,
     FromClause,
     Index,
     PrimaryKeyConstraint,
+    Select,
     String,
     Table,
     and_,
@@ -32,19 +35,22 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Timestamp
-from models.errors import InvalidRequest
 from models.ids import new_id
 from models.jobs import URL_MAX_CHARS, Job
+from models.pages import page_of
 from models.webhooks import Webhook
 
 TEST_EVENT: Final = "webhook.test"
 STATUSES: Final = ("pending", "delivered", "failed")
+# How many deliveries are deleted or ended in one transaction.
+BATCH: Final = 1000
 
 now = func.clock_timestamp
 
@@ -72,12 +78,7 @@ class WebhookDelivery(Base):
             "next_attempt_at",
             postgresql_where="next_attempt_at IS NOT NULL",
         ),
-        Index(
-            "ix_webhook_deliveries_failed",
-            "webhook_id",
-            "event_id",
-            postgresql_where="status = 'failed'",
-        ),
+        Index("ix_webhook_deliveries_listing", "webhook_id", "status", "event_id"),
         Index("ix_webhook_deliveries_sending", "user_id", postgresql_where="token IS NOT NULL"),
         Index("ix_webhook_deliveries_ended", "ended_at", postgresql_where="ended_at IS NOT NULL"),
     )
@@ -145,6 +146,21 @@ def events_of(ended: FromClause) -> CTE:
     return once.returning(deliveries.c.webhook_id).cte("notified")
 
 
+def owed_to(webhook_id: ColumnElement[str], until: ColumnElement[datetime]) -> Select[Any]:
+    """The keys of the deliveries of a webhook that are due until a moment, the first ones first.
+
+    It is no equality, for which the planner may read the deliveries of all webhooks in the order of
+    time, but a range of their index by webhook.
+    """
+    row, at = deliveries.c, tuple_(deliveries.c.webhook_id, deliveries.c.next_attempt_at)
+    return (
+        select(row.webhook_id, row.event_id)
+        .where(row.next_attempt_at.is_not(None), row.webhook_id >= webhook_id)
+        .where(at <= tuple_(webhook_id, until))
+        .order_by(row.webhook_id, row.next_attempt_at)
+    )
+
+
 def add_events(session: Session, job_ids: Collection[str]) -> list[str]:
     """Add the events of jobs that this transaction has ended; returns the ids of the webhooks."""
     columns = ("id", "user_id", "status", "conversation_id", "broadcast_id", "webhook_url")
@@ -188,15 +204,9 @@ def list_deliveries(
     Raises:
         InvalidRequest: `after` is not an event of this webhook.
     """
-    query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
-    if after is not None:
-        if find_delivery(session, webhook_id, after) is None:
-            raise InvalidRequest("No such event.", "after")
-        query = query.where(WebhookDelivery.event_id < after)
-    if status is not None:
-        query = query.where(WebhookDelivery.status == status)
-    newest = query.order_by(WebhookDelivery.event_id.desc())
-    return list(session.scalars(newest.limit(limit + 1)))
+    its = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    filters = [] if status is None else [WebhookDelivery.status == status]
+    return page_of(session, its, WebhookDelivery.event_id, *filters, limit=limit, after=after)
 
 
 def redeliver(session: Session, webhook_id: str, event_id: str) -> WebhookDelivery | None:
@@ -218,7 +228,8 @@ def redeliver(session: Session, webhook_id: str, event_id: str) -> WebhookDelive
 
 
 def disable(session: Session, webhook_id: str, reason: str) -> None:
-    """Disable a webhook, and end its deliveries, which may be started again once it is enabled."""
+    """Disable a webhook, and end its deliveries, which may be started again once it is enabled. If
+    they are many, a worker ends the rest (`models/webhook_deletion.py`)."""
     session.execute(
         update(Webhook)
         .where(Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
@@ -227,11 +238,13 @@ def disable(session: Session, webhook_id: str, reason: str) -> None:
     end_owed(session, webhook_id)
 
 
-def end_owed(session: Session, webhook_id: str) -> None:
-    """End the unfinished deliveries of a webhook as failed."""
-    owed = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.next_attempt_at.is_not(None))
-    session.execute(
+def end_owed(session: Session, webhook_id: str) -> int:
+    """End unfinished deliveries of a webhook as failed, BATCH at most; returns how many."""
+    some = owed_to(literal(webhook_id), literal("infinity", DateTime(timezone=True))).limit(BATCH)
+    ended = (
         update(WebhookDelivery)
-        .where(*owed)
+        .where(tuple_(WebhookDelivery.webhook_id, WebhookDelivery.event_id).in_(some))
         .values(status="failed", next_attempt_at=None, token=None, ended_at=now())
     )
+    done = session.execute(ended, execution_options={"synchronize_session": False})
+    return cast(CursorResult[Any], done).rowcount

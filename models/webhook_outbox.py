@@ -12,6 +12,8 @@ from sqlalchemy import (
     Executable,
     Interval,
     Select,
+    String,
+    any_,
     bindparam,
     case,
     delete,
@@ -26,7 +28,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Uuid
 
-from models.webhook_deliveries import deliveries, disable, end_owed, now, webhooks
+from models.sealing import unseal
+from models.webhook_deliveries import deliveries, disable, end_owed, now, owed_to, webhooks
 from models.webhooks import GONE
 
 KEPT_FOR: Final = timedelta(days=7)
@@ -39,7 +42,8 @@ class Attempt:
     """An attempt that this process makes now, until its lease expires.
 
     `url` is where it is sent; `own_url` says that it is the webhook's own, not a job's. `secrets`
-    are the webhook's, the newest first. `number` is 1 for the first attempt since `began_at`.
+    are the webhook's, the newest first; none if no key opens them. `number` is 1 for the first
+    attempt since `began_at`.
     """
 
     webhook_id: str
@@ -58,9 +62,16 @@ class Attempt:
 
 
 def is_work() -> ColumnElement[bool]:
-    """True if a delivery is due, or its process died, or one is old enough to be pruned."""
-    due = exists().where(deliveries.c.next_attempt_at <= func.now())
-    return or_(due, exists().where(_is_old()))
+    """True if a delivery is due, or its process died, or one is old enough to be pruned.
+
+    The first of each is found in its index. Asked whether there is any, the planner may read the
+    table until it finds one.
+    """
+    first_due = select(func.min(deliveries.c.next_attempt_at)).scalar_subquery()
+    first_ended = select(func.min(deliveries.c.ended_at)).scalar_subquery()
+    return func.coalesce(first_due <= func.now(), False) | func.coalesce(
+        first_ended < func.now() - KEPT_FOR, False
+    )
 
 
 def oldest_due_s(session: Session) -> float:
@@ -89,7 +100,8 @@ def claim(
     row = session.execute(_claim_statement(), values).one_or_none()
     if row is None:
         return None
-    secrets = (known.secret, known.previous_secret)
+    stored = (known.secret, known.previous_secret)
+    secrets = (unseal(each, webhook_id) for each in stored if each is not None)
     return Attempt(
         webhook_id,
         row.event_id,
@@ -154,14 +166,12 @@ def take_due(session: Session, limit: int, dispatched_for: timedelta) -> list[st
 
 def prune(session: Session, limit: int) -> int:
     """Delete deliveries that ended long ago, `limit` at most; returns how many."""
-    old = select(deliveries.c.webhook_id, deliveries.c.event_id).where(_is_old()).limit(limit)
+    is_old = deliveries.c.ended_at < func.now() - KEPT_FOR
+    old = select(deliveries.c.webhook_id, deliveries.c.event_id).where(is_old)
+    some = old.order_by(deliveries.c.ended_at).limit(limit).with_for_update(skip_locked=True)
     key = tuple_(deliveries.c.webhook_id, deliveries.c.event_id)
-    gone = delete(deliveries).where(key.in_(old.with_for_update(skip_locked=True)))
+    gone = delete(deliveries).where(key.in_(some))
     return len(session.execute(gone.returning(deliveries.c.event_id)).all())
-
-
-def _is_old() -> ColumnElement[bool]:
-    return deliveries.c.ended_at < func.now() - KEPT_FOR
 
 
 @lru_cache(maxsize=1)
@@ -181,13 +191,8 @@ def _lock_statement() -> Select[Any]:
 def _claim_statement() -> Executable:
     """The counts are of what is committed: the lock is held since the statement before."""
     row, key = deliveries.c, tuple_(deliveries.c.webhook_id, deliveries.c.event_id)
-    due = (
-        select(row.webhook_id, row.event_id)
-        .where(row.webhook_id == bindparam("of"), row.next_attempt_at <= func.now())
-        .order_by(row.next_attempt_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    first_due = owed_to(bindparam("of", type_=String), func.now()).limit(1)
+    due = first_due.with_for_update(skip_locked=True)
     sent = deliveries.alias().c
     being_sent = (
         select(func.count(), func.count().filter(sent.webhook_id == bindparam("of")))
@@ -244,8 +249,7 @@ def _due_statement() -> Executable:
     undispatched = or_(
         webhooks.c.dispatched_until.is_(None), webhooks.c.dispatched_until <= func.now()
     )
-    owed = select(_owed().c.webhook_id)
-    chosen = select(webhooks.c.id).where(webhooks.c.id.in_(owed), due, undispatched)
+    chosen = select(webhooks.c.id).where(webhooks.c.id == owed(), due, undispatched)
     locked = chosen.limit(bindparam("at_most")).with_for_update(skip_locked=True, key_share=True)
     until = func.now() + bindparam("dispatched_for", type_=Interval)
     return (
@@ -256,13 +260,13 @@ def _due_statement() -> Executable:
     )
 
 
-def _owed() -> Any:
-    """The webhooks with unfinished deliveries: each is found by one look into the index."""
+def owed() -> Any:
+    """Any of the webhooks with unfinished deliveries: each is found by one look into the index."""
     unfinished = deliveries.c.next_attempt_at.is_not(None)
     least = func.min(deliveries.c.webhook_id).label("webhook_id")
-    owed = select(least).where(unfinished).cte("owed", recursive=True)
-    following = select(least).where(unfinished, deliveries.c.webhook_id > owed.c.webhook_id)
+    found = select(least).where(unfinished).cte("owed", recursive=True)
+    following = select(least).where(unfinished, deliveries.c.webhook_id > found.c.webhook_id)
     step: CompoundSelect[Any] | Select[Any] = select(
-        following.correlate(owed).scalar_subquery()
-    ).where(owed.c.webhook_id.is_not(None))
-    return owed.union_all(step)
+        following.correlate(found).scalar_subquery()
+    ).where(found.c.webhook_id.is_not(None))
+    return any_(func.array(select(found.union_all(step).c.webhook_id).scalar_subquery()))

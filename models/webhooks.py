@@ -11,8 +11,8 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    Select,
     String,
-    delete,
     func,
     select,
 )
@@ -20,9 +20,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
 from models.conflicts import TooManyWebhooks, WebhookExists
-from models.errors import InvalidRequest
 from models.ids import new_id
 from models.jobs import FINISHED, URL_MAX_CHARS
+from models.pages import page_of
+from models.sealing import is_current, seal, unseal
 from models.users import User
 
 EVENT_TYPES: Final = tuple(f"job.{status}" for status in FINISHED)
@@ -38,14 +39,21 @@ class Webhook(Base):
     """Where and how a user is notified. One without a URL signs what is sent to the `webhook_url`
     of the user's jobs.
 
-    `secret` signs; it is stored as it is, since signing needs it. `previous_secret` signs too,
-    until `previous_until`. `dispatched_until` is how long a message that the reconciler has
-    published is assumed to be in the broker.
+    `secret` signs, and `previous_secret` too, until `previous_until`; both are sealed
+    (`models/sealing.py`). `dispatched_until` is how long a message that the reconciler has
+    published is assumed to be in the broker. One that is deleted is disabled, and its owner sees it
+    no more; the row stays until all of its deliveries are gone.
     """
 
     __tablename__ = "webhooks"
     __table_args__ = (
-        Index("uq_webhooks_without_url", "user_id", unique=True, postgresql_where="url IS NULL"),
+        Index(
+            "uq_webhooks_signing",
+            "user_id",
+            unique=True,
+            postgresql_where="url IS NULL AND deleted_at IS NULL",
+        ),
+        Index("ix_webhooks_deleted_at", "deleted_at", postgresql_where="deleted_at IS NOT NULL"),
     )
 
     id: Mapped[Id]
@@ -58,6 +66,7 @@ class Webhook(Base):
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None] = mapped_column(String(16))
     dispatched_until: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[Timestamp]
 
 
@@ -66,8 +75,9 @@ def new_secret() -> bytes:
     return secrets.token_bytes(SECRET_BYTES)
 
 
-def shown_secret(secret: bytes) -> str:
-    """A secret as its owner gets it: once, since it can't be read again."""
+def shown_secret(webhook: Webhook) -> str:
+    """A webhook's secret as its owner gets it: once, since it can't be read again."""
+    secret = unseal(webhook.secret, webhook.id) or b""
     return SECRET_PREFIX + base64.b64encode(secret).decode()
 
 
@@ -82,17 +92,18 @@ def create_webhook(
     """
     # Creations of one user take turns, or they could exceed the limit together.
     session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-    urls = list(session.scalars(select(Webhook.url).where(Webhook.user_id == user_id)))
+    urls = list(session.scalars(_of_user(user_id).with_only_columns(Webhook.url)))
     if len(urls) >= MAX_WEBHOOKS:
         raise TooManyWebhooks(f"There are {MAX_WEBHOOKS} webhooks, which is the most.")
     if url is None and None in urls:
         raise WebhookExists("There is a webhook without a URL already.")
+    webhook_id = new_id("hook")
     webhook = Webhook(
-        id=new_id("hook"),
+        id=webhook_id,
         user_id=user_id,
         url=url,
         events=list(EVENT_TYPES if events is None else events),
-        secret=new_secret(),
+        secret=seal(new_secret(), webhook_id),
     )
     session.add(webhook)
     session.flush()
@@ -103,7 +114,7 @@ def find_webhook(
     session: Session, user_id: str, webhook_id: str, *, lock: bool = False
 ) -> Webhook | None:
     """A user's webhook; None if it is unknown or another user's."""
-    mine = select(Webhook).where(Webhook.id == webhook_id, Webhook.user_id == user_id)
+    mine = _of_user(user_id).where(Webhook.id == webhook_id)
     return session.scalar(mine.with_for_update(key_share=True) if lock else mine)
 
 
@@ -115,29 +126,46 @@ def list_webhooks(
     Raises:
         InvalidRequest: `after` is not one of the user's webhooks.
     """
-    query = select(Webhook).where(Webhook.user_id == user_id)
-    if after is not None:
-        if find_webhook(session, user_id, after) is None:
-            raise InvalidRequest("No such webhook.", "after")
-        query = query.where(Webhook.id < after)
-    return list(session.scalars(query.order_by(Webhook.id.desc()).limit(limit + 1)))
-
-
-def delete_webhook(session: Session, user_id: str, webhook_id: str) -> bool:
-    """Delete a user's webhook with its deliveries. False if there is none."""
-    gone = delete(Webhook).where(Webhook.id == webhook_id, Webhook.user_id == user_id)
-    return session.scalar(gone.returning(Webhook.id)) is not None
+    return page_of(session, _of_user(user_id), Webhook.id, limit=limit, after=after)
 
 
 def rotate_secret(session: Session, webhook: Webhook, overlap: timedelta) -> None:
     """Give a webhook a new secret; the one before signs too for so long."""
     webhook.previous_secret = webhook.secret if overlap else None
     webhook.previous_until = session.scalar(select(func.now() + overlap)) if overlap else None
-    webhook.secret = new_secret()
+    webhook.secret = seal(new_secret(), webhook.id)
     session.flush()
+
+
+def seal_again(session: Session, after: str, limit: int) -> str | None:
+    """Seal the secrets of the next webhooks, in the order of their ids, that were sealed by an old
+    key, or by none. Those that no key opens are left.
+
+    Returns:
+        Where to continue; None after the last.
+    """
+    columns = (Webhook.id, Webhook.secret, Webhook.previous_secret)
+    following = select(*columns).where(Webhook.id > after).order_by(Webhook.id).limit(limit)
+    found = session.execute(following).all()
+    old = [row.id for row in found if not all(is_current(each) for each in row[1:] if each)]
+    locked = select(Webhook).where(Webhook.id.in_(old)).order_by(Webhook.id)
+    for webhook in session.scalars(locked.with_for_update(key_share=True)):
+        webhook.secret = _sealed_again(webhook.secret, webhook.id)
+        if webhook.previous_secret is not None:
+            webhook.previous_secret = _sealed_again(webhook.previous_secret, webhook.id)
+    return found[-1].id if len(found) == limit else None
 
 
 def signs_urls_of_jobs(session: Session, user_id: str) -> bool:
     """Whether the user has a webhook that signs what is sent to the `webhook_url` of jobs."""
-    mine = select(Webhook.id).where(Webhook.user_id == user_id, Webhook.url.is_(None))
-    return session.scalar(mine) is not None
+    signing = _of_user(user_id).with_only_columns(Webhook.id).where(Webhook.url.is_(None))
+    return session.scalar(signing) is not None
+
+
+def _of_user(user_id: str) -> Select[tuple[Webhook]]:
+    return select(Webhook).where(Webhook.user_id == user_id, Webhook.deleted_at.is_(None))
+
+
+def _sealed_again(stored: bytes, webhook_id: str) -> bytes:
+    secret = None if is_current(stored) else unseal(stored, webhook_id)
+    return stored if secret is None else seal(secret, webhook_id)

@@ -127,13 +127,15 @@ class DeliveryPolicy:
         give_up_after_s: the last attempt is made so long after the first.
         jitter: the share by which a wait varies.
         connect_limit_s: the limit of connecting to one address.
+        read_bytes: how much of a response is read at most.
         call_limit_s: the limit of an attempt as a whole, once the name is resolved.
         lease_s: after so long, an attempt's process is presumed dead. It includes the resolver's
             own limits.
         run_limit_s: after so long, a task leaves what is still due to another.
         of_webhook: attempts at once, for one webhook.
-        of_user: attempts at once, for all webhooks of one user.
-        of_process: attempts at once in one worker process; a quarter of its threads at most.
+        of_user: attempts at once, for all webhooks of one user; fewer where a process has few left.
+        of_process: attempts at once in one worker process; a quarter of its threads at most, but
+            two.
         dispatch_lease_s: how long a message of the reconciler is presumed to be in the broker.
     """
 
@@ -142,6 +144,7 @@ class DeliveryPolicy:
     give_up_after_s: float
     jitter: float
     connect_limit_s: float
+    read_bytes: int
     call_limit_s: float
     lease_s: float
     run_limit_s: float
@@ -158,6 +161,7 @@ DELIVER: Final = DeliveryPolicy(
     give_up_after_s=259_200,
     jitter=0.1,
     connect_limit_s=5,
+    read_bytes=256 * 1024,
     call_limit_s=15,
     lease_s=60,
     run_limit_s=30,

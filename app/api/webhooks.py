@@ -30,8 +30,8 @@ from app.schemas.webhooks import (
     secret_body,
     webhook_body,
 )
+from models import webhook_deletion, webhooks
 from models import webhook_deliveries as outbox
-from models import webhooks
 from models.audit import record
 from models.conflicts import WebhookDisabled, WebhookWithoutUrl
 from models.errors import NotFound
@@ -117,7 +117,7 @@ def delete_webhook(path: WebhookPath) -> Response:
     """
     webhook = _webhook(path)
     _record("webhook.deleted", webhook)
-    webhooks.delete_webhook(db.session(), g.user_id, webhook.id)
+    webhook_deletion.delete_webhook(db.session(), g.user_id, webhook.id)
     db.session.commit()
     return Response(status=204)
 

@@ -5,7 +5,7 @@ import os
 
 import click
 
-from tasks.llm.proxies import WRONG, usable
+from config.proxy_url import MALFORMED, usable
 
 VARIABLES = tuple(f"{scheme}_proxy" for scheme in ("http", "https", "all"))
 
@@ -18,4 +18,4 @@ def check_proxies() -> None:
     """
     for name, value in os.environ.items():
         if name.lower() in VARIABLES and value.strip() and usable(value.strip()) is None:
-            raise click.ClickException(f"{name} can't be used: it {WRONG}. Fix it, or unset it")
+            raise click.ClickException(f"{name} can't be used: it {MALFORMED}. Fix it, or unset it")

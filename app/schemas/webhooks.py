@@ -207,10 +207,16 @@ class AttemptBody(BaseModel):
             "connection_failed",
             "unresolvable",
             "private_address",
+            "refused_by_proxy",
             "bad_response",
+            "secret_unreadable",
         ]
         | None
-    ) = Field(description="Why it failed; null if it succeeded.")
+    ) = Field(
+        description="Why it failed; null if it succeeded. `redirected`: redirects are not "
+        "followed, so change the webhook's `url` to where it leads. `secret_unreadable`: the "
+        "installation has lost the key of the webhook's secret; rotate the secret."
+    )
     ms: int = Field(description="How long it took, in milliseconds.")
 
 
@@ -246,7 +252,7 @@ def webhook_body(webhook: Webhook) -> WebhookBody:
 
 def secret_body(webhook: Webhook) -> SecretWebhookBody:
     """Return a webhook's response body with its secret."""
-    return SecretWebhookBody(**_fields(webhook), secret=shown_secret(webhook.secret))
+    return SecretWebhookBody(**_fields(webhook), secret=shown_secret(webhook))
 
 
 def delivery_body(delivery: WebhookDelivery) -> DeliveryBody:

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, Delete, Table, column, delete, func, literal, select, update
+from sqlalchemy import (
+    CursorResult,
+    Delete,
+    Table,
+    column,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from models.api_keys import ApiKey
@@ -23,11 +34,13 @@ from models.lifecycle.endings import cancel_all
 from models.lifecycle.track_queue import lock_conversations
 from models.statement import Runner, Statement
 from models.users import User
+from models.webhook_deliveries import WebhookDelivery
 from models.webhooks import DISABLED, Webhook
 
 ROWS: Final = 100
 # A conversation takes its messages along.
 CONVERSATIONS: Final = 10
+DELIVERIES: Final = 1000
 
 
 def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> str | None:
@@ -73,7 +86,7 @@ def _deleted_statement(limit: int) -> Statement:
 def delete_some(session: Session, user_id: str) -> int:
     """Cancel some of a deleted user's jobs, or delete some of what is left; returns the number of
     rows. Once nothing is left it deletes the user, and returns 0."""
-    for step in (_cancel, _delete_jobs, _delete_conversations, _delete_others):
+    for step in (_cancel, _delete_jobs, _delete_conversations, _delete_deliveries, _delete_others):
         if done := step(session, user_id):
             return done
     session.execute(delete(User).where(User.id == user_id, User.deleted_at.is_not(None)))
@@ -101,6 +114,14 @@ def _delete_conversations(session: Session, user_id: str) -> int:
     mine = select(Conversation.id).where(Conversation.user_id == user_id)
     some = mine.order_by(Conversation.id).limit(CONVERSATIONS).with_for_update(skip_locked=True)
     return _number(session, delete(Conversation).where(Conversation.id.in_(some)))
+
+
+def _delete_deliveries(session: Session, user_id: str) -> int:
+    mine = select(Webhook.id).where(Webhook.user_id == user_id)
+    key = tuple_(WebhookDelivery.webhook_id, WebhookDelivery.event_id)
+    sent = select(WebhookDelivery.webhook_id, WebhookDelivery.event_id)
+    some = sent.where(WebhookDelivery.webhook_id.in_(mine)).limit(DELIVERIES)
+    return _number(session, delete(WebhookDelivery).where(key.in_(some)))
 
 
 def _delete_others(session: Session, user_id: str) -> int:

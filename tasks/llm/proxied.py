@@ -7,12 +7,13 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import httpcore
 import httpx
 
+from tasks.limited_streams import LimitedNetwork
 from tasks.llm.connection import CONNECT_LIMIT_S, WRITE_LIMIT_S
 from tasks.llm.watch import current
 
@@ -21,55 +22,27 @@ IDLE_CONNECTIONS: Final = 256
 IDLE_S: Final = 60.0
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection whose reads check the watch of the current call."""
+class _Watched:
+    """The limits of a call to a provider, whose reads check its watch."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, stream: httpcore.NetworkStream, most: int, asked_s: float | None) -> bytes:
         watch = current()
         if watch is None:
-            return self._stream.read(max_bytes, timeout)
+            return stream.read(most, asked_s)
         watch.sent = True
         since = time.monotonic()
         while True:
             watch.check(since)
             try:
-                return self._stream.read(max_bytes, watch.pause_s)
+                return stream.read(most, watch.pause_s)
             except httpcore.ReadTimeout:
                 watch.wait()
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _least(timeout, WRITE_LIMIT_S))
+    def write_s(self, asked_s: float | None) -> float:
+        return _least(asked_s, WRITE_LIMIT_S)
 
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = _least(timeout, CONNECT_LIMIT_S)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = _least(timeout, CONNECT_LIMIT_S)
-        return _Stream(super().connect_tcp(host, port, limit, local_address, socket_options))
+    def connect_s(self, asked_s: float | None) -> float:
+        return _least(asked_s, CONNECT_LIMIT_S)
 
 
 def _least(timeout: float | None, limit: float) -> float:
@@ -144,5 +117,5 @@ class Proxied:
 def _transport(certificates: ssl.SSLContext, proxy: str) -> httpx.HTTPTransport:
     transport = httpx.HTTPTransport(verify=certificates, proxy=proxy)
     # httpx has no public way to set the network backend of its pool.
-    transport._pool._network_backend = _Backend()
+    transport._pool._network_backend = LimitedNetwork(_Watched())
     return transport

@@ -8,18 +8,13 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import httpx
 import structlog
 
+from config.proxy_url import MALFORMED, usable
+
 SCHEMES: Final = ("http", "https", "all")
-KINDS: Final = ("http", "https", "socks5", "socks5h")
-WRONG: Final = (
-    "must be http://, https:// or socks5:// with a host, and special characters in its password "
-    "must be percent-encoded (@ as %40, / as %2F)"
-)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -94,23 +89,8 @@ def _host_of(entry: str) -> str:
     return name if port.isdigit() and ":" not in port else host
 
 
-def usable(url: str) -> str | None:
-    """Return a proxy's complete URL. None if it is invalid or its password is not
-    percent-encoded."""
-    url = url if "://" in url else f"http://{url}"
-    url = url.replace("socks://", "socks5://", 1)
-    try:
-        parts = urlsplit(url)
-        httpx.Proxy(url)
-        good = parts.scheme.lower() in KINDS and bool(parts.hostname) and parts.port != 0
-    except (ValueError, httpx.InvalidURL):
-        return None
-    cut_short = "@" in f"{parts.path}{parts.query}{parts.fragment}"
-    return url if good and not cut_short else None
-
-
 def _checked(scheme: str, url: str) -> str | None:
     found = usable(url)
     if found is None:
-        log.warning(f"{scheme.upper()}_PROXY ignored: it {WRONG}")
+        log.warning(f"{scheme.upper()}_PROXY ignored: it {MALFORMED}")
     return found

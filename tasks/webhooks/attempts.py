@@ -5,11 +5,11 @@ the process dies in between, the event is sent again, under the same id.
 """
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import Final
 
 import structlog
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 def send_due(webhook_id: str) -> None:
     """Send what is due to a webhook, one event after the other."""
-    with _slot() as free:
+    with _slots().slot() as free:
         if not free:
             log.info("message dropped", why="enough webhooks are served by this process")
             return
@@ -66,27 +66,41 @@ def next_wait(attempt: Attempt, asked_s: float | None, jitter: float) -> timedel
     return timedelta(seconds=min(wait, left))
 
 
-@contextmanager
-def _slot() -> Iterator[bool]:
-    """Whether this process may serve one webhook more: others work for jobs."""
-    slots = _slots()
-    free = slots.acquire(blocking=False)
-    try:
-        yield free
-    finally:
-        if free:
-            slots.release()
+class Slots:
+    """How many webhooks this process serves at once: its other threads work for jobs."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def slot(self) -> Iterator[bool]:
+        """Take a slot, if one is free, and say whether."""
+        with self._lock:
+            taken = self._free > 0
+            self._free -= taken
+        try:
+            yield taken
+        finally:
+            with self._lock:
+                self._free += taken
+
+    @property
+    def of_user(self) -> int:
+        """How many attempts at once a user may have: the fewer, the fewer slots are free, so that
+        users whose receivers hang leave some to the others."""
+        return min(DELIVER.of_user, 1 + self._free // 4)
 
 
 @once
-def _slots() -> BoundedSemaphore:
+def _slots() -> Slots:
     share = get_settings().worker_threads // 4
-    return BoundedSemaphore(max(1, min(DELIVER.of_process, share)))
+    return Slots(max(2, min(DELIVER.of_process, share)))
 
 
 def _claim(webhook_id: str) -> Attempt | None:
     lease = timedelta(seconds=DELIVER.lease_s)
-    caps = {"of_webhook": DELIVER.of_webhook, "of_user": DELIVER.of_user}
+    caps = {"of_webhook": DELIVER.of_webhook, "of_user": _slots().of_user}
     try:
         with unit_of_work() as session:
             return claim(session, webhook_id, lease, **caps)
@@ -99,12 +113,18 @@ def _attempt(attempt: Attempt) -> None:
     failpoints.point(DELIVER.task, "before_send")
     note_waiting(1)
     try:
-        reply = send(attempt, allow_private=get_settings().webhook_allow_private)
+        reply = _sent(attempt)
     finally:
         note_waiting(-1)
     failpoints.point(DELIVER.task, "after_send")
     _store(attempt, reply)
     failpoints.point(DELIVER.task, "after_store")
+
+
+def _sent(attempt: Attempt) -> Reply:
+    settings = get_settings()
+    proxy = settings.webhook_proxy.get_secret_value() if settings.webhook_proxy else None
+    return send(attempt, allow_private=settings.webhook_allow_private, proxy=proxy)
 
 
 def _store(attempt: Attempt, reply: Reply) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import httpcore
+import httpx
 
+from tasks.limited_streams import LimitedNetwork
 from tasks.policies import DELIVER
 from tasks.webhooks.addresses import resolve
 
@@ -15,26 +17,43 @@ ADDRESSES: Final = 3
 
 
 class Deadline:
-    """When everything has to be done."""
+    """When everything has to be done, and how much is read until then: a receiver could keep us
+    busy with answers that announce another one."""
 
     def __init__(self, seconds: float) -> None:
         self._at = time.monotonic() + seconds
+        self._bytes = 0
 
-    def left_s(self, kind: type[Exception], most: float | None = None) -> float:
-        """The seconds that are left, and `most` at most. Raises `kind` if there are none."""
+    def read(self, stream: httpcore.NetworkStream, most: int, asked_s: float | None) -> bytes:
+        """Read bytes. Raises httpcore.ReadTimeout, and RemoteProtocolError if they are too many."""
+        found = stream.read(most, self._left_s(httpcore.ReadTimeout, asked_s))
+        self._bytes += len(found)
+        if self._bytes > DELIVER.read_bytes:
+            raise httpcore.RemoteProtocolError("the answer has no end")
+        return found
+
+    def write_s(self, asked_s: float | None) -> float:
+        """The limit of a write. Raises httpcore.WriteTimeout."""
+        return self._left_s(httpcore.WriteTimeout, asked_s)
+
+    def connect_s(self, asked_s: float | None) -> float:
+        """The limit of connecting, or of TLS. Raises httpcore.ConnectTimeout."""
+        return self._left_s(httpcore.ConnectTimeout, asked_s, DELIVER.connect_limit_s)
+
+    def _left_s(self, kind: type[Exception], *limits: float | None) -> float:
         left = self._at - time.monotonic()
         if left <= 0:
             raise kind("out of time")
-        return left if most is None else min(left, most)
+        return min([left, *(limit for limit in limits if limit is not None)])
 
 
-class CheckedNetwork(httpcore.NetworkBackend):
+class CheckedNetwork(LimitedNetwork):
     """Resolves a name itself, checks all of its addresses, and connects to one of them. So the name
     can't resolve to another address between the check and the connection."""
 
     def __init__(self, deadline: Deadline, *, allow_private: bool) -> None:
-        self._deadline, self.allow_private = deadline, allow_private
-        self._inner = httpcore.SyncBackend()
+        super().__init__(deadline)
+        self._allow_private = allow_private
 
     def connect_tcp(
         self,
@@ -45,50 +64,35 @@ class CheckedNetwork(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to a host. Raises PrivateAddress, Unresolvable and httpcore's errors."""
-        addresses = resolve(host, port, allow_private=self.allow_private)[:ADDRESSES]
         failed: Exception = httpcore.ConnectError("no address")
-        for address in addresses:
-            limit = self._deadline.left_s(httpcore.ConnectTimeout, DELIVER.connect_limit_s)
+        for address in resolve(host, port, allow_private=self._allow_private)[:ADDRESSES]:
             try:
-                stream = self._inner.connect_tcp(
-                    address, port, limit, local_address, socket_options
-                )
+                return super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
-            else:
-                return LimitedStream(stream, self._deadline)
         raise failed
 
 
-class LimitedStream(httpcore.NetworkStream):
-    """A stream whose reads and writes have one limit together, however little each brings."""
+def open_pool(
+    certificates: ssl.SSLContext, limit_s: float, *, allow_private: bool, proxy: str | None
+) -> httpcore.ConnectionPool:
+    """Connections for one attempt.
 
-    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
-        self._stream, self._deadline = stream, deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read bytes. Raises httpcore.ReadTimeout."""
-        return self._stream.read(max_bytes, self._deadline.left_s(httpcore.ReadTimeout, timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write bytes. Raises httpcore.WriteTimeout."""
-        self._stream.write(buffer, self._deadline.left_s(httpcore.WriteTimeout, timeout))
-
-    def close(self) -> None:
-        """Close it."""
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        """Begin TLS; certificates are checked for the name. Raises httpcore's errors."""
-        limit = self._deadline.left_s(httpcore.ConnectTimeout, timeout)
-        stream = self._stream.start_tls(ssl_context, server_hostname, limit)
-        return LimitedStream(stream, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks about a stream."""
-        return self._stream.get_extra_info(info)
+    Args:
+        certificates: by which receivers, and the proxy, are verified.
+        limit_s: of the attempt as a whole.
+        allow_private: whether receivers may have private addresses.
+        proxy: through which all of them are reached. It resolves their names, so that their
+            addresses are its to check.
+    """
+    deadline = Deadline(limit_s)
+    if proxy is None:
+        network = CheckedNetwork(deadline, allow_private=allow_private)
+        return httpcore.ConnectionPool(certificates, network_backend=network)
+    parsed = httpx.Proxy(proxy)
+    through = httpcore.Proxy(
+        str(parsed.url),
+        auth=parsed.raw_auth,
+        ssl_context=certificates if parsed.url.scheme == "https" else None,
+    )
+    return httpcore.ConnectionPool(certificates, through, network_backend=LimitedNetwork(deadline))

@@ -20,10 +20,24 @@ from models.webhook_outbox import Attempt
 from tasks.llm.retry_after import retry_after
 from tasks.policies import DELIVER
 from tasks.webhooks.addresses import PrivateAddress, Unresolvable, why_refused
-from tasks.webhooks.network import CheckedNetwork, Deadline
+from tasks.webhooks.network import open_pool
 
 AGENT: Final = "Trimind-Webhooks/1"
 BUSY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class SecretUnreadable(Exception):
+    """No key of this process opens the webhook's secret, so that nothing can be signed."""
+
+
+FAILURES: Final = (
+    PrivateAddress,
+    Unresolvable,
+    SecretUnreadable,
+    httpcore.ProxyError,
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+)
 
 
 @dataclass(frozen=True)
@@ -54,16 +68,28 @@ class Reply:
         return {"at": at, "status_code": self.status, "error": self.error, "ms": self.ms}
 
 
-def send(attempt: Attempt, *, allow_private: bool, limit_s: float = DELIVER.call_limit_s) -> Reply:
+def send(
+    attempt: Attempt,
+    *,
+    allow_private: bool,
+    proxy: str | None = None,
+    limit_s: float = DELIVER.call_limit_s,
+) -> Reply:
     """Send an event. No redirect is followed: the receiver's own address was checked, and another
-    is not what its owner has registered. Nothing of the response but its head is read."""
+    is not what its owner has registered. Nothing of the response but its head is read.
+
+    Args:
+        attempt: what is sent.
+        allow_private: whether the receiver may have a private address.
+        proxy: through which it is reached, if at all.
+        limit_s: the limit of all of it.
+    """
     began = time.monotonic()
     status, error, wait_s = None, None, None
     try:
-        status, headers = _post(
-            attempt, CheckedNetwork(Deadline(limit_s), allow_private=allow_private)
-        )
-    except (PrivateAddress, Unresolvable, httpcore.NetworkError, httpcore.TimeoutException) as why:
+        pool = open_pool(certificates(), limit_s, allow_private=allow_private, proxy=proxy)
+        status, headers = _post(attempt, pool, allow_private=allow_private)
+    except FAILURES as why:
         error = _named(why)
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
         error = "bad_response"
@@ -99,9 +125,13 @@ def signed_headers(
     }
 
 
-def _post(attempt: Attempt, network: CheckedNetwork) -> tuple[int, Mapping[str, str]]:
-    if why_refused(attempt.url, allow_private=network.allow_private):
+def _post(
+    attempt: Attempt, pool: httpcore.ConnectionPool, *, allow_private: bool
+) -> tuple[int, Mapping[str, str]]:
+    if why_refused(attempt.url, allow_private=allow_private):
         raise PrivateAddress("the URL is not allowed any more")
+    if not attempt.secrets:
+        raise SecretUnreadable("no key opens the webhook's secret")
     body = body_of(attempt)
     headers: dict[bytes | str, bytes | str] = {
         "Content-Type": "application/json",
@@ -109,16 +139,14 @@ def _post(attempt: Attempt, network: CheckedNetwork) -> tuple[int, Mapping[str, 
         "Connection": "close",
         **signed_headers(attempt.event_id, attempt.secrets, body, int(time.time())),
     }
-    with (
-        httpcore.ConnectionPool(_certificates(), network_backend=network) as pool,
-        pool.stream("POST", attempt.url, headers=headers, content=body) as response,
-    ):
+    with pool, pool.stream("POST", attempt.url, headers=headers, content=body) as response:
         sent = {name.decode("latin-1").lower(): value for name, value in response.headers}
         return response.status, {name: value.decode("latin-1") for name, value in sent.items()}
 
 
 @lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
+    """What receivers are verified by: the machine's authorities, or those of `SSL_CERT_FILE`."""
     return httpx.create_ssl_context()
 
 
@@ -127,6 +155,10 @@ def _named(error: Exception) -> str:
         return "private_address"
     if isinstance(error, Unresolvable):
         return "unresolvable"
+    if isinstance(error, SecretUnreadable):
+        return "secret_unreadable"
+    if isinstance(error, httpcore.ProxyError):
+        return "refused_by_proxy"
     if isinstance(error, httpcore.TimeoutException):
         return "timeout"
     return "connection_failed"

@@ -1,9 +1,11 @@
-"""The sweeper: finishes the deletion of users, and deletes what is older than RETENTION_DAYS.
+"""The sweeper: finishes the deletion of users and webhooks, deletes what is older than
+RETENTION_DAYS, and seals secrets by the current key.
 
 Every worker has one, as a thread, and they take turns. All that it does is in small transactions.
 """
 
 import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -18,6 +20,8 @@ from models.errors import DatabaseUnavailable
 from models.lifecycle.retention import expire_conversations, expire_jobs
 from models.lifecycle.user_deletion import deleted_users
 from models.session import statements, unit_of_work
+from models.webhook_deletion import sweep_webhooks
+from models.webhooks import seal_again
 from tasks.daemon_loop import DaemonLoop
 from tasks.jobs.user_deletion import delete_user
 from tasks.worker.turn import take_turn
@@ -29,15 +33,23 @@ EVERY_S: Final = 5.0
 EXPIRE_EVERY_S: Final = 60.0
 BATCHES: Final = 20
 USERS: Final = 10
+# Secrets that were sealed by an old key are looked for so often; not at once, since processes that
+# do not know the new key may still run.
+SEAL_AFTER_S: Final = 600.0
+SEAL_EVERY_S: Final = 3600.0
+WEBHOOKS: Final = 500
 
 log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Sweeps, and remembers which conversations it has looked at."""
+    """Sweeps, and remembers what it has looked at: which conversations, and which secrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, seal_after_s: float = SEAL_AFTER_S) -> None:
         self._after: str | None = ""
+        self._more = False
+        self._sealed: str | None = None
+        self._seals_at = time.monotonic() + seal_after_s
 
     def sweep(self) -> None:
         """Sweep, if it is this worker's turn; note it if the database is unavailable."""
@@ -45,8 +57,10 @@ class Sweeper:
             return
         try:
             finish_deletions()
+            _repeat(sweep_webhooks)
+            self._seal()
             days = get_settings().retention_days
-            if days is not None and take_turn(0.9 * EXPIRE_EVERY_S, "retention"):
+            if days is not None and (self._more or take_turn(0.9 * EXPIRE_EVERY_S, "retention")):
                 self._expire(timedelta(days=days))
         except DatabaseUnavailable as error:
             outages.note("database", error, watcher=NAME)
@@ -54,13 +68,23 @@ class Sweeper:
             outages.clear("database", NAME)
 
     def _expire(self, age: timedelta) -> None:
+        self._more = _repeat(lambda session: expire_jobs(session, age))
         for _ in range(BATCHES):
             after = self._after or ""
             with unit_of_work() as session:
                 self._after = expire_conversations(session, age, after)
             if self._after is None or shutting_down.is_set():
                 break
-        _repeat(lambda session: expire_jobs(session, age))
+
+    def _seal(self) -> None:
+        if self._sealed is None and time.monotonic() < self._seals_at:
+            return
+        for _ in range(BATCHES):
+            with unit_of_work() as session:
+                self._sealed = seal_again(session, self._sealed or "", WEBHOOKS)
+            if self._sealed is None or shutting_down.is_set():
+                break
+        self._seals_at = time.monotonic() + SEAL_EVERY_S
 
 
 def finish_deletions() -> None:
@@ -72,11 +96,13 @@ def finish_deletions() -> None:
             log.info("user deleted", user_id=user_id)
 
 
-def _repeat(step: Callable[[Session], int]) -> None:
+def _repeat(step: Callable[[Session], int]) -> bool:
+    """Repeat a step BATCHES times at most, until it has nothing to do; True if more may be left."""
     for _ in range(BATCHES):
         with unit_of_work() as session:
             if step(session) == 0 or shutting_down.is_set():
-                return
+                return False
+    return True
 
 
 def _interval() -> float:

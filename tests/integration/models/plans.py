@@ -49,7 +49,7 @@ def _plans(work: Work) -> list[Any]:
         return [
             _explained(connection, statement, parameters)
             for statement, parameters in said
-            if statement.startswith(("SELECT", "DELETE", "WITH"))
+            if statement.startswith(("SELECT", "DELETE", "UPDATE", "WITH"))
         ]
 
 

@@ -18,9 +18,10 @@ from models.session import statements, unit_of_work
 from models.spent import NOTHING
 from models.stage_record import StageRecord
 from models.users import User, get_or_create_user
+from models.webhook_deletion import delete_webhook
 from models.webhook_deliveries import WebhookDelivery, add_test_event, disable
 from models.webhook_outbox import KEPT_FOR, claim, prune, take_due
-from models.webhooks import Webhook, create_webhook, delete_webhook
+from models.webhooks import Webhook, create_webhook
 from tasks.jobs.commands import delete_conversation
 
 from .conftest import MakeJob, advance, own, read

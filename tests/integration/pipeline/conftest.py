@@ -70,6 +70,7 @@ def environment(
     return {
         **backends,
         **model.environment(),
+        "SHARED_SECRET": backends["SHARED_SECRET"],
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "WORKER_THREADS": "4",
