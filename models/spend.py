@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    and_,
     any_,
     bindparam,
     func,
@@ -35,6 +36,7 @@ from models.errors import BudgetExceeded
 from models.jobs import Job
 from models.lifecycle.fence import Fence, jobs
 from models.spend_months import USD, SpendMonth, month_of
+from models.usage import unadded_usd
 
 # Unfinished jobs may end, and leave what they have reserved.
 RETRY_AFTER_S: Final = 5.0
@@ -106,13 +108,14 @@ def reserve_again(session: Session, fence: Fence, limit: Decimal | None, usd: De
 
 
 def budget_of(session: Session, user_id: str, limit: Decimal) -> Budget:
-    """What is used of a user's budget of this month."""
-    used = (SpendMonth.month, SpendMonth.reserved_usd, SpendMonth.settled_usd)
-    this = select(*used).where(SpendMonth.user_id == user_id, SpendMonth.month == _this_month())
-    if (found := session.execute(this).one_or_none()) is not None:
-        return Budget(limit, *found)
-    month = session.scalars(select(_this_month())).one()
-    return Budget(limit, month)
+    """What is used of a user's budget of this month, jobs without a budget included that ended so
+    lately that they are not added up yet."""
+    this = select(_this_month().label("month")).subquery()
+    mine = and_(SpendMonth.user_id == user_id, SpendMonth.month == this.c.month)
+    reserved = func.coalesce(SpendMonth.reserved_usd, 0)
+    settled = func.coalesce(SpendMonth.settled_usd, 0) + unadded_usd(user_id, this.c.month)
+    used = select(this.c.month, reserved, settled).select_from(this.outerjoin(SpendMonth, mine))
+    return Budget(limit, *session.execute(used).one())
 
 
 def settle(session: Session, job_ids: Collection[str]) -> None:

@@ -41,7 +41,7 @@ from models.base import Base
 from models.job_totals import add_late_total, add_totals
 from models.jobs import Job
 from models.prices import ModelPrice
-from models.spend_months import add_unreserved
+from models.spend_months import add_unreserved, month_of
 from models.statement import Runner, Statement
 
 KEYS: Final = ("day", "model", "mind")
@@ -123,6 +123,16 @@ def usage_of(
     query = select(*keys, *sums).group_by(*keys).order_by(*keys).limit(limit)
     found = session.execute(query.having(func.count() > 0)).mappings()
     return [_usage(row) for row in found]
+
+
+def unadded_usd(user_id: str, month: ColumnElement[date]) -> ColumnElement[Decimal]:
+    """What jobs of the user that no budget paid for, of this month, have cost that has not been
+    added yet. The upper bound of the times is for the planner, as in `_rows`."""
+    until = select(UsageProgress.until).scalar_subquery()
+    lately = (Job.completed_at >= until, Job.completed_at < datetime.now(UTC) + timedelta(days=1))
+    of_month = (Job.user_id == user_id, month_of(Job.created_at) == month)
+    cost = select(func.coalesce(func.sum(Job.cost_usd), 0))
+    return cost.where(*lately, *of_month, Job.budget_month.is_(None)).scalar_subquery()
 
 
 def any_ended(connection: Runner) -> bool:

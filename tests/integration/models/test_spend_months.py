@@ -10,6 +10,7 @@ from sqlalchemy import literal, select, text
 from models.errors import BudgetExceeded
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
+from models.spend import budget_of
 from models.spend_months import month_of
 from models.spent import add_late
 from models.users import get_or_create_user
@@ -29,14 +30,23 @@ def budget(quiet: None) -> Iterator[None]:
         yield
 
 
+def settled_of(external_id: str) -> Decimal:
+    """What the user is told to have spent in this month."""
+    with unit_of_work() as session:
+        user = get_or_create_user(session, external_id)
+        return budget_of(session, user, Decimal(1)).settled_usd
+
+
 def test_a_month_begins_with_what_was_spent_before_there_was_a_budget(
     make_job: MakeJob, external_id: str
 ) -> None:
     with budgeted(Decimal(0)):
         completes(make_job())
     assert used(external_id) is None
+    assert settled_of(external_id) == PAID.cost_usd
     add_all()
     assert used(external_id) == (0, PAID.cost_usd)
+    assert settled_of(external_id) == PAID.cost_usd
     make_job()
     assert used(external_id) == (MOST, PAID.cost_usd)
 
