@@ -73,12 +73,16 @@ class JobFilters(PageOptions, total=False):
 
 
 class CancelFilters(TypedDict, total=False):
-    """Only jobs that match all of these, of which one at least is required."""
+    """Only jobs that match all of these, of which one at least is required.
+
+    `before`: created before this time, by RFC 3339, as in 2026-01-31T09:30:00Z.
+    """
 
     status: Literal["queued", "in_progress"]
     priority: Priority
     conversation_id: str
     broadcast_id: str
+    before: str
     ids: list[str]
 
 

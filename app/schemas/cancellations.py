@@ -1,5 +1,7 @@
 """Request and response bodies of the call that cancels many jobs."""
 
+from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.jobs import Priority
 from app.schemas.lists import IdText
+from app.schemas.times import TIME, Time
 from tasks.jobs.cancellation import CANCELLED_AT_ONCE
 
 
@@ -25,6 +28,15 @@ class CancelledJobs(BaseModel):
     priority: Priority = Field("interactive", description="Only jobs with this priority.")
     conversation_id: IdText = Field("", description="Only jobs in this conversation.")
     broadcast_id: IdText = Field("", description="Only jobs of this broadcast.")
+    before: Time = Field(
+        default_factory=partial(datetime.now, UTC),
+        description="Only jobs created before this time.",
+        json_schema_extra={
+            "format": "date-time",
+            "pattern": TIME,
+            "example": "2026-01-31T09:30:00Z",
+        },
+    )
     ids: list[IdText] = Field([], max_length=CANCELLED_AT_ONCE, description="Only these jobs.")
 
     @model_validator(mode="after")

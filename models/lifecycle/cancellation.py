@@ -1,6 +1,7 @@
 """Cancels a user's unfinished jobs that match a filter, a batch in a transaction."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import Select, case, select
 from sqlalchemy.orm import Session
@@ -17,9 +18,11 @@ def matching(
     priority: str | None = None,
     conversation_id: str | None = None,
     broadcast_id: str | None = None,
+    before: datetime | None = None,
     ids: Collection[str] | None = None,
 ) -> Select[tuple[str]]:
-    """The ids of a user's unfinished jobs that match every argument that is not None.
+    """The ids of a user's unfinished jobs that match every argument that is not None; `before` is
+    a time before which they were created.
 
     Those that an end would release come first, so that none is released only to be cancelled.
     """
@@ -32,6 +35,8 @@ def matching(
         query = query.where(Job.conversation_id == conversation_id)
     if broadcast_id is not None:
         query = query.where(Job.broadcast_id == broadcast_id)
+    if before is not None:
+        query = query.where(Job.created_at < before)
     if ids is not None:
         query = query.where(Job.id.in_(ids))
     return query.order_by(case((Job.slot.in_(("held", "blocked")), 0), else_=1), Job.id)

@@ -1,5 +1,7 @@
 """POST /v1/jobs/cancel: all unfinished jobs that match."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from .rows import change
@@ -59,6 +61,16 @@ def test_jobs_of_a_conversation_or_a_broadcast_are_cancelled_whatever_blocks_the
     assert status(client, other) == "queued"
 
 
+def test_jobs_created_before_a_time_are_cancelled(client):
+    old, new = submit(client), submit(client)
+    moment = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    change(old["id"], created_at=moment)
+    assert cancel(client, before="2026-01-31T09:30:00Z")["cancelled"] == 0
+    assert cancel(client, before="2026-01-31T10:30:00.000001+01:00")["cancelled"] == 1
+    assert [status(client, job) for job in (old, new)] == ["cancelled", "queued"]
+    assert cancel(client, before="2999-12-31T23:59:59-23:59")["cancelled"] == 1
+
+
 def test_a_strangers_jobs_are_unknown(client, stranger):
     job = submit(client)
     for filters in (
@@ -80,6 +92,13 @@ def test_a_strangers_jobs_are_unknown(client, stranger):
         ({"mind": "sage"}, "mind"),
         ({"ids": [7]}, "ids.0"),
         ({"status": None}, "status"),
+        ({"before": "2026-01-31"}, "before"),
+        ({"before": "2026-01-31T09:30:00"}, "before"),
+        ({"before": "2026-02-30T09:30:00Z"}, "before"),
+        ({"before": "2026-01-31T09:30:00+99:00"}, "before"),
+        ({"before": "0001-01-01T00:00:00Z"}, "before"),
+        ({"before": 1769851800}, "before"),
+        ({"before": None}, "before"),
         ({}, ""),
     ],
 )
