@@ -73,10 +73,11 @@ def _save_statement(names: tuple[str, ...]) -> Executable:
 
 @dataclass(frozen=True)
 class Adopted:
-    """The epoch of a job whose stage was adopted, and the number of its last event."""
+    """The epoch of a job whose stage was adopted, the number of its last event, and its lane."""
 
     epoch: int
     sequence: int
+    lane: int
 
 
 def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
@@ -101,7 +102,7 @@ def adopt(session: Session, fence: Fence, starts: int) -> Adopted | None:
             starts=Job.starts + 1,
             paid_duplicates=func.greatest(Job.paid_duplicates - lost_provider_call(), 0),
         )
-        .returning(Job.epoch, Job.sequence)
+        .returning(Job.epoch, Job.sequence, Job.lane)
     ).one_or_none()
     return Adopted(*row) if row else None
 

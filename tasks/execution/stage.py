@@ -44,6 +44,7 @@ from tasks.execution.further_calls import reserve_within
 from tasks.execution.handover import Handover, Stored, plan
 from tasks.execution.heartbeat import beating, release
 from tasks.execution.hop import accept, hop, stages_here
+from tasks.execution.precedence import precedence
 from tasks.execution.stage_events import (
     publish_begun,
     publish_checkpoint,
@@ -143,6 +144,7 @@ def _pass_on(task: Task, handover: Handover) -> None:
 
 
 def _begin(task: Task, policy: Policy, fence: Fence) -> Work | None:
+    precedence.give_way()
     until = time.monotonic() + LOAD_PATIENCE_S
     try:
         work = run_statements_with_retry(lambda each: load(each, fence, policy.run_limit_s), until)
@@ -171,6 +173,7 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
         spent = _store(connection, work, work.fence, outcome, record, number)
         return None if spent is None else Stored(spent)
 
+    precedence.give_way()
     stored = run_statements_with_retry(store, work.deadline)
     if stored is None:
         _adopt_result(task, work, outcome)
@@ -208,7 +211,8 @@ def _adopt_result(task: Task, work: Work, outcome: Outcome) -> None:
     task.request.chain = None
     stage_after = after(work.fence.stage)
     if stage_after is not None:
-        dispatch(work.fence.job_id, adopted.epoch, stage_after, long=is_long(work.message))
+        long = is_long(work.message)
+        dispatch(work.fence.job_id, adopted.epoch, stage_after, long=long, lane=adopted.lane)
 
 
 def _adopt(session: Session, work: Work, outcome: Outcome) -> Adopted | None:

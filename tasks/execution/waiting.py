@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from tasks.execution.precedence import precedence
+
 _note: Callable[[int], object] | None = None
 
 
@@ -11,7 +13,15 @@ def follow_waiting(note: Callable[[int], object]) -> None:
     _note = note
 
 
-def note_waiting(more: int) -> None:
-    """Note that so many more threads wait."""
+def begin_waiting(room: int) -> None:
+    """This thread waits from now on, so that `room` more may work."""
+    precedence.stand_aside()
     if _note is not None:
-        _note(more)
+        _note(room)
+
+
+def end_waiting(room: int) -> None:
+    """This thread goes on."""
+    precedence.resume()
+    if _note is not None:
+        _note(-room)

@@ -21,6 +21,7 @@ from models.errors import (
 )
 from models.ids import age_of
 from tasks.bill import Bill
+from tasks.execution.precedence import precedence
 from tasks.execution.work import Work
 from tasks.llm.failures import LIBRARY_ERRORS, translate_error
 from tasks.llm.library import TRANSPORT, exception_type
@@ -178,6 +179,7 @@ def _watched(target: Target, watch: Watch) -> Iterator[None]:
     try:
         if watch.stopped:
             watch.check(0)
+        precedence.give_way()
         with watch:
             yield
     except (*LIBRARY_ERRORS, ErrorEvent, CutOff, MalformedAnswer) as error:

@@ -13,7 +13,7 @@ import httpx
 
 from config.minds import EMBEDDED_MODEL
 from models.errors import ProviderUnavailable, Superseded, TrimindError
-from tasks.execution.waiting import note_waiting
+from tasks.execution.waiting import begin_waiting, end_waiting
 
 POLL_S: Final = 0.5
 # A call that has been silent for this long waits: another thread may work meanwhile.
@@ -101,7 +101,7 @@ class Watch:
         does not wait, it keeps this machine busy."""
         if not self.waits:
             self.waits = True
-            note_waiting(self._room)
+            begin_waiting(self._room)
 
     def end_within(self, seconds: float | None) -> None:
         """Shorten what is left of the call's time limit, or restore it with None."""
@@ -125,6 +125,6 @@ class Watch:
         _current.reset(self._token)
         if self.waits:
             self.waits = False
-            note_waiting(-self._room)
+            end_waiting(self._room)
         if self.response is not None:
             self.response.close()

@@ -23,7 +23,7 @@ from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
 from models.webhook_outbox import Attempt, claim, disable_gone, finish
 from tasks.execution import failpoints
-from tasks.execution.waiting import note_waiting
+from tasks.execution.waiting import begin_waiting, end_waiting
 from tasks.metrics.declared import WEBHOOK_ATTEMPTS
 from tasks.policies import DELIVER
 from tasks.resilience.transaction import run_transaction_with_retry
@@ -111,11 +111,11 @@ def _claim(webhook_id: str) -> Attempt | None:
 
 def _attempt(attempt: Attempt) -> None:
     failpoints.point(DELIVER.task, "before_send")
-    note_waiting(1)
+    begin_waiting(1)
     try:
         reply = _sent(attempt)
     finally:
-        note_waiting(-1)
+        end_waiting(1)
     failpoints.point(DELIVER.task, "after_send")
     _store(attempt, reply)
     failpoints.point(DELIVER.task, "after_store")

@@ -1,9 +1,12 @@
 """Celery's pool of threads, of which each goes on with the next stage of the job that it has."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
+from queue import PriorityQueue
 from typing import Any
 
 import structlog
@@ -12,9 +15,14 @@ from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker.consumer import Consumer
 
+from models.jobs import CROWDED, FIRST, STAGES
 from tasks.execution.hop import Hop, go_on_here, is_offered, offer, take_hop
+from tasks.execution.precedence import precedence
 from tasks.execution.waiting import follow_waiting
 from tasks.worker.prefetch import Prefetch
+
+# Its lane, its number, and itself.
+Due = tuple[int, int, Callable[[], object]]
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +57,8 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._consumer: Any = None
         self._prefetch = Prefetch(self.limit)
         self._inside = threading.local()
+        self._due: PriorityQueue[Due] = PriorityQueue()
+        self._numbers = count()
 
     def prefetch_for(self, consumer: Consumer) -> None:
         """Take as many messages as the threads can work on; before the consumer starts."""
@@ -74,7 +84,14 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
             task()
             return None
         self._prefetch.take(1)
-        return ApplyResult(self.executor.submit(self._run, task))
+        self._due.put((lane_of(args or ()), next(self._numbers), task))
+        return ApplyResult(self.executor.submit(self._run_next))
+
+    def _run_next(self) -> None:
+        """Run the next of the tasks that wait for a thread: the oldest of the lowest lane."""
+        lane, _, task = self._due.get_nowait()
+        with precedence.first() if lane == FIRST else nullcontext():
+            self._run(task)
 
     def _run(self, task: Callable[[], object]) -> None:
         if self._consumer is not None:
@@ -113,6 +130,16 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         local = LocalMessage(message.headers, message.properties, message.body)
         deliver = consumer.strategies[hop.following.task]
         deliver(local, None, _nothing, _nothing, consumer.on_task_message)
+
+
+def lane_of(args: Sequence[Any]) -> int:
+    """The lane of a task, by what Celery passes of it: its name, its id and its request. Tasks that
+    are no stages of jobs are in the middle: they hold nobody up."""
+    name, _, request, *_ = args
+    if name not in STAGES:
+        return CROWDED
+    priority = request["delivery_info"]["priority"]
+    return FIRST if priority is None else int(priority)
 
 
 def _nothing(*_: object) -> None:
