@@ -1,8 +1,7 @@
 """Celery's settings, loaded by `tasks/celery.py`. Reasons: docs/architecture.md, "The broker"."""
 
-from kombu.entity import Exchange, Queue
-
 from config.message_json import SERIALIZER, register_serializer
+from config.queues import broker_queue, declared_queues
 from config.settings import settings_or_exit
 
 register_serializer()
@@ -20,9 +19,8 @@ task_publish_retry = False
 # Imported by both workers. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker
 # doesn't need: the Procfile includes them in the llm worker only.
 imports = ("tasks.worker.bootstrap", "tasks.stages.compress")
-task_default_queue = "llm"
-# Both are declared, so that Flower shows both even if no worker answers it.
-task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("llm", "cpu"))
+task_default_queue = broker_queue("llm", 0, broker_url)
+task_queues = declared_queues(broker_url)
 task_serializer = event_serializer = SERIALIZER
 accept_content = ["json"]
 task_ignore_result = True
@@ -31,6 +29,7 @@ task_reject_on_worker_lost = True
 # Flower knows a task from the moment that a worker receives it.
 task_send_sent_event = False
 worker_send_task_events = True
+worker_consumer = "tasks.worker.consumer:Consumer"
 worker_prefetch_multiplier = 1
 # After a lost connection Celery would prefetch less for a while, and set that from a thread of the
 # pool. That thread takes RabbitMQ's replies from the main one, and the worker hears nothing more.

@@ -22,6 +22,7 @@ from models.lifecycle.fence import Fence
 from tasks.celery import app
 from tasks.execution.handover import Handover
 from tasks.execution.heartbeat import keep, release
+from tasks.execution.queues import serves
 from tasks.jobs.message import publish, stage_message
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class Hop:
         unavailable, though its work is done and goes on."""
         try:
             options = self.following.options
-            publish(self.message(), options.get("queue"), options.get("priority"))
+            publish(self.message(), options["queue"], options.get("priority"))
         except OperationalError as error:
             outages.note("broker", error)
             log.debug("the next stage waits for its lease")
@@ -142,5 +143,4 @@ def _goes_on() -> bool:
 
 def _is_served_here(following: Mapping[str, Any]) -> bool:
     """Whether this worker serves a stage's queue; `following` is its signature."""
-    served = following["options"]["queue"] in app.amqp.queues.consume_from
-    return served and following["task"] in app.tasks
+    return serves(following["options"]["queue"]) and following["task"] in app.tasks

@@ -14,6 +14,9 @@ from celery.app.amqp import task_message
 from celery.utils.nodenames import anon_nodename
 from kombu.exceptions import OperationalError
 
+from config.queues import broker_queue
+from config.settings import get_settings
+from models.jobs import FIRST
 from tasks.celery import app
 
 
@@ -54,9 +57,10 @@ def stage_message(
     return task_message(headers, properties, (args, {}, embedded), None)
 
 
-def publish(message: task_message, queue: str | None, lane: int | None = None) -> None:
+def publish(message: task_message, queue: str, lane: int | None = None) -> None:
     """Publish a stage's message, in this lane of the queue. Raises OperationalError."""
     options = {"priority": lane} if lane else {}
+    where = broker_queue(queue, lane or FIRST, get_settings().broker)
     with app.producer_or_acquire() as producer:
         connection = producer.connection
         # A queue of Redis is there once it has a message.
@@ -64,7 +68,7 @@ def publish(message: task_message, queue: str | None, lane: int | None = None) -
         lost = (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
         try:
             app.amqp.send_task_message(
-                producer, message.headers["task"], message, queue=queue, declare=declare, **options
+                producer, message.headers["task"], message, queue=where, declare=declare, **options
             )
         except OperationalError:
             raise

@@ -30,6 +30,7 @@ from tasks.compression.errors import CompressionFailed
 from tasks.compression.llmlingua2 import NAME as LLMLINGUA
 from tasks.daemon_loop import DaemonLoop
 from tasks.execution.heartbeat import running
+from tasks.execution.queues import consume_lanes, serves
 from tasks.jobs import after_commit
 from tasks.metrics.fleet import report_last, start_reporting
 from tasks.metrics.gauges import RUNS, RUNS_MAX
@@ -78,7 +79,8 @@ def _choose_pool(sender: Any, **_: Any) -> None:
 
 
 @celeryd_after_setup.connect
-def _limit_prefetch(instance: Any, **_: Any) -> None:
+def _prepare_to_consume(instance: Any, **_: Any) -> None:
+    consume_lanes()
     if isinstance(instance.pool, TaskPool):
         instance.pool.prefetch_for(instance.consumer)
 
@@ -121,7 +123,7 @@ def _start_threads(sender: Any, **_: Any) -> None:
         bookkeeper.start()
         on_shutdown(bookkeeper.stop)
     if threads:
-        if "cpu" in sender.app.amqp.queues.consume_from:
+        if serves("cpu"):
             _note_compressor()
         sender.pool.deliver_for(sender)
         worker_shutting_down.connect(_drain, weak=False)

@@ -4,13 +4,17 @@ A job waits for its provider most of the time, and a thread that waits costs nex
 pool has hundreds of threads, but takes a new message only while fewer than `WORKING` of them work:
 more would slow each other down, and keep messages from workers that have time for them. A thread
 that waits makes room for another message; one that has acknowledged its message and goes on with
-the next stage takes the room of one.
+the next stage takes the room of one. RabbitMQ's quorum queues allow no such adjustments: there, a
+worker takes `WORKING` messages of each lane.
 """
 
 import threading
 from typing import Final
 
 from celery.worker.consumer import Consumer
+
+from config.queues import has_lane_queues
+from config.settings import get_settings
 
 # So many keep a core busy, even if each waits for a PostgreSQL far away.
 WORKING: Final = 32
@@ -22,6 +26,7 @@ class Prefetch:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._consumer: Consumer | None = None
+        self._is_fixed = False
         self._lock = threading.Lock()
         self._messages = 0
         self._waiting = 0
@@ -30,7 +35,11 @@ class Prefetch:
     def follow(self, consumer: Consumer) -> None:
         """Set the prefetch count of this consumer from now on; before it starts."""
         self._consumer = consumer
-        consumer.initial_prefetch_count = self._wanted
+        # Quorum queues know no common limit of all consumers, and those of a consumer can't change.
+        self._is_fixed = has_lane_queues(consumer.app.conf.broker_url)
+        # Without hops in a thread, a message is in hand as long as its thread waits.
+        whole = self._is_fixed and get_settings().stage_hops == "broker"
+        consumer.initial_prefetch_count = self._threads if whole else self._wanted
 
     def take(self, more: int) -> None:
         """Note that so many more messages are in hand, and not acknowledged."""
@@ -55,7 +64,7 @@ class Prefetch:
         return max(1, min(WORKING + self._waiting, self._threads) - self._hops)
 
     def _adjust(self) -> None:
-        if self._consumer is None:
+        if self._consumer is None or self._is_fixed:
             return
         # The consumer's thread adopts the value: RabbitMQ's replies are that thread's. After a
         # lost connection there is a new one, with the value of the start.

@@ -5,8 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from deploy.embedded.ports import free_port
@@ -18,51 +17,76 @@ ERLANG = (
     *("public-key", "runtime-tools", "snmp", "ssl", "syntax-tools", "tftp", "tools", "xmerl"),
 )
 PACKAGES = ("rabbitmq-server", *(f"erlang-{name}" for name in ERLANG))
-START_WITHIN_S = 60
+START_WITHIN_S = 150
 
 
-@contextmanager
-def running() -> Iterator[int]:
-    """The loopback port of this test's own broker; user and password are `guest`."""
-    files = unpacked("rabbitmq", PACKAGES, _let_erlang_be_anywhere)
-    [home] = (files / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
-    folder = Path(tempfile.mkdtemp(prefix="trimind-rabbitmq-", dir="/tmp"))
-    port, names, node = free_port(), free_port(), free_port()
-    (folder / "rabbitmq.conf").write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n")
-    (folder / "plugins").write_text("[].\n")
-    environment = {
-        "PATH": f"{files}/usr/lib/erlang/bin:{os.environ['PATH']}",
-        "HOME": str(folder),  # of the cookie
-        "ERL_EPMD_PORT": str(names),
-        "RABBITMQ_HOME": str(home),
-        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-        "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
-        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
-        "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
-        "RABBITMQ_LOG_BASE": f"{folder}/log",
-        "RABBITMQ_LOGS": "-",
-        "RABBITMQ_NODENAME": f"trimind{port}@localhost",
-        "RABBITMQ_DIST_PORT": str(node),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
-    }
-    epmd = [f"{files}/usr/lib/erlang/bin/epmd", "-address", "127.0.0.1", "-port", str(names)]
-    with (folder / "out").open("wb") as out:
-        name_server = subprocess.Popen(epmd, env=environment)
-        broker = subprocess.Popen(
-            ["sh", f"{home}/sbin/rabbitmq-server"],
-            env=environment,
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        wait_until(lambda: _listens(port), START_WITHIN_S)
-        yield port
-    finally:
-        broker.terminate()
-        broker.wait(30)
-        name_server.terminate()
-        name_server.wait(10)
-        shutil.rmtree(folder)
+class Broker:
+    """A test's own broker on a loopback port; user and password are `guest`. A context manager."""
+
+    def __init__(self) -> None:
+        self._files = unpacked("rabbitmq", PACKAGES, _let_erlang_be_anywhere)
+        self._folder = Path(tempfile.mkdtemp(prefix="trimind-rabbitmq-", dir="/tmp"))
+        self.port, self._names, self._node = free_port(), free_port(), free_port()
+        listen = f"listeners.tcp.local = 127.0.0.1:{self.port}\n"
+        (self._folder / "rabbitmq.conf").write_text(listen)
+        (self._folder / "plugins").write_text("[].\n")
+        self._running = ExitStack()
+
+    def __enter__(self) -> "Broker":
+        with ExitStack() as exits:
+            exits.callback(shutil.rmtree, self._folder)
+            self._start_name_server(exits)
+            exits.callback(self._stop)
+            self._start()
+            self._running = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def restart(self) -> None:
+        """Stop it, and start it with what it has stored."""
+        self._stop()
+        self._start()
+
+    def _start_name_server(self, exits: ExitStack) -> None:
+        command = [f"{self._files}/usr/lib/erlang/bin/epmd", "-address", "127.0.0.1"]
+        server = subprocess.Popen([*command, "-port", str(self._names)], env=self._environment())
+        exits.callback(server.wait, 10)
+        exits.callback(server.terminate)
+
+    def _start(self) -> None:
+        environment = self._environment()
+        with (self._folder / "out").open("ab") as out:
+            self._broker = subprocess.Popen(
+                ["sh", f"{environment['RABBITMQ_HOME']}/sbin/rabbitmq-server"],
+                env=environment,
+                stdout=out,
+                stderr=out,
+            )
+        wait_until(lambda: _listens(self.port), START_WITHIN_S)
+
+    def _stop(self) -> None:
+        self._broker.terminate()
+        self._broker.wait(30)
+
+    def _environment(self) -> dict[str, str]:
+        [home] = (self._files / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
+        return {
+            "PATH": f"{self._files}/usr/lib/erlang/bin:{os.environ['PATH']}",
+            "HOME": str(self._folder),  # of the cookie
+            "ERL_EPMD_PORT": str(self._names),
+            "RABBITMQ_HOME": str(home),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": f"{self._folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self._folder}/plugins",
+            "RABBITMQ_MNESIA_BASE": f"{self._folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{self._folder}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_NODENAME": f"trimind{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._node),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+        }
 
 
 def _let_erlang_be_anywhere(files: Path, cache: Path) -> None:

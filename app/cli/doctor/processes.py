@@ -9,10 +9,11 @@ from app.cli.doctor.finding import Finding, missing, ok, optional
 from app.cli.local.readiness import flower_ready
 from app.cli.local.running import FLOWER
 from config.environ import variable
+from config.queues import queue_of
 from tasks.celery import app
 
 ANSWER_S: Final = 1.5
-QUEUES: Final = {"llm": "worker", "cpu": "cpu"}
+PROCESSES: Final = {"llm": "worker", "cpu": "cpu"}
 
 
 def check_workers(case: Case) -> Finding:
@@ -20,7 +21,7 @@ def check_workers(case: Case) -> Finding:
     if case.wrong:
         return missing("workers", "not checked: settings are invalid", "fix the settings first")
     served = _served()
-    idle = [process for queue, process in QUEUES.items() if queue not in served]
+    idle = [process for queue, process in PROCESSES.items() if queue not in served]
     found = ", ".join(f"{queue}: {' '.join(nodes)}" for queue, nodes in sorted(served.items()))
     if idle:
         lines = " and ".join(f"`{process}`" for process in idle)
@@ -39,7 +40,9 @@ def _served() -> dict[str, list[str]]:
     served: dict[str, list[str]] = {}
     for node, queues in sorted(answers.items()):
         for queue in queues:
-            served.setdefault(queue["name"], []).append(node)
+            nodes = served.setdefault(queue_of(queue["name"]), [])
+            if node not in nodes:
+                nodes.append(node)
     return served
 
 
