@@ -61,6 +61,7 @@ class Broker:
             self._broker = subprocess.Popen(
                 ["sh", f"{environment['RABBITMQ_HOME']}/sbin/rabbitmq-server"],
                 env=environment,
+                cwd=self._folder,  # of a dump, if it is killed
                 stdout=out,
                 stderr=out,
             )
