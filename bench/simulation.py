@@ -42,7 +42,8 @@ class Pace:
     queue_lease_s: int = 30
     lease_s: int = 30
     deadline_s: int = 3600
-    expired_conversations_a_minute: int = 2000
+    expired_at_once: int = 2000
+    sweep_every_s: float = 5
     connections_a_process: int = 5
 
 

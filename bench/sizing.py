@@ -64,7 +64,7 @@ def _limits() -> Iterator[tuple[str, ...]]:
         "a core of PostgreSQL": 1000 / COSTS.postgres,
         "Flower": 1000 / COSTS.flower,
         "Redis": 1000 / COSTS.redis,
-        "retention, of conversations": PACE.expired_conversations_a_minute / 60,
+        "retention": PACE.expired_at_once / PACE.sweep_every_s,
         "the reconciler, of jobs whose message was lost": PACE.batches
         * PACE.reconciled_at_once
         / PACE.reconcile_every_s,

@@ -22,7 +22,8 @@ def test_it_works_at_the_pace_of_the_code() -> None:
         queue_lease_s=default["queue_lease_s"],
         lease_s=default["lease_s"],
         deadline_s=default["deadline_s"],
-        expired_conversations_a_minute=int(sweeper.BATCHES * ROWS * 60 / sweeper.EXPIRE_EVERY_S),
+        expired_at_once=sweeper.BATCHES * ROWS,
+        sweep_every_s=sweeper.EVERY_S,
         connections_a_process=default["database_pool"],
     )
     assert QUEUE_LEASE_MAX_S == 3600
