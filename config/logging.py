@@ -28,7 +28,9 @@ SECRET: Final = re.compile(
     # Up to the word's last @: a password that is not percent-encoded may contain any character.
     r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"'<>]+(?=@)"
     r"|(?P<parameter>[?&](?:password|sslpassword)=)[^\s&\"'<>]+"
-    r"|(?P<key>\b(?:sk-|tm_|AIza|Bearer\s+))[A-Za-z0-9._\-]{8,}"
+    # Keys; our tokens of sessions, links and streams; webhooks' secrets; JWTs.
+    r"|(?P<key>\b(?:sk-|tm_|tms_|tml_|tmst_|whsec_|AIza|Bearer\s+|eyJ(?=[\w-]+\.[\w-]+\.)))"
+    r"[A-Za-z0-9._+/=\-]{8,}"
 )
 
 
@@ -50,6 +52,10 @@ def _may_have_secret(text: str) -> bool:
         "://" in text
         or "sk-" in text
         or "tm_" in text
+        or "tms" in text
+        or "tml_" in text
+        or "whsec_" in text
+        or "eyJ" in text
         or "password=" in text
         or "Bearer" in text
         or "AIza" in text

@@ -74,6 +74,7 @@ class Settings(AccessSettings, ServerSettings):
     response_hold_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     intent_cache_s: Annotated[int, Field(ge=0)] = 86_400
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    audit_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 400
 
     # Limits of each user, unless `trimind user limits` says otherwise; 0: none
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000_000)] = 60_000

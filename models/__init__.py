@@ -11,6 +11,7 @@ from models.counters import Counter
 from models.deleted_users import DeletedUser
 from models.idempotency import IdempotencyKey
 from models.incoming_events import IncomingEvent
+from models.issuer_keys import IssuerKeySet
 from models.job_minutes import JobMinute
 from models.job_totals import JobTotal
 from models.jobs import Job
@@ -35,6 +36,7 @@ __all__ = [
     "DeletedUser",
     "IdempotencyKey",
     "IncomingEvent",
+    "IssuerKeySet",
     "Job",
     "JobMinute",
     "JobTotal",

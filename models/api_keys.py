@@ -151,15 +151,16 @@ def rotate_key(
     return made, secret
 
 
-def revoke_key(session: Session, key_id: str, by: Actor = SYSTEM) -> bool:
-    """Revoke a key; one that is revoked already keeps its time. False if there is no such key."""
+def revoke_key(session: Session, key_id: str, by: Actor = SYSTEM) -> str | None:
+    """Revoke a key; one that is revoked already keeps its time. Returns its user's id, or None if
+    there is no such key."""
     active = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
     revoked = active.values(revoked_at=func.now()).returning(ApiKey.user_id)
     user_id = session.scalar(revoked)
     if user_id is None:
-        return session.scalar(select(ApiKey.id).where(ApiKey.id == key_id)) is not None
+        return session.scalar(select(ApiKey.user_id).where(ApiKey.id == key_id))
     record(session, "key.revoked", key_id, by=by, user_id=user_id)
-    return True
+    return user_id
 
 
 def find_grant(connection: Connection, key: str, peppers: Peppers) -> Grant | None:

@@ -2,15 +2,13 @@
 and outlives the user whom it is about."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Index, String, func, or_, select
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Id, Timestamp
 from models.ids import new_id
-from models.users import User
 
 TEXT_MAX_CHARS: Final = 300
 REQUEST_ID_MAX_CHARS: Final = 128
@@ -84,31 +82,3 @@ def record(
             address=by.address,
         )
     )
-
-
-def list_entries(
-    session: Session,
-    *,
-    user: str | None = None,
-    action: str | None = None,
-    since: datetime | timedelta | None = None,
-    limit: int = 100,
-) -> list[AuditEntry]:
-    """The newest entries, newest first.
-
-    Args:
-        user: the user's external id, or ours, which is all that is left of a deleted user.
-        action: an action, or the kind of the things changed, as `key`.
-        since: a time, or how long ago.
-    """
-    found = select(AuditEntry).order_by(AuditEntry.at.desc(), AuditEntry.id.desc()).limit(limit)
-    if user is not None:
-        ours = select(User.id).where(User.external_id == user).scalar_subquery()
-        found = found.where(or_(AuditEntry.user_id == user, AuditEntry.user_id == ours))
-    if action is not None:
-        kind = AuditEntry.action.startswith(f"{action}.", autoescape=True)
-        found = found.where(or_(AuditEntry.action == action, kind))
-    if since is not None:
-        oldest = func.now() - since if isinstance(since, timedelta) else since
-        found = found.where(AuditEntry.at >= oldest)
-    return list(session.scalars(found))

@@ -160,6 +160,12 @@ def signed_in(connection: Connection, token: str, peppers: Peppers) -> SignedIn 
     return SignedIn(row.external_id, row.expires_at, grant)
 
 
+def is_signed_in() -> ColumnElement[bool]:
+    """The condition of a session that has not ended, joined with its key."""
+    with_key = or_(BrowserSession.key_id.is_(None), is_active())
+    return with_key & (BrowserSession.expires_at > func.clock_timestamp())
+
+
 def _sign_in(
     session: Session,
     user_id: str,
@@ -199,6 +205,5 @@ def _signed_in_statement() -> Select[Any]:
         select(*columns, expires_at.label("expires_at"), lasts_s.label("lasts_s"))
         .join(User, User.id == mine.user_id)
         .outerjoin(ApiKey, ApiKey.id == mine.key_id)
-        .where(mine.digest == any_(digests), or_(mine.key_id.is_(None), is_active()))
-        .where(mine.expires_at > func.now())
+        .where(mine.digest == any_(digests), is_signed_in())
     )

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.audit import SYSTEM, Actor
 from models.base import Base, Timestamp
 from models.users import User, get_or_create_user
 
@@ -63,11 +64,13 @@ def find_signed_in_user(
     return found
 
 
-def create_signed_in_user(session: Session, external_id: str, issued_at: int | None) -> str:
+def create_signed_in_user(
+    session: Session, external_id: str, issued_at: int | None, by: Actor = SYSTEM
+) -> str:
     """The id of that user, created once. Raises UserDeleted, as `find_signed_in_user`."""
     lock_name(session, external_id)
     found = find_signed_in_user(session.connection(), external_id, issued_at)
-    return found or get_or_create_user(session, external_id)
+    return found or get_or_create_user(session, external_id, by)
 
 
 def lock_name(session: Session, external_id: str) -> None:

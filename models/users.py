@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Index, Select, String, bindparam, select, tex
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
 from models.ids import new_id
 
@@ -49,17 +50,21 @@ def find_user(connection: Connection, external_id: str) -> str | None:
     return found
 
 
-def get_or_create_user(session: Session, external_id: str) -> str:
-    """The id of the user with this external id, created once, on first use."""
+def get_or_create_user(session: Session, external_id: str, by: Actor = SYSTEM) -> str:
+    """The id of the user with this external id, created once, on first use, by this actor."""
     found = find_user(session.connection(), external_id)
-    if found is None:
-        session.execute(
-            insert(User)
-            .values(id=new_id("user"), external_id=external_id)
-            .on_conflict_do_nothing(index_elements=["external_id"])
-        )
-        found = session.execute(_user_statement(), {"external": external_id}).scalar_one()
-    return found
+    if found is not None:
+        return found
+    created = session.scalar(
+        insert(User)
+        .values(id=new_id("user"), external_id=external_id)
+        .on_conflict_do_nothing(index_elements=["external_id"])
+        .returning(User.id)
+    )
+    if created is None:  # by another transaction, meanwhile
+        return session.execute(_user_statement(), {"external": external_id}).scalar_one()
+    record(session, "user.created", created, by=by, user_id=created)
+    return created
 
 
 @lru_cache(maxsize=1)

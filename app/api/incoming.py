@@ -11,6 +11,7 @@ from app.auth.svix import verified_id
 from app.http.db import db
 from app.http.problems import invalid
 from app.http.request_body import parse
+from app.streaming.revocations import revoke_access
 from config.settings import get_settings
 from config.signing_keys import signing_keys
 from models.audit import record
@@ -18,7 +19,6 @@ from models.deleted_users import UserDeleted, create_signed_in_user
 from models.errors import NotFound, Unauthorized
 from models.incoming_events import note_event
 from models.lifecycle.user_deletion import begin_deletion, end_access
-from tasks.events.revocations import announce_revocation
 
 MOST_BYTES: Final = 256 * 1024
 CLERK: Final = "clerk"
@@ -44,26 +44,26 @@ def receive_clerk_event() -> Response:
         if note_event(db.session(), event_id):
             ended = _process(kind, external_id, banned=data.get("banned") is True)
             db.session.commit()
-            if ended:
-                announce_revocation()
+            if ended is not None:
+                revoke_access(ended)
     return Response(status=204)
 
 
-def _process(kind: str, external_id: str, *, banned: bool) -> bool:
-    """Apply an event of a user; whether somebody's access has ended."""
+def _process(kind: str, external_id: str, *, banned: bool) -> str | None:
+    """Apply an event of a user; returns the user's id if it has ended some of his access."""
     session = db.session()
     if kind == "user.deleted":
-        begin_deletion(session, external_id, actor(CLERK))
-        return True
+        return begin_deletion(session, external_id, actor(CLERK))
     try:
         # Without a time: an event that comes after the deletion was sent before it.
-        user_id = create_signed_in_user(session, external_id, None)
+        user_id = create_signed_in_user(session, external_id, None, actor(CLERK))
     except UserDeleted:
-        return False
-    if banned:
-        end_access(session, user_id)
-        record(session, "user.banned", user_id, by=actor(CLERK), user_id=user_id)
-    return banned
+        return None
+    if not banned:
+        return None
+    end_access(session, user_id)
+    record(session, "user.banned", user_id, by=actor(CLERK), user_id=user_id)
+    return user_id
 
 
 def _external_id(issuer: str, user: object) -> str:

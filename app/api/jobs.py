@@ -138,11 +138,12 @@ def create_token(path: JobPath) -> Response:
 
     For a browser's own `EventSource`, which can't send a header. For some minutes, until
     `expires_at`, the token opens and resumes the stream of this job, and nothing else; a stream
-    that is open then goes on. Send no body or an empty object.
+    that is open then goes on. The token and its stream end with the key or session that it was
+    created with. Send no body or an empty object.
     """
     refuse_fields()
     job = _job(path)
-    made = create_stream_token(job.id, g.user_id)
+    made = create_stream_token(job.id, g.grant)
     body = StreamTokenBody(
         job_id=job.id,
         token=made.token,

@@ -11,7 +11,6 @@ from flask_openapi3.models.tag import Tag
 from app.apidoc.openapi import USER_SECURITY, operation_id, problems
 from app.auth.actor import actor
 from app.auth.bearer import require_user
-from app.auth.key_cache import known_keys
 from app.http.db import db
 from app.http.idempotency import Created, create_once
 from app.http.responses import json_response
@@ -28,12 +27,12 @@ from app.schemas.keys import (
     key_body,
 )
 from app.schemas.lists import PageQuery
+from app.streaming.revocations import revoke_access
 from config.settings import get_settings
 from models import api_keys
 from models.api_keys import ApiKey
 from models.errors import NotFound
 from models.scopes import missing
-from tasks.events.revocations import announce_revocation
 
 api = APIBlueprint(
     "keys",
@@ -92,7 +91,8 @@ def read_key(path: KeyPath) -> Response:
 def revoke_key(path: KeyPath) -> Response:
     """Revoke a key.
 
-    The key is refused from now on, and browsers that were signed in by it are signed out.
+    The key is refused from now on, browsers that were signed in by it are signed out, and its
+    streams and waits end.
     """
     key = _own(path)
     _require(key.scopes)
@@ -158,9 +158,8 @@ def _require(scopes: Iterable[str]) -> None:
 
 
 def _forget() -> None:
-    """Make this process look its keys up again, then all others."""
-    known_keys().clear()
-    announce_revocation()
+    """Make this process look the caller's keys up again, then all others."""
+    revoke_access(g.user_id)
 
 
 def _seconds(number: int | None) -> timedelta | None:

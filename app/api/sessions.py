@@ -21,6 +21,7 @@ from app.auth.wrong_keys import wrong_key
 from app.http.db import db
 from app.http.responses import json_response
 from app.schemas.sessions import NewSession, SessionBody, session_body
+from app.streaming.revocations import revoke_access
 from config.settings import get_settings
 from models.browser_sessions import (
     sign_in_by_jwt,
@@ -29,7 +30,6 @@ from models.browser_sessions import (
     sign_out,
 )
 from models.errors import Unauthorized
-from tasks.events.revocations import announce_revocation
 
 api = APIBlueprint(
     "sessions",
@@ -85,10 +85,10 @@ def delete_session() -> Response:
     Ends the session and removes the cookie.
     """
     token = _token()
-    grant_of_session(token)  # checks the CSRF token
+    user_id = grant_of_session(token).user_id  # checks the CSRF token
     sign_out(db.session(), token, get_settings().peppers, actor("browser"))
     db.session.commit()
-    announce_revocation()
+    revoke_access(user_id)
     response = Response(status=204)
     delete_cookie(response)
     return response

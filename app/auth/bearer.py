@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from flask import g, request
 
+from app.auth.actor import actor
 from app.auth.key_cache import known_keys
 from app.auth.sessions import grant_of_session, session_token
 from app.auth.wrong_keys import wrong_key
@@ -75,7 +76,7 @@ def provision_user(external_id: str) -> str:
         known = find_user(connection, external_id)
     if known is not None:
         return known
-    created = get_or_create_user(db.session(), external_id)
+    created = get_or_create_user(db.session(), external_id, actor(SERVICE))
     db.session.commit()
     return created
 

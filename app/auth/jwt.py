@@ -20,8 +20,10 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
+from app.auth.actor import actor
 from app.auth.issuer_users import external_id_of
-from app.auth.jwks import ALGORITHMS, IssuerKeys, issuer_keys
+from app.auth.jwk_set import ALGORITHMS
+from app.auth.jwks import IssuerKeys, issuer_keys
 from app.auth.key_cache import known_keys
 from app.auth.wrong_keys import wrong_key
 from app.http.db import db
@@ -34,7 +36,11 @@ from models.scopes import USUAL, granted
 from models.session import autocommit
 
 LEEWAY_S: Final = 60
+# The actor of users' creation, in the audit log.
+ISSUER: Final = "issuer"
 REQUIRED: Final = ("iss", "exp", "sub")
+TIMES: Final = ("exp", "iat", "nbf")
+LAST_MOMENT: Final = 253_402_300_800
 # For how long a token that was verified is not verified again, and of how many that is known.
 VERIFIED_FOR_S: Final = 60.0
 MOST_VERIFIED: Final = 4096
@@ -53,11 +59,12 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a token speaks of. `issued_at` is in seconds since 1970, if the token says it; `digest`
-    is the token's."""
+    """Whom a token speaks of, and until when: `expires_at` is in seconds since 1970, and so is
+    `issued_at`, if the token says it. `digest` is the token's."""
 
     external_id: str
     issued_at: int | None
+    expires_at: int
     digest: bytes
 
 
@@ -85,7 +92,10 @@ def grant_of_token(token: str) -> Grant:
 
 def _provision(identity: Identity) -> Grant | None:
     user_id = _user_of(identity)
-    return None if user_id is None else Grant(user_id, user_id, granted(USUAL))
+    if user_id is None:
+        return None
+    lasts_s = max(0.0, identity.expires_at + LEEWAY_S - time.time())
+    return Grant(user_id, user_id, granted(USUAL), lasts_s)
 
 
 def _user_of(identity: Identity) -> str | None:
@@ -96,7 +106,7 @@ def _user_of(identity: Identity) -> str | None:
             known = find_signed_in_user(connection, *who)
         if known is not None:
             return known
-        created = create_signed_in_user(db.session(), *who)
+        created = create_signed_in_user(db.session(), *who, actor(ISSUER))
         db.session.commit()
     except UserDeleted:
         db.session.rollback()
@@ -130,8 +140,9 @@ class Verifier:
             return known[0]
         claims = self._claims_of(token)
         external_id = external_id_of(claims["iss"], claims["sub"])
-        identity = Identity(external_id, _seconds(claims.get("iat")), digest)
-        until = min(time.time() + VERIFIED_FOR_S, int(claims["exp"]) + LEEWAY_S)
+        expires_at = int(claims["exp"])
+        identity = Identity(external_id, _seconds(claims.get("iat")), expires_at, digest)
+        until = min(time.time() + VERIFIED_FOR_S, expires_at + LEEWAY_S)
         with self._lock:
             self._verified.pop(digest, None)
             if len(self._verified) >= MOST_VERIFIED:
@@ -153,6 +164,8 @@ class Verifier:
             raise InvalidToken(next(reasons, INVALID)) from None
         except (ValueError, RecursionError):  # JSON that Python refuses: numbers, depth
             raise InvalidToken(INVALID) from None
+        if not _are_moments(claims):
+            raise InvalidToken(INVALID)
         parties, party = self._settings.authorized_parties, claims.get("azp")
         if parties and not (isinstance(party, str) and party in parties):
             raise InvalidToken("The token is for another party (azp).")
@@ -161,11 +174,11 @@ class Verifier:
     def _decode(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         key_id, algorithm = header.get("kid"), header.get("alg")
-        if algorithm not in ALGORITHMS.values():
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS.values():
             raise InvalidToken("The token must be signed with RS256 or ES256.")
         if not isinstance(key_id, str) or not key_id:
             raise InvalidToken("The token doesn't name its key (kid).")
-        key = self._keys.find(key_id)
+        key = self._keys.find(key_id, algorithm)
         if key is None:
             raise InvalidToken("The token's key (kid) is unknown.")
         audience = self._settings.jwt_audience
@@ -180,6 +193,15 @@ class Verifier:
             options={"require": list(REQUIRED), "verify_aud": audience is not None},
         )
         return claims
+
+
+def _are_moments(claims: dict[str, Any]) -> bool:
+    """Whether the times are numbers of seconds up to the year 9999. The library takes more, and
+    texts too."""
+    times = [claims[name] for name in TIMES if name in claims]
+    return all(isinstance(at, int | float) and not isinstance(at, bool) for at in times) and all(
+        abs(at) < LAST_MOMENT for at in times
+    )
 
 
 def _seconds(moment: object) -> int | None:

@@ -29,6 +29,9 @@ class KeyCache:
         self._known: dict[bytes, tuple[Grant, float]] = {}
         self._clearings = 0
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def find(self, digest: bytes, look_up: Callable[[], Grant | None]) -> Grant | None:
         """What the key allows, looked up if it isn't known; None for a key that nobody has."""
         known = self._known.get(digest)
@@ -43,11 +46,17 @@ class KeyCache:
             self._keep(digest, (grant, began + valid_s), clearings)
         return grant
 
-    def clear(self) -> None:
-        """Look every key up again."""
+    def clear(self, user_id: str | None = None) -> None:
+        """Look a user's keys up again; without one, everybody's."""
         with self._lock:
             self._clearings += 1
-            self._known.clear()
+            if user_id is None:
+                self._known.clear()
+                return
+            for digest in [
+                one for one, (grant, _) in self._known.items() if grant.user_id == user_id
+            ]:
+                del self._known[digest]
 
     def _keep(self, digest: bytes, known: tuple[Grant, float], clearings: int) -> None:
         with self._lock:

@@ -36,12 +36,13 @@ class Readiness(BaseModel):
     )
 
     status: Literal["ok", "degraded", "unavailable"] = Field(
-        description="`degraded` without Redis or the broker, or if a provider is `misconfigured`: "
-        "jobs are still accepted with 202, and continue once that is fixed. `unavailable` without "
-        "the database."
+        description="`degraded` without Redis, the broker or the issuer of JWTs, or if a provider "
+        "is `misconfigured`: jobs are still accepted with 202, and continue once that is fixed. "
+        "`unavailable` without the database."
     )
     checks: dict[str, Literal["ok", "unavailable", "read_only", "schema_outdated"]] = Field(
-        description="`database` (including its schema), `redis`, and `broker` if it is separate."
+        description="`database` (including its schema), `redis`, `broker` if it is separate, and "
+        "`issuer` if `JWT_ISSUER` is set."
     )
     reasons: dict[str, str] = Field(
         default={},

@@ -54,6 +54,15 @@ READ_ONLY: Final = State(
 OUTDATED: Final = State("schema_outdated", "the schema has another version: run trimind db upgrade")
 
 
+KNOWN_KEYS: Final = (
+    "the issuer of JWTs can't be reached: see the log; its known keys are used for {} more"
+)
+NO_KEYS: Final = (
+    "the issuer of JWTs can't be reached and none of its keys is known: see the log, and check "
+    "JWT_ISSUER and JWT_JWKS_URL"
+)
+
+
 class NoWrites(Exception):
     """The server takes no writes: it is a replica, or was demoted by a failover."""
 
@@ -80,6 +89,8 @@ def check_all(settings: Settings) -> dict[str, State]:
     checks = {"database": check_database, "redis": check_redis}
     if settings.broker_url:
         checks["broker"] = check_broker
+    if settings.jwks_url:
+        checks["issuer"] = check_issuer
     with ThreadPoolExecutor(len(checks)) as threads:
         states = {name: threads.submit(check, settings) for name, check in checks.items()}
     return {name: state.result() for name, state in states.items()}
@@ -144,6 +155,23 @@ def check_broker(settings: Settings) -> State:
         broker.release()
     outages.clear("broker", WATCHER)
     return OK
+
+
+def check_issuer(settings: Settings) -> State:
+    """Return `ok`, or `unavailable` for an issuer of JWTs that this process can't reach. Its known
+    keys continue to be used, and whoever has an API key needs none."""
+    # Imported here: the library takes 20 MB, and many installations have no issuer.
+    from app.auth.jwks import issuer_keys
+
+    state = issuer_keys(str(settings.jwks_url)).state(TIMEOUT_S)
+    if state.reached:
+        return OK
+    return State("unavailable", NO_KEYS if state.usable_s == 0 else _known_for(state.usable_s))
+
+
+def _known_for(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return KNOWN_KEYS.format(f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min")
 
 
 def _ask_redis(url: str, name: str, variable: str) -> State:

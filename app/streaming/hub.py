@@ -7,7 +7,7 @@ subscriber, in one query.
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 import redis
 import structlog
 
+from app.streaming.access import ending_with_access, hear_revocation, open_accesses
 from app.streaming.subscription import Subscription
 from config.once import once
 from config.outages import outages
@@ -63,7 +64,6 @@ class SubscriptionHub:
         self._subscriptions_changed = True
         self._away = False
         self._ending = False
-        self._revoked: Callable[[], object] | None = None
         self._hear_until = 0.0
         self._rows_polled_at = time.monotonic()
         self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
@@ -102,18 +102,19 @@ class SubscriptionHub:
         self._loop.start()
         self._loop.wake()
         try:
-            if interrupts:
-                await asyncio.to_thread(self._interrupt)
-            await subscription.wait_until_open(OPEN_WITHIN_S)
-            yield subscription
+            with ending_with_access(subscription.end):
+                if interrupts:
+                    await asyncio.to_thread(self._interrupt)
+                await subscription.wait_until_open(OPEN_WITHIN_S)
+                yield subscription
         finally:
             with self._lock:
                 for job_id in job_ids:
                     self._remove(job_id, subscription)
 
-    def hear_revocations(self, revoked: Callable[[], object], seconds: float) -> None:
-        """Call this when a key is revoked, within these seconds at least."""
-        self._revoked, self._hear_until = revoked, time.monotonic() + seconds
+    def hear_revocations(self, seconds: float) -> None:
+        """Hear of revocations for these seconds at least, as it does while jobs are followed."""
+        self._hear_until = time.monotonic() + seconds
         self._loop.start()
         self._loop.wake()
 
@@ -137,6 +138,7 @@ class SubscriptionHub:
         if time.monotonic() - self._rows_polled_at >= every_s:
             self._rows_polled_at = time.monotonic()
             self._poll_rows()
+            open_accesses().check()
 
     # --- subscribers
 
@@ -225,8 +227,7 @@ class SubscriptionHub:
             for subscription in self._of(job_id):
                 subscription.opened(job_id)
         elif kind == "message" and job_id == NO_JOB:
-            if self._revoked is not None:
-                self._revoked()
+            hear_revocation(data)
         elif kind == "message" and job_id != self._own:
             envelope = _decode(job_id, data)
             if envelope is not None:

@@ -7,6 +7,7 @@ from flask import Response, g
 from app.http.db import db
 from app.http.deferred import defer
 from app.http.problems import Refusal
+from app.streaming.access import hold_access, wait_under
 from app.streaming.capacity import take_slot
 from app.streaming.hub import get_hub
 from app.streaming.wait import wait_for_end
@@ -31,6 +32,8 @@ def respond_after(
 
     Raises:
         DatabaseUnavailable: if the jobs can't be read.
+        Unauthorized: after the wait, if the caller's access has ended meanwhile. A job that was
+            just accepted is shown: that it was accepted must not get lost.
         Deferred: to continue the request after the wait.
     """
     user_id, granted_s = g.user_id, min(wait_s or 0, get_settings().wait_max_s)
@@ -45,8 +48,15 @@ def respond_after(
     except Refusal:  # no room for a wait: the caller polls
         return respond(None)
     get_hub().open_soon(rest)
+    access = hold_access()
 
     async def wait() -> None:
+        wait_under(access)
         await wait_for_end(user_id, rest, granted_s)
 
-    return defer(wait, lambda: respond(granted_s))
+    def after_wait() -> Response:
+        if not just_accepted:
+            access.require()
+        return respond(granted_s)
+
+    return defer(wait, after_wait)

@@ -10,7 +10,7 @@ from models.session import statements
 
 async def wait_for_end(user_id: str, job_ids: Collection[str], seconds: float) -> bool:
     """Wait until all these jobs of a user have ended, for `seconds` at most. False if this process
-    shuts down meanwhile. Raises DatabaseUnavailable."""
+    shuts down meanwhile, or the caller's access ends. Raises DatabaseUnavailable."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     async with get_hub().subscribe(job_ids, only_ends=True) as subscription:

@@ -47,7 +47,8 @@ def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> st
     """End a user's access, and mark the user as deleted; returns the id, or None for an unknown
     user. Tokens that were issued before create no user of this name any more.
 
-    Notify the web processes of it after the commit (`announce_revocation`).
+    Notify the web processes of it after the commit (`announce_revocation`), which end the user's
+    streams and waits.
     """
     lock_name(session, external_id)
     note_deletion(session, external_id)

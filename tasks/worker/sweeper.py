@@ -1,5 +1,5 @@
 """The sweeper: finishes the deletion of users and webhooks, deletes what is older than
-RETENTION_DAYS, and seals secrets by the current key.
+RETENTION_DAYS or, in the audit log, AUDIT_RETENTION_DAYS, and seals secrets by the current key.
 
 Every worker has one, as a thread, and they take turns. All that it does is in small transactions.
 """
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from config.outages import outages
 from config.settings import get_settings
 from config.shutdown import shutting_down
+from models.audit_lists import expire_entries
 from models.errors import DatabaseUnavailable
 from models.lifecycle.retention import expire_conversations, expire_jobs
 from models.lifecycle.user_deletion import deleted_users
@@ -59,15 +60,22 @@ class Sweeper:
             finish_deletions()
             _repeat(sweep_webhooks)
             self._seal()
-            days = get_settings().retention_days
-            if days is not None and (self._more or take_turn(0.9 * EXPIRE_EVERY_S, "retention")):
-                self._expire(timedelta(days=days))
+            if self._more or take_turn(0.9 * EXPIRE_EVERY_S, "retention"):
+                self._expire()
         except DatabaseUnavailable as error:
             outages.note("database", error, watcher=NAME)
         else:
             outages.clear("database", NAME)
 
-    def _expire(self, age: timedelta) -> None:
+    def _expire(self) -> None:
+        settings = get_settings()
+        if settings.retention_days is not None:
+            self._expire_jobs(timedelta(days=settings.retention_days))
+        if settings.audit_retention_days:
+            age = timedelta(days=settings.audit_retention_days)
+            _repeat(lambda session: expire_entries(session, age))
+
+    def _expire_jobs(self, age: timedelta) -> None:
         self._more = _repeat(lambda session: expire_jobs(session, age))
         for _ in range(BATCHES):
             after = self._after or ""

@@ -10,7 +10,8 @@ import click
 
 from app.cli.admin.database import check_external_id, database
 from app.cli.client.terminal import echo, line
-from models.audit import AuditEntry, list_entries
+from models.audit import AuditEntry
+from models.audit_lists import list_entries
 
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 

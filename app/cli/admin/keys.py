@@ -79,7 +79,7 @@ def create(
     """Create a key and print it; it can't be shown again. Creates the user if necessary."""
     asked = sorted({*(scopes or USUAL), *([ADMIN] if admin else [])})
     with database() as session:
-        user_id = get_or_create_user(session, user)
+        user_id = get_or_create_user(session, user, operator())
         pepper = get_settings().pepper
         made, secret = add_key(
             session, user_id, pepper, name=name, scopes=asked, lasts=lasts, by=operator()
@@ -110,9 +110,10 @@ def list_(user: str | None, as_json: bool) -> None:
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key at once, by the id that `trimind key list` shows."""
     with database() as session:
-        if not revoke_key(session, key_id, operator()):
+        user_id = revoke_key(session, key_id, operator())
+        if user_id is None:
             raise _no_such_key(key_id)
-    announce_revocation()
+    announce_revocation(user_id)
     print_result(as_json, {"id": key_id, "state": "revoked"}, f"{key_id} is revoked.")
 
 
@@ -132,7 +133,7 @@ def rotate(key_id: str, overlap: timedelta, lasts: timedelta | None, as_json: bo
             raise _no_such_key(key_id)
         pepper = get_settings().pepper
         made, secret = rotate_key(session, old, pepper, overlap, lasts=lasts, by=operator())
-    announce_revocation()
+    announce_revocation(made.user_id)
     _show_new(made, secret, as_json)
 
 

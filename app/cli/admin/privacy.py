@@ -61,7 +61,7 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
         user_id = begin_deletion(session, name, operator())
     if user_id is None:
         raise _unknown(name)
-    announce_revocation()
+    announce_revocation(user_id)
     deleted = 0
 
     def show(rows: int) -> None:

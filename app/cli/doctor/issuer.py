@@ -20,7 +20,8 @@ def check_issuer(case: Case) -> Finding:
     if url is None:
         return optional(NAME, "JWT_ISSUER is not set: no sign-in by JWT")
     # Imported here: the library takes 20 MB, and the doctor also checks whether it is there.
-    from app.auth.jwks import UnusableKeys, fetch_keys
+    from app.auth.jwk_set import UnusableKeys
+    from app.auth.jwks import fetch_keys
 
     try:
         keys = fetch_keys(url)

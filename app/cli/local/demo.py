@@ -30,7 +30,7 @@ def demo_key(file: Path) -> str:
     with unit_of_work() as session:
         if kept and find_grant(session.connection(), kept, peppers):
             return kept
-        user_id = get_or_create_user(session, USER)
+        user_id = get_or_create_user(session, USER, operator())
         key = create_key(session, user_id, "demo", peppers[0], by=operator())
     write_private(file, f"{key}\n")
     return key
@@ -39,7 +39,7 @@ def demo_key(file: Path) -> str:
 def sign_in_token() -> str:
     """The token of a link that signs one browser in, once, as the demo user and an operator."""
     with unit_of_work() as session:
-        user_id = get_or_create_user(session, USER)
+        user_id = get_or_create_user(session, USER, operator())
         return create_link(session, user_id, [ADMIN], get_settings().pepper, operator())
 
 

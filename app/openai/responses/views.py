@@ -32,10 +32,11 @@ from app.openai.responses.request import NewResponse, ResponsePath, ResponseQuer
 from app.openai.responses.sse import response_lines
 from app.openai.responses.watch import gone_callers, watch
 from app.schemas.headers import ResponseHeaders
+from app.streaming.access import hold_access, wait_under
 from app.streaming.capacity import take_slot
 from app.streaming.hub import get_hub
 from app.streaming.resume import refuse_unsent
-from app.streaming.sse import MEDIA_TYPE, open_soon, sse_response, stream_response
+from app.streaming.sse import MEDIA_TYPE, open_soon, stream_response
 from models.errors import NotFound
 from models.jobs import UNFINISHED, Job, find_job
 from models.open_calls import abandon_call, lock_call, open_call, take_over
@@ -101,7 +102,9 @@ def read_response(path: ResponsePath, query: ResponseQuery) -> Response:
         return json_response(response_body(job))
     if after is not None:
         refuse_unsent(job, after)
-    return sse_response(response_lines(job, after), [job])
+    take_slot("stream")
+    open_soon([job])
+    return stream_response(response_lines(job, after), MEDIA_TYPE)
 
 
 @api.post("/<id:response_id>/cancel", responses={200: NOT_STREAMED, **failures(404)})
@@ -150,12 +153,18 @@ def _held(call: Call) -> Response:
 
     waiting = wait_for_answer(g.user_id, call, instead)
     first: list[Job | None] = []
+    access = hold_access()
 
     async def wait() -> None:
+        wait_under(access)
         first.append(await anext(waiting))
 
+    def after_wait() -> Response:
+        access.require()
+        return _held_answer(call, first[0], waiting)
+
     get_hub().open_soon([call.job_id])
-    return defer(wait, lambda: _held_answer(call, first[0], waiting))
+    return defer(wait, after_wait)
 
 
 def _held_answer(call: Call, job: Job | None, waiting: Waiting) -> Response:

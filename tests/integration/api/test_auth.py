@@ -14,6 +14,7 @@ from app.cli import main
 from config.redis import redis_client
 from config.settings import get_settings
 from models.api_keys import ApiKey, create_key, digest_of
+from models.audit_lists import list_entries
 from models.session import unit_of_work
 from models.users import User, get_or_create_user
 from tasks.events.envelope import channel_of
@@ -149,6 +150,9 @@ def test_a_user_is_created_on_first_sight_once_however_many_ask(client_of):
     with unit_of_work() as session:
         of_that_name = select(func.count()).where(User.external_id == external_id)
         assert session.scalar(of_that_name) == 1
+        [created] = list_entries(session, user=external_id)
+    assert (created.action, created.actor) == ("user.created", "shared secret")
+    assert created.request_id is not None
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/v1/health", "/openapi.json"])

@@ -12,12 +12,15 @@ from functools import partial
 import httpx
 import jwt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
+from app.auth.jwks import PAUSE_S
 from app.auth.jwt import LEEWAY_S
+from models.audit_lists import list_entries
+from models.issuer_keys import IssuerKeySet
 from models.session import unit_of_work
 from models.users import User
-from tests.issuer import Issuer, ec_key, pem_of, published, rsa_key, serving, serving_issuer
+from tests.issuer import PATH, Issuer, ec_key, pem_of, published, rsa_key, serving, serving_issuer
 
 PARTY = "https://app.example.com"
 HOUR = 3600
@@ -62,7 +65,9 @@ def test_a_token_acts_for_its_user_who_is_created_on_first_sight(client, issuer,
     assert client.get(f"/v1/jobs/{job['id']}", headers=headers).json() == job
     with unit_of_work() as session:
         named = f"{issuer.url}|{external_id}"
-        assert session.scalar(select(User.id).where(User.external_id == named)) is not None
+        user_id = session.scalar(select(User.id).where(User.external_id == named))
+        [created] = list_entries(session, user=named)
+    assert (created.action, created.actor, created.subject) == ("user.created", "issuer", user_id)
 
 
 def test_es256_is_accepted_too(client, issuer, external_id):
@@ -123,6 +128,18 @@ FORGED: Mapping[str, Callable[[Issuer, str], str]] = {
     ),
     "RS512": lambda issuer, user: issuer.signed(issuer.claims(user), algorithm="RS512"),
     "PS256": lambda issuer, user: issuer.signed(issuer.claims(user), algorithm="PS256"),
+    "a certificate's address in the header": lambda issuer, user: jwt.encode(
+        issuer.claims(user), rsa_key("thief"), "RS256", {"x5u": "http://127.0.0.1:9", "kid": "one"}
+    ),
+    "a certificate in the header": lambda issuer, user: jwt.encode(
+        issuer.claims(user), rsa_key("thief"), "RS256", {"x5c": ["MIIB"], "kid": "one"}
+    ),
+    "a kid that is a list": lambda issuer, user: (
+        part({"alg": "RS256", "kid": ["one"]}) + "." + part(issuer.claims(user)) + ".AAAA"
+    ),
+    "a detached payload": lambda issuer, user: jwt.encode(
+        issuer.claims(user), rsa_key("one"), "RS256", {"kid": "one", "b64": False, "crit": ["b64"]}
+    ),
     "a key in the header": lambda issuer, user: jwt.encode(
         issuer.claims(user),
         rsa_key("thief"),
@@ -155,6 +172,17 @@ FORGED: Mapping[str, Callable[[Issuer, str], str]] = {
     "issued in an hour": lambda issuer, user: issuer.token(user, iat=int(time.time()) + HOUR),
     "an expiry that is no number": lambda issuer, user: issuer.token(user, exp="soon"),
     "an endless expiry": lambda issuer, user: issuer.token(user, exp=float("inf")),
+    "an expiry that is true": lambda issuer, user: signed(issuer, user, exp=True),
+    "an expiry that is text": lambda issuer, user: signed(issuer, user, exp="2000000000"),
+    "an expiry that is a list": lambda issuer, user: signed(issuer, user, exp=[2000000000]),
+    "an expiry that is nothing": lambda issuer, user: signed(issuer, user, exp=None),
+    "an expiry that is no date": lambda issuer, user: signed(issuer, user, exp=10**50),
+    "an expiry beyond numbers": lambda issuer, user: signed(issuer, user, exp=10**4000),
+    "an endless iat": lambda issuer, user: signed(issuer, user, iat=float("-inf")),
+    "an iat that is not a number": lambda issuer, user: signed(issuer, user, iat=float("nan")),
+    "an iat long before the first": lambda issuer, user: signed(issuer, user, iat=-(10**50)),
+    "an iat that is false": lambda issuer, user: signed(issuer, user, iat=False),
+    "an endless nbf": lambda issuer, user: signed(issuer, user, nbf=float("inf")),
     "an iat that is no number": lambda issuer, user: signed(issuer, user, iat="yesterday"),
     "a subject that is no text": lambda issuer, user: signed(issuer, user, sub=[user]),
     "claims that are a list": lambda issuer, _user: issuer.signed_text("[]"),
@@ -268,6 +296,71 @@ def test_an_unreachable_issuer_whose_keys_are_unknown_is_a_503(serve, external_i
     assert client.get("/v1/jobs").status_code == 200  # others are served
     with serving(issuer, port):
         until(lambda: answer(client, token) == OK)
+
+
+def test_times_may_have_fractions_and_a_token_may_be_long(client, issuer, external_id):
+    now = time.time()
+    token = signed(issuer, external_id, iat=now, nbf=now - 0.5, exp=now + 60.5, more="x" * 4000)
+
+    assert answer(client, token) == OK
+
+
+def test_unknown_kids_do_not_reach_the_issuer(serve, servers, external_id):
+    with serving_issuer() as issuer:
+        client = serve(JWT_ISSUER=issuer.url)
+        assert answer(client, issuer.token(external_id)) == OK
+        before, began = issuer.fetches, time.monotonic()
+        for number in range(60):
+            token = issuer.signed(issuer.claims(external_id), key_id=f"made-up-{number}")
+            assert answer(client, token) == REFUSED
+
+        assert issuer.fetches - before <= 1 + (time.monotonic() - began) / PAUSE_S
+
+
+def ready(client: httpx.Client) -> tuple[int, str, str, str]:
+    """The status of readiness, what it says, and what it says of the issuer."""
+    response = client.get("/readyz")
+    body = response.json()
+    reason = body["reasons"].get("issuer", "")
+    return response.status_code, body["status"], body["checks"]["issuer"], reason
+
+
+def age(issuer: Issuer, by: timedelta) -> None:
+    """Let the stored keys of an issuer be older."""
+    with unit_of_work() as session:
+        stored = update(IssuerKeySet).where(IssuerKeySet.url == issuer.url + PATH)
+        session.execute(stored.values(fetched_at=func.clock_timestamp() - by))
+
+
+def is_stored(issuer: Issuer) -> bool:
+    with unit_of_work() as session:
+        return session.get(IssuerKeySet, issuer.url + PATH) is not None
+
+
+def test_a_process_that_starts_during_an_outage_has_the_keys_and_says_so(
+    serve, servers, external_id, until
+):
+    issuer = Issuer()
+    with serving(issuer):
+        client = serve(JWT_ISSUER=issuer.url)
+        assert answer(client, issuer.token(external_id)) == OK
+        assert ready(client) == (200, "ok", "ok", "")
+        until(lambda: is_stored(issuer))
+
+    late = serve(JWT_ISSUER=issuer.url, LOG_LEVEL="ERROR")
+    assert answer(late, issuer.token(external_id, jti="late")) == OK
+    status, said, check, reason = ready(late)
+    assert (status, said, check) == (200, "degraded", "unavailable")
+    assert "known keys are used for 23 h more" in reason
+    assert issuer.url not in late.get("/readyz").text
+
+    age(issuer, timedelta(days=1, seconds=1))
+    latest = serve(JWT_ISSUER=issuer.url, LOG_LEVEL="WARNING")
+    assert answer(latest, issuer.token(external_id)) == (503, "issuer_unavailable")
+    status, said, check, reason = ready(latest)
+    assert (status, said, check) == (200, "degraded", "unavailable")
+    assert "none of its keys is known" in reason
+    assert latest.get("/v1/jobs").status_code == 200  # by the shared secret
 
 
 @pytest.mark.usefixtures("servers")

@@ -9,7 +9,7 @@ from app.auth.key_cache import known_keys
 from app.auth.sessions import COOKIE
 from config.redis import redis_client
 from models.api_keys import MOST_KEYS, ApiKey, create_key
-from models.audit import list_entries
+from models.audit_lists import list_entries
 from models.idempotency import IdempotencyKey
 from models.scopes import ADMIN, READ, WRITE
 from models.session import unit_of_work

@@ -187,3 +187,26 @@ def test_a_users_own_key_does_not_open_the_services_call(app, client, order):
     client.environ_base["HTTP_AUTHORIZATION"] = "Bearer tm_" + "x" * 43
 
     assert client.post("/api/v1/jobs/process-ai-job", json=order).status_code == 401
+
+
+def test_every_refusal_has_the_same_shape(client, app, external_id, serve):
+    """Of these calls too: their clients have always read problems."""
+    nobody = app.test_client()
+    limited = serve(REQUESTS_PER_MINUTE="1")
+    many = [limited.post("/api/chat", json={"message": "hello"}) for _ in range(4)]
+    refused = [
+        nobody.post("/api/chat", json={"message": "hello"}),
+        client.post("/api/chat", json={}),
+        client.post("/api/chat", data="{", content_type="application/json"),
+        client.post("/api/chat", data="x", content_type="text/plain"),
+        client.get("/api/messages"),
+        client.put("/api/chat", json={}),
+    ]
+
+    found = [(each.status_code, each.mimetype, frozenset(each.json)) for each in refused]
+    last = many[-1]
+    found.append((last.status_code, last.headers["Content-Type"], frozenset(last.json())))
+
+    assert [status for status, *_ in found] == [401, 422, 400, 415, 422, 405, 429]
+    assert {shape[1:] for shape in found} == {("application/problem+json", found[0][2])}
+    assert "Retry-After" in last.headers

@@ -129,8 +129,9 @@ def test_a_session_ends_with_its_key(signed_in, key):
     browser, _ = signed_in
     with unit_of_work() as session:
         of_key = ApiKey.digest == digest_of(key, get_settings().pepper)
-        assert revoke_key(session, session.query(ApiKey.id).filter(of_key).scalar())
-    announce_revocation()
+        user_id = revoke_key(session, session.query(ApiKey.id).filter(of_key).scalar())
+    assert user_id is not None
+    announce_revocation(user_id)
 
     assert code(browser.get("/v1/session")) == (401, "unauthorized")
 

@@ -86,15 +86,17 @@ def test_it_changes_nothing(client, anybody, call) -> None:
 def test_one_that_was_changed_opens_nothing(client, stranger, anybody) -> None:
     job_id = submit(client)
     token = made(client, job_id)["token"]
-    expires, user, signature = token.removeprefix("tmst_").split(".")
+    expires, user, origin, signature = token.removeprefix("tmst_").split(".")
     foreign = made(stranger, submit(stranger))["token"].split(".")[1]
 
     for forged in (
-        f"tmst_{int(expires) + 1}.{user}.{signature}",
-        f"tmst_{expires}.{foreign}.{signature}",
-        f"tmst_{expires}.{user}.{signature[::-1]}",
-        f"tmst_{expires}.{user}.",
-        f"{expires}.{user}.{signature}",
+        f"tmst_{int(expires) + 1}.{user}.{origin}.{signature}",
+        f"tmst_{expires}.{foreign}.{origin}.{signature}",
+        f"tmst_{expires}.{user}.{foreign}.{signature}",
+        f"tmst_{expires}.{user}.{origin}.{signature[::-1]}",
+        f"tmst_{expires}.{user}.{signature}",
+        f"tmst_{expires}.{user}.{origin}.",
+        f"{expires}.{user}.{origin}.{signature}",
         "",
         "x" * 5000,
     ):

@@ -4,13 +4,24 @@ Each test has a limit of its own, since counts of different limits are apart, an
 the same address.
 """
 
+import re
+import secrets
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event, func, update
 
 from app.auth.bearer import USER_HEADER
+from app.auth.key_cache import known_keys
+from app.limits.windows import PREFIX, WINDOW_S
+from config.redis import redis_client
+from config.settings import get_settings
+from models.api_keys import ApiKey
+from models.session import get_engine, unit_of_work
 from tests.issuer import Issuer, rsa_key, serving_issuer
 
 
@@ -116,3 +127,82 @@ def test_who_sends_no_key_has_not_guessed(serve):
     del web.headers["Authorization"]
 
     assert {web.get("/v1/jobs").status_code for _ in range(4)} == {401}
+
+
+@pytest.fixture
+def guess(app, backends, monkeypatch):
+    """`guess(address)`: the status of a wrong key's refusal, of which an address has 11."""
+    monkeypatch.setenv("WRONG_KEYS_PER_MINUTE", "11")
+    get_settings.cache_clear()
+
+    def send(address: str) -> int:
+        headers = {"Authorization": f"Bearer tm_{secrets.token_urlsafe(32)}"}
+        client = app.test_client()
+        return client.get(
+            "/v1/jobs", headers=headers, environ_overrides={"REMOTE_ADDR": address}
+        ).status_code
+
+    yield send
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def counted() -> dict[str, int]:
+    """The counts in Redis, with the seconds until each is forgotten."""
+    redis: Any = redis_client()
+    return {key: redis.ttl(key) for key in redis.scan_iter(f"{PREFIX}*")}
+
+
+def test_all_addresses_of_one_ipv6_customer_count_together(guess):
+    network = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}"
+
+    statuses = [guess(f"{network}:{number:x}:{number:x}::1") for number in range(1, 40)]
+
+    assert statuses == sorted(statuses)
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    assert guess(f"{network[:-1]}{'0' if network[-1] != '0' else '1'}::1") == 401
+
+
+def test_guesses_from_many_addresses_leave_little_and_nothing_for_long(guess):
+    known_keys().clear()
+    before = set(counted())
+    addresses = [f"198.{secrets.randbelow(256)}.{secrets.randbelow(256)}.7" for _ in range(200)]
+
+    assert {guess(address) for address in addresses} == {401}
+
+    left = {key: ttl for key, ttl in counted().items() if key not in before}
+    # One for each minute of the window, of which there may be two.
+    assert 0 < len(left) <= 2 * len(set(addresses))
+    assert all(0 < ttl <= 2 * WINDOW_S for ttl in left.values()), left
+    assert len(known_keys()) == 0
+
+
+def test_a_wrong_key_is_refused_alike_whatever_is_wrong_with_it(app, client):
+    """By the same look-up too, so that the time that it takes says nothing."""
+    made = [client.post("/v1/keys", json={}).json for _ in range(2)]
+    with unit_of_work() as session:
+        for key, ended in zip(made, ({"revoked_at": func.now()}, {}), strict=True):
+            expiry = {"expires_at": func.now() - timedelta(days=1)}
+            mine = update(ApiKey).where(ApiKey.id == key["id"])
+            session.execute(mine.values(**(ended or expiry)))
+    made_up = [f"tm_{secrets.token_urlsafe(32)}", "tm_x", f"{made[0]['key'][:-1]}!"]
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    refusals, asked = set(), set()
+    event.listen(get_engine(), "before_cursor_execute", note)
+    try:
+        for key in [*(each["key"] for each in made), *made_up]:
+            statements.clear()
+            refused = app.test_client().get("/v1/jobs", headers={"Authorization": f"Bearer {key}"})
+            assert refused.status_code == 401
+            refusals.add(re.sub("req_[0-9A-Z]{26}", "", refused.text))
+            asked.add(tuple(statements))
+    finally:
+        event.remove(get_engine(), "before_cursor_execute", note)
+
+    assert len(refusals) == 1
+    assert len(asked) == 1
+    assert len(next(iter(asked))) == 1

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from config.settings import get_settings
 from models.api_keys import create_key
-from models.audit import list_entries
+from models.audit_lists import list_entries
 from models.conversations import create_conversation
 from models.export import ROWS
 from models.session import unit_of_work

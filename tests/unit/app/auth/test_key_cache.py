@@ -55,6 +55,18 @@ def test_a_revocation_makes_it_look_up_again() -> None:
     assert keys.find(b"a", answers) is None
 
 
+def test_a_revocation_of_one_user_makes_nobody_else_look_up_again() -> None:
+    keys = KeyCache(fresh_s=LONG_S)
+    for digest, owner in ((b"a", ONE), (b"b", TWO)):
+        keys.find(digest, counted([owner]))
+
+    keys.clear(ONE.user_id)
+
+    assert keys.find(b"a", counted([None])) is None
+    assert keys.find(b"b", counted([])) == TWO
+    assert len(keys) == 1
+
+
 def test_a_key_that_is_revoked_during_its_look_up_is_not_kept() -> None:
     keys = KeyCache(fresh_s=LONG_S)
 
