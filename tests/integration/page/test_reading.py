@@ -77,7 +77,7 @@ def test_earlier_messages_leave_the_reader_where_he_is(
     expect(said.last).to_have_text("Message 30")
     assert said.count() == pane.locator(".turn").count() < 30  # no answer without its question
     pane.evaluate("(pane) => pane.scrollTo(0, 0)")
-    text = said.first.inner_text()
+    text = said.first.text_content() or ""  # also of what is out of sight
     first = pane.locator(".turn", has=chat.page.get_by_text(text, exact=True))
     top = "(turn) => turn.getBoundingClientRect().top"
     before = first.evaluate(top)
