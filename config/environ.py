@@ -10,7 +10,9 @@ from dotenv import dotenv_values
 FILES: Final = (".env", ".env.local")
 
 # HMAC keys: trimming a line feed would change the key, and invalidate every API key.
-_AS_THEY_ARE: Final = frozenset({"SHARED_SECRET", "API_KEY_PEPPER"})
+_AS_THEY_ARE: Final = frozenset(
+    {"SHARED_SECRET", "SHARED_SECRET_PREVIOUS", "API_KEY_PEPPER", "API_KEY_PEPPER_PREVIOUS"}
+)
 
 
 def variable(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -26,7 +28,7 @@ def drop_unset(variables: Mapping[str, str | None]) -> dict[str, str]:
 def trim(variables: Mapping[str, str | None]) -> dict[str, str]:
     """The variables that are set, without surrounding white space (such as a file's line feed).
 
-    `SHARED_SECRET` and `API_KEY_PEPPER` are left unchanged.
+    `SHARED_SECRET`, `API_KEY_PEPPER` and those that they replace are left unchanged.
     """
     return {
         name: value if name.upper() in _AS_THEY_ARE else value.strip()

@@ -35,10 +35,9 @@ def check_flower_port(port: int) -> None:
     try:
         for each in bind_sockets(port, address):
             each.close()
-    except OSError:
-        refuse_start(
-            f"{name}: can't listen on {address or '*'}:{port}; set {name} to one that is free"
-        )
+    except OSError as error:
+        place = f"{address or '*'}:{port} ({error.strerror or error})"
+        refuse_start(f"{name}: can't listen on {place}; set {name} to one that is free")
 
 
 def _problem(name: str, value: str) -> str | None:

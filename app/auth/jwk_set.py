@@ -71,7 +71,7 @@ def _key_of(jwk: dict[str, Any]) -> PyJWK | None:
         return None
     if any(name not in jwk for name in NEEDS.get(jwk.get("kty", ""), ("nothing",))):
         return None
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+    if jwk.get("use", "sig") != "sig" or not _may_verify(jwk.get("key_ops", ["verify"])):
         return None
     try:
         key = PyJWK(jwk)
@@ -81,3 +81,7 @@ def _key_of(jwk: dict[str, Any]) -> PyJWK | None:
     except PyJWTError:  # of another type or curve
         return None
     return key if key.Algorithm.check_key_length(key.key) is None else None
+
+
+def _may_verify(operations: object) -> bool:
+    return isinstance(operations, list) and "verify" in operations

@@ -63,7 +63,7 @@ class IssuerKeys:
         fresh_s: the age in seconds from which they are fetched again, in the background.
         usable_s: the age from which they are no longer used.
         pause_s: between a fetch and the next one.
-        retry_s: between a fetch that failed and the next one.
+        retry_s: between a fetch that failed and the next one, and likewise of the store.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class IssuerKeys:
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
-        self._has_loaded = store is None
+        self._has_loaded, self._next_load_at = store is None, 0.0
         self._reached: bool | None = None  # before the first try
         self._keys = NO_KEYS
         self._fetched_at = -usable_s
@@ -191,10 +191,14 @@ class IssuerKeys:
     # --- the store
 
     def _load_once(self) -> None:
-        """Adopt the keys that are stored, unless that was done."""
-        if not self._has_loaded:
-            with self._loading:
-                self._has_loaded = self._has_loaded or self._adopt_stored()
+        """Adopt the keys that are stored, unless that was done. A store that is unavailable is
+        asked again after a pause: requests wait in turn, each as long as to connect may take."""
+        if self._has_loaded:
+            return
+        with self._loading:
+            if not self._has_loaded and time.monotonic() >= self._next_load_at:
+                self._has_loaded = self._adopt_stored()
+                self._next_load_at = time.monotonic() + self._retry_s
 
     def _adopt_stored(self) -> bool:
         """Adopt the keys that are stored, if they are newer; whether the store could be read."""
@@ -230,9 +234,13 @@ def fetch_keys(url: str) -> KeySet:
             256 KiB with such a key.
     """
     try:
-        found = json.loads(asyncio.run(_get(url)))
+        body = asyncio.run(_get(url))
     except (httpx.HTTPError, TimeoutError) as error:
         raise UnusableKeys(f"{type(error).__name__}: {error}") from error
+    except (httpx.InvalidURL, ValueError):  # which may quote a part of a proxy's password
+        raise UnusableKeys("its address or a proxy's is malformed") from None
+    try:
+        found = json.loads(body)
     except (ValueError, RecursionError):
         raise UnusableKeys("what it sent is not JSON") from None
     return read_key_set(found)

@@ -18,6 +18,6 @@ def most_jobs(user_id: str, within: Runner | None = None) -> int:
 
 
 def most_streams(user_id: str) -> int:
-    """How many streams and waits a user may have open at a web process; 0: half of its slots."""
+    """How many streams and waits a user may have open; 0: half of the slots of each web process."""
     own = known_limits().of(user_id).streams
     return own if own is not None else get_settings().streams_per_user

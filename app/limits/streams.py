@@ -112,17 +112,19 @@ class SharedStreams:
         self._loop.start()
         if idle:
             self._loop.wake()
-        try:
-            fits = time.monotonic() < self._unavailable_until or self._fits(user_id, figure, most)
-        except redis.RedisError as error:
-            outages.note("redis", error, watcher=NAME)
-            self._unavailable_until = time.monotonic() + REDIS_UNAVAILABLE_S
-            with self._lock:
-                self._changed.add(user_id)
-            return True
-        if not fits:
-            self.close(user_id)
-        return fits
+        if time.monotonic() >= self._unavailable_until:
+            try:
+                fits = self._fits(user_id, figure, most)
+            except redis.RedisError as error:
+                outages.note("redis", error, watcher=NAME)
+                self._unavailable_until = time.monotonic() + REDIS_UNAVAILABLE_S
+            else:
+                if not fits:
+                    self.close(user_id)
+                return fits
+        with self._lock:  # noted once Redis answers again
+            self._changed.add(user_id)
+        return True
 
     def close(self, user_id: str) -> None:
         """Count a stream no longer. Takes no time."""

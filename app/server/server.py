@@ -52,10 +52,11 @@ def _bound(config: Config) -> socket.socket:
     getLogger("uvicorn.error").setLevel(CRITICAL)  # it would say so without a name
     try:
         return config.bind_socket()
-    except SystemExit:
+    except SystemExit as error:
         name = "BIND" if variable("BIND") else "PORT"
         place = config.uds or f"{config.host}:{config.port}"
-        refuse_start(f"{name}: can't listen on {place}; set {name} to one that is free")
+        why = getattr(error.__context__, "strerror", None) or "unknown reason"
+        refuse_start(f"{name}: can't listen on {place} ({why}); set {name} to one that is free")
     finally:
         getLogger("uvicorn.error").setLevel(NOTSET)
 

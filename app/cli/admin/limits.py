@@ -35,7 +35,7 @@ def _usd(ctx: click.Context, param: click.Parameter, value: str | None) -> Decim
 @click.argument("user", callback=check_external_id)
 @click.option("--requests-per-minute", type=COUNT, help="Requests within a minute.")
 @click.option("--jobs", type=COUNT, help="Unfinished jobs.")
-@click.option("--streams", type=COUNT, help="Open streams and waits at a web process.")
+@click.option("--streams", type=COUNT, help="Open streams and waits.")
 @click.option("--spend-usd", callback=_usd, help="US dollars for the jobs of a calendar month.")
 @click.option("--reset", is_flag=True, help="First make all as the settings say.")
 @as_json_option

@@ -8,6 +8,7 @@ from redis import RedisError
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, optional, wrong
+from config.issuer_url import LOOPBACK
 from config.redis import bounded_client
 from config.settings import PROVIDER_KEYS, Settings
 from tasks.resilience.misconfigured import Misconfigured, misconfigured
@@ -49,15 +50,21 @@ def _refusals(case: Case) -> list[Misconfigured] | Finding:
 
 def _ask(provider: str, settings: Settings) -> tuple[str, str] | None:
     """What is wrong with a provider, and what to do; None if it accepts the key."""
+    variable = PROVIDER_KEYS[provider]
     url, headers = _models_of(provider, settings)
-    host = httpx.URL(url).host
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        # The error of a library might quote it.
+        return f"{variable} has characters that no key has", f"fix {variable}, restart the workers"
     try:
-        status = httpx.get(url, headers=headers, timeout=ASKED_S).status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        host = httpx.URL(url).host
+        direct = host in LOOPBACK  # as for a worker
+        status = httpx.get(url, headers=headers, timeout=ASKED_S, trust_env=not direct).status_code
+    except httpx.HTTPError as error:
         said = str(error) or type(error).__name__
         return f"{provider} at {host} is not reached ({said})", "let this machine reach it"
+    except (httpx.InvalidURL, ValueError):  # which may quote a part of a proxy's password
+        return f"{provider}'s address or a proxy's is malformed", "fix the address, or HTTPS_PROXY"
     if status in REFUSED:
-        variable = PROVIDER_KEYS[provider]
         return f"{provider} refuses {variable} ({status})", f"fix {variable}, restart the workers"
     return None
 

@@ -67,6 +67,21 @@ def test_a_key_that_is_used_during_the_overlap_works_under_the_new_pepper(
     assert is_stored_under(made["key"], after)
 
 
+@pytest.mark.parametrize("variable", ["API_KEY_PEPPER", "SHARED_SECRET"])
+def test_processes_that_restart_one_after_another_refuse_nobody(serve, backends, key, variable):
+    """First all accept the new secret, then all use it, as docs/deploying.md says."""
+    old = backends["SHARED_SECRET"]
+    prepared = {variable: old, f"{variable}_PREVIOUS": NEW}
+    replaced = {variable: NEW, f"{variable}_PREVIOUS": old}
+    for settings in (replaced, prepared, replaced):  # each has no key in its cache yet
+        web = serve(**settings)
+        assert [status(web, each) for each in (key, old)] == [200, 200]
+        assert status(web, NEW) == (200 if variable == "SHARED_SECRET" else 401)
+
+    assert is_stored_under(key, NEW)
+    assert status(serve(), key) == 401  # why all have to accept it first
+
+
 def test_a_browser_stays_signed_in_while_the_pepper_is_replaced(serve, backends, key, external_id):
     old = serve()
     signed_in = old.post("/v1/session", json={"key": key})

@@ -99,6 +99,23 @@ def test_without_redis_each_process_counts_its_own(external_id: str, dead_addres
     streams.close(external_id)
 
 
+def test_what_is_opened_while_redis_is_not_asked_is_noted_afterwards(
+    backends: Mapping[str, str], redis: Redis, external_id: str, until: Until
+) -> None:
+    impatient = Redis.from_url(backends["REDIS_URL"], socket_timeout=0.2, retry=None)
+    streams = SharedStreams(impatient, LONG_S)
+    assert streams.open(f"first-{external_id}", 1)  # from now on there is a lease
+    redis.client_pause(60_000, all=False)
+    try:
+        assert streams.open(f"second-{external_id}", 1)
+    finally:
+        redis.client_unpause()
+
+    assert streams.open(external_id, 1)
+
+    until(lambda: redis.hlen(OF_USER + external_id) == 1)
+
+
 def events(client: httpx.Client) -> Any:
     """A new stream, as a context."""
     job_id = client.post("/v1/jobs", json={"message": "hello"}).json()["id"]

@@ -157,3 +157,36 @@ def test_a_refused_key_and_an_unreachable_provider_are_found(
     away = examined(backends, OPENAI_API_KEY="sk-right", OPENAI_API_BASE="http://127.0.0.1:9/v1")
     assert away["providers"]["state"] == "wrong"
     assert "openai at 127.0.0.1 is not reached" in away["providers"]["found"]
+
+
+@pytest.mark.parametrize("value", ["sk-can\x01ary", "sk-canáry"])
+def test_a_key_that_no_header_can_carry_is_found_and_not_shown(
+    backends: Mapping[str, str], provider: str, value: str
+) -> None:
+    found = examined(backends, OPENAI_API_KEY=value, OPENAI_API_BASE=f"{provider}/v1")["providers"]
+    assert (found["state"], found["to_do"]) == ("wrong", "fix OPENAI_API_KEY, restart the workers")
+    assert "sk-" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"OPENAI_API_BASE": "http://[::1"},
+        {"OPENAI_API_BASE": "https://provider.invalid", "HTTPS_PROXY": "http://u:canary@host:x"},
+    ],
+    ids=["address", "proxy"],
+)
+def test_a_malformed_address_of_a_provider_is_found(
+    backends: Mapping[str, str], wrong: dict[str, str]
+) -> None:
+    found = examined(backends, OPENAI_API_KEY="sk-right", **wrong)["providers"]
+    assert found["state"] == "wrong"
+    assert "malformed" in found["found"]
+    assert "canary" not in json.dumps(found)
+
+
+def test_a_provider_on_this_machine_is_asked_without_a_proxy(
+    backends: Mapping[str, str], provider: str
+) -> None:
+    here = {"OPENAI_API_KEY": "sk-right", "OPENAI_API_BASE": f"{provider}/v1"}
+    assert examined(backends, HTTP_PROXY="http://127.0.0.1:9", **here)["providers"]["state"] == "ok"

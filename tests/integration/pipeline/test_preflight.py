@@ -82,7 +82,14 @@ def test_a_port_in_use_is_named(backends: Mapping[str, str], name: str) -> None:
         port = taken.getsockname()[1]
         [line] = refusals(backends, [name], PORT=str(port))
     assert line.startswith("PORT: can't listen on ")
-    assert f":{port}; set PORT" in line
+    assert f":{port} (Address already in use); set PORT" in line
+
+
+def test_why_an_address_can_not_be_bound_is_said(backends: Mapping[str, str]) -> None:
+    [line] = refusals(backends, ["web"], BIND="192.0.2.1:8000")  # nobody's (RFC 5737)
+    assert line.startswith("BIND: can't listen on 192.0.2.1:8000 (Cannot assign requested address)")
+    [line] = refusals(backends, ["web"], BIND="unix:/no/such/folder/socket")
+    assert line.startswith("BIND: can't listen on /no/such/folder/socket (No such file or")
 
 
 @pytest.mark.parametrize("value", ["8000", "localhost", "localhost:http", "localhost:99999"])

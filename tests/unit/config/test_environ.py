@@ -3,6 +3,7 @@
 from config.environ import drop_unset, trim, variable
 
 GIVEN = {"A": "", "B": " \n", "C": " c d\n", "SHARED_SECRET": "s\n", "API_KEY_PEPPER": " "}
+REPLACED = {"SHARED_SECRET_PREVIOUS": "r\n", "API_KEY_PEPPER_PREVIOUS": "p\n"}
 
 
 def test_a_blank_variable_is_none() -> None:
@@ -14,4 +15,4 @@ def test_what_is_set_stays_as_it_is() -> None:
 
 
 def test_values_are_trimmed_but_for_the_keys_of_hmacs() -> None:
-    assert trim(GIVEN) == {"C": "c d", "SHARED_SECRET": "s\n"}
+    assert trim(GIVEN | REPLACED) == {"C": "c d", "SHARED_SECRET": "s\n"} | REPLACED

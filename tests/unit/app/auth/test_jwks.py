@@ -173,6 +173,16 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
         assert other.fetches == 0
 
 
+def test_a_malformed_proxy_is_no_malformed_answer_and_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@proxy:port")
+    with pytest.raises(UnusableKeys, match="proxy") as refused:
+        fetch_keys("https://issuer.invalid")
+    assert "canary" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 @pytest.mark.parametrize(
     "unusable",
     [
@@ -187,6 +197,9 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
         published(None, rsa_key("x")),
         published("x", rsa_key("x"), key_ops=["encrypt"]),
         published("x", rsa_key("x"), key_ops=[]),
+        published("x", rsa_key("x"), key_ops=None),
+        published("x", rsa_key("x"), key_ops=7),
+        published("x", rsa_key("x"), key_ops="verify"),
         published("x", rsa_key("x"), kty="EC"),
         published("x", rsa_key("x"), kty="XYZ"),
         published("x", rsa_key("x"), kty=["RSA"]),
@@ -200,10 +213,10 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
         published("", rsa_key("x")),
     ],
     ids=["symmetric", "symmetric as RS256", "for encryption", "RS512", "short", "P-384",
-         "P-384 as ES256", "without an id", "to encrypt", "for nothing", "RSA as EC",
-         "of an unknown type", "of a list of types", "a number", "empty", "off the curve",
-         "without a number", "without a point", "without a secret", "with a number as id",
-         "with an empty id"],
+         "P-384 as ES256", "without an id", "to encrypt", "for nothing", "operations null",
+         "operations a number", "operations a text", "RSA as EC", "of an unknown type",
+         "of a list of types", "a number", "empty", "off the curve", "without a number",
+         "without a point", "without a secret", "with a number as id", "with an empty id"],
 )  # fmt: skip
 def test_a_key_that_may_not_verify_is_left_out(issuer: Issuer, unusable: dict[str, Any]) -> None:
     issuer.keys.append(unusable)
@@ -238,10 +251,11 @@ class Shelf:
     """A store of keys in memory, of this age in seconds; or one that is unavailable."""
 
     def __init__(self, age_s: float = 0.0) -> None:
-        self.age_s, self.unavailable = age_s, False
+        self.age_s, self.unavailable, self.loads = age_s, False, 0
         self.document: dict[str, Any] | None = None
 
     def load(self) -> tuple[dict[str, Any], float] | None:
+        self.loads += 1
         if self.unavailable:
             raise DatabaseUnavailable("unavailable")
         return None if self.document is None else (self.document, self.age_s)
@@ -291,13 +305,23 @@ def test_stored_keys_are_used_until_their_age_and_no_longer(shelf: tuple[Shelf, 
 def test_a_store_that_is_unavailable_is_asked_again(shelf: tuple[Shelf, str]) -> None:
     kept, url = shelf
     kept.unavailable = True
-    keys = IssuerKeys(url, kept)
+    keys = IssuerKeys(url, kept, retry_s=0)
     with pytest.raises(IssuerUnavailable):
         keys.find("one", "RS256")
 
     kept.unavailable = False
 
     assert keys.find("one", "RS256") is not None
+
+
+def test_a_store_that_is_unavailable_is_not_asked_by_every_request(issuer: Issuer) -> None:
+    kept = Shelf()
+    kept.unavailable = True
+    keys = IssuerKeys(issuer.url + PATH, kept, retry_s=60)
+
+    assert all(keys.find("one", "RS256") for _ in range(20))
+
+    assert kept.loads == 1
 
 
 def test_keys_that_another_process_has_fetched_since_are_used(
