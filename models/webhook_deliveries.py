@@ -248,3 +248,11 @@ def end_owed(session: Session, webhook_id: str) -> int:
     )
     done = session.execute(ended, execution_options={"synchronize_session": False})
     return cast(CursorResult[Any], done).rowcount
+
+
+def end_if_disabled(session: Session, webhook_id: str) -> int:
+    """`end_owed`, if the webhook is disabled, and stays so until this transaction ends: what is
+    owed to one that is just enabled again must not end. Returns how many, 0 if it is enabled."""
+    this = select(Webhook.id).where(Webhook.id == webhook_id, Webhook.disabled_at.is_not(None))
+    disabled = session.scalar(this.with_for_update(key_share=True))
+    return 0 if disabled is None else end_owed(session, webhook_id)

@@ -29,7 +29,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Uuid
 
 from models.sealing import unseal
-from models.webhook_deliveries import deliveries, disable, end_owed, now, owed_to, webhooks
+from models.webhook_deliveries import (
+    deliveries,
+    disable,
+    end_if_disabled,
+    now,
+    owed_to,
+    webhooks,
+)
 from models.webhooks import GONE
 
 KEPT_FOR: Final = timedelta(days=7)
@@ -93,7 +100,7 @@ def claim(
     """
     known = session.execute(_lock_statement(), {"of": webhook_id}).one_or_none()
     if known is None:
-        end_owed(session, webhook_id)  # of a job that ended just when it was disabled
+        end_if_disabled(session, webhook_id)  # what a job added that ended at that moment
         return None
     values = {"of": webhook_id, "by": known.user_id, "at_token": uuid4(), "lease": lease}
     values |= dict(zip(_CAPS, (of_webhook, of_user), strict=True))

@@ -42,7 +42,7 @@ class Webhook(Base):
     `secret` signs, and `previous_secret` too, until `previous_until`; both are sealed
     (`models/sealing.py`). `dispatched_until` is how long a message that the reconciler has
     published is assumed to be in the broker. One that is deleted is disabled, and its owner sees it
-    no more; the row stays until all of its deliveries are gone.
+    no more; the row stays until all of its deliveries are gone, for two minutes at least.
     """
 
     __tablename__ = "webhooks"
