@@ -38,6 +38,7 @@ def downgrade() -> None:
 def _build(
     name: str, table: str, columns: list[str], where: str | None = None, *, unique: bool = False
 ) -> None:
+    _drop(name, table)  # one that could not be built is there, but invalid
     op.create_index(
         name,
         table,
@@ -45,7 +46,6 @@ def _build(
         unique=unique,
         postgresql_where=sa.text(where) if where else None,
         postgresql_concurrently=True,
-        if_not_exists=True,
     )
 
 
