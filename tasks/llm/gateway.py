@@ -66,6 +66,7 @@ def stream(
         ContextTooLong, RateLimited, ProviderUnavailable, ProviderRejected, ProviderMisconfigured,
         UnusableAnswer: as the provider fails.
     """
+    precedence.give_way()  # before the call has a limit, and the model a time to its first text
     max_bytes = target.max_chars * STREAM_BYTES + SPARE_BYTES
     watch = Watch(
         target.name, limit_s, min(target.first_byte_limit_s, limit_s), max_bytes, work.stop
@@ -152,6 +153,7 @@ def ask_json(
     The text is neither parsed nor checked against the schema. Its cost goes on the bill. Raises the
     same errors as `stream`.
     """
+    precedence.give_way()
     bill = bill or Bill()
     watch = Watch(target.name, limit_s, limit_s, DECISION_BYTES)
     asked = Parameters(max_tokens, temperature=0, schema=json.dumps(schema))
@@ -179,7 +181,6 @@ def _watched(target: Target, watch: Watch) -> Iterator[None]:
     try:
         if watch.stopped:
             watch.check(0)
-        precedence.give_way()
         with watch:
             yield
     except (*LIBRARY_ERRORS, ErrorEvent, CutOff, MalformedAnswer) as error:

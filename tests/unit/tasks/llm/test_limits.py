@@ -1,11 +1,14 @@
 """Limits on a provider's silence, answer size and redirects."""
 
 import gzip
+import sys
 import threading
 import time
+import traceback
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -19,6 +22,7 @@ from models.errors import (
 )
 from models.spent import NOTHING, Spent
 from tasks.bill import Bill
+from tasks.execution.precedence import Precedence, precedence
 from tasks.execution.work import Work
 from tasks.llm.gateway import ask_json, stream
 from tasks.llm.models import Target
@@ -251,3 +255,37 @@ def test_a_decision_that_is_none_is_on_the_bill(
         with pytest.raises(UnusableAnswer):
             ask_json(target, HELLO, {}, limit_s=20, max_tokens=9, bill=bill)
         assert bill.spent == spent
+
+
+def pauses() -> bool:
+    """Whether a thread lets others go first."""
+    return any(
+        step.f_code is Precedence.give_way.__code__
+        for frame in sys._current_frames().values()
+        for step, _ in traceback.walk_stack(frame)
+    )
+
+
+def test_a_call_that_is_stopped_while_it_lets_others_go_first_is_not_made(
+    over: threading.Event,
+    serve: Serve,
+    target_at: At,
+    work: Work,
+    until: Callable[[Callable[[], bool]], None],
+) -> None:
+    target = target_at(serve(hangs(over)))
+
+    def is_stopped_meanwhile() -> bool:
+        stopped = replace(work, bill=Bill(), stop=threading.Event())
+        with ThreadPoolExecutor(1) as threads:
+            with precedence.first():
+                call = threads.submit(stream, target, HELLO, stopped, limit_s=20)
+                until(lambda: call.done() or pauses())
+                stopped.stop.set()
+                paused = pauses()
+            error = call.exception()
+        assert isinstance(error, Superseded)
+        assert stopped.bill.spent == NOTHING or not paused
+        return paused
+
+    until(is_stopped_meanwhile)  # on a busy machine, the pause may be over before
