@@ -33,5 +33,8 @@ class Drain(threading.Thread):
             log.warning("runs not handed back", effect="their leases expire", error=str(error))
         except Exception:  # the boundary: the process must end at the limit
             log.exception("runs not handed back", effect="their leases expire")
-        report_last()
+        try:
+            report_last()
+        except Exception:  # the same boundary
+            log.exception("last counts not reported")
         os._exit(0)
