@@ -55,7 +55,11 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = self._connect()
+                try:
+                    server = self._connect()
+                except OSError:  # the target is down
+                    client.close()
+                    continue
                 self._open += [client, server]
                 for pump in ((client, server, False), (server, client, True)):
                     threading.Thread(target=self._pump, args=pump, daemon=True).start()
@@ -64,7 +68,11 @@ class Proxy:
         if isinstance(self._target, int):
             return socket.create_connection(("127.0.0.1", self._target))
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self._target)
+        try:
+            server.connect(self._target)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _pump(self, source: socket.socket, target: socket.socket, responds: bool) -> None:
