@@ -45,3 +45,8 @@ def said(name: str) -> str | None:
             if each.upper() == name:
                 return value
     return None
+
+
+def names_in(file: str) -> list[str]:
+    """The names of the variables in a `.env` file; none if there is no such file."""
+    return list(dotenv_values(file, encoding="utf-8", interpolate=False))

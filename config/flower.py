@@ -7,7 +7,6 @@ routed: it requires the password, and allows reading only.
 
 import binascii
 import hmac
-import os
 from base64 import b64decode
 from logging import ERROR, getLogger
 from typing import Any, cast
@@ -97,7 +96,7 @@ def _check_minds() -> None:
 
 _settings = settings_or_exit()
 configure_logging(_settings.log_level, _settings.log_format)
-warn_of_misspelled(os.environ)
+warn_of_misspelled()
 # Flower warns four times when no worker answers within a second, as at every start.
 getLogger("flower.inspector").setLevel(ERROR)
 _check_minds()

@@ -47,7 +47,7 @@ def _prepare_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
 def _log_as_trimind(**_: Any) -> None:
     settings = get_settings()
     configure_logging(settings.log_level, settings.log_format)
-    warn_of_misspelled(os.environ)
+    warn_of_misspelled()
 
 
 def _say(message: str, *_: Any) -> None:

@@ -1,6 +1,5 @@
 """The web process: one event loop, or WEB_CONCURRENCY of them behind one socket."""
 
-import os
 import resource
 import socket
 from contextlib import suppress
@@ -31,7 +30,7 @@ def serve() -> None:
     settings = settings_or_exit()
     minds_or_exit()
     configure_logging(settings.log_level, settings.log_format)
-    warn_of_misspelled(os.environ)
+    warn_of_misspelled()
     refuse_unusable_servers(settings)
     _allow_many_connections()
     path = (variable("BIND") or "").removeprefix(UNIX)

@@ -1,7 +1,5 @@
 """`trimind db`: the database's schema."""
 
-import os
-
 import click
 from sqlalchemy.exc import DBAPIError
 
@@ -25,7 +23,7 @@ def upgrade_command(as_json: bool) -> None:
     """Migrate the schema to the newest version: a deployment's release step."""
     settings = settings_or_exit()
     configure_logging(settings.log_level, settings.log_format)
-    warn_of_misspelled(os.environ)
+    warn_of_misspelled()
     try:
         get_minds()  # fail here rather than in each process of the new release
         upgrade()

@@ -1,8 +1,11 @@
 """A misspelled variable is reported; other programs' variables are not."""
 
-import pytest
+from pathlib import Path
 
-from config.misspelled import BESIDE_SETTINGS, misspelled
+import pytest
+from structlog.testing import capture_logs
+
+from config.misspelled import BESIDE_SETTINGS, misspelled, warn_of_misspelled
 from config.settings import Settings
 
 
@@ -40,3 +43,25 @@ def test_variables_of_other_programs_raise_no_alarm() -> None:
         SECRET_KEY SECRET SUPABASE_URL KUBERNETES_SERVICE_HOST PROCESS_TYPE MAX_THREADS"""
 
     assert list(misspelled(others.split())) == []
+
+
+def test_files_are_searched_too_and_each_variable_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABSE_URL", "postgresql://a@127.0.0.1/a")
+    (tmp_path / ".env").write_text(
+        "WEB_TREADS=3\nexport DATABSE_URL=postgresql://b@127.0.0.1/b\nLOG_LEVEL=INFO\nPATHS=/\n"
+    )
+    (tmp_path / ".env.local").write_text("web_treads=$WEB_THREADS\nSHARED_SECERT=canary\n")
+
+    with capture_logs() as logs:
+        warn_of_misspelled()
+
+    shown = [(line["variable"], line["did_you_mean"], line["found_in"]) for line in logs]
+    assert shown == [
+        ("DATABSE_URL", "DATABASE_URL", "environment"),
+        ("WEB_TREADS", "WEB_THREADS", ".env"),
+        ("web_treads", "WEB_THREADS", ".env.local"),
+        ("SHARED_SECERT", "SHARED_SECRET", ".env.local"),
+    ]
+    assert "canary" not in str(logs)
