@@ -5,9 +5,18 @@ What is left are figures that name nobody (`models/job_minutes.py`), and the use
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Delete, and_, delete, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from models.conversations import Conversation, Message
@@ -18,6 +27,13 @@ from models.usage import UsageProgress
 SEEN_AT_ONCE: Final = 500
 ROWS: Final = 100
 UNSYNCHRONIZED: Final = {"synchronize_session": False}
+
+
+class ConversationBatch(NamedTuple):
+    """How many conversations were deleted or counted; where to continue, None after the last."""
+
+    conversations: int
+    after: str | None
 
 
 def expire_jobs(session: Session, age: timedelta) -> int:
@@ -50,27 +66,48 @@ def expire_jobs(session: Session, age: timedelta) -> int:
     return len(ids)
 
 
-def expire_conversations(session: Session, age: timedelta, after: str = "") -> str | None:
+def expire_conversations(session: Session, age: timedelta, after: str = "") -> ConversationBatch:
     """Delete the untouched ones of the next conversations, in the order of their ids; those that
     are locked, or have a job, are left.
 
     Args:
         age: since the last change.
         after: the conversation to continue after.
-
-    Returns:
-        Where to continue; None after the last.
     """
-    created_before = first_id_at("conv", datetime.now(UTC) - age)
-    old = select(Conversation.id).where(Conversation.id > after, Conversation.id < created_before)
-    ids = session.scalars(old.order_by(Conversation.id).limit(SEEN_AT_ONCE)).all()
+    ids = _next_old(session, age, after)
     untouched = Conversation.updated_at < func.now() - age
     some = _lock(session, and_(Conversation.id.in_(ids), untouched, ~_has_job()), ROWS)
     # Only now that they are locked can no job be added to them.
     idle = (Conversation.id.in_(some), ~_has_job())
-    _delete(session, delete(Conversation).where(*idle))
-    if len(some) == ROWS:
-        return some[-1]
+    deleted = _delete(session, delete(Conversation).where(*idle))
+    return ConversationBatch(deleted, some[-1] if len(some) == ROWS else _continue(ids))
+
+
+def count_old_jobs(session: Session, before: datetime) -> int:
+    """How many jobs have ended before a moment: by the index of their ends."""
+    old = select(func.count()).select_from(Job).where(Job.completed_at < before)
+    return session.scalars(old).one()
+
+
+def look_at_conversations(session: Session, age: timedelta, after: str = "") -> ConversationBatch:
+    """Count those that `expire_conversations` would delete once all old jobs are."""
+    ids = _next_old(session, age, after)
+    ended = func.now() - age
+    kept = or_(Job.completed_at.is_(None), Job.completed_at >= ended)
+    busy = select(Job.id).where(Job.conversation_id == Conversation.id, kept).exists()
+    counted = select(func.count()).select_from(Conversation)
+    which = (Conversation.id.in_(ids), Conversation.updated_at < ended, ~busy)
+    return ConversationBatch(session.scalars(counted.where(*which)).one(), _continue(ids))
+
+
+def _next_old(session: Session, age: timedelta, after: str) -> list[str]:
+    """The next conversations that were created so long ago."""
+    created_before = first_id_at("conv", datetime.now(UTC) - age)
+    old = select(Conversation.id).where(Conversation.id > after, Conversation.id < created_before)
+    return list(session.scalars(old.order_by(Conversation.id).limit(SEEN_AT_ONCE)))
+
+
+def _continue(ids: list[str]) -> str | None:
     return ids[-1] if len(ids) == SEEN_AT_ONCE else None
 
 
@@ -84,5 +121,6 @@ def _has_job() -> ColumnElement[bool]:
     return select(Job.id).where(Job.conversation_id == Conversation.id).exists()
 
 
-def _delete(session: Session, statement: Delete) -> None:
-    session.execute(statement, execution_options=UNSYNCHRONIZED)
+def _delete(session: Session, statement: Delete) -> int:
+    done = session.execute(statement, execution_options=UNSYNCHRONIZED)
+    return cast(CursorResult[Any], done).rowcount

@@ -80,7 +80,7 @@ class Sweeper:
         for _ in range(BATCHES):
             after = self._after or ""
             with unit_of_work() as session:
-                self._after = expire_conversations(session, age, after)
+                self._after = expire_conversations(session, age, after).after
             if self._after is None or shutting_down.is_set():
                 break
 

@@ -32,6 +32,7 @@ def test_help_names_every_command(trimind: Trimind) -> None:
         "user",
         "usage",
         "audit",
+        "prune",
         "backup",
         "restore",
         "db",

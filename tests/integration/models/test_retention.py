@@ -38,7 +38,7 @@ def expire() -> None:
     after: str | None = ""
     while after is not None:
         with unit_of_work() as session:
-            after = expire_conversations(session, AGE, after)
+            after = expire_conversations(session, AGE, after).after
 
 
 def count_usage() -> None:
