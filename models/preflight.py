@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from config.refused_passwords import refused_passwords
 from config.settings import Settings, refuse_start
-from models.schema import newest_version
+from models.schema import newest_version, suffices
 
 TIMEOUT_S: Final = 2
 CLOCKS_APART_S: Final = 300
@@ -47,7 +47,7 @@ def _unusable(connection: psycopg.Connection[Any]) -> Iterator[str]:
             "synchronize them, for example by systemd-timesyncd or chrony"
         )
     schema = _schema(connection)
-    if schema is None or schema < (newest_version() or ""):
+    if not suffices(schema):
         yield (
             f"DATABASE_URL: the schema is at version {schema or 'none'}, and this release needs "
             f"{newest_version()}; run `trimind db upgrade`"

@@ -21,12 +21,18 @@ class SchemaOutdated(Exception):
 def upgrade() -> None:
     """Upgrade the schema to the newest version. Concurrent upgrades take turns.
 
+    A newer schema is left as it is: the release after this one migrated it, before it was replaced
+    by this one again.
+
     Raises:
         SchemaOutdated: the schema is not at that version afterwards, as in an installation without
             migrations, which must not look up to date.
     """
     if newest_version() is None:
         raise SchemaOutdated("This installation has no migrations. Install it again.")
+    current, newest = versions()
+    if current != newest and suffices(current):
+        return
     # Imported here, since it takes 7 MB, and the web process only reads versions.
     from alembic import command
     from alembic.config import Config
@@ -38,6 +44,13 @@ def upgrade() -> None:
     current, newest = versions()
     if current != newest:
         raise SchemaOutdated(f"The schema is at version {current}, not at {newest}.")
+
+
+def suffices(version: str | None) -> bool:
+    """Whether this release can work on a schema of this version: on its own, or on a newer one, to
+    which the release after this one migrates it while processes of this one still run."""
+    newest = newest_version()
+    return version is not None and newest is not None and version >= newest
 
 
 def current_version(connection: Connection) -> str | None:

@@ -19,7 +19,7 @@ from config.outages import outages
 from config.process import process_name
 from config.settings import Settings, get_settings
 from models.connection import open_engine
-from models.schema import current_version, newest_version
+from models.schema import current_version, suffices
 from tasks.resilience.misconfigured import misconfigured
 from tasks.resilience.states import breaker_states
 
@@ -51,7 +51,9 @@ OK: Final = State("ok")
 READ_ONLY: Final = State(
     "read_only", "the server takes no writes: it is a replica, or was demoted by a failover"
 )
-OUTDATED: Final = State("schema_outdated", "the schema has another version: run trimind db upgrade")
+OUTDATED: Final = State(
+    "schema_outdated", "the schema is older than this release: run trimind db upgrade"
+)
 
 
 KNOWN_KEYS: Final = (
@@ -132,7 +134,7 @@ def check_database(settings: Settings) -> State:
         outages.note("database", error, watcher=WATCHER)
         return State("unavailable", reason_of(error, DATABASE, "DATABASE_URL"))
     outages.clear("database", WATCHER)
-    return OK if version == newest_version() else OUTDATED
+    return OK if suffices(version) else OUTDATED
 
 
 def check_redis(settings: Settings) -> State:

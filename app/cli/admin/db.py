@@ -9,7 +9,7 @@ from config.logging import configure_logging, mask
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
 from config.settings import SettingsError, settings_or_exit
-from models.schema import SchemaOutdated, newest_version, upgrade
+from models.schema import SchemaOutdated, upgrade, versions
 
 
 @click.group()
@@ -33,5 +33,6 @@ def upgrade_command(as_json: bool) -> None:
         url = place_of(settings.database_url.get_secret_value())
         reason = mask(str(error.orig).strip().splitlines()[0])
         raise click.ClickException(f"DATABASE_URL={url}: {reason}") from None
-    version = newest_version()
-    print_result(as_json, {"version": version}, f"The schema is at version {version}.")
+    version, ours = versions()
+    newer = "" if version == ours else f", newer than this release's {ours}: left as it is"
+    print_result(as_json, {"version": version}, f"The schema is at version {version}{newer}.")

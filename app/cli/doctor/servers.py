@@ -15,7 +15,7 @@ from app.cli.doctor.finding import Finding, missing, ok, wrong
 from config.database_url import place_of
 from config.logging import mask
 from models.connection import open_engine
-from models.schema import current_version, newest_version
+from models.schema import current_version, newest_version, suffices
 
 TIMEOUT_S: Final = 3
 STARTED_WITHIN_S: Final = 5
@@ -43,12 +43,12 @@ def check_postgres(case: Case) -> Finding:
 def _schema(engine: Engine) -> Finding:
     with engine.connect() as connection:
         server = connection.scalar(text("SHOW server_version"))
-        schema = current_version(connection) or "none"
+        schema = current_version(connection)
         read_only = connection.scalar(text("SHOW transaction_read_only")) == "on"
-    found = f"{server}, reachable, schema {schema}"
+    found = f"{server}, reachable, schema {schema or 'none'}"
     if read_only:
         return missing("postgresql", f"{found}, but read-only", "set DATABASE_URL to the primary")
-    if schema == newest_version():
+    if suffices(schema):
         return ok("postgresql", found)
     return missing("postgresql", f"{found}, needed {newest_version()}", "run `trimind db upgrade`")
 

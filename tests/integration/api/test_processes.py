@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
@@ -154,22 +155,37 @@ def test_the_log_has_a_line_a_request_with_its_id_and_no_secret(serve, backends,
     assert backends["SHARED_SECRET"] not in log
 
 
-def test_an_outdated_schema_is_not_ready(client, until):
+@pytest.fixture
+def set_schema(backends) -> Iterator[Callable[[str | None], None]]:
+    """`set_schema("9999")`: the schema has this version until the end of the test."""
+
+    def change(version: str | None) -> None:
+        with unit_of_work() as session:
+            changed = text("UPDATE alembic_version SET version_num = :version")
+            session.execute(changed, {"version": version})
+
+    yield change
+    change(newest_version())
+
+
+def test_an_outdated_schema_is_not_ready(client, until, set_schema):
     def checks() -> dict:
         return client.get("/readyz").json["checks"]
 
-    with unit_of_work() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = 'old'"))
-    try:
-        until(lambda: checks() == {"database": "schema_outdated", "redis": "ok"}, 5)
-        assert client.get("/readyz").status_code == 503
-    finally:
-        with unit_of_work() as session:
-            newest = {"newest": newest_version()}
-            session.execute(text("UPDATE alembic_version SET version_num = :newest"), newest)
+    set_schema("0001")
+    until(lambda: checks() == {"database": "schema_outdated", "redis": "ok"}, 5)
+    assert client.get("/readyz").status_code == 503
 
+    set_schema(newest_version())
     until(lambda: checks() == {"database": "ok", "redis": "ok"}, 5)
     assert client.get("/readyz").json["status"] == "ok"
+
+
+def test_a_process_stays_ready_while_the_release_after_it_has_migrated(client, until, set_schema):
+    set_schema("0001")
+    until(lambda: client.get("/readyz").status_code == 503, 5)
+    set_schema("9999")
+    until(lambda: client.get("/readyz").status_code == 200, 5)
 
 
 def test_a_flood_of_readiness_checks_opens_a_few_connections_only(serve, together):

@@ -1,21 +1,23 @@
 """The commands that work on the database itself."""
 
+import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
 from app.cli import main
 from app.cli.local.demo import demo_key, earlier_jobs
 from config.settings import get_settings
 from models.api_keys import ApiKey, digest_of, find_grant
 from models.schema import newest_version
-from models.session import unit_of_work
+from models.session import get_engine, unit_of_work
 from models.users import external_id_of
 
 pytestmark = pytest.mark.usefixtures("backends")
@@ -74,18 +76,43 @@ def test_a_key_that_is_not_there_is_not_revoked() -> None:
     assert "\x1b" not in refused.output
 
 
-def test_an_upgrade_of_a_new_schema_does_nothing_and_says_its_version(
-    backends: Mapping[str, str],
-) -> None:
-    # In a separate process, since it configures the logging of its process.
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "db", "upgrade"],
+def upgrade(backends: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `trimind db upgrade`: in a process of its own, whose logging it configures."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "db", "upgrade", *options],
         env={**os.environ, **backends},
         capture_output=True,
         text=True,
     )
+
+
+@pytest.fixture
+def newer_schema(backends: Mapping[str, str]) -> Iterator[str]:
+    """The version of the release after this one, which has migrated the schema."""
+    version = text("UPDATE alembic_version SET version_num = :version")
+    with get_engine().begin() as connection:
+        connection.execute(version, {"version": "9999"})
+    yield "9999"
+    with get_engine().begin() as connection:
+        connection.execute(version, {"version": newest_version()})
+
+
+def test_an_upgrade_of_a_new_schema_does_nothing_and_says_its_version(
+    backends: Mapping[str, str],
+) -> None:
+    done = upgrade(backends)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"The schema is at version {newest_version()}.\n"
+
+
+def test_a_release_that_is_gone_back_to_leaves_the_newer_schema_as_it_is(
+    backends: Mapping[str, str], newer_schema: str
+) -> None:
+    done = upgrade(backends)
+    assert done.returncode == 0, done.stderr
+    ours = f"newer than this release's {newest_version()}: left as it is"
+    assert done.stdout == f"The schema is at version {newer_schema}, {ours}.\n"
+    assert json.loads(upgrade(backends, "--json").stdout) == {"version": newer_schema}
 
 
 def test_the_demo_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
