@@ -9,7 +9,7 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
 unit test coverage chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test coverage chaos bench check docs format record vendor screenshots dashboard clean
+.PHONY: help run unit test coverage chaos bench check sbom docs format record vendor screenshots dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -38,13 +38,18 @@ chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos
 bench: $(VENV)/.test ## Measure on this machine; report in build/bench.md and .json (ARGS="jobs waits")
 	@exec $(BIN)/python -m bench $(ARGS)
 
-check: $(VENV)/.test ## Lint, types, import directions, links of the documentation
+check: $(VENV)/.test ## Lint, types, import directions, licences, known vulnerabilities, links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p tests
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m deploy.supply_chain check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+sbom: $(VENV)/.test ## Write what is installed, with licences and versions, to build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@$(BIN)/python -m deploy.supply_chain sbom build/sbom.json
 
 docs: $(VENV)/.test ## Build the documentation as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -1,0 +1,1 @@
+"""What Trimind is made of: the distributions that are installed beside it."""
