@@ -98,6 +98,8 @@ class SharedStreams:
         self._client = client
         self._note, self._renew = client.register_script(NOTE), client.register_script(RENEW)
         self._lock = Lock()
+        # One at a time: else each would count those that are about to be refused.
+        self._opening = Lock()
         self._open: dict[str, _Figure] = {}
         self._changed: set[str] = set()
         self._version = 0
@@ -106,6 +108,10 @@ class SharedStreams:
 
     def open(self, user_id: str, most: int) -> bool:
         """Count a stream of a user who may have `most` open. False: it is one too many."""
+        with self._opening:
+            return self._open_next(user_id, most)
+
+    def _open_next(self, user_id: str, most: int) -> bool:
         with self._lock:
             idle = not self._open
             figure = self._change(user_id, 1)

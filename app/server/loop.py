@@ -46,6 +46,7 @@ class Loop(Server):
         gc.collect()
         gc.freeze()  # imported modules are never garbage: no need to scan them again
         gc.set_threshold(COLLECT_AFTER)
+        gc.enable()
         sys.setswitchinterval(SWITCH_S)
         await super().startup(sockets)
 

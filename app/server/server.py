@@ -3,7 +3,7 @@
 import resource
 import socket
 from contextlib import suppress
-from logging import CRITICAL, NOTSET, getLogger
+from logging import ERROR, LogRecord, getLogger
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +48,8 @@ def serve() -> None:
 
 
 def _bound(config: Config) -> socket.socket:
-    getLogger("uvicorn.error").setLevel(CRITICAL)  # it would say so without a name
+    logger = getLogger("uvicorn.error")
+    logger.addFilter(_is_no_error)  # it would say so without a name
     try:
         return config.bind_socket()
     except SystemExit as error:
@@ -57,7 +58,11 @@ def _bound(config: Config) -> socket.socket:
         why = getattr(error.__context__, "strerror", None) or "unknown reason"
         refuse_start(f"{name}: can't listen on {place} ({why}); set {name} to one that is free")
     finally:
-        getLogger("uvicorn.error").setLevel(NOTSET)
+        logger.removeFilter(_is_no_error)
+
+
+def _is_no_error(record: LogRecord) -> bool:
+    return record.levelno < ERROR
 
 
 def _config(settings: Settings) -> Config:

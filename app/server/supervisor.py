@@ -1,5 +1,6 @@
 """WEB_CONCURRENCY processes behind one socket; one that ends is replaced."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Keep WEB_CONCURRENCY processes serving until SIGTERM or SIGINT."""
+        gc.enable()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         processes = [self._start() for _ in range(self._config.workers)]
@@ -53,4 +55,5 @@ class Supervisor:
 
 
 def _serve(config: Config, listening: socket.socket, supervisor: int) -> None:
+    gc.disable()  # until it has started: see `__main__.py`
     Loop(config, supervisor).run([listening])

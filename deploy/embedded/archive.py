@@ -74,7 +74,7 @@ def restore(archive: Path, home: Path) -> None:
 
 def _extract(archive: Path, folder: Path) -> None:
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
             # Neither links nor paths that lead out of the folder.
             tar.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError) as error:

@@ -11,7 +11,7 @@ const ALL = "";
 export function Console({ minds, models, draft, onDraft, target, model, busy, error, latest, unfinished, act, onSend }) {
   const input = useRef(null);
   useLayoutEffect(() => grow(input.current), [draft.value]);
-  useEffect(() => input.current.focus(), []);
+  useEffect(() => input.current?.focus(), []);
   const submit = (event) => {
     event.preventDefault();
     onSend();

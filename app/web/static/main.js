@@ -155,7 +155,7 @@ function Signed() {
     stop: NARROW.matches && sidebarOpen.value ? closeSidebar : unfinished ? () => act("stopAll") : null,
     pane: goToPane,
     target: (index) => (target.value = index === null ? "" : (minds.value[index]?.id ?? target.value)),
-    search: () => ((sidebarOpen.value = true), setTimeout(() => document.getElementById("search").focus())),
+    search: () => ((sidebarOpen.value = true), setTimeout(() => document.getElementById("search")?.focus())),
     fresh: () => go(null),
     help: () => (helpOpen.value = true),
   });
@@ -184,7 +184,7 @@ function Signed() {
 function goToPane(index) {
   if (!minds.value[index]) return;
   shownPane.value = index;
-  setTimeout(() => document.querySelector(`[data-pane="${minds.value[index].id}"]`).focus());
+  setTimeout(() => document.querySelector(`[data-pane="${minds.value[index].id}"]`)?.focus());
 }
 
 function Head({ opened }) {

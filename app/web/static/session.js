@@ -48,7 +48,7 @@ function take(body) {
 export function SignIn() {
   const input = useRef(null);
   const busy = signal(false);
-  useEffect(() => input.current.focus(), []);
+  useEffect(() => input.current?.focus(), []);
   const submit = async (event) => {
     event.preventDefault();
     busy.value = true;

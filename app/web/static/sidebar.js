@@ -142,7 +142,7 @@ function Rename({ each, onRenamed }) {
 
 function Delete({ each, onDeleted }) {
   const button = useRef(null);
-  useEffect(() => button.current.focus(), []);
+  useEffect(() => button.current?.focus(), []);
   const remove = async () => {
     try {
       await del(`/v1/conversations/${each.id}`);

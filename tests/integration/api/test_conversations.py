@@ -176,7 +176,7 @@ def test_a_change_that_can_not_be_meant_is_refused_by_name(client, body, field, 
 
 def test_conversations_are_searched_by_title_and_by_what_was_said(client, stranger):
     client.post("/v1/conversations", json={"title": "Capitals of Europe"})
-    job = submit(client, message="Where does the Danube rise?")
+    job = submit(client, message="Where does the Danube rise, and end?")
     client.patch(path_of(job), json={"title": "Rivers"})
 
     assert found(client, "EUROPE") == ["Capitals of Europe"]

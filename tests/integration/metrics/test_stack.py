@@ -64,12 +64,15 @@ def ask(stack: Stack, message: str = "How does a river find its way?", **more: s
 
 @pytest.fixture
 def grown(stack: Stack, until: Until) -> Callable[..., None]:
-    """`grown(by, name, **labels)`: wait until it has grown by this since the test began."""
+    """`grown(by, name, **labels)`: wait until it has grown by this, or more, since the test began.
+
+    What the stack did before is added to its sums up to seconds later.
+    """
     before = samples(stack)
 
     def check(by: float, name: str, **labels: str) -> None:
         earlier = before.get((name, frozenset(labels.items())), 0)
-        until(lambda: value(stack, name, **labels) - earlier == by)
+        until(lambda: value(stack, name, **labels) - earlier >= by)
 
     return check
 

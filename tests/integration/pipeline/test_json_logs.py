@@ -19,6 +19,7 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.procfile import read_procfile, shell_command
 from models.jobs import STAGES
 from models.session import get_engine
+from tests.conftest import wait_until
 
 Until = Callable[..., None]
 Lines = Mapping[str, list[dict[str, Any]]]
@@ -61,6 +62,7 @@ def lines(deployed: dict[str, str]) -> Iterator[Lines]:
                 more = {"PORT": str(free_port())} if name == "flower" else {}
                 started[name] = start(deployed | more, name, Path(folder))
             answer(deployed)
+            wait_until(lambda: (Path(folder) / "web").read_text().count("Started server") == 2)
         finally:
             for process in started.values():
                 os.killpg(process.pid, signal.SIGTERM)

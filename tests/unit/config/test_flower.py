@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from deploy.embedded.ports import free_port
 from tests.fresh_python import ROOT, FreshPython
 
 MAX_TASKS = f"""
@@ -34,5 +35,6 @@ ENVIRON = {
 def test_it_keeps_ten_thousand_tasks_and_an_hour_of_workers_unless_variables_say_otherwise(
     fresh_python: FreshPython, given: dict[str, str], kept: list[str]
 ) -> None:
-    printed = fresh_python(MAX_TASKS, env={**os.environ, **ENVIRON, **given}, check=True).stdout
+    variables = {**os.environ, **ENVIRON, "PORT": str(free_port()), **given}
+    printed = fresh_python(MAX_TASKS, env=variables, check=True).stdout
     assert printed.split() == kept
