@@ -271,6 +271,8 @@ def check_message(message: Any) -> None:
         raise TypeError("no headers, or no delivery_info")
     if not isinstance(properties["delivery_tag"], str):
         raise TypeError("no delivery_tag")
+    if not isinstance(properties.get("priority", 0), int):
+        raise TypeError("a priority that is no number")
     if properties.get("body_encoding") == "base64":
         b64decode(message["body"], validate=True)
 

@@ -87,6 +87,10 @@ def test_unreadable_entries_are_set_aside_and_the_worker_goes_on(
         '{"body": "x"}',
         '{"body": "%", "headers": {}, "properties": {"delivery_tag": "1", "delivery_info": {}, '
         '"body_encoding": "base64"}}',
+        '{"body": "[[], {}, {}]", "content-type": "application/json", "content-encoding": "utf-8", '
+        '"headers": {"task": "compress", "id": "x"}, "properties": {"priority": "high", '
+        '"correlation_id": "x", "delivery_tag": "1", "delivery_info": {"exchange": "", '
+        '"routing_key": ""}}}',
         "[" * 100_000,
     ]
     for queue in ("llm", "cpu"):
