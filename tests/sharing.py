@@ -39,6 +39,7 @@ FIRST = (
 # stack of its own; what keeps both cores busy comes first, beside what measures no time.
 ALONE = (
     ("tests/chaos/test_control.py", "tests/chaos/test_provider.py", "tests/chaos/test_streams.py"),
+    ("tests/chaos/test_webhooks.py", "tests/chaos/test_rabbitmq.py"),
     ("tests/chaos/test_without_faults.py", "tests/chaos/"),
 )
 # Before those, the shortest, so that all processes come to the end at the same time.
