@@ -8,8 +8,8 @@ SETUP := setup.cfg pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
-unit test coverage chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test coverage chaos bench check sbom docs format record vendor screenshots dashboard clean
+unit test images coverage chaos bench: export PYTHONDONTWRITEBYTECODE :=
+.PHONY: help run unit test images types lint coverage chaos bench check sbom docs format record vendor screenshots dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ unit: $(VENV)/.test ## Run the fast tests, which need no server: seconds (ARGS="
 test: $(VENV)/.test ## Run every test: unit, cassettes, integration, acceptance (ARGS="-k name")
 	@exec $(BIN)/python -m pytest --with-parent -n auto $(ARGS)
 
+images: $(VENV)/.test ## Run the Dockerfile's steps and processes in a folder of their own: minutes
+	@IMAGES=1 $(BIN)/python -m pytest tests/integration/pipeline/test_images.py
+
 coverage: $(VENV)/.test ## Run every test, and fail below the coverage that setup.cfg asks: up to 1.7 times the CPU
 	@exec $(BIN)/python -m pytest --with-parent -n auto --cov --cov-report=term:skip-covered \
 		$(if $(ARGS),--cov-fail-under=0) $(ARGS)
@@ -39,10 +42,15 @@ bench: $(VENV)/.test ## Measure on this machine; report in build/bench.md and .j
 	@exec $(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/.test ## Lint, types, import directions, licences, known vulnerabilities, links of the documentation
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory -j2 types lint
+
+types:
 	@$(BIN)/mypy
 	@$(BIN)/mypy -p tests
+
+lint:
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m deploy.supply_chain check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

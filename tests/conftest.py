@@ -65,7 +65,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return speed.is_left_out(collection_path, config) or None
+    # It installs the whole program twice more; `make images` runs it.
+    is_of_images = collection_path.name == "test_images.py" and "IMAGES" not in os.environ
+    return is_of_images or speed.is_left_out(collection_path, config) or None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
