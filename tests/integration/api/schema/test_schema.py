@@ -19,7 +19,7 @@ from schemathesis.pytest._test_builder import build_operation_test
 from .caller import Caller
 from .samples import Samples, ending
 
-EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "20"))
 SEED = int(os.environ.get("SCHEMA_SEED", "4"))
 CONFIG = {
     "seed": SEED,
