@@ -19,9 +19,10 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.process import Process
 from deploy.embedded.procfile import read_procfile, shell_command
 
+from ..forks import ForkServer
 from .profiles import Profile
 from .waiting import wait_for
-from .workers import ROOT, Fleet, ForkServer, Worker
+from .workers import LIBRARIES, ROOT, Fleet, Worker
 
 HERE = Path(__file__).parent
 # No model is started, and the provider of these tests accepts any key.
@@ -67,7 +68,7 @@ class Stack:
             exits.callback(shutil.rmtree, self.home, ignore_errors=True)
             self.backends = exits.enter_context(Backends(self.home, KEY))
             self.environ = self._environment()
-            self.forkserver = ForkServer(self.environ)
+            self.forkserver = ForkServer(LIBRARIES, self.environ)
             exits.callback(self.forkserver.close)
             exits.callback(self._end_processes)
             self._processes: list[Process] = []

@@ -19,10 +19,11 @@ from celery import Celery, chain
 
 from deploy.embedded.backends import Backends
 
+from ..forks import ForkServer
 from .profiles import Profile
 from .report import Report
 from .waiting import TooLate, wait_for
-from .workers import Fleet, ForkServer, Worker
+from .workers import LIBRARIES, Fleet, Worker
 
 APP = "tests.chaos.control.app"
 COMMAND = ["python", "-m", "celery", "--quiet", "--app", APP]
@@ -96,7 +97,7 @@ def control() -> Iterator[Control]:
     # Redis alone: nothing here uses a database or a model.
     needless = {"DATABASE_URL": "postgresql://nowhere/none", "OPENAI_API_KEY": "none"}
     with Backends(home, needless) as backends:
-        forkserver = ForkServer(environ)
+        forkserver = ForkServer(LIBRARIES, environ)
         forkserver.wait_until_ready()
         made = Control(home, backends, forkserver, environ)
         made.fleet.start()

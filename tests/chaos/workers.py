@@ -4,8 +4,6 @@ import json
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,49 +15,28 @@ from typing import Any
 from deploy.embedded.procfile import read_procfile, without_exec
 from deploy.embedded.sessions import Identity
 
+from ..forks import ForkServer
 from .waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-FORK_SERVER = Path(__file__).with_name("forkserver.py")
 
 
-class ForkServer:
-    """Starts Celery's command line in a few tenths of a second."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, str(FORK_SERVER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=dict(environ),
-            text=True,
-            start_new_session=True,
-        )
-
-    def wait_until_ready(self) -> None:
-        """Wait until it has imported the libraries."""
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def fork(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Identity:
-        """Start a process whose output goes to `log`."""
-        order = {"argv": argv, "environ": dict(environ), "log": str(log), "cwd": str(ROOT)}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with self._lock:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-            return Identity.of(int(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        """Kill it and all its remaining children."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+# Nothing of ours: each worker imports Trimind with the environment of its order.
+LIBRARIES = (
+    "celery.bin.celery",
+    "celery.bin.worker",
+    "celery.concurrency.thread",
+    "celery.worker.worker",
+    "kombu.transport.redis",
+    "litellm.llms.custom_httpx.http_handler",
+    "psycopg",
+    "pybreaker",
+    "pydantic_settings",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.orm",
+    "structlog",
+    "tenacity",
+)
 
 
 class Worker:
@@ -88,7 +65,7 @@ class Worker:
         self._lives += 1
         self.wanted = True
         environ = self.environ | more
-        self.identity = self._forkserver.fork(self._argv, environ, self.log)
+        self.identity = Identity.of(self._forkserver.fork(self._argv, environ, self.log).pid)
         return self
 
     @property

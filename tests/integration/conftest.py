@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from sqlalchemy import make_url
 
 from config.minds import get_minds
@@ -23,10 +24,16 @@ from tasks.celery import app
 from ..chaos.profiles import SHORT
 from ..chaos.stack import Stack
 from ..chaos.workers import Fleet
+from ..forks import ForkServer
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# A migrated database, of which others are copies.
+TEMPLATE = "empty"
+# What the web process imports; nothing of it reads a setting.
+WEB_MODULES = ("app.factory", "app.server.server", "uvicorn.protocols.utils")
 
 # No model is called here: the address only stands in for a provider's key.
 NO_MODEL = {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}
@@ -53,6 +60,7 @@ def backends() -> Iterator[Mapping[str, str]]:
         app.conf.broker_url = environment["REDIS_URL"]
         upgrade()
         _wait_for_no_disk()
+        _create_database(TEMPLATE, copy_of="trimind")
         yield {**os.environ, **environment}
         get_engine().dispose()
         _forget_settings()
@@ -65,24 +73,33 @@ def quietly() -> Quietly:
     return _quietly
 
 
+@pytest.fixture(scope="session")
+def web_forks() -> Iterator[ForkServer]:
+    """Forks web processes."""
+    forks = ForkServer(WEB_MODULES, os.environ)
+    forks.wait_until_ready()
+    yield forks
+    forks.close()
+
+
 @contextmanager
 def _quietly(backends: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     database = f"quiet_{secrets.token_hex(4)}"
-    autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
-    with autocommit as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {database}")
+    _create_database(database, copy_of=TEMPLATE)
     url = make_url(backends["DATABASE_URL"]).set(database=database)
     database_url = url.render_as_string(hide_password=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", database_url)
         _forget_settings()
-        upgrade()
         # The queue is for the processes that a test starts. Celery reads its broker once, so that
         # this process keeps the session's, where a worker drops what its database does not know.
         queue = backends["REDIS_URL"].removesuffix("/0") + "/1"
+        with Redis.from_url(queue) as redis:
+            redis.flushdb()  # a worker would first drop all that an earlier module has published
         yield {**backends, "DATABASE_URL": database_url, "REDIS_URL": queue}
         get_engine().dispose()
     _forget_settings()
+    _administer(f"DROP DATABASE {database} WITH (FORCE)")  # it would be vacuumed for ever
 
 
 @pytest.fixture(scope="session")
@@ -138,10 +155,19 @@ def external_id() -> str:
 
 def _wait_for_no_disk() -> None:
     """Turn fsync off: these tests kill processes, but crash no machine."""
+    _administer("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+
+def _create_database(name: str, *, copy_of: str) -> None:
+    get_engine().dispose()  # nobody may be connected to what is copied
+    _administer(f"CREATE DATABASE {name} TEMPLATE {copy_of}")
+
+
+def _administer(*statements: str) -> None:
     autocommit = get_engine().connect().execution_options(isolation_level="AUTOCOMMIT")
     with autocommit as connection:
-        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
-        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
 
 
 def _forget_settings() -> None:

@@ -1,7 +1,6 @@
 """A client of the application for one user, and the server as the Procfile starts it."""
 
 import socket
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.factory import create_app
 from models.session import unit_of_work
 from tasks.jobs.cancel_channel import CHANNEL
 
+from ...forks import Fork, ForkServer
 from .web_server import WebServer, end
 
 Client = Callable[[str], FlaskClient]
@@ -70,15 +70,15 @@ def shared_servers() -> Iterator[dict[frozenset[tuple[str, str]], WebServer]]:
 
 
 @pytest.fixture
-def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
+def servers() -> Iterator[list[Fork]]:
     """The processes that `serve` has started for this test alone; each must end when asked to."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Fork] = []
     yield started
     end(started)
 
 
 @pytest.fixture
-def web_log(servers: list[subprocess.Popen[bytes]], tmp_path: Path) -> Path:
+def web_log(servers: list[Fork], tmp_path: Path) -> Path:
     """The log of the servers that `serve` has started for this test alone."""
     return tmp_path / "log"
 
@@ -93,6 +93,7 @@ def sockets() -> list[str]:
 def serve(
     request: pytest.FixtureRequest,
     backends: Mapping[str, str],
+    web_forks: ForkServer,
     external_id: str,
     shared_servers: dict[frozenset[tuple[str, str]], WebServer],
     sockets: list[str],
@@ -104,7 +105,7 @@ def serve(
     Tests of a module share it, unless they ask for `servers` or `web_log`: then each call starts
     another.
     """
-    own: list[subprocess.Popen[bytes]] | None = None
+    own: list[Fork] | None = None
     if "servers" in request.fixturenames:
         own = request.getfixturevalue("servers")
     headers = {"Authorization": f"Bearer {backends['SHARED_SECRET']}", USER_HEADER: external_id}
@@ -114,7 +115,7 @@ def serve(
         if own is None and variables in shared_servers:
             return shared_servers[variables]
         folder = tmp_path if own is not None else tmp_path_factory.mktemp("web")
-        server = WebServer(backends, changed, folder)
+        server = WebServer(web_forks, backends, changed, folder)
         if own is None:
             shared_servers[variables] = server
         else:

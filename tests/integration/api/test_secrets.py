@@ -67,13 +67,14 @@ def test_a_key_that_is_used_during_the_overlap_works_under_the_new_pepper(
     assert is_stored_under(made["key"], after)
 
 
+@pytest.mark.usefixtures("servers")  # each starts without a key in its cache
 @pytest.mark.parametrize("variable", ["API_KEY_PEPPER", "SHARED_SECRET"])
 def test_processes_that_restart_one_after_another_refuse_nobody(serve, backends, key, variable):
     """First all accept the new secret, then all use it, as docs/deploying.md says."""
     old = backends["SHARED_SECRET"]
     prepared = {variable: old, f"{variable}_PREVIOUS": NEW}
     replaced = {variable: NEW, f"{variable}_PREVIOUS": old}
-    for settings in (replaced, prepared, replaced):  # each has no key in its cache yet
+    for settings in (replaced, prepared, replaced):
         web = serve(**settings)
         assert [status(web, each) for each in (key, old)] == [200, 200]
         assert status(web, NEW) == (200 if variable == "SHARED_SECRET" else 401)

@@ -1,30 +1,30 @@
 """A server as the Procfile starts it, in a process of its own."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[3]
+from ...forks import Fork, ForkServer
+
 WAIT_S = 30
 
 
 class WebServer:
     """Listens on a Unix socket in the folder, or at `BIND` (`127.0.0.1:PORT`)."""
 
-    def __init__(self, environ: Mapping[str, str], changed: Mapping[str, str], folder: Path):
+    def __init__(
+        self,
+        forks: ForkServer,
+        environ: Mapping[str, str],
+        changed: Mapping[str, str],
+        folder: Path,
+    ) -> None:
         self.socket = folder / f"{len(list(folder.glob('*.sock')))}.sock"
         self._bind = changed.get("BIND", f"unix:{self.socket}")
-        with (folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.server"],
-                cwd=ROOT,
-                env={**environ, **changed, "BIND": self._bind},
-                stderr=log,
-            )
+        told = {**environ, **changed, "BIND": self._bind}
+        self.process = forks.fork(["python", "-m", "app.server"], told, folder / "log")
 
     def client(self, headers: Mapping[str, str]) -> httpx.Client:
         """A client of it that sends these headers."""
@@ -50,7 +50,7 @@ class WebServer:
         raise AssertionError("the server did not start")
 
 
-def end(processes: "list[subprocess.Popen[bytes]]") -> None:
+def end(processes: list[Fork]) -> None:
     """Ask these processes to end, which each must do."""
     for process in processes:
         process.terminate()

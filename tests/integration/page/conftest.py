@@ -20,6 +20,7 @@ from models.session import unit_of_work
 from models.users import get_or_create_user
 
 from ...conftest import wait_until
+from ...forks import ForkServer
 from ..api.web_server import WebServer, end
 from .chat import Chat
 from .provider import ScriptedProvider, serving
@@ -34,8 +35,8 @@ Until = Callable[..., None]
 class Site:
     """The web process and a worker. A stopped web process comes back at the same address."""
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
-        self.environ, self._folder = environ, folder
+    def __init__(self, forks: ForkServer, environ: Mapping[str, str], folder: Path) -> None:
+        self._forks, self.environ, self._folder = forks, environ, folder
         self._bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self._bind}"
         self.start_web()
@@ -48,7 +49,7 @@ class Site:
 
     def start_web(self) -> None:
         """Start the web process, and wait until it answers."""
-        self.web = WebServer(self.environ, {"BIND": self._bind}, self._folder)
+        self.web = WebServer(self._forks, self.environ, {"BIND": self._bind}, self._folder)
         self.web.wait_until_up()
 
     def kill_web(self) -> None:
@@ -83,6 +84,7 @@ def site_variables() -> Mapping[str, str]:
 def site(
     backends: Mapping[str, str],
     quietly: Quietly,
+    web_forks: ForkServer,
     provider: ScriptedProvider,
     site_variables: Mapping[str, str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -96,7 +98,7 @@ def site(
             "WORKER_THREADS": "8",
             **site_variables,
         }
-        running = Site(environ, tmp_path_factory.mktemp("site"))
+        running = Site(web_forks, environ, tmp_path_factory.mktemp("site"))
         yield running
         running.end()
 

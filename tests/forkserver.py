@@ -1,11 +1,15 @@
-"""Forks workers that are ready at once: orders arrive on stdin, process ids leave on stdout.
+"""Forks processes that are ready at once: `python forkserver.py MODULE...`.
 
-Importing LiteLLM takes 5 s of CPU, and a chaos test starts hundreds of workers. This process
-imports the libraries once, and nothing of ours; each child then runs the module of its order
-(`python -m …`) in its own process group, and imports Trimind with the environment of its order.
+Importing LiteLLM takes 5 s of CPU, the web application 2 s, and the tests start hundreds of both.
+This process imports the given modules once, none of which reads a setting; each child then runs the
+module of its order (`python -m …`) in its own process group, with the environment of its order.
+
+Orders arrive on stdin. On stdout leave `ready`, `forked PID` for each order, and later `ended PID
+STATUS`; a STATUS below zero is a signal's, as in `subprocess`.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -17,35 +21,20 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 
-LIBRARIES = (
-    "celery.bin.celery",
-    "celery.bin.worker",
-    "celery.concurrency.thread",
-    "celery.worker.worker",
-    "kombu.transport.redis",
-    "litellm.llms.custom_httpx.http_handler",
-    "psycopg",
-    "pybreaker",
-    "pydantic_settings",
-    "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlalchemy.orm",
-    "structlog",
-    "tenacity",
-)
 PR_SET_PDEATHSIG = 1
 
 
 def reap_children(*_: Any) -> None:
-    """Reap dead children: a zombie's process id would look alive."""
+    """Tell which children have ended, and how."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            say(f"ended {ended[0]} {os.waitstatus_to_exitcode(ended[1])}")
     except ChildProcessError:
         return
 
 
-def fork_worker(order: dict[str, Any]) -> int:
-    """Fork a worker and return its process id."""
+def fork_process(order: dict[str, Any]) -> int:
+    """Fork a process and return its id."""
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -67,19 +56,20 @@ def fork_worker(order: dict[str, Any]) -> int:
     _python, _m, module, *arguments = order["argv"]
     sys.argv = ["-m", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
-    os._exit(0)
+    sys.exit(0)
 
 
-def say(what: object) -> None:
-    """Write one line to stdout."""
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
+def say(what: str) -> None:
+    """Write one line to stdout, in one piece: a signal's handler may write the next."""
+    os.write(1, f"{what}\n".encode())
 
 
 if __name__ == "__main__":
+    sys.path[0] = os.getcwd()  # not this folder
     signal.signal(signal.SIGCHLD, reap_children)
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
+    gc.freeze()  # a child that looks for garbage would copy the pages of all that is imported
     say("ready")
     for line in sys.stdin:
-        say(fork_worker(json.loads(line)))
+        say(f"forked {fork_process(json.loads(line))}")
