@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,13 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.sessions import Identity, Session
 from trimind import Client
 
+from ..issuer import Issuer, serving_issuer
+
 TRIMIND = str(Path(sys.executable).with_name("trimind"))
 READY_WITHIN_S = 120
 STOP_WITHIN_S = 30
 SERVING = "demo key"
+CLERK_SECRET = f"whsec_{secrets.token_hex(24)}"
 
 
 def bare_environment(**more: str) -> dict[str, str]:
@@ -122,8 +126,8 @@ class FlowerPage:
     def __init__(self, stack: Stack) -> None:
         status = json.loads(stack.trimind("status", "--json").stdout)
         self.url: str = next(s["url"] for s in status["services"] if s["name"] == "flower")
-        secrets = json.loads((stack.home / "secrets.json").read_text())
-        self.auth = tuple(secrets["flower_basic_auth"].split(":", 1))
+        kept = json.loads((stack.home / "secrets.json").read_text())
+        self.auth = tuple(kept["flower_basic_auth"].split(":", 1))
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
         """Send a request, with the password unless `auth` is given."""
@@ -173,9 +177,23 @@ def new_stack() -> Iterator[Callable[[], Stack]]:
 
 
 @pytest.fixture(scope="session")
-def stack(new_stack: Callable[[], Stack]) -> Stack:
-    """A running stack, shared by most tests."""
-    serving = new_stack().start()
+def issuer() -> Iterator[Issuer]:
+    """The issuer of the shared stack's JWTs."""
+    with serving_issuer() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def stack(new_stack: Callable[[], Stack], issuer: Issuer) -> Stack:
+    """A running stack, shared by most tests; it logs all it can, and knows all kinds of secrets."""
+    serving = new_stack()
+    serving.environ |= {
+        "LOG_LEVEL": "DEBUG",
+        "JWT_ISSUER": issuer.url,
+        "CLERK_WEBHOOK_SECRET": CLERK_SECRET,
+        "WEBHOOK_ALLOW_PRIVATE": "on",
+    }
+    serving.start()
     serving.wait_for()
     return serving
 

@@ -77,6 +77,7 @@ def test_everything_that_the_web_leans_on_is_well(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/readyz", trust_env=False).json()["checks"] == {
         "database": "ok",
         "redis": "ok",
+        "issuer": "ok",
     }
 
 

@@ -119,23 +119,6 @@ def test_the_four_tasks_of_an_answered_job_succeeded(
     until(lambda: states() == dict.fromkeys(stages, "SUCCESS"))
 
 
-def test_no_word_of_a_message_is_in_flower(stack: Stack, flower: FlowerPage, until: Until) -> None:
-    job = stack.answered("Say something about a kanarienvogel.")
-    until(lambda: flower.task(job, "persist").get("state") == "SUCCESS")
-
-    table = {"draw": 1, "start": 0, "length": 10_000, "search[value]": ""}
-    table |= {"columns[0][data]": "name", "order[0][column]": "0", "order[0][dir]": "asc"}
-    pages = [
-        flower.ask("/api/tasks", params={"limit": 10_000}),
-        flower.ask("/tasks/datatable", "POST", data=table),
-        *(flower.ask(f"/task/{job['id']}.1.{stage}") for stage in ("intent", "generate")),
-    ]
-
-    assert [page.status_code for page in pages] == [200] * 4
-    assert job["id"] in pages[0].text
-    assert [page.url for page in pages if "kanarienvogel" in page.text] == []
-
-
 def test_the_task_that_failed_a_job_failed(
     too_long: dict[str, Any], flower: FlowerPage, until: Until
 ) -> None:

@@ -85,6 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         marks = MARK.findall(body.decode())
         call, latency_s = STATE.begin(marks[-1] if marks else "")
         asked = json.loads(body)
+        self._question = asked["messages"][-1]["content"]
         call |= {"messages": len(asked["messages"]), "streamed": asked.get("stream", False)}
         try:
             getattr(self, f"_{call['kind']}")(call, latency_s)
@@ -110,11 +111,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _limited(self, call: dict[str, Any], latency_s: float) -> None:
         asked = {"Retry-After": str(STATE.faults["retry_after"])}
-        self._whole(429, error("rate_limit_exceeded"), **asked)
+        self._whole(429, error("rate_limit_exceeded", self._question), **asked)
 
     def _error(self, call: dict[str, Any], latency_s: float) -> None:
         time.sleep(latency_s)
-        self._whole(500, error("server_error"))
+        self._whole(500, error("server_error", self._question))
 
     def _hang(self, call: dict[str, Any], latency_s: float) -> None:
         """Send nothing until other faults are set."""
@@ -214,9 +215,10 @@ def last(call: dict[str, Any]) -> dict[str, Any]:
     return chunk({}, "stop", usage=USAGE)
 
 
-def error(code: str) -> bytes:
-    """The body of an error."""
-    return json.dumps({"error": {"message": "On purpose.", "type": code, "code": code}}).encode()
+def error(code: str, question: str) -> bytes:
+    """The body of an error, which repeats the question, as those of some providers do."""
+    said = f"On purpose: {question}"
+    return json.dumps({"error": {"message": said, "type": code, "code": code}}).encode()
 
 
 class Server(ThreadingHTTPServer):
