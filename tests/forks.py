@@ -77,14 +77,34 @@ class ForkServer:
         """Wait until it has imported the modules."""
         assert self._ready.wait(60)
 
-    def fork(self, argv: list[str], environ: Mapping[str, str], log: Path) -> Fork:
-        """Start `python -m MODULE ...`, whose output goes to the end of `log`."""
-        order = {"argv": argv, "environ": dict(environ), "log": str(log), "cwd": str(ROOT)}
+    def fork(
+        self, argv: list[str], environ: Mapping[str, str], log: Path, out: Path | None = None
+    ) -> Fork:
+        """Start `python -m MODULE ...`. Its output goes to the end of `log`, except that its
+        standard output goes to `out` if that is given."""
+        order = {
+            "argv": argv,
+            "environ": dict(environ),
+            "log": str(log),
+            "out": str(out or log),
+            "cwd": str(ROOT),
+        }
+        log.touch()  # it can be read from now on
         assert self._process.stdin is not None
         with self._lock:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
             return Fork(self, self._forked.get(timeout=60))
+
+    def run(
+        self, argv: list[str], environ: Mapping[str, str], folder: Path
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m MODULE ...` to its end; what it writes is kept in the folder."""
+        log, out = folder / "log", folder / "out"
+        for file in (log, out):
+            file.unlink(missing_ok=True)
+        status = self.fork(argv, environ, log, out).wait(60)
+        return subprocess.CompletedProcess(argv, status, out.read_text(), log.read_text())
 
     def close(self) -> None:
         """Kill it and all its remaining children."""

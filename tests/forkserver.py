@@ -45,8 +45,9 @@ def fork_process(order: dict[str, Any]) -> int:
     if os.getppid() != parent:
         os._exit(1)
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    out = os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+    for source, target in ((nothing, 0), (out, 1), (log, 2)):
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(order["environ"])

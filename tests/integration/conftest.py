@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from tasks.celery import app
 
 from ..chaos.profiles import SHORT
 from ..chaos.stack import Stack
-from ..chaos.workers import Fleet
+from ..chaos.workers import LIBRARIES, Fleet
 from ..forks import ForkServer
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
@@ -75,11 +75,18 @@ def quietly() -> Quietly:
 
 @pytest.fixture(scope="session")
 def web_forks() -> Iterator[ForkServer]:
-    """Forks web processes."""
-    forks = ForkServer(WEB_MODULES, os.environ)
-    forks.wait_until_ready()
-    yield forks
-    forks.close()
+    """Forks web processes, and commands."""
+    with closing(ForkServer(WEB_MODULES, os.environ)) as forks:
+        forks.wait_until_ready()
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def worker_forks() -> Iterator[ForkServer]:
+    """Forks workers."""
+    with closing(ForkServer(LIBRARIES, os.environ)) as forks:
+        forks.wait_until_ready()
+        yield forks
 
 
 @contextmanager

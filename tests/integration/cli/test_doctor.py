@@ -1,14 +1,14 @@
 """`trimind doctor` without the servers that it checks."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from app.cli.doctor.issuer import ANY_PARTY
 from tests.issuer import serving_issuer
 
-ROOT = Path(__file__).resolve().parents[3]
+from ...forks import ForkServer
+
+DOCTOR = ["python", "-m", "app.cli", "doctor", "--json"]
 AWAY = {
     "DATABASE_URL": "postgresql://trimind@127.0.0.1:9/trimind",
     "REDIS_URL": "redis://127.0.0.1:9/0",
@@ -18,21 +18,23 @@ AWAY = {
 }
 
 
-def test_its_json_is_json_whatever_is_logged_beside_it() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "doctor", "--json"],
-        cwd=ROOT,
-        env=AWAY,
-        capture_output=True,
-        text=True,
-    )
+def test_its_json_is_json_whatever_is_logged_beside_it(
+    web_forks: ForkServer, tmp_path: Path
+) -> None:
+    done = web_forks.run(DOCTOR, AWAY, tmp_path)
 
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert report
 
 
-def test_it_says_whether_the_issuers_keys_can_be_fetched() -> None:
+def test_it_says_whether_the_issuers_keys_can_be_fetched(
+    web_forks: ForkServer, tmp_path: Path
+) -> None:
+    def checked(**variables: str) -> dict[str, str]:
+        checks = json.loads(web_forks.run(DOCTOR, AWAY | variables, tmp_path).stdout)["checks"]
+        return next(check for check in checks if check["name"] == "issuer")
+
     with serving_issuer() as issuer:
         good = checked(JWT_ISSUER=issuer.url)
         issuer.body = b"<html>"
@@ -45,16 +47,3 @@ def test_it_says_whether_the_issuers_keys_can_be_fetched() -> None:
     assert "not JSON" in bad["found"]
     assert wrong["state"] == "missing"
     assert "JWT_ISSUER: does not begin with https://" in wrong["found"]
-
-
-def checked(**variables: str) -> dict[str, str]:
-    """What the doctor finds out about the issuer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "doctor", "--json"],
-        cwd=ROOT,
-        env={**AWAY, **variables},
-        capture_output=True,
-        text=True,
-    )
-    checks = json.loads(done.stdout)["checks"]
-    return next(check for check in checks if check["name"] == "issuer")

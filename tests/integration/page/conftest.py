@@ -1,9 +1,6 @@
 """The page in a real browser, on a server and a worker of its own, with a scripted provider."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,18 +11,17 @@ from redis import Redis
 
 from config.settings import get_settings
 from deploy.embedded.ports import free_port
-from deploy.embedded.procfile import read_procfile
 from models.api_keys import create_key
 from models.session import unit_of_work
 from models.users import get_or_create_user
 
+from ...chaos.workers import command
 from ...conftest import wait_until
 from ...forks import ForkServer
 from ..api.web_server import WebServer, end
 from .chat import Chat
 from .provider import ScriptedProvider, serving
 
-ROOT = Path(__file__).parents[3]
 READY_WITHIN_S = 60
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
@@ -35,21 +31,23 @@ Until = Callable[..., None]
 class Site:
     """The web process and a worker. A stopped web process comes back at the same address."""
 
-    def __init__(self, forks: ForkServer, environ: Mapping[str, str], folder: Path) -> None:
-        self._forks, self.environ, self._folder = forks, environ, folder
+    def __init__(
+        self,
+        web_forks: ForkServer,
+        worker_forks: ForkServer,
+        environ: Mapping[str, str],
+        folder: Path,
+    ) -> None:
+        self._web_forks, self.environ, self._folder = web_forks, environ, folder
         self._bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self._bind}"
         self.start_web()
-        worker = read_procfile(ROOT / "Procfile")["worker"].replace("%h", "page")
-        with (folder / "worker.log").open("ab") as log:
-            self.worker = subprocess.Popen(
-                worker, shell=True, cwd=ROOT, env=dict(environ), stdout=log, stderr=log
-            )
+        self.worker = worker_forks.fork(command("page"), environ, folder / "worker.log")
         wait_until(lambda: b"ready." in (folder / "worker.log").read_bytes(), READY_WITHIN_S)
 
     def start_web(self) -> None:
         """Start the web process, and wait until it answers."""
-        self.web = WebServer(self._forks, self.environ, {"BIND": self._bind}, self._folder)
+        self.web = WebServer(self._web_forks, self.environ, {"BIND": self._bind}, self._folder)
         self.web.wait_until_up()
 
     def kill_web(self) -> None:
@@ -85,6 +83,7 @@ def site(
     backends: Mapping[str, str],
     quietly: Quietly,
     web_forks: ForkServer,
+    worker_forks: ForkServer,
     provider: ScriptedProvider,
     site_variables: Mapping[str, str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -92,13 +91,12 @@ def site(
     with quietly(backends) as quiet:
         environ = {
             **quiet,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "OPENAI_API_KEY": "scripted",
             "OPENAI_API_BASE": provider.url,
             "WORKER_THREADS": "8",
             **site_variables,
         }
-        running = Site(web_forks, environ, tmp_path_factory.mktemp("site"))
+        running = Site(web_forks, worker_forks, environ, tmp_path_factory.mktemp("site"))
         yield running
         running.end()
 
