@@ -22,6 +22,7 @@ BENCHMARKS = {
     "calls": "CPU and latency of an accept and of a poll, against publishing a plain task",
     "visible": "Time from submit to answer at 20 jobs a second, against a plain task's row",
     "checkpoint": "CPU of a fenced begin and checkpoint, against a bare UPDATE",
+    "tracing": "What tracing adds to a job's CPU, with a collector",
     "streams": "Time until the first piece of an answer reaches a client, against the provider's",
     "waits": "Delay until a waiting client learns that its job has ended, against polling",
     "waiting": "Jobs a second of one worker whose provider takes a second, against fewer threads",

@@ -50,3 +50,15 @@ def said(name: str) -> str | None:
 def names_in(file: str) -> list[str]:
     """The names of the variables in a `.env` file; none if there is no such file."""
     return list(dotenv_values(file, encoding="utf-8", interpolate=False))
+
+
+def export_variables(prefix: str) -> None:
+    """Put the variables with this prefix into the environment as the settings would read them,
+    those of `.env` files too and no blank ones, for a library that reads them itself."""
+    places: list[Mapping[str, str | None]] = [dotenv_values(f, encoding="utf-8") for f in FILES]
+    found: dict[str, str] = {}
+    for place in (*places, os.environ):
+        found |= trim({name: value for name, value in place.items() if name.startswith(prefix)})
+    for name in [name for name in os.environ if name.startswith(prefix)]:
+        del os.environ[name]
+    os.environ.update(found)

@@ -10,9 +10,16 @@ import structlog
 from config.environ import FILES, names_in
 from config.settings import Settings
 
-# Not settings: read by the Procfile, the servers and the commands.
+# Not settings: read by the Procfile, the servers, the commands and other programs.
 BESIDE_SETTINGS: Final = frozenset(
-    {"BIND", "FLOWER_ADDRESS", "FLOWER_MAX_TASKS", "FLOWER_URL_PREFIX", "TRIMIND_HOME"}
+    {
+        "BIND",
+        "FLOWER_ADDRESS",
+        "FLOWER_MAX_TASKS",
+        "FLOWER_URL_PREFIX",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "TRIMIND_HOME",
+    }
 )
 # The similarity (difflib's ratio) of names that differ by one wrong, missing or extra letter, or by
 # two swapped ones; other programs' names, such as REDIS_TLS_URL, are less similar.

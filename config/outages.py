@@ -90,7 +90,10 @@ class Repeats:
 
 
 class RepeatFilter(logging.Filter):
-    """A filter: a library logs once a minute, not at every attempt, that it can't connect."""
+    """A filter: a library logs once a minute, not at every attempt, that it can't connect.
+
+    `templates` are those of its messages; without any, it is everything that it logs.
+    """
 
     def __init__(self, *templates: str) -> None:
         super().__init__()
@@ -100,8 +103,11 @@ class RepeatFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to let a record through."""
         arguments = record.args if isinstance(record.args, tuple) else ()
-        said = [each for each in (record.msg, *arguments[:1]) if each in self._templates]
+        said = [each for each in (record.msg, *arguments[:1]) if self._is_meant(each)]
         return not said or self._repeats.is_due(said[0])
+
+    def _is_meant(self, template: object) -> bool:
+        return not self._templates or template in self._templates
 
 
 outages: Final = Outages()

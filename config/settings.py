@@ -1,5 +1,6 @@
 """Every variable that Trimind reads: typed, with its default, and checked at start."""
 
+import re
 import sys
 from decimal import Decimal
 from functools import lru_cache
@@ -116,6 +117,9 @@ class Settings(AccessSettings, ServerSettings):
     crash_once: Path | None = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_service_name: str = "trimind"
+    trace_text: bool = False
 
     @classmethod
     def settings_customise_sources(
@@ -141,6 +145,13 @@ class Settings(AccessSettings, ServerSettings):
         if url is None:
             raise ValueError(MALFORMED)
         return SecretStr(url)
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+            raise ValueError("is not a URL of the form http://host:4318")
+        return value
 
     @field_validator("beat_s")
     @classmethod

@@ -72,7 +72,8 @@ class Job(Base):
     `stages` has each stage's `StageRecord`, by its name; read one with `record`.
     `options` says how the caller wants it answered (`models/job_options.py`);
     `previous_id` is the job that it continues, instead of its whole track.
-    `request_id` is the id of the request that created it, for the log.
+    `request_id` is the id of the request that created it, for the log, and `traceparent` where that
+    request is in a trace, which the stages continue.
     `webhook_url` is notified of its end.
     `budget_month` is the month whose budget pays for it, if its user has one, and `reserved_usd`
     what it has reserved of that, until it is settled (`models/spend.py`).
@@ -138,6 +139,7 @@ class Job(Base):
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     request_id: Mapped[str | None] = mapped_column(String(128))
+    traceparent: Mapped[str | None] = mapped_column(String(55))
     webhook_url: Mapped[str | None] = mapped_column(String(URL_MAX_CHARS))
 
     status: Mapped[str] = mapped_column(String(11), default="queued")

@@ -18,6 +18,7 @@ WHOLE = (
     "tests/integration/pipeline/",
     "tests/integration/resilience/",
     "tests/integration/responses/",
+    "tests/integration/tracing/",
     "tests/integration/client/",
     "tests/integration/compression/",
     "tests/cassettes/",

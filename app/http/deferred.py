@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 import structlog
 from flask import Response, after_this_request, g, request
 
+from tasks.tracing.spans import current_span, set_current_span
+
 # Keys of the environ that our server sets, or reads after the view.
 DEFERRABLE: Final = "trimind.deferrable"
 CONTINUATION: Final = "trimind.continuation"
@@ -92,13 +94,15 @@ def defer(wait: Wait, then: Continuation) -> Response:
 
 
 def resumption() -> Callable[[Callable[[], Result]], Result]:
-    """Return a function that runs work in a later context of this request, with its `g` and its log
-    context."""
+    """Return a function that runs work in a later context of this request, with its `g`, its log
+    context and its span."""
     known, bound = dict(_values()), structlog.contextvars.get_contextvars()
+    span = current_span()
 
     def resume(work: Callable[[], Result]) -> Result:
         _values().update(known)
         structlog.contextvars.bind_contextvars(**bound)
+        set_current_span(span)
         return work()
 
     return resume

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import structlog
 from flask import Flask, Response, g, request
 
+from app.http.request_span import begin_request_span, end_request_span, leave_request_span
 from models.ids import new_id
 from tasks.metrics.declared import HTTP_REQUESTS, HTTP_SECONDS
 
@@ -30,7 +31,7 @@ def register_request_log(app: Flask) -> None:
     cleared from the thread, whose next log line may belong to no request."""
     app.before_request(_begin)
     app.after_request(_end)
-    app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())
+    app.teardown_request(_leave)
 
 
 def request_id_of(sent: str | None) -> str:
@@ -42,6 +43,7 @@ def _begin() -> None:
     g.started = time.perf_counter()
     g.request_id = request_id_of(request.headers.get(HEADER))
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    begin_request_span(_route())
 
 
 def _end(response: Response) -> Response:
@@ -49,6 +51,7 @@ def _end(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     took_s = time.perf_counter() - g.started
     _count(response.status_code, took_s)
+    end_request_span(response.status_code)
     quiet = _is_quiet(response.status_code)
     if quiet and not _access.isEnabledFor(logging.DEBUG):  # structlog would still make the line
         return response
@@ -63,8 +66,17 @@ def _end(response: Response) -> Response:
     return response
 
 
+def _leave(_: BaseException | None) -> None:
+    structlog.contextvars.clear_contextvars()
+    leave_request_span()
+
+
+def _route() -> str:
+    return request.url_rule.rule if request.url_rule is not None else NO_ROUTE
+
+
 def _count(status: int, took_s: float) -> None:
-    route = request.url_rule.rule if request.url_rule is not None else NO_ROUTE
+    route = _route()
     HTTP_REQUESTS.add(request.method, route, str(status))
     HTTP_SECONDS.observe(took_s, route)
 

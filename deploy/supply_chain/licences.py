@@ -42,6 +42,7 @@ EXCEPTIONS: Final = {
 
 # What metadata calls them, in lower case.
 SPELLINGS: Final = {
+    "3-clause bsd license": "BSD-3-Clause",
     "apache": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
     "apache 2.0 license": "Apache-2.0",

@@ -52,7 +52,8 @@ FRESH: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 GIVEN: Final = (
     "id", "user_id", "broadcast_id", "previous_id", "mind", "metadata", "options",
-    "webhook_url", "request_id", "slot", "lane", "queue_lease_s", "reserved_usd", "budget_month",
+    "webhook_url", "request_id", "traceparent", "slot", "lane", "queue_lease_s", "reserved_usd",
+    "budget_month",
 )  # fmt: skip
 
 

@@ -81,6 +81,7 @@ class Begun:
     alone_since: datetime | None
     reserved_usd: Decimal | None
     conversation_id: str | None
+    traceparent: str | None
 
 
 def begin(session: Session, fence: Fence) -> Begun | None:
@@ -160,6 +161,7 @@ def _begin_statement() -> Statement:
             alone_since().scalar_subquery(),
             jobs.c.reserved_usd,
             jobs.c.conversation_id,
+            jobs.c.traceparent,
         )
     )
 

@@ -53,11 +53,13 @@ from tasks.execution.stage_events import (
     publish_skipped,
 )
 from tasks.execution.stage_metrics import count_failure, count_finished, count_retry
+from tasks.execution.stage_span import stage_span
 from tasks.execution.work import Outcome, Work, load
 from tasks.jobs.dispatch import dispatch, is_long
 from tasks.policies import DELIVER, LOAD_PATIENCE_S, Policy
 from tasks.resilience.retry_decision import Again, GiveUp, decide
 from tasks.resilience.transaction import run_statements_with_retry, run_transaction_with_retry
+from tasks.tracing.spans import current_span
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +107,7 @@ def execute(
         _drop(task, "begun too late")
         return
     failpoints.point(fence.stage, "after_begin")
-    with bound_contextvars(**work.named):
+    with bound_contextvars(**work.named), stage_span(work):
         _execute(task, policy, body, work)
 
 
@@ -130,7 +132,7 @@ def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:
 def _pass_on(task: Task, handover: Handover) -> None:
     """Process the delivery of a stage that the checkpoint before it has done as well."""
     stage, record = handover.done[0].stage, handover.done[0].record
-    with bound_contextvars(**handover.work.named):
+    with bound_contextvars(**handover.work.named), stage_span(handover.work, stage):
         log.info("stage started", attempt=1)
         for point in ("before_begin", "after_begin", "before_checkpoint", "after_checkpoint"):
             failpoints.point(stage, point)
@@ -190,12 +192,7 @@ def _checkpoint(task: Task, work: Work, outcome: Outcome) -> Handover | None:
 
 
 def _store(
-    connection: Runner,
-    work: Work,
-    fence: Fence,
-    outcome: Outcome,
-    record: StageRecord,
-    number: int,
+    connection: Runner, work: Work, fence: Fence, outcome: Outcome, record: StageRecord, number: int
 ) -> Spent | None:
     """Checkpoint. The stage ends with the event `number`."""
     last = last_of(fence.stage, number)
@@ -257,6 +254,7 @@ def _wait(task: Task, work: Work, again: Again, error: Exception) -> None:
         return
     publish_record(work.fence, record, number)
     count_retry(work.fence, code, work.ms)
+    current_span().fail(code)
     log.warning("stage waits", delay_s=round(again.delay_s, 1), error=str(error))
     raise Retry(f"waits {again.delay_s:.1f} s", error)
 
@@ -273,6 +271,7 @@ def _fail(task: Task, work: Work, end: GiveUp, error: Exception) -> None:
         _drop_late(task, work, "superseded while failing")
         return
     count_failure(work.fence, work.ms)
+    current_span().fail(end.code)
     log.error("job failed", code=end.code, exc_info=error if end.code == Internal.code else None)
     raise JobFailed(f"{end.code}: {end.message}") from error
 

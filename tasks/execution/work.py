@@ -18,6 +18,7 @@ from tasks.bill import Bill
 from tasks.events.publisher import TextFeed
 from tasks.execution.output_buffer import OutputBuffer
 from tasks.policies import POLICIES
+from tasks.tracing.spans import trace_id
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Work:
         alone_since: when the conversation was last changed, if no job waited for this one then.
         conversation_id: None if the conversation was deleted.
         reserved_usd: what was reserved for the job when the run began, if its user has a budget.
+        traceparent: where the request that created the job is in a trace.
     """
 
     fence: Fence
@@ -59,15 +61,19 @@ class Work:
     alone_since: datetime | None = None
     conversation_id: str | None = None
     reserved_usd: Decimal | None = None
+    traceparent: str | None = None
 
     @property
     def named(self) -> dict[str, str | None]:
-        """The user, the conversation and the request, for log lines."""
-        return {
+        """The user, the conversation, the request and the trace, for log lines."""
+        named = {
             "user_id": self.user_id,
             "conversation_id": self.conversation_id,
             "request_id": self.request_id,
         }
+        return (
+            named if self.traceparent is None else named | {"trace_id": trace_id(self.traceparent)}
+        )
 
     @property
     def ms(self) -> int:
@@ -163,6 +169,7 @@ def load(connection: Runner, fence: Fence, run_limit_s: float) -> Work | None:
         alone_since=job.alone_since,
         conversation_id=job.conversation_id,
         reserved_usd=job.reserved_usd,
+        traceparent=job.traceparent,
         bill=Bill(job.tried or ()),
     )
 

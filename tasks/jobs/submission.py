@@ -22,6 +22,7 @@ from models.lifecycle.admission import admit
 from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit, run_handlers
 from models.session import statements
 from tasks.jobs.budgets import limit_of, reservation
+from tasks.tracing.spans import current_span
 
 TITLE_CHARS: Final = 60
 
@@ -175,7 +176,11 @@ def insert_job(
 
 
 def _identity() -> dict[str, str | None]:
-    return {"id": new_id("job"), "request_id": get_contextvars().get("request_id")}
+    return {
+        "id": new_id("job"),
+        "request_id": get_contextvars().get("request_id"),
+        "traceparent": current_span().traceparent,
+    }
 
 
 def _message_of(submission: Submission) -> Message:
@@ -211,5 +216,6 @@ def _note(session: Session, job: Job, message: Message) -> Job:
 
 def _accepted(job: Job, message: Message) -> AcceptedJob:
     slot = job.slot or ""  # never None in a new job
+    current_span().set({"trimind.job_id": job.id})
     due = (job.id, job.epoch, job.stage, message.content, job.lane)
     return AcceptedJob(*due, job.mind, slot, job.conversation_id)

@@ -23,6 +23,7 @@ from models.ids import age_of
 from tasks.bill import Bill
 from tasks.execution.precedence import precedence
 from tasks.execution.work import Work
+from tasks.llm.call_span import call_span, note_answer
 from tasks.llm.failures import LIBRARY_ERRORS, translate_error
 from tasks.llm.library import TRANSPORT, exception_type
 from tasks.llm.models import Target
@@ -75,11 +76,13 @@ def stream(
     work.draft.restart()
     reading = Reading(target, messages, work.draft)
     try:
-        with _watched(target, watch):
-            response = _send(target, messages, asked, limit_s, watch)
-            size = target.max_chars * VALUE_BYTES + SPARE_BYTES
-            _read(target, watch, reading, values(response.iter_raw(), size))
-        made = reading.completion()
+        with call_span(target, messages) as span:
+            with _watched(target, watch):
+                response = _send(target, messages, asked, limit_s, watch)
+                size = target.max_chars * VALUE_BYTES + SPARE_BYTES
+                _read(target, watch, reading, values(response.iter_raw(), size))
+            made = reading.completion()
+            note_answer(span, made.text, made.spent)
     except TrimindError as error:
         billed = reading.is_billed or watch.abandoned
         work.bill.failed(target.name, error.code, reading.spent() if billed else None)
@@ -159,18 +162,21 @@ def ask_json(
     asked = Parameters(max_tokens, temperature=0, schema=json.dumps(schema))
     answer = EMPTY
     try:
-        with _watched(target, watch):
-            response = _send(target, messages, asked, limit_s, watch)
-            answer = read_whole(target, values([response.read()], DECISION_BYTES))
-        if not answer.text.strip():
-            raise UnusableAnswer(f"{target.name} returned an empty answer ({answer.finish}).")
+        with call_span(target, messages) as span:
+            with _watched(target, watch):
+                response = _send(target, messages, asked, limit_s, watch)
+                answer = read_whole(target, values([response.read()], DECISION_BYTES))
+            if not answer.text.strip():
+                raise UnusableAnswer(f"{target.name} returned an empty answer ({answer.finish}).")
+            paid = answer.spent(target, messages)
+            note_answer(span, answer.text, paid)
     except TrimindError as error:
         billed = answer != EMPTY or watch.abandoned
         spent = answer.spent(target, messages) if billed else None
         bill.failed(target.name, error.code, spent)
         MODEL_CALLS.add(target.name, error.code)
         raise
-    bill.add(answer.spent(target, messages))
+    bill.add(paid)
     MODEL_CALLS.add(target.name, OK)
     return answer.text
 

@@ -36,6 +36,7 @@ from tasks.metrics.fleet import report_last, start_reporting
 from tasks.metrics.gauges import RUNS, RUNS_MAX
 from tasks.policies import GENERATE
 from tasks.stages.compress import chosen_compressor
+from tasks.tracing.recorder import close_tracing, start_tracing
 from tasks.worker.bookkeeper import bookkeeper
 from tasks.worker.cancel_listener import cancel_listener
 from tasks.worker.drain import Drain
@@ -114,6 +115,7 @@ def _start_threads(sender: Any, **_: Any) -> None:
     RUNS.follow(running)
     RUNS_MAX.follow(lambda: sender.pool.limit if threads else 0)
     start_reporting()
+    start_tracing()
     # The runs of a prefork pool are its children's: here would be none to cancel.
     for loop in (reconciler, sweeper, cancel_listener) if threads else (reconciler, sweeper):
         loop.start()
@@ -150,6 +152,7 @@ def _warm_compressor(**_: Any) -> None:
     RUNS.follow(running)
     RUNS_MAX.follow(lambda: 1)
     start_reporting()
+    start_tracing()
     random.seed()  # LLMLingua seeds every process alike, and retries must not synchronize
 
 
@@ -174,6 +177,7 @@ def _note_failure(error: CompressionFailed) -> None:
 def _report_last(**_: Any) -> None:
     """A child of the prefork pool ends without Python's own end."""
     report_last()
+    close_tracing()
 
 
 @worker_shutting_down.connect

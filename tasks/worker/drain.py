@@ -13,6 +13,7 @@ from config.settings import get_settings
 from models.errors import DatabaseUnavailable
 from tasks.execution.heartbeat import hand_all_back
 from tasks.metrics.fleet import report_last
+from tasks.tracing.recorder import close_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -37,4 +38,5 @@ class Drain(threading.Thread):
             report_last()
         except Exception:  # the same boundary
             log.exception("last counts not reported")
+        close_tracing()
         os._exit(0)

@@ -87,3 +87,15 @@ def test_a_library_may_say_once_a_minute_that_it_cannot_connect() -> None:
     assert [passes(template, number) for number in range(3)] == [True, False, False]
     assert [passes("%s (%r)", wrapped, number) for number in range(3)] == [True, False, False]
     assert all(passes("another line") for _ in range(3))
+
+
+def test_or_each_of_its_lines_once_a_minute() -> None:
+    repeats = RepeatFilter()
+
+    def passes(message: str, *arguments: object) -> bool:
+        return repeats.filter(
+            logging.LogRecord("n", logging.ERROR, "", 0, message, arguments, None)
+        )
+
+    assert [passes("retrying in %s", number) for number in range(3)] == [True, False, False]
+    assert [passes("given up %s", "retrying in %s") for _ in range(2)] == [True, False]

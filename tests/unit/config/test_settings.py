@@ -46,6 +46,8 @@ def test_a_missing_variable_is_named_with_what_to_write(
         ("REDIS_URL", "http://redis"),
         ("REDIS_URL", "redis:///0"),
         ("BROKER_URL", "kafka://broker"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/?key=1"),
         ("SHARED_SECRET", "s" * 31),
         ("FLOWER_BASIC_AUTH", "nopassword"),
         ("JWT_ISSUER", "http://issuer.example"),
@@ -136,22 +138,26 @@ def test_secrets_do_not_show_in_a_repr() -> None:
     assert SECRET not in repr(read_settings())
 
 
-def test_importing_the_whole_program_overrides_no_real_key(
+def test_importing_the_whole_program_overrides_no_real_key_and_imports_nothing_to_trace(
     fresh_python: FreshPython,
 ) -> None:
-    """The replaced system set dummy keys when it was imported."""
+    """The replaced system set dummy keys when it was imported. What Redis's client imports of
+    OpenTelemetry, it imports for itself."""
     keys = dict.fromkeys(PROVIDER_KEYS.values(), "a-real-key")
     program = (
-        "import os; before = dict(os.environ)\n"
+        "import os, sys; before = dict(os.environ)\n"
+        "import redis; theirs = set(sys.modules)\n"
         "import app.factory, tasks.jobs.commands, tasks.worker.bootstrap, tasks.stages.generate\n"
         f"assert all(os.environ[k] == 'a-real-key' for k in {list(keys)!r})\n"
         "from config.settings import get_settings\n"
         "assert get_settings().provider_key('openai') == 'a-real-key'\n"
         "changed = {k for k, v in os.environ.items() if before.get(k) != v}\n"
         "print(sorted(k for k in changed if 'KEY' in k))\n"
+        "ours = set(sys.modules) - theirs\n"
+        "print(sorted(each for each in ours if each.startswith('opentelemetry')))\n"
     )
     done = fresh_python(program, env={**os.environ, **keys})
-    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("[]\n[]\n", 0), done.stderr
 
 
 def test_a_lease_is_long_enough_for_two_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
