@@ -44,8 +44,10 @@ IN_FLIGHT: Final = ("queued", "running", "waiting")
 FEW: Final = 8
 # Held jobs are released once this part of a share is free.
 PART: Final = 16
-# To see whether held jobs fit, every end counts so many jobs in flight, and one in so many counts
-# all: with hundreds in flight, it makes no difference if one is released a little later.
+# Every end, and every new job of a user with a share larger than this, counts so many jobs in
+# flight, and one in so many counts all: with hundreds in flight, it makes no difference if one is
+# held or released a little later.
+EXACT: Final = 64
 SOME: Final = 17
 LOOKS: Final = 8
 # Of the advisory locks on users; any number that no other lock has.
@@ -64,15 +66,17 @@ def share_values() -> dict[str, int]:
 
 
 def in_flight_before(user_id: ColumnElement[str], lane: ColumnElement[int]) -> ColumnElement[int]:
-    """How many jobs a new one finds in flight; all of the share, if others are held before it."""
+    """How many jobs a new one finds in flight, SOME at most unless it counts all; all of the share,
+    if others are held before it."""
     held = jobs.alias().c
     first = case((lane == BULK, BULK), else_=CROWDED)
     are_held = exists().where(held.user_id == user_id, held.slot == "held", held.lane <= first)
     share = bindparam("share", type_=Integer)
-    number = case((are_held, share), else_=_in_flight(user_id, share))
+    counted = case(((share <= EXACT) | _counts_all(), share), else_=SOME)
+    number = case((are_held, share), else_=_in_flight(user_id, counted))
     # A CTE, so that PostgreSQL counts once.
-    counted = select(number.label("number")).cte("in_flight")
-    return select(counted.c.number).scalar_subquery()
+    found = select(number.label("number")).cte("in_flight")
+    return select(found.c.number).scalar_subquery()
 
 
 def admitted_slot(slot: ColumnElement[str], in_flight: ColumnElement[int]) -> ColumnElement[str]:
@@ -165,6 +169,10 @@ def _some_in_flight(user_id: ColumnElement[str], most: ColumnElement[int]) -> Fr
     return some.limit(most).subquery()
 
 
+def _counts_all() -> ColumnElement[bool]:
+    return func.random() * LOOKS < 1
+
+
 def _literals(slots: Iterable[str]) -> list[ColumnElement[str]]:
     """Slots as part of the SQL: parameters of an IN can't be compiled before their values are
     known."""
@@ -175,7 +183,7 @@ def _room(user_id: ColumnElement[str], less: ColumnElement[int]) -> ColumnElemen
     """How many held jobs of a user to release now. Of those transactions that would release some at
     the same time, one does; and of those that would have to count many jobs, one in `LOOKS`."""
     share, free = (bindparam(name, type_=Integer) for name in ("share", "free"))
-    counted = case((func.random() * LOOKS < 1, share + 1), else_=SOME)
+    counted = case((_counts_all(), share + 1), else_=SOME)
     look = select(counted.label("most")).subquery("look")
     some = _some_in_flight(user_id, literal_column("look.most", Integer))
     # An aggregate of its own, so that PostgreSQL counts once.

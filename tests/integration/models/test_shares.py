@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, insert, literal, select, update
 
 from models.conversations import Message
 from models.jobs import BULK, CROWDED, FIRST, Job
 from models.lifecycle.after_commit import PendingDispatch
 from models.lifecycle.endings import cancel
+from models.lifecycle.fence import jobs as jobs_table
 from models.lifecycle.fence import now
 from models.lifecycle.reconciliation import end_all_overdue, take_due
-from models.lifecycle.shares import FEW
+from models.lifecycle.shares import EXACT, FEW
 from models.lifecycle.survey import survey
 from models.lifecycle.track_queue import release_stranded
 from models.lifecycle.transitions import wait
@@ -54,6 +55,26 @@ def test_a_job_beyond_its_users_share_is_held(make_job: MakeJob, share: Share) -
     assert slots(jobs) == ["queued", "queued", "held", "held"]
     held = read(jobs[2])
     assert (held.status, held.stage, held.queue_lease_until) == ("queued", "intent", None)
+
+
+def test_soon_after_a_large_share_is_in_flight_all_jobs_are_held(
+    make_job: MakeJob, share: Share
+) -> None:
+    share(EXACT + 1)
+    first = make_job()
+    add_copies(first, EXACT)
+
+    # Not every job counts all.
+    assert any(read(make_job()).slot == "held" for _ in range(200))
+    assert slots([make_job() for _ in range(3)]) == ["held"] * 3
+
+
+def add_copies(job_id: str, number: int) -> None:
+    columns = [name for name in jobs_table.columns.keys() if name != "id"]  # noqa: SIM118
+    copy_id = literal("job_copy").op("||")(func.generate_series(1, number))
+    rows = select(copy_id, *jobs_table.c[tuple(columns)]).where(Job.id == job_id)
+    with unit_of_work() as session:
+        session.execute(insert(jobs_table).from_select(["id", *columns], rows))
 
 
 def test_a_share_is_one_users(
