@@ -24,7 +24,21 @@ from models.ids import new_id
 from models.pages import page_of
 
 TITLE_MAX_CHARS = 200
+# Of the title that a first message gives.
+TITLE_CHARS: Final = 60
 ON_BUSY: Final = ("enqueue", "reject", "interrupt")
+
+
+def title_of(message: str) -> str:
+    """The title of a conversation that starts with this message."""
+    return message.strip().splitlines()[0][:TITLE_CHARS]
+
+
+def titles_of(beginning: str) -> set[str]:
+    """What `title_of` may have made of a message of which only the first TITLE_CHARS are known,
+    without the white space before it; none of a blank one."""
+    line = next(iter(beginning.splitlines()), "")
+    return {line, line.rstrip()} - {""}
 
 
 class Conversation(Base):

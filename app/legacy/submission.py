@@ -4,10 +4,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.limits.jobs import require_room
-from models.conversations import get_or_create_session
+from models.conversations import get_or_create_session, title_of
 from models.ids import derived_id
 from models.jobs import Job, find_job_of_message
-from tasks.jobs.submission import Submission, accept, title_of
+from tasks.jobs.submission import Submission, accept
 
 
 def accept_in_session(

@@ -16,10 +16,12 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
+    update,
 )
 from sqlalchemy.orm import Session
 
-from models.conversations import Conversation, Message
+from models.conversations import TITLE_CHARS, Conversation, Message, titles_of
 from models.ids import first_id_at
 from models.jobs import Job
 from models.usage import UsageProgress
@@ -27,6 +29,8 @@ from models.usage import UsageProgress
 SEEN_AT_ONCE: Final = 500
 ROWS: Final = 100
 UNSYNCHRONIZED: Final = {"synchronize_session": False}
+# What `str.strip` removes.
+WHITE_SPACE: Final = "".join(filter(str.isspace, map(chr, range(1, 0x3001))))
 
 
 class ConversationBatch(NamedTuple):
@@ -38,7 +42,8 @@ class ConversationBatch(NamedTuple):
 
 def expire_jobs(session: Session, age: timedelta) -> int:
     """Delete the jobs that ended first, if they are so old and in their users' usage; and the
-    messages that have no other job. Those of a locked conversation are left.
+    messages that have no other job, with the titles that are their beginnings. Those of a locked
+    conversation are left.
 
     Args:
         age: since the job's end.
@@ -53,6 +58,10 @@ def expire_jobs(session: Session, age: timedelta) -> int:
     found = session.execute(old.order_by(Job.completed_at).limit(ROWS)).all()
     # While a conversation is locked, no job is added for one of its messages.
     here = _lock(session, Conversation.id.in_({row.conversation_id for row in found}))
+    # The jobs that continue them lose their `previous_id`. They are locked in the order of their
+    # ids, as heartbeats do.
+    continuing = select(Job.id).where(Job.previous_id.in_([row.id for row in found]))
+    session.execute(continuing.order_by(Job.id).with_for_update(key_share=True))
     gone = delete(Job).where(
         Job.id.in_([row.id for row in found]),
         or_(Job.conversation_id.is_(None), Job.conversation_id.in_(here)),
@@ -62,7 +71,7 @@ def expire_jobs(session: Session, age: timedelta) -> int:
     if ids:
         unused = ~select(Job.id).where(Job.message_id == Message.id).exists()
         asked = {message_id for message_id in ids if message_id is not None}
-        _delete(session, delete(Message).where(Message.id.in_(asked), unused))
+        _delete_messages(session, Message.id.in_(asked) & unused)
     return len(ids)
 
 
@@ -115,6 +124,21 @@ def _lock(session: Session, which: ColumnElement[bool], limit: int | None = None
     """Lock conversations, but for those that are locked already; returns their ids."""
     found = select(Conversation.id).where(which).order_by(Conversation.id).limit(limit)
     return list(session.scalars(found.with_for_update(skip_locked=True)))
+
+
+def _delete_messages(session: Session, which: ColumnElement[bool]) -> None:
+    """Delete messages of locked conversations, and the titles that were taken from them."""
+    beginning = func.left(func.ltrim(Message.content, WHITE_SPACE), TITLE_CHARS)
+    gone = (
+        delete(Message)
+        .where(which)
+        .returning(Message.conversation_id, beginning.label("beginning"))
+    )
+    found = session.execute(gone, execution_options=UNSYNCHRONIZED).all()
+    titles = {(row.conversation_id, title) for row in found for title in titles_of(row.beginning)}
+    same = tuple_(Conversation.id, Conversation.title).in_(sorted(titles))
+    without = update(Conversation).where(same).values(title=None)
+    session.execute(without, execution_options=UNSYNCHRONIZED)
 
 
 def _has_job() -> ColumnElement[bool]:

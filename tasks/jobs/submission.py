@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from config.minds import get_minds, usable_models
 from config.settings import get_settings
-from models.conversations import Message
+from models.conversations import Message, title_of
 from models.errors import InvalidRequest, NotFound
 from models.idempotency import Claim
 from models.ids import new_id
@@ -23,8 +23,6 @@ from models.lifecycle.after_commit import AcceptedJob, AfterCommit, after_commit
 from models.session import statements
 from tasks.jobs.budgets import limit_of, reservation
 from tasks.tracing.spans import current_span
-
-TITLE_CHARS: Final = 60
 
 ClaimOf = Callable[[Job], Claim]
 FollowUp = Callable[[Callable[[], None]], object]
@@ -152,11 +150,6 @@ def known_model(model: str | None) -> str | None:
     if model not in models:
         raise InvalidRequest(f"No such model: {model!r}. Use {' or '.join(models)}.", "model")
     return model
-
-
-def title_of(message: str) -> str:
-    """The title of a conversation that starts with this message."""
-    return message.strip().splitlines()[0][:TITLE_CHARS]
 
 
 def insert_job(

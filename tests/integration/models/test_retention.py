@@ -1,10 +1,12 @@
 """What is older than RETENTION_DAYS is deleted, in small transactions."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
 
 from config.redis import redis_client
 from config.settings import get_settings
@@ -26,6 +28,7 @@ from tasks.worker.sweeper import Sweeper
 from .conftest import MakeJob, advance, own, read
 
 AGE = timedelta(days=30)
+WAITING = "wait_event_type = 'Lock' AND datname = current_database()"
 OLD = timedelta(days=31)
 
 
@@ -138,7 +141,7 @@ def test_what_was_touched_since_or_is_not_over_stays(
 
 
 def test_what_is_old_goes_from_a_conversation_that_is_still_used(make_job: MakeJob) -> None:
-    old = make_job("An old secret")
+    old = make_job("\u2003 An old secret \n with more")
     here = read(old).conversation_id
     complete_with(old, "An old answer")
     young, busy = make_job("A new one", conversation_id=here), make_job(conversation_id=here)
@@ -154,7 +157,62 @@ def test_what_is_old_goes_from_a_conversation_that_is_still_used(make_job: MakeJ
     assert [exists(Job, each) for each in (old, young, busy)] == [False, True, True]
     assert [exists(Message, each) for each in messages] == [False, True, True]
     assert not exists(Message, answer)
-    assert exists(Conversation, here)
+    assert title(here) is None
+
+
+def test_jobs_that_continue_old_ones_are_locked_in_the_order_of_their_ids(
+    make_job: MakeJob, until: Callable[..., None]
+) -> None:
+    """As heartbeats lock them."""
+    old = [make_job(), make_job()]
+    later = sorted([make_job(), make_job()])
+    with unit_of_work() as session:
+        for job_id, continued in zip(later, reversed(old), strict=True):
+            assert cancel(session, continued)
+            session.execute(update(Job).filter_by(id=job_id).values(previous_id=continued))
+    for job_id in old:
+        let_age(job_id)
+    with ThreadPoolExecutor(1) as thread:
+        with unit_of_work() as session:
+            lock_job(session, later[0])
+            expiring = thread.submit(expire)
+            until(a_statement_waits)
+            session.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            lock_job(session, later[1])
+        expiring.result()
+
+    assert [read(job_id).previous_id for job_id in later] == [None, None]
+
+
+def lock_job(session: Session, job_id: str) -> None:
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
+
+
+def a_statement_waits() -> bool:
+    with unit_of_work() as session:
+        found = session.execute(text(f"SELECT 1 FROM pg_stat_activity WHERE {WAITING}"))
+        return found.first() is not None
+
+
+def test_a_title_stays_that_is_no_beginning_of_what_goes(make_job: MakeJob) -> None:
+    first = make_job("An old secret")
+    here = read(first).conversation_id
+    with unit_of_work() as session:
+        assert cancel(session, first)
+        session.execute(update(Conversation).filter_by(id=here).values(title="Mine"))
+    make_job("A new one", conversation_id=here)
+    let_age(first)
+
+    expire()
+
+    assert not exists(Job, first)
+    assert title(here) == "Mine"
+
+
+def title(conversation_id: str | None) -> str | None:
+    with unit_of_work() as session:
+        found = select(Conversation.title).where(Conversation.id == conversation_id)
+        return session.scalars(found).one()
 
 
 def test_a_message_goes_with_the_last_of_its_jobs(user_id: str) -> None:
