@@ -31,13 +31,11 @@ from sqlalchemy.types import Uuid
 from models.sealing import unseal
 from models.webhook_deliveries import (
     deliveries,
-    disable,
     end_if_disabled,
     now,
     owed_to,
     webhooks,
 )
-from models.webhooks import GONE
 
 KEPT_FOR: Final = timedelta(days=7)
 LOGGED_ATTEMPTS: Final = 20
@@ -152,13 +150,6 @@ def finish(
         "entries": [*attempt.log, entry][-LOGGED_ATTEMPTS:],
     }
     return session.execute(_finish_statement(), values).first() is not None
-
-
-def disable_gone(session: Session, attempt: Attempt) -> None:
-    """Disable the webhook of an attempt whose receiver is gone for good; one that was given by a
-    job is only that job's."""
-    if attempt.own_url:
-        disable(session, attempt.webhook_id, GONE)
 
 
 def take_due(session: Session, limit: int, dispatched_for: timedelta) -> list[str]:

@@ -30,9 +30,10 @@ EVENT_TYPES: Final = tuple(f"job.{status}" for status in FINISHED)
 MAX_WEBHOOKS: Final = 20
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (no secret)
 SECRET_BYTES: Final = 32
-# Why a webhook is disabled: by its owner, or because its receiver answered 410.
+# Why a webhook is disabled: by its owner, because its receiver answered 410, or fails for days.
 DISABLED: Final = "disabled"
 GONE: Final = "gone"
+FAILING: Final = "failing"
 
 
 class Webhook(Base):

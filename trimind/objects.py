@@ -196,7 +196,7 @@ class Webhook(TypedDict):
     events: list[EventType]
     enabled: bool
     disabled_at: str | None
-    disabled_reason: Literal["disabled", "gone"] | None
+    disabled_reason: Literal["disabled", "gone", "failing"] | None
     previous_secret_until: str | None
     created_at: str
 

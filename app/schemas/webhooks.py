@@ -171,8 +171,9 @@ class WebhookBody(Identified):
     events: list[EventType] = Field(description="The events that are sent.")
     enabled: bool = Field(description="Whether events are sent.")
     disabled_at: str | None = Field(description="When it was disabled; null while it is enabled.")
-    disabled_reason: Literal["disabled", "gone"] | None = Field(
-        description="`disabled` by you, or `gone`: the receiver answered 410."
+    disabled_reason: Literal["disabled", "gone", "failing"] | None = Field(
+        description="`disabled` by you; `gone`: the receiver answered 410; `failing`: nothing was "
+        "delivered for days."
     )
     previous_secret_until: str | None = Field(
         description="Until when events are also signed with the secret before the last rotation."

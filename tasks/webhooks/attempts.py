@@ -21,7 +21,8 @@ from config.settings import get_settings
 from config.shutdown import shutting_down
 from models.errors import CircuitOpen, DatabaseUnavailable
 from models.session import unit_of_work
-from models.webhook_outbox import Attempt, claim, disable_gone, finish
+from models.webhook_disabling import finish_last
+from models.webhook_outbox import Attempt, claim, finish
 from tasks.execution import failpoints
 from tasks.execution.waiting import begin_waiting, end_waiting
 from tasks.metrics.declared import WEBHOOK_ATTEMPTS
@@ -135,14 +136,15 @@ def _store(attempt: Attempt, reply: Reply) -> None:
 
     WEBHOOK_ATTEMPTS.add(OUTCOMES[status])
 
-    def store(session: Session) -> bool:
-        stored = finish(session, attempt, reply.entry(), status, wait)
-        if stored and reply.gone:
-            disable_gone(session, attempt)
-        return stored
+    def store(session: Session) -> tuple[bool, str | None]:
+        if status == "failed":
+            return finish_last(session, attempt, reply.entry(), gone=reply.gone)
+        return finish(session, attempt, reply.entry(), status, wait), None
 
     try:
-        stored = run_transaction_with_retry(store, time.monotonic() + DELIVER.call_limit_s)
+        stored, disabled = run_transaction_with_retry(
+            store, time.monotonic() + DELIVER.call_limit_s
+        )
     except (DatabaseUnavailable, CircuitOpen):  # its lease expires, and it is sent again
         log.warning("result of an attempt not stored", event_id=attempt.event_id)
         return
@@ -156,3 +158,5 @@ def _store(attempt: Attempt, reply: Reply) -> None:
         wait_s=round(wait.total_seconds()) if wait else None,
         stored=stored,
     )
+    if disabled is not None:
+        log.info("webhook disabled", reason=disabled)

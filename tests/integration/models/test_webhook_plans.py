@@ -18,6 +18,7 @@ from models.webhook_deliveries import (
     list_deliveries,
     redeliver,
 )
+from models.webhook_disabling import is_failing
 from models.webhook_outbox import claim, finish, is_work, prune, take_due
 from models.webhooks import create_webhook, find_webhook, list_webhooks, seal_again
 
@@ -108,6 +109,14 @@ def test_the_end_of_an_attempt_reads_its_row() -> None:
         assert finish(session, attempt, {}, "delivered")
 
     reads(work, 30)
+
+
+@pytest.mark.parametrize("webhook", ["busy", "hanging", "old"])
+def test_whether_a_webhook_fails_is_seen_by_two_rows(webhook: str) -> None:
+    def work(session: Session) -> None:
+        assert is_failing(session, f"hook_{webhook}") is False
+
+    reads(work, 10)
 
 
 @pytest.mark.parametrize("status", [*STATUSES, None])

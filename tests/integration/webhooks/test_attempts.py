@@ -1,18 +1,21 @@
 """What is due of the outbox, sent to real receivers."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, text, update
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from models.ids import first_id_at
 from models.session import unit_of_work
-from models.webhook_deliveries import WebhookDelivery
+from models.webhook_deliveries import WebhookDelivery, disable
 from models.webhook_outbox import claim
 from models.webhooks import Webhook as Row
-from models.webhooks import rotate_secret, shown_secret
+from models.webhooks import find_webhook, rotate_secret, shown_secret
 from tasks.policies import DELIVER
 from tasks.webhooks.attempts import next_wait, send_due
 
@@ -28,6 +31,8 @@ from .conftest import (
     sent,
     waits_s,
 )
+
+WAITING = "wait_event_type = 'Lock' AND datname = current_database()"
 
 # --- a good receiver
 
@@ -153,6 +158,81 @@ def test_410_disables_the_webhook_and_ends_its_deliveries(
     assert (after.disabled_reason, after.disabled_at is None) == ("gone", False)
     assert {read_event(webhook, each).status for each in (first, second)} == {"failed"}
     assert len(receiver.requests) == 1
+
+
+def test_410_while_its_owner_disables_the_webhook(
+    make_webhook: MakeWebhook, receiver: Receiver, until: Callable[..., None]
+) -> None:
+    webhook, receiver.status = make_webhook(receiver.url), 410
+    event_id = add_event(webhook)
+    with ThreadPoolExecutor(1) as thread:
+        with unit_of_work() as session:
+            assert find_webhook(session, webhook.user_id, webhook.id, lock=True)
+            sending = thread.submit(send_due, webhook.id)
+            until(a_statement_waits)
+            # The attempt must have locked nothing that this needs.
+            session.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            disable(session, webhook.id, "disabled")
+        sending.result()
+    assert read_webhook(webhook).disabled_reason == "disabled"
+    assert read_event(webhook, event_id).status == "failed"
+
+
+def a_statement_waits() -> bool:
+    with unit_of_work() as session:
+        found = session.execute(text(f"SELECT 1 FROM pg_stat_activity WHERE {WAITING}"))
+        return found.first() is not None
+
+
+@pytest.mark.parametrize(
+    ("failed", "delivered", "reason"),
+    [(6, None, "failing"), (6, 6, "failing"), (6, 4, None), (4, None, None), (None, None, None)],
+)
+def test_a_webhook_to_which_nothing_was_delivered_for_days_is_disabled(
+    make_webhook: MakeWebhook,
+    receiver: Receiver,
+    failed: int | None,
+    delivered: int | None,
+    reason: str | None,
+) -> None:
+    """The days are those before this delivery is given up."""
+    webhook, receiver.status = make_webhook(receiver.url), 500
+    for status, days in (("failed", failed), ("delivered", delivered)):
+        if days is not None:
+            let_be_days_old(webhook, add_event(webhook), days, status)
+    event_id, later = add_event(webhook), add_event(webhook)
+    give_up(webhook, event_id)
+
+    send_due(webhook.id)
+
+    assert read_event(webhook, event_id).status == "failed"
+    after = read_webhook(webhook)
+    assert (after.disabled_reason, after.disabled_at is None) == (reason, reason is None)
+    assert read_event(webhook, later).status == ("failed" if reason else "pending")
+
+
+def let_be_days_old(webhook: Row, event_id: str, days: int, status: str) -> None:
+    old_id = first_id_at("evt", datetime.now(UTC) - timedelta(days=days))
+    columns = {
+        "event_id": old_id,
+        "status": status,
+        "next_attempt_at": None,
+        "ended_at": func.now(),
+    }
+    with unit_of_work() as session:
+        this = update(WebhookDelivery).filter_by(webhook_id=webhook.id, event_id=event_id)
+        session.execute(this.values(**columns))
+
+
+def give_up(webhook: Row, event_id: str) -> None:
+    """Let its next attempt be its last one."""
+    columns = {
+        "next_attempt_at": WebhookDelivery.created_at - timedelta(hours=1),
+        "began_at": WebhookDelivery.created_at - timedelta(hours=72),
+    }
+    with unit_of_work() as session:
+        this = update(WebhookDelivery).filter_by(webhook_id=webhook.id, event_id=event_id)
+        session.execute(this.values(**columns))
 
 
 def test_410_of_one_jobs_url_ends_that_delivery_alone(
