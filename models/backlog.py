@@ -1,12 +1,20 @@
 """The backlog: how many jobs are unfinished, by slot and stage, and how old they are."""
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from sqlalchemy import Float, case, extract, func, select
 from sqlalchemy.orm import Session
 
-from models.jobs import Job
+from models.jobs import BULK, CROWDED, FIRST, Job
 from models.lifecycle.fence import now
+
+LANE_NAMES: Final[dict[int, Literal["first", "crowded", "bulk"]]] = {
+    FIRST: "first",
+    CROWDED: "crowded",
+    BULK: "bulk",
+}
+QUEUES: Final = ("llm", "cpu")
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ def backlog(session: Session) -> list[Backlog]:
 class Queue:
     """The queued jobs in one lane of a queue; `oldest_s` is the age of the oldest in seconds."""
 
-    queue: str
+    queue: Literal["llm", "cpu"]
     lane: int
     jobs: int
     oldest_s: float
@@ -50,5 +58,6 @@ def queues(session: Session) -> list[Queue]:
         select(queue, Job.lane, func.count(), oldest)
         .where(Job.slot == "queued")
         .group_by(queue, Job.lane)
+        .order_by(queue.desc(), Job.lane)
     )
     return [Queue(*row) for row in rows]

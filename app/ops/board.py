@@ -9,6 +9,7 @@ from app.ops.ttl_cache import SingleFlightCache
 from app.schemas.board import (
     BoardBody,
     BreakerBody,
+    LaneBody,
     QueueBody,
     WorkerBody,
     chart,
@@ -20,7 +21,7 @@ from app.schemas.times import timestamp, timestamp_or_none
 from config.once import once
 from config.outages import outages
 from config.settings import get_settings
-from models.backlog import Backlog, backlog
+from models.backlog import LANE_NAMES, Backlog, Queue, backlog, queues
 from models.job_minutes import ended_since, ended_today, store_minutes
 from models.operations import stage_times
 from models.session import unit_of_work
@@ -52,6 +53,7 @@ def read_board() -> BoardBody:
             "day": chart(day),
             "failures": failures_of(day),
             "queues": [_queue(entry) for entry in backlog(session)],
+            "lanes": [_lane(entry) for entry in queues(session)],
             "stages": [stage_times_body(times) for times in stage_times(session)],
             "today": spend_of(ended_today(session)),
         }
@@ -78,6 +80,15 @@ def _queue(entry: Backlog) -> QueueBody:
         queue=queue,
         slot=entry.slot,
         stage=entry.stage,
+        jobs=entry.jobs,
+        oldest_s=round(entry.oldest_s, 1),
+    )
+
+
+def _lane(entry: Queue) -> LaneBody:
+    return LaneBody(
+        queue=entry.queue,
+        lane=LANE_NAMES[entry.lane],
         jobs=entry.jobs,
         oldest_s=round(entry.oldest_s, 1),
     )

@@ -6,12 +6,10 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from models.backlog import Queue
+from models.backlog import LANE_NAMES, QUEUES, Queue
 from models.job_totals import Total
-from models.jobs import BULK, CROWDED, FINISHED, FIRST, PRIORITIES
+from models.jobs import FINISHED, PRIORITIES
 
-LANES: Final = {FIRST: "first", CROWDED: "crowded", BULK: "bulk"}
-QUEUES: Final = ("llm", "cpu")
 # The label of a job that ended before it had a model.
 NO_MODEL: Final = "none"
 
@@ -84,7 +82,7 @@ def queues(found: Iterable[Queue]) -> Iterator[Metric]:
         labels=labels,
     )
     for queue in QUEUES:
-        for lane, name in LANES.items():
+        for lane, name in LANE_NAMES.items():
             entry = known.get((queue, lane))
             length.add_metric([queue, name], entry.jobs if entry else 0)
             age.add_metric([queue, name], entry.oldest_s if entry else 0)

@@ -36,6 +36,17 @@ class QueueBody(BaseModel):
     oldest_s: float = Field(description="Seconds since the oldest of them was accepted.")
 
 
+class LaneBody(BaseModel):
+    """The queued jobs in one lane of a queue: a worker takes those of the first lane first."""
+
+    queue: Literal["llm", "cpu"] = Field(description="The queue.")
+    lane: Literal["first", "crowded", "bulk"] = Field(
+        description="`first`: of users with few jobs in flight; `crowded`: of others; `bulk`."
+    )
+    jobs: int = Field(description="How many there are.")
+    oldest_s: float = Field(description="Seconds since the oldest of them was accepted.")
+
+
 class StageTimesBody(BaseModel):
     """How long a stage took in the newest 500 jobs."""
 
@@ -82,6 +93,7 @@ class BoardBody(BaseModel):
     hour: list[ChartPoint] = Field(description="The last hour, by minute.")
     day: list[ChartPoint] = Field(description="The last day, by quarter of an hour.")
     queues: list[QueueBody] = Field(description="Where the unfinished jobs are.")
+    lanes: list[LaneBody] = Field(description="The lanes of the queues that have queued jobs.")
     stages: list[StageTimesBody] = Field(description="How long each stage takes.")
     failures: dict[str, int] = Field(description="The last day's failures by code.")
     breakers: list[BreakerBody] = Field(description="The breakers that have recorded a failure.")

@@ -145,6 +145,7 @@ BOARD: Final[dict[str, Any]] = {
     ],
     "day": [{"at": "2026-01-31T09:30:00.000Z", "completed": 12, "failed": 0, "cost_usd": "0.0015"}],
     "queues": [{"queue": "llm", "slot": "queued", "stage": "intent", "jobs": 3, "oldest_s": 0.4}],
+    "lanes": [{"queue": "llm", "lane": "first", "jobs": 3, "oldest_s": 0.4}],
     "stages": [{"stage": "generate", "jobs": 500, "p50_ms": 2093, "p95_ms": 5120}],
     "failures": {"provider_unavailable": 1},
     "breakers": [

@@ -142,7 +142,7 @@ def test_the_doctor_finds_a_serving_stack_well(stack: Stack) -> None:
     assert (found.returncode, told["ok"], wrong) == (0, True, [])
     for name in (
         *("python", "secret", "postgresql", "redis", "broker", "clocks", "connections"),
-        *("workers", "models", "flower"),
+        *("workers", "queues", "models", "flower"),
     ):
         assert states[name] == "ok"
 

@@ -16,6 +16,7 @@ from app.cli.doctor.issuer import check_issuer
 from app.cli.doctor.language import check_compressor, check_minds, check_models
 from app.cli.doctor.processes import check_flower, check_workers
 from app.cli.doctor.providers import check_providers
+from app.cli.doctor.queues import check_queues
 from app.cli.doctor.secrets import check_secrets
 from app.cli.doctor.servers import check_broker, check_postgres, check_redis
 
@@ -32,6 +33,7 @@ CHECKS: Final[tuple[Callable[[Case], Finding], ...]] = (
     check_clocks,
     check_connections,
     check_workers,
+    check_queues,
     check_models,
     check_providers,
     check_minds,

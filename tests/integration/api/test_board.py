@@ -48,6 +48,11 @@ def unfinished(board: BoardBody) -> int:
     return sum(queue.jobs for queue in board.queues)
 
 
+def queued_first(board: BoardBody) -> int:
+    lanes = {(each.queue, each.lane): each.jobs for each in board.lanes}
+    return lanes.get(("llm", "first"), 0)
+
+
 def test_the_board_is_for_operators(app, user_key):
     headers = {"Authorization": f"Bearer {user_key}"}
 
@@ -71,6 +76,7 @@ def test_it_counts_how_jobs_ended_and_what_is_left(operator, client):
     after = read_board()
 
     assert after.today.jobs == before.today.jobs + 2
+    assert queued_first(after) == queued_first(before) + 1
     assert completed(after) == completed(before) + 1
     assert sum(point.completed for point in after.day) >= completed(after)
     assert unfinished(after) == unfinished(before) + 1

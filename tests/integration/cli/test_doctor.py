@@ -1,9 +1,20 @@
-"""`trimind doctor` without the servers that it checks."""
+"""`trimind doctor`, mostly without the servers that it checks."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from app.cli.doctor.case import Case
 from app.cli.doctor.issuer import ANY_PARTY
+from app.cli.doctor.queues import check_queues
+from config.settings import get_settings
+from models.session import unit_of_work
+from models.users import get_or_create_user
+from tasks.jobs.submission import Submission, accept
+from tests.integration.commits import unfollowed
 from tests.issuer import serving_issuer
 
 from ...forks import ForkServer
@@ -47,3 +58,25 @@ def test_it_says_whether_the_issuers_keys_can_be_fetched(
     assert "not JSON" in bad["found"]
     assert wrong["state"] == "missing"
     assert "JWT_ISSUER: does not begin with https://" in wrong["found"]
+
+
+def test_it_counts_what_is_queued_and_held(backends: Mapping[str, str], external_id: str) -> None:
+    before = check_queues(Case.here()).found
+    with pytest.MonkeyPatch.context() as patch, unfollowed():
+        patch.setenv("USER_SHARE", "1")
+        get_settings.cache_clear()
+        with unit_of_work() as session:
+            user_id = get_or_create_user(session, external_id)
+            for _ in range(3):
+                accept(session, Submission(user_id, "Hello"))
+        after = check_queues(Case.here())
+    get_settings.cache_clear()
+
+    assert after.state == "ok"
+    assert number("llm first", after.found) == number("llm first", before) + 1
+    assert number("held", after.found) == number("held", before) + 2
+
+
+def number(of: str, found: str) -> int:
+    counted = re.search(rf"{of} ([\d,]+) \(oldest [\d,]+ s\)", found)
+    return int(counted[1].replace(",", "")) if counted else 0

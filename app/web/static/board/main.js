@@ -51,6 +51,7 @@ function Board() {
                   <${Chart} title="Last day" points=${now.day} spans=${96} minutes=${15} now=${now.at} />
                 </section>
                 <${Queues} queues=${now.queues} />
+                <${Lanes} lanes=${now.lanes} />
                 <${Stages} stages=${now.stages} />
                 <${Failures} failures=${now.failures} />
                 <${Breakers} now=${now} />
@@ -99,6 +100,11 @@ function Card({ title, head, rows, none }) {
 function Queues({ queues }) {
   const rows = queues.map((each) => [each.queue, `${each.slot} at ${each.stage}`, count(each.jobs), seconds(1000 * each.oldest_s)]);
   return html`<${Card} title="Queues" head=${["Queue", "Where", "Jobs", "Oldest"]} rows=${rows} none="Nothing is unfinished." />`;
+}
+
+function Lanes({ lanes }) {
+  const rows = lanes.map((each) => [each.queue, each.lane, count(each.jobs), seconds(1000 * each.oldest_s)]);
+  return html`<${Card} title="Lanes" head=${["Queue", "Lane", "Jobs", "Oldest"]} rows=${rows} none="Nothing is queued." />`;
 }
 
 function Stages({ stages }) {
