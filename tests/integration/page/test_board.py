@@ -62,7 +62,7 @@ def test_it_says_what_the_installation_does(board: Page, key: str, site: Site) -
     board.reload()
     expect(board.get_by_role("img", name="Last hour")).to_be_visible()
     expect(board.locator(".card", has_text="Latency")).to_contain_text("generate")
-    expect(board.locator(".card", has_text="Workers").last).to_contain_text("llm@page")
+    expect(board.locator(".card", has_text="Workers").last).to_contain_text("page@")
 
 
 def test_many_jobs_are_shown_page_by_page(
