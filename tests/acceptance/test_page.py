@@ -31,3 +31,5 @@ def test_the_printed_link_leads_to_three_answers_with_receipts(stack: Stack, pag
     answer.get_by_role("button", name="Show what was cut").click()
     expect(answer.locator(".cut del").first).to_be_visible()
     expect(answer.locator(".cut")).to_have_text(PROSE)
+    cut = answer.locator(".cut del").all_text_contents()
+    assert cut == [words.strip() for words in cut]

@@ -7,8 +7,9 @@ import { isOfInputMethod } from "./shortcuts.js";
 import { html, useEffect, useLayoutEffect, useRef } from "./ui.js";
 
 const ALL = "";
+const LISTED = new Intl.ListFormat("en");
 
-export function Console({ minds, models, draft, onDraft, target, model, busy, error, latest, unfinished, act, onSend }) {
+export function Console({ minds, models, draft, onDraft, target, model, busy, error, latest, unfinished, act, nameOf, onSend }) {
   const input = useRef(null);
   useLayoutEffect(() => grow(input.current), [draft.value]);
   useEffect(() => input.current?.focus(), []);
@@ -23,7 +24,7 @@ export function Console({ minds, models, draft, onDraft, target, model, busy, er
   };
   return html`
     <section class="console" aria-label="Manager console">
-      ${latest && html`<${Manager} latest=${latest} act=${act} />`}
+      ${latest && html`<${Manager} latest=${latest} act=${act} nameOf=${nameOf} />`}
       <form onSubmit=${submit}>
         <textarea ref=${input} id="message" rows="1" dir="auto" aria-label="Message" placeholder=${placeholder(minds, target.value)}
           value=${draft.value} onInput=${({ target: at }) => onDraft(at.value)} onKeyDown=${onKeyDown}
@@ -64,8 +65,8 @@ export function Console({ minds, models, draft, onDraft, target, model, busy, er
 }
 
 /** The latest broadcast, once it can be merged, and its merge. */
-function Manager({ latest, act }) {
-  const { broadcast, merge, canMerge } = latest;
+function Manager({ latest, act, nameOf }) {
+  const { broadcast, merge, canMerge, merged } = latest;
   if (merge) {
     return html`
       <details class="merge" open>
@@ -80,7 +81,9 @@ function Manager({ latest, act }) {
   return html`
     <p class="offer">
       <span>Keep the best, or</span>
-      <button type="button" onClick=${() => act("merge", broadcast)}>merge them into one</button>
+      <button type="button" onClick=${() => act("merge", broadcast)}>
+        ${merged ? `merge the answers of ${LISTED.format(merged.map(nameOf))}` : "merge them into one"}
+      </button>
     </p>
   `;
 }
@@ -90,12 +93,14 @@ export function latestOf(conversation) {
   const broadcast = [...conversation.broadcasts.value.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
   if (!broadcast) return null;
   const jobs = [...conversation.jobs.value.values()];
-  const later = jobs.some((job) => job.mind !== MANAGER && job.broadcastId !== broadcast.id && job.id > broadcast.id.replace("bcast", "job"));
-  if (later) return null;
+  // A retry of one of its answers is no later message.
+  const isLater = (job) => job.mind !== MANAGER && job.messageId !== broadcast.message_id && job.id > broadcast.id.replace("bcast", "job");
+  if (jobs.some(isLater)) return null;
   const siblings = jobs.filter((job) => job.broadcastId === broadcast.id && job.mind !== MANAGER);
   const merge = jobs.filter((job) => job.broadcastId === broadcast.id && job.mind === MANAGER).at(-1);
   const completed = siblings.filter((job) => job.status.value === "completed");
-  return { broadcast, merge, canMerge: completed.length > 1 && siblings.every((job) => !job.unfinished) };
+  const canMerge = completed.length > 1 && siblings.every((job) => !job.unfinished);
+  return { broadcast, merge, canMerge, merged: completed.length < siblings.length ? completed.map((job) => job.mind) : null };
 }
 
 function placeholder(minds, target) {

@@ -1,14 +1,16 @@
 // Markdown that grows. What can't change any more is drawn once, and laid out no more than it must be;
 // only the rest is drawn again, so that a long answer gets no slower.
 
-import { blocksOf, fill, fillWithCode, highlightAll } from "./markdown.js";
-import { partOf } from "./parts.js";
+import { blocksOf, fill, fillWithCode, highlightAll, htmlOf } from "./markdown.js";
+import { htmlOfJoined, joinParts, partOf } from "./parts.js";
 
 const BLOCKS_A_CHAPTER = 20;
 const LINES_A_PAGE = 40;
 const FENCE = /^(?:[ \t]*\n)* {0,3}(`{3,}|~{3,})([^\n`]*)\n/;
 // A link may be defined below its use.
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
+// What may be the beginning of an item's number.
+const NUMBER = /^ {0,3}\d{1,9}$/;
 
 export class GrowingMarkdown {
   constructor(element) {
@@ -21,7 +23,8 @@ export class GrowingMarkdown {
     this.source = this.open = this.held = "";
     this.code = null;
     this.part = null; // what the open text continues: the last part of a block
-    this.isCut = this.hasEnded = false;
+    this.hasEnded = this.isWhole = false;
+    this.drawn = []; // of each block, its element and its HTML, and the part that it continues
     this.element.replaceChildren();
     this.chapter = null;
     this.beginBlock();
@@ -29,6 +32,7 @@ export class GrowingMarkdown {
 
   append(text) {
     this.source += text;
+    if (this.isWhole) return this.drawWhole();
     const arrived = this.held + text;
     this.held = arrived.endsWith("\r") ? "\r" : ""; // the rest of a line's end may follow
     this.open += arrived.slice(0, arrived.length - this.held.length).replaceAll("\r\n", "\n");
@@ -37,16 +41,27 @@ export class GrowingMarkdown {
 
   /** Draw the rest, and what only the whole text tells. It may go on to grow nevertheless. */
   finish(text) {
+    const hasGrown = this.drawn.length > 1;
     this.hasEnded = true;
     if (text) this.append(text);
-    if (this.isCut || DEFINITION.test(this.source)) {
-      const whole = this.source;
-      this.reset();
-      this.hasEnded = true;
-      this.source = this.open = whole;
-      fill(this.last, blocksOf(whole));
-    }
+    if (!this.isWhole && (hasGrown || DEFINITION.test(this.source))) this.makeWhole();
     highlightAll(this.element);
+  }
+
+  /** Make sure that it is what the whole text gives: by joining its parts, or by drawing it anew, which takes long. */
+  makeWhole() {
+    if (this.code) this.drawn.at(-1).html = htmlOf(blocksOf(this.open));
+    if (htmlOfJoined(this.drawn) !== htmlOf(blocksOf(this.source))) return this.drawWhole();
+    joinParts(this.drawn);
+    this.isWhole = true;
+  }
+
+  drawWhole() {
+    const whole = this.source;
+    this.reset();
+    this.hasEnded = this.isWhole = true;
+    this.source = whole;
+    fill(this.last, htmlOf(blocksOf(whole)));
   }
 
   draw() {
@@ -69,15 +84,17 @@ export class GrowingMarkdown {
     const last = written.at(-1);
     if (!last) return null;
     const isClosed = written.length === 1 && isFenced(last) && rawOf(blocks).endsWith("\n");
+    if (last.type === "paragraph" && NUMBER.test(last.raw) && written.at(-2)?.type === "list") return null;
     const done = isClosed ? blocks : blocks.slice(0, blocks.indexOf(last));
     if (isClosed || written.length > 1) return { blocks: done, raw: rawOf(done), part: null };
     const part = this.hasEnded ? null : partOf(last, this.part);
-    this.isCut ||= part !== null;
     return part && { blocks: blocksOf(part.raw), raw: rawOf(done) + part.raw, part };
   }
 
   fillLast(blocks) {
-    fill(this.last, blocks);
+    const html = htmlOf(blocks);
+    this.drawn.at(-1).html = html;
+    fill(this.last, html);
     if (this.part && blocks.length) this.part.fit(this.last, this.before);
   }
 
@@ -98,6 +115,7 @@ export class GrowingMarkdown {
     }
     this.before = this.last;
     this.chapter.append((this.last = newElement("block", this.part)));
+    this.drawn.push({ element: this.last, html: "", part: this.part });
   }
 }
 

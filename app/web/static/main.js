@@ -172,7 +172,7 @@ function Signed() {
           onNew=${() => go(null)} onReload=${() => show(new Conversation(opened.id))}
           onExample=${(example) => (write(example), focusInput())} />
         <${Console} minds=${minds.value} models=${models.value} draft=${draft} onDraft=${write} target=${target} model=${model}
-          busy=${sending.value} error=${problem.value} unfinished=${unfinished} act=${act} onSend=${onSend}
+          busy=${sending.value} error=${problem.value} unfinished=${unfinished} act=${act} nameOf=${nameOf} onSend=${onSend}
           latest=${opened ? latestOf(opened) : null} />
       </main>
       <${Help} open=${helpOpen.value} onClose=${() => (helpOpen.value = false)} />
@@ -188,7 +188,8 @@ function goToPane(index) {
 }
 
 function Head({ opened }) {
-  const title = opened ? opened.title.value || "Untitled" : "New conversation";
+  const isMissing = opened?.state.value === "missing";
+  const title = isMissing ? "Not found" : opened ? opened.title.value || "Untitled" : "New conversation";
   useEffect(() => void (document.title = opened ? `${title} · Trimind` : "Trimind"), [title, opened]);
   return html`
     <header class="head">

@@ -69,15 +69,18 @@ const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
 /** The blocks of a text, each with its `type` and its `raw` Markdown. */
 export const blocksOf = (source) => marked.lexer(source);
 
-/** Fill an element with blocks of Markdown, each of which reads from its own side. */
-export function fill(element, blocks) {
-  element.innerHTML = clean(marked.parser(blocks));
+/** The HTML of blocks, which is not safe before `fill` has cleaned it. */
+export const htmlOf = (blocks) => marked.parser(blocks);
+
+/** Fill an element with the HTML of blocks, each of which reads from its own side. */
+export function fill(element, html) {
+  element.innerHTML = clean(html);
   for (const block of element.children) block.dir = "auto";
 }
 
 /** Fill an element with a block of code that has no text yet; returns the element that its text goes to. */
 export function fillWithCode(element, lang) {
-  element.innerHTML = clean(codeBlock("", lang));
+  fill(element, codeBlock("", lang));
   const code = element.querySelector("code");
   code.textContent = "";
   return code;

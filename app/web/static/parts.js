@@ -1,6 +1,6 @@
 // A block that has become long is drawn in parts, so that a new word costs no more than in a short
 // one: what can't change any more is drawn for good, and only the rest is drawn again. Until the
-// answer has ended, a part looks as if it belonged to the one before.
+// answer has ended, a part looks as if it belonged to the one before; then they are joined.
 
 const ITEMS_AT_MOST = 4;
 const ROWS_AT_MOST = 8;
@@ -13,7 +13,8 @@ const BEGIN_OF_WORD = /(?<=\s)\p{L}/gu;
  * What of a block can be drawn for good, or null.
  *
  * `raw` is its Markdown; `kind` is what the next part continues; `head` is the Markdown that the next
- * part begins with although its text does not; `fit(element, before)` makes a part fit the one before.
+ * part begins with although its text does not; `breaks` says whether a line ends between it and the
+ * next part; `fit(element, before)` makes a part fit the one before.
  */
 export function partOf(block, last) {
   if (block.type === "list") return partOfList(block, last);
@@ -66,11 +67,78 @@ function partOfParagraph({ raw, tokens }) {
     at += token.raw.length;
     if (at >= end) break;
   }
-  return cut ? { raw: raw.slice(0, cut), kind: "paragraph", head: "", fit: () => {} } : null;
+  const breaks = /^ *\n/.test(raw.slice(cut));
+  return cut ? { raw: raw.slice(0, cut), kind: "paragraph", head: "", breaks, fit: () => {} } : null;
 }
 
 /** Where the last word of a text begins that is `at` in another. */
 function lastWord(text, at) {
   const found = [...text.matchAll(BEGIN_OF_WORD)].at(-1);
   return found && at + found.index;
+}
+
+// How the HTML of a part begins, and how that of the one before ends.
+const SEAMS = {
+  list: (html) => seam(/^<(ol|ul)\b[^>]*>\n/.exec(html), (tag) => `</${tag}>\n`),
+  table: (html) => seam(/^<div class="table"[^>]*><table><thead>.*?<tbody>/s.exec(html), () => "</tbody></table></div>"),
+  paragraph: (html) => seam(/^<p>/.exec(html), () => "</p>\n"),
+};
+const seam = (found, tailOf) => found && { head: found[0], tail: tailOf(found[1]) };
+
+/** The HTML of drawn blocks whose parts are joined. */
+export function htmlOfJoined(drawn) {
+  const pieces = [];
+  for (const { html, part, before } of withSeams(drawn)) {
+    if (before) {
+      pieces.push(pieces.pop().slice(0, -before.tail.length));
+      if (part.breaks) pieces.push("<br>");
+    }
+    pieces.push(html.slice(before?.head.length ?? 0));
+  }
+  return pieces.join("");
+}
+
+/** Join the parts in the document. */
+export function joinParts(drawn) {
+  let last = null;
+  for (const { element, part, before } of withSeams(drawn)) {
+    if (!before) last = element;
+    else join(last, element, part);
+  }
+}
+
+/** Drawn blocks, with the seam `before` those that continue the one before them. */
+function withSeams(drawn) {
+  return drawn.map((block, index) => {
+    const found = block.part && SEAMS[block.part.kind](block.html);
+    return { ...block, before: found && drawn[index - 1].html.endsWith(found.tail) ? found : null };
+  });
+}
+
+function join(last, element, { kind, breaks }) {
+  const [first, ...rest] = element.childNodes;
+  const to = last.lastElementChild;
+  if (kind === "list") to.append(...[...first.childNodes].slice(1));
+  if (kind === "table") joinRows(to.querySelector("tbody"), first?.querySelectorAll("tbody > tr") ?? []);
+  if (kind === "paragraph") {
+    if (breaks) to.append(document.createElement("br"));
+    to.append(...first.childNodes);
+    to.normalize();
+  }
+  while (to.nextSibling) to.nextSibling.remove();
+  last.append(...rest);
+  removeBlock(element);
+}
+
+function joinRows(body, rows) {
+  // Chromium writes the attribute when it is asked for, and removes only what is written.
+  for (const cell of rows[0]?.cells ?? []) if (cell.hasAttribute("style")) cell.removeAttribute("style");
+  body.append(...rows);
+}
+
+function removeBlock(element) {
+  const chapter = element.parentElement;
+  if (chapter.firstElementChild === element) delete chapter.dataset.part;
+  element.remove();
+  if (!chapter.childElementCount) chapter.remove();
 }

@@ -36,8 +36,8 @@ export function Receipt({ job }) {
         <${Row} name="Compressed" shown=${compress.tokens_before}>
           ${count(compress.tokens_before ?? 0)} to ${count(compress.tokens_after ?? 0)} tokens
           ${" "}<span class="quiet">${compress.compressor}</span>
-          <${Cut} job=${job} />
         </${Row}>
+        <${Cut} job=${job} shown=${compress.tokens_before} />
         ${body.stages.map(
           (stage) => html`
             <${Row} name=${NAMES[stage.name]} shown=${true}>
@@ -63,7 +63,7 @@ function why(reason) {
 }
 
 /** The prompt with what compression cut from it, on demand. */
-function Cut({ job }) {
+function Cut({ job, shown }) {
   const [words, setWords] = useState(null);
   const [error, setError] = useState("");
   const show = async () => {
@@ -74,9 +74,18 @@ function Cut({ job }) {
       setError(inPlainWords(failure));
     }
   };
-  if (error) return html`<p class="error" role="alert">${error}</p>`;
-  if (!words) return html`<button type="button" class="link" onClick=${show}>Show what was cut</button>`;
-  return html`<p class="cut">${words.map(({ text, cut }) => (cut ? html`<del>${text}</del>` : text))}</p>`;
+  if (!shown) return null;
+  if (words) {
+    const written = words.map(({ text, cut }) => (cut ? html`<del>${text}</del>` : text));
+    return html`<div class="wide"><dt>What was cut</dt><dd class="cut">${written}</dd></div>`;
+  }
+  return html`
+    <${Row} name="Cut" shown=${true}>
+      ${error
+        ? html`<p class="error" role="alert">${error}</p>`
+        : html`<button type="button" class="link" onClick=${show}>Show what was cut</button>`}
+    </${Row}>
+  `;
 }
 
 /** The original in runs of words that were kept or cut, in order. */
@@ -88,8 +97,17 @@ export function cutWords(original, compressed) {
     const space = /^\s*$/.test(part);
     const cut = space ? (runs.at(-1)?.cut ?? false) : part !== kept[at];
     if (!space && !cut) at++;
+    if (runs.length && runs.at(-1).cut && !cut) runs.push(spaceAtTheEndOf(runs.at(-1)));
     if (runs.length && runs.at(-1).cut === cut) runs.at(-1).text += part;
     else runs.push({ text: part, cut });
   }
   return runs;
+}
+
+/** Take the white space from the end of a run, so that it is not struck through. */
+function spaceAtTheEndOf(run) {
+  const words = run.text.trimEnd();
+  const text = run.text.slice(words.length);
+  run.text = words;
+  return { text, cut: false };
 }

@@ -11,6 +11,56 @@ ROWS = "".join(f"| {number} | row {number} |\n" for number in range(1, 61))
 WORDS = " ".join(f"Word{number}" for number in range(1000))
 ITEMS = "".join(f"{number}. Item {number}\n    - a part of it\n" for number in range(1, 61))
 
+TABLE = f"| n | what |\n| :-: | --- |\n{ROWS}"
+LOOSE = "".join(f"{number}. One\n\n   ```\n   code {number}\n   ```\n\n" for number in range(1, 30))
+CODE = "```\none\ntwo\n```\n"
+TEXTS = {
+    "list": f"{ITEMS}\nAfter it.\n\n- one\n- two\n",
+    "list with blocks": f"{LOOSE}The end.",
+    "list of another kind below": f"{ITEMS}- {WORDS}\n",
+    "tasks": "- [x] done\n- [ ] open\n" * 30,
+    "table": f"{TABLE}\n## Title\n\n> A quote\n\n{CODE}",
+    "paragraph": f"{WORDS}\n\n---\n\n{WORDS}",
+    "lines": "**Line** of `code`  \nand words\n" * 200,
+    "everything": f"{TABLE}\n{ITEMS}\n{WORDS}\n\n{CODE}\n",
+}
+# What only the whole text tells: items have paragraphs, a paragraph is a title, a link's address.
+TOLD_LATER = {
+    "loose list": "- one\n" * 60 + "\n- two\n",
+    "title": f"{WORDS}\n===\n",
+    "definition": f"{ITEMS}61. See [this][1].\n\n[1]: https://example.org\n",
+}
+# Grows a text by pieces of a size: whether it is what drawing the whole text gives, and whether
+# what was drawn first is still there.
+GROW = """async ([text, size]) => {
+  const { src } = document.querySelector("script[type=module]");
+  const imported = (name) => import(new URL(name, src));
+  const { GrowingMarkdown } = await imported("growing.js");
+  const { blocksOf, fill, htmlOf } = await imported("markdown.js");
+  const [grown, whole] = [document.createElement("div"), document.createElement("div")];
+  document.body.append(grown);
+  const markdown = new GrowingMarkdown(grown);
+  for (let at = 0; at < text.length; at += size) markdown.append(text.slice(at, at + size));
+  const first = grown.querySelector(".block > *");
+  markdown.finish("");
+  const isStillThere = first.isConnected;
+  grown.remove();
+  fill(whole, htmlOf(blocksOf(text)));
+  const blocks = [...grown.querySelectorAll(".block")].flatMap((block) => [...block.childNodes]);
+  const joined = document.createElement("div");
+  joined.append(...blocks);
+  for (const each of [joined, whole]) each.normalize();
+  return [joined.innerHTML === whole.innerHTML, isStillThere];
+}"""
+
+
+def test_an_answer_that_has_grown_is_what_drawing_it_whole_gives(chat: Chat) -> None:
+    for size in (16, 400):
+        for name, text in TEXTS.items():
+            assert chat.page.evaluate(GROW, [text, size]) == [True, True], (name, size)
+        for name, text in TOLD_LATER.items():
+            assert chat.page.evaluate(GROW, [text, size])[0], (name, size)
+
 
 def test_the_receipt_says_what_was_decided(chat: Chat) -> None:
     chat.send("Receipt", to="sage")

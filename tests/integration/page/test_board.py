@@ -1,5 +1,7 @@
 """Operators at the board."""
 
+from collections.abc import Mapping
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +15,13 @@ from models.users import get_or_create_user
 from .chat import Chat
 from .conftest import Site
 from .provider import ScriptedProvider
+
+FLOWER = "https://flower.example"
+
+
+@pytest.fixture(scope="module")
+def site_variables() -> Mapping[str, str]:
+    return {"FLOWER_URL": FLOWER}
 
 
 @pytest.fixture
@@ -42,13 +51,20 @@ def test_a_job_is_found_opened_and_cancelled(
     expect(board.locator("[data-job]")).to_have_count(1)
     board.locator("[data-job] button").click()
     opened = board.locator("article.job")
+    expect(opened).to_be_focused()
     expect(opened).to_contain_text("intent completed")
+    expect(opened.get_by_role("link")).to_have_text(["intent", "compress", "generate"])
+    task = opened.get_by_role("link", name="intent").get_attribute("href") or ""
+    assert task.startswith(f"{FLOWER}/task/job_")
     expect(opened).not_to_contain_text("Hold on")
     opened.get_by_role("button", name="Cancel").click()
     expect(opened).to_contain_text("cancelled")
 
     expect(chat.answer("sage")).to_have_attribute("data-status", "cancelled")
     gate.set()
+    opened.get_by_role("button", name="Retry").click()
+    expect(board.locator("[data-job]")).to_have_count(2)
+    expect(opened).not_to_contain_text("cancelled")
     users.close()
 
 
@@ -61,6 +77,11 @@ def test_it_says_what_the_installation_does(board: Page, key: str, site: Site) -
 
     board.reload()
     expect(board.get_by_role("img", name="Last hour")).to_be_visible()
+    expect(board.get_by_role("img", name="Last day")).to_be_visible()
+    for title in ("Queues", "Failures, last day", "Breakers"):
+        expect(board.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    expect(board.locator(".card", has_text="Spent today")).to_contain_text("$")
+    expect(board.locator(".card", has_text="Jobs a minute")).not_to_contain_text("0.0")
     expect(board.locator(".card", has_text="Latency")).to_contain_text("generate")
     expect(board.locator(".card", has_text="Workers").last).to_contain_text("page@")
 

@@ -72,6 +72,7 @@ def test_one_answer_is_stopped_and_asked_for_again(chat: Chat, provider: Scripte
     chat.expect_done("maker")
     expect(chat.answer("maker")).to_contain_text("one two three four.")
     expect(chat.answers).to_have_count(3)
+    expect(chat.button("merge the answers of The Sage and The Muse")).to_be_visible()
 
 
 def test_all_answers_are_stopped_by_a_key(chat: Chat, provider: ScriptedProvider) -> None:
@@ -136,6 +137,9 @@ def test_a_link_opens_a_conversation(chat: Chat) -> None:
     chat.page.goto(chat.url)
     chat.page.goto(address)
     expect(chat.answer("sage")).to_contain_text("Sage: A short answer.")
+    chat.page.goto(f"{address[:-4]}0000")
+    expect(chat.page.get_by_text("There is no such conversation")).to_be_visible()
+    expect(chat.page.get_by_role("heading", name="Not found")).to_be_visible()
 
 
 def test_signing_out_ends_the_session(chat: Chat) -> None:

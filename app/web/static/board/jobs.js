@@ -1,8 +1,8 @@
 // Everybody's jobs: search, open one with its history, cancel, retry, dispatch again.
 
 import { get, post } from "../api.js";
-import { dollars, inPlainWords, seconds } from "../format.js";
-import { batch, html, signal, useEffect } from "../ui.js";
+import { dollars, inPlainWords, seconds, STAGES } from "../format.js";
+import { batch, html, signal, useEffect, useRef } from "../ui.js";
 
 const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled", "expired"];
 const PAGE = 25;
@@ -98,25 +98,32 @@ export function Jobs({ flowerUrl }) {
   `;
 }
 
+function close(job) {
+  opened.value = null;
+  document.querySelector(`[data-job="${job.id}"] button`)?.focus();
+}
+
 function Job({ job, flowerUrl }) {
+  const article = useRef(null);
+  useEffect(() => article.current.focus(), [job.id]); // which also scrolls to it
   const unfinished = ["queued", "in_progress"].includes(job.status);
   const movable = ["queued", "waiting"].includes(job.slot);
   return html`
-    <article class="job" aria-labelledby="job-title">
+    <article class="job" aria-labelledby="job-title" tabindex="-1" ref=${article}>
       <header>
         <h3 id="job-title"><code>${job.id}</code></h3>
         ${unfinished && html`<button type="button" class="danger" onClick=${() => act(job, "cancel")}>Cancel</button>`}
         ${movable && html`<button type="button" onClick=${() => act(job, "dispatch")}>Dispatch again</button>`}
         ${["failed", "cancelled", "expired"].includes(job.status) &&
         html`<button type="button" onClick=${() => act(job, "retry")}>Retry</button>`}
-        <button type="button" onClick=${() => (opened.value = null)}>Close</button>
+        <button type="button" onClick=${() => close(job)}>Close</button>
       </header>
       <dl>
         ${facts(job).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
         <div>
           <dt>Tasks</dt>
           <dd>
-            ${Object.entries(job.task_ids).map(([stage, id]) =>
+            ${tasksOf(job).map(([stage, id]) =>
               flowerUrl
                 ? html`<a href=${`${flowerUrl}/task/${encodeURIComponent(id)}`} target="_blank" rel="noopener">${stage}</a>${" "}`
                 : html`<code>${id}</code>${" "}`,
@@ -131,6 +138,9 @@ function Job({ job, flowerUrl }) {
     </article>
   `;
 }
+
+/** Its tasks, in the order of the stages. */
+const tasksOf = (job) => Object.keys(STAGES).filter((stage) => stage in job.task_ids).map((stage) => [stage, job.task_ids[stage]]);
 
 function facts(job) {
   const all = [
@@ -155,7 +165,8 @@ function facts(job) {
 function describe({ type, stage, ...rest }) {
   if (stage) {
     const { name, status: state, ms, ...decided } = stage;
-    const more = Object.entries(decided).map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    const said = Object.entries(decided).filter(([, value]) => value?.length !== 0);
+    const more = said.map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : value}`);
     return `${name} ${state}${ms === null ? "" : ` in ${seconds(ms)}`}${more.length ? ` (${more.join(", ")})` : ""}`;
   }
   const { number, ...shown } = rest;
