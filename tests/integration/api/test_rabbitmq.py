@@ -43,7 +43,7 @@ def environment(backends: Mapping[str, str], proxy: Proxy) -> dict[str, str]:
         "REDIS_URL": backends["REDIS_URL"].rpartition("/")[0] + "/8",
         "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{proxy.port}//",
         "RECONCILE_EVERY_S": "1",
-        "QUEUE_LEASE_S": "8",
+        "QUEUE_LEASE_S": "4",
         "STAGE_HOPS": "broker",
     }
 
