@@ -33,6 +33,8 @@ NAME = re.compile(r"\btrimind_\w+")
 SELECTED = re.compile(r"\b(trimind_\w+)\{([^}]*)\}")
 OF_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 MODEL = "openai/gpt-4o-mini"
+# Two reports, which are at most 5 s apart; a process that was killed is missed after 15 s.
+SETTLE_WITHIN_S = 30
 
 
 def scrape(stack: Stack) -> list[Metric]:
@@ -62,17 +64,37 @@ def ask(stack: Stack, message: str = "How does a river find its way?", **more: s
     assert response.json()["status"] == "completed", response.text
 
 
+def reports(stack: Stack) -> dict[str, int]:
+    """How often each live process has added its counts to the sums."""
+    with stack.redis() as redis:
+        return {
+            each: int(redis.hget(f"{alive.removesuffix('alive')}of:{each}", "batch") or 0)
+            for alive in redis.keys("*:metrics:*:alive")
+            for each in redis.zrange(alive, 0, -1)
+        }
+
+
+def settle(stack: Stack, until: Until) -> None:
+    """Wait until all that was counted before is in the sums: each live process has reported twice
+    since, of which the first report may have begun before."""
+    earlier = reports(stack)
+
+    def settled() -> bool:
+        now = reports(stack)
+        return bool(now) and all(now[each] >= earlier.get(each, 0) + 2 for each in now)
+
+    until(settled, SETTLE_WITHIN_S)
+
+
 @pytest.fixture
 def grown(stack: Stack, until: Until) -> Callable[..., None]:
-    """`grown(by, name, **labels)`: wait until it has grown by this, or more, since the test began.
-
-    What the stack did before is added to its sums up to seconds later.
-    """
+    """`grown(by, name, **labels)`: wait until it has grown by this since the test began."""
+    settle(stack, until)
     before = samples(stack)
 
     def check(by: float, name: str, **labels: str) -> None:
         earlier = before.get((name, frozenset(labels.items())), 0)
-        until(lambda: value(stack, name, **labels) - earlier >= by)
+        until(lambda: value(stack, name, **labels) - earlier == by)
 
     return check
 
