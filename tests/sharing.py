@@ -36,12 +36,16 @@ FIRST = (
     "tests/integration/",
 )
 # They measure how the whole stack recovers under load, and mostly wait: they come last, when
-# nothing else runs. The groups run side by side, each in one process, in this order, and with a
-# stack of its own; what keeps both cores busy comes first, beside what measures no time.
+# nothing else runs. The groups run side by side, each in one process, in this order; what keeps
+# both cores busy comes first, beside what measures no time. The tests of the second group have
+# stacks of their own, and each of the other groups shares one.
 ALONE = (
-    ("tests/chaos/test_control.py", "tests/chaos/test_provider.py", "tests/chaos/test_streams.py"),
-    ("tests/chaos/test_webhooks.py", "tests/chaos/test_rabbitmq.py"),
-    ("tests/chaos/test_without_faults.py", "tests/chaos/"),
+    ("tests/chaos/test_webhooks.py", "tests/chaos/test_provider.py", "tests/chaos/test_streams.py"),
+    (
+        *("tests/chaos/test_without_faults.py", "tests/chaos/test_rabbitmq.py"),
+        *("tests/chaos/test_control.py", "tests/chaos/test_shares.py"),
+    ),
+    ("tests/chaos/test_crash_points.py", "tests/chaos/"),
 )
 # Before those, the shortest, so that all processes come to the end at the same time.
 LAST = ("tests/unit/", *chain(*ALONE))

@@ -19,10 +19,9 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.process import Process
 from deploy.embedded.procfile import read_procfile, shell_command
 
-from ..forks import ForkServer
 from .profiles import Profile
 from .waiting import wait_for
-from .workers import LIBRARIES, ROOT, Fleet, Worker
+from .workers import ROOT, Fleet, Worker, fork_server
 
 HERE = Path(__file__).parent
 # No model is started, and the provider of these tests accepts any key.
@@ -68,14 +67,18 @@ class Stack:
             exits.callback(shutil.rmtree, self.home, ignore_errors=True)
             self.backends = exits.enter_context(Backends(self.home, KEY))
             self.environ = self._environment()
-            self.forkserver = ForkServer(LIBRARIES, self.environ)
-            exits.callback(self.forkserver.close)
-            exits.callback(self._end_processes)
+            self.forkserver = fork_server()
+            self._workers: list[Worker] = []
+            exits.callback(self._kill_workers)
             self._processes: list[Process] = []
+            exits.callback(self._end_processes)
             self.trimind("db", "upgrade")
-            self.key = self.trimind("key", "create", "--user", "chaos").strip()
+            # They take seconds to start, so all of them do at the same time.
             self._start_provider()
-            self._start_web()
+            self._web = self.start("web")
+            self.key = self.trimind("key", "create", "--user", "chaos").strip()
+            self._wait_for_provider()
+            self._wait_for_web()
             self.forkserver.wait_until_ready()
             self._exits = exits.pop_all()
         return self
@@ -101,7 +104,9 @@ class Stack:
     def worker(self, **environ: str) -> Worker:
         """A new worker, not started yet."""
         self._named += 1
-        return Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
+        made = Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
+        self._workers.append(made)
+        return made
 
     def trimind(self, *arguments: str) -> str:
         """Run a command of `trimind`; returns what it prints."""
@@ -157,7 +162,8 @@ class Stack:
         """Kill the web process and start another at the same address."""
         self._processes.remove(self._web)
         self._web.kill()
-        self._start_web()
+        self._web = self.start("web")
+        self._wait_for_web()
 
     # --- how it is built
 
@@ -189,10 +195,11 @@ class Stack:
     def _start_provider(self) -> None:
         script = str(HERE / "provider.py")
         self._start("provider", (sys.executable, script, self.provider.rsplit(":", 1)[1]))
+
+    def _wait_for_provider(self) -> None:
         wait_for(lambda: _answers(f"{self.provider}/calls"), 20, "the provider")
 
-    def _start_web(self) -> None:
-        self._web = self.start("web")
+    def _wait_for_web(self) -> None:
         wait_for(lambda: _answers(f"{self.web}/healthz"), 60, "the web")
 
     def _start(self, name: str, command: tuple[str, ...], **environ: str) -> Process:
@@ -207,6 +214,13 @@ class Stack:
         process = Process(command, environ=self.environ | environ, on_line=write, cwd=ROOT)
         self._processes.append(process)
         return process
+
+    def _kill_workers(self) -> None:
+        for worker in self._workers:
+            worker.wanted = False
+        for worker in self._workers:
+            if worker.alive():
+                worker.kill()
 
     def _end_processes(self) -> None:
         for process in self._processes:

@@ -23,14 +23,14 @@ from ..forks import ForkServer
 from .profiles import Profile
 from .report import Report
 from .waiting import TooLate, wait_for
-from .workers import LIBRARIES, Fleet, Worker
+from .workers import Fleet, Worker, fork_server
 
 APP = "tests.chaos.control.app"
 COMMAND = ["python", "-m", "celery", "--quiet", "--app", APP]
 COMMAND += ["worker", "--pool", "threads", "--concurrency", "6"]
 COMMAND += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
 STAGES = ("intent", "compress", "generate", "persist")
-VISIBILITY_S = 4
+VISIBILITY_S = 2
 KILL_EVERY_S = 3.0
 
 
@@ -97,13 +97,14 @@ def control() -> Iterator[Control]:
     # Redis alone: nothing here uses a database or a model.
     needless = {"DATABASE_URL": "postgresql://nowhere/none", "OPENAI_API_KEY": "none"}
     with Backends(home, needless) as backends:
-        forkserver = ForkServer(LIBRARIES, environ)
+        forkserver = fork_server()
         forkserver.wait_until_ready()
         made = Control(home, backends, forkserver, environ)
-        made.fleet.start()
-        yield made
-        made.fleet.stop()
-        forkserver.close()
+        try:
+            made.fleet.start()
+            yield made
+        finally:
+            made.fleet.stop()
     shutil.rmtree(home)
 
 

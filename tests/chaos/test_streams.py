@@ -106,6 +106,7 @@ def test_an_answer_that_is_generated_again_after_a_crash_says_so(
     stack: Stack, fleet: Fleet, submit: Submit
 ) -> None:
     reader = read_until_text(submit())
+    stack.set_faults(**(SLOWLY | {"latency_s": [0.1, 0.1]}))  # for the new answer
     for worker in fleet.workers:
         worker.kill()
     fleet.wait_until_ready()

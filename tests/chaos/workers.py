@@ -1,5 +1,6 @@
 """Workers that can be killed, stopped and restarted, each in its own process group."""
 
+import atexit
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,16 @@ LIBRARIES = (
     "structlog",
     "tenacity",
 )
+
+
+@cache
+def fork_server() -> ForkServer:
+    """What all workers of this process are forked from, whatever their stack: it takes seconds to
+    import."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER")
+    made = ForkServer(LIBRARIES, {name: os.environ[name] for name in kept if name in os.environ})
+    atexit.register(made.close)
+    return made
 
 
 class Worker:

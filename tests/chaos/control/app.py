@@ -18,7 +18,9 @@ app.conf.update(
     task_serializer="json",
     broker_transport_options={
         "visibility_timeout": int(os.environ["VISIBILITY_S"]),
+        # Each second; a throttle above 1 looks only every so often.
         "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
     },
     broker_connection_retry_on_startup=True,
 )
