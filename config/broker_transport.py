@@ -15,14 +15,17 @@ import structlog
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils.encoding import bytes_to_str
-from redis import BlockingConnectionPool
+from redis import BlockingConnectionPool, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import DataError, InvalidResponse, RedisError, ResponseError
 from redis.retry import Retry
+from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 from config.message_json import decode, encode
 from config.outages import outages
 from config.process import process_name
+from config.redis_servers import open_sentinel_pool
+from config.sentinel_url import DEFAULT_PORT
 from config.settings import get_settings
 
 # A list of unreadable entries, newest first, for an operator to inspect.
@@ -44,7 +47,7 @@ BACKLOG_S: Final = 0.005
 MORE: Final = 4
 
 # Connections for publishing and acknowledging, by broker. A thread that finds none free waits.
-_command_pools: Final[dict[str, BlockingConnectionPool]] = {}
+_command_pools: Final[dict[str, ConnectionPool]] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -100,14 +103,20 @@ class Channel(kombu_redis.Channel):
         # A consumer blocks on connections of its own. For commands, kombu would give each channel
         # a pool, and a worker has five channels.
         if asynchronous:
-            return super()._get_pool(asynchronous=True)
+            made = self._open_pool(ConnectionPool, self._connparams(asynchronous=True))
+            self.keyprefix_fanout = self.keyprefix_fanout.format(db=made.connection_kwargs["db"])
+            return made
         broker = self.connection.client.as_uri(include_password=True)
         if broker not in _command_pools:
-            made = BlockingConnectionPool(timeout=WAIT_FOR_CONNECTION_S, **self._connparams())
+            options = {"timeout": WAIT_FOR_CONNECTION_S, **self._connparams()}
+            made = self._open_pool(BlockingConnectionPool, options)
             _command_pools.setdefault(broker, made)
         pool = _command_pools[broker]
         self.keyprefix_fanout = self.keyprefix_fanout.format(db=pool.connection_kwargs["db"])
         return pool
+
+    def _open_pool(self, kind: type[ConnectionPool], options: dict[str, Any]) -> ConnectionPool:
+        return kind(**options)
 
     def _disconnect_pools(self) -> None:
         self._pool = None  # the process's
@@ -262,6 +271,25 @@ class Transport(kombu_redis.Transport):
         return connection
 
 
+class SentinelChannel(Channel):
+    """A channel to the primary that the sentinels of this process's broker name."""
+
+    # kombu's types are those of its own channels.
+    connection_class: Any = SentinelManagedConnection
+    connection_class_ssl: Any = SentinelManagedSSLConnection
+
+    def _open_pool(self, kind: type[ConnectionPool], options: dict[str, Any]) -> ConnectionPool:
+        del options["host"], options["port"]  # a sentinel's
+        return open_sentinel_pool(get_settings().broker, **options)
+
+
+class SentinelTransport(Transport):
+    """The same with a Redis behind sentinels."""
+
+    Channel = SentinelChannel
+    default_port: Any = DEFAULT_PORT
+
+
 def check_message(message: Any) -> None:
     """Raises ValueError, TypeError or KeyError for a decoded entry that is not a kombu message."""
     properties = message["properties"]
@@ -285,6 +313,7 @@ def set_aside(client: Any, entry: Any, error: Exception) -> None:
 
 
 def use_for_redis() -> None:
-    """Use this transport for every `redis://` and `rediss://` broker of this process."""
+    """Use this transport for every Redis that is a broker of this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"

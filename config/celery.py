@@ -1,13 +1,19 @@
 """Celery's settings, loaded by `tasks/celery.py`. Reasons: docs/architecture.md, "The broker"."""
 
+from typing import Any
+
+from config.celery_broker import celery_url, tls_options
 from config.message_json import SERIALIZER, register_serializer
 from config.queues import broker_queue, declared_queues
+from config.sentinel_url import is_sentinel_url, read_sentinel_url
 from config.settings import settings_or_exit
 
 register_serializer()
 settings = settings_or_exit()
 
-broker_url = settings.broker
+broker_url = celery_url(settings.broker)
+# Celery itself reads them from the URL; Flower only here.
+broker_use_ssl = tls_options(settings.broker) or False
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 # How many threads publish at once: a worker does so while it answers a control command, so two at
@@ -19,8 +25,8 @@ task_publish_retry = False
 # Imported by both workers. The other stages import LiteLLM (5 s, 170 MB), which the cpu worker
 # doesn't need: the Procfile includes them in the llm worker only.
 imports = ("tasks.worker.bootstrap", "tasks.stages.compress")
-task_default_queue = broker_queue("llm", 0, broker_url)
-task_queues = declared_queues(broker_url)
+task_default_queue = broker_queue("llm", 0, settings.broker)
+task_queues = declared_queues(settings.broker)
 task_serializer = event_serializer = SERIALIZER
 accept_content = ["json"]
 task_ignore_result = True
@@ -42,8 +48,8 @@ enable_utc = True
 
 # A publish must not be retried either: kombu would, every 2 s for 6 s. A worker's own connection is
 # retried forever (`broker_connection_max_retries`).
-broker_transport_options = {"max_retries": 0}
-if broker_url.startswith("redis"):
+broker_transport_options: dict[str, Any] = {"max_retries": 0}
+if settings.broker.startswith("redis"):
     broker_transport_options |= {
         # Made when needed; the other half is for config/redis.py. Two at least: the main thread
         # need not wait for a thread that publishes.
@@ -53,3 +59,5 @@ if broker_url.startswith("redis"):
         "socket_keepalive": True,
         "health_check_interval": 10,
     }
+    if is_sentinel_url(settings.broker):  # for Flower, which requires it
+        broker_transport_options |= {"master_name": read_sentinel_url(settings.broker).name}

@@ -20,6 +20,7 @@ from tornado.web import Application, ErrorHandler
 from config.environ import variable
 from config.flower_environ import check_flower_port
 from config.flower_headers import secured
+from config.flower_sentinels import use_all_sentinels
 from config.logging import configure_logging
 from config.minds import get_minds
 from config.misspelled import warn_of_misspelled
@@ -110,6 +111,8 @@ Flower.max_workers = current_app.conf.broker_pool_limit // 2
 # By default Flower imports what a worker imports: LiteLLM, and 170 MB with it. It only needs the
 # tasks' names, which come with their events.
 current_app.conf.imports = ()
+
+use_all_sentinels()
 
 # Each name from here on is an option of Flower. A PaaS (and honcho) sets PORT.
 port = int(variable("PORT") or _settings.flower_port)

@@ -27,7 +27,7 @@ NOISY: Final = (
 SECRET: Final = re.compile(
     # Up to the word's last @: a password that is not percent-encoded may contain any character.
     r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s\"'<>]+(?=@)"
-    r"|(?P<parameter>[?&](?:password|sslpassword)=)[^\s&\"'<>]+"
+    r"|(?P<parameter>[?&](?:ssl|sentinel_)?password=)[^\s&\"'<>]+"
     # Keys; our tokens of sessions, links and streams; webhooks' secrets; JWTs.
     r"|(?P<key>\b(?:sk-|tm_|tms_|tml_|tmst_|whsec_|AIza|Bearer\s+|eyJ(?=[\w-]+\.[\w-]+\.)))"
     r"[A-Za-z0-9._+/=\-]{8,}"

@@ -6,6 +6,7 @@ import redis
 
 from config.once import once
 from config.process import process_name
+from config.redis_servers import open_client, open_pool
 from config.settings import get_settings
 
 # Redis is called on the path of every request, and must not delay one.
@@ -31,8 +32,9 @@ def _client(url: str) -> redis.Redis:
 @once
 def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Redis:
     """Like `redis_client`, for any Redis, time-out and limit of connections."""
-    pool = redis.BlockingConnectionPool.from_url(
+    pool = open_pool(
         url,
+        redis.BlockingConnectionPool,
         max_connections=connections,
         timeout=timeout_s,
         socket_timeout=timeout_s,
@@ -47,7 +49,7 @@ def bounded_client(url: str, timeout_s: float, connections: int = 2) -> redis.Re
 
 def listening_client() -> redis.Redis:
     """A client of `REDIS_URL` for a subscriber, which waits without a time limit."""
-    return redis.Redis.from_url(
+    return open_client(
         get_settings().redis_url.get_secret_value(),
         socket_timeout=None,  # redis-py's default would interrupt a blocking read
         socket_connect_timeout=2,

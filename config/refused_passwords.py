@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import kombu
 import redis
 
+from config.redis_servers import open_client
 from config.settings import Settings
 
 TIMEOUT_S: Final = 2
@@ -29,7 +30,7 @@ def refused_passwords(settings: Settings) -> Iterator[str]:
 def _redis_refuses(url: str) -> bool:
     timeouts = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
     try:
-        with redis.Redis.from_url(url, retry=None, **timeouts) as client:
+        with open_client(url, retry=None, **timeouts) as client:
             client.ping()
     except redis.AuthenticationError:
         return True

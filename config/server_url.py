@@ -5,6 +5,8 @@ import re
 from typing import Final
 from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
+from config.sentinel_url import is_sentinel_url, read_sentinel_url
+
 ENCODE: Final = (
     "can't be read: a password with one of @ : / ? # % [ ] must be percent-encoded "
     "(@ is %40, / is %2F, % is %25)"
@@ -24,9 +26,11 @@ def check_server_url(url: str) -> None:
         unquote_to_bytes(user).decode()
     except UnicodeDecodeError:
         raise ValueError(ENCODE) from None
+    servers = read_sentinel_url(url).servers if is_sentinel_url(url) else (url,)
     try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 (reading it is the check)
+        for server in servers:
+            parts = urlsplit(server)
+            parts.port  # noqa: B018 (reading it is the check)
     except ValueError:
         raise ValueError("has a port that is not a number from 0 to 65535") from None
     for name in ("password", "username"):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import kombu
-from redis import Redis
 from redis.exceptions import ReadOnlyError, RedisError
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +16,7 @@ from config.broker_transport import PROBE_KEY
 from config.once import once
 from config.outages import outages
 from config.process import process_name
+from config.redis_servers import open_client
 from config.settings import Settings, get_settings
 from models.connection import open_engine
 from models.schema import current_version, suffices
@@ -177,7 +177,7 @@ def _known_for(seconds: float) -> str:
 
 
 def _ask_redis(url: str, name: str, variable: str) -> State:
-    client = Redis.from_url(
+    client = open_client(
         url,
         socket_connect_timeout=TIMEOUT_S,
         socket_timeout=TIMEOUT_S,

@@ -51,9 +51,10 @@ REDIS: Final = (
     (r"(?i)cluster|slot", "the cluster is down, or other nodes have this key"),
     (r"BUSY", "the server is busy running a script"),
     (r"NOPERM|permission", "the user in {variable} lacks a permission"),
+    (r"MasterNotFoundError", "the sentinels in {variable} don't answer, or name no primary"),
     (r"Name or service not known|nodename nor servname|No address associated",
      "the host in {variable} can't be resolved"),
-    (r"certificate|SSL|TLS", "no TLS connection: check ssl_cert_reqs in {variable}"),
+    (r"certificate|SSL|TLS", "no TLS connection: check {variable} and REDIS_SSL_CA_CERTS"),
     (r"refused", "the connection was refused"),
     (r"[Tt]ime(?:d)? ?out", "the server did not answer in time"),
 )  # fmt: skip
@@ -61,6 +62,7 @@ REDIS: Final = (
 BROKER: Final = (
     (r"ACCESS_REFUSED|403", "the server rejects the user or password in BROKER_URL"),
     (r"NOT_ALLOWED|530", "the virtual host named in BROKER_URL does not exist"),
+    (r"certificate|SSL|TLS", "no TLS connection: check ssl_cert_reqs in {variable}"),
     *REDIS[-4:],
 )
 

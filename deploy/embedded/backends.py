@@ -18,7 +18,7 @@ from deploy.embedded.unit import Log
 MODEL_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "EMBEDDED_MODEL_URL")
 _PASSED_ON = ("DATABASE_URL", "BROKER_URL", *MODEL_VARIABLES, "EMBEDDED_MODEL_CONTEXT")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-_REDIS_SCHEMES = ("redis://", "rediss://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")
 
 
 class Backends:

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, ok, optional, wrong
+from config.redis_servers import open_client
 from models.connection import open_engine
 
 TIMEOUT_S: Final = 3
@@ -55,7 +55,7 @@ def _of_postgres(url: str) -> float:
 
 def _of_redis(url: str) -> float:
     timeouts = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
-    with Redis.from_url(url, retry=None, **timeouts) as client:
+    with open_client(url, retry=None, **timeouts) as client:
         seconds, microseconds = cast(Any, client.time())
         return float(seconds) + float(microseconds) / 1e6
 

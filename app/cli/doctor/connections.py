@@ -2,13 +2,13 @@
 
 from typing import Any, Final, cast
 
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, ok, optional, wrong
+from config.redis_servers import open_client
 from config.settings import Settings
 from models.connection import open_engine
 
@@ -67,6 +67,6 @@ def _postgres_allows(settings: Settings) -> int:
 def _redis_allows(settings: Settings) -> int:
     url = settings.redis_url.get_secret_value()
     timeouts = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
-    with Redis.from_url(url, retry=None, **timeouts) as client:
+    with open_client(url, retry=None, **timeouts) as client:
         clients = cast(dict[str, Any], client.info("clients"))
     return int(clients.get("maxclients", 10_000))  # Redis 6 does not say; its default

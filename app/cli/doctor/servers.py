@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import kombu
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +13,7 @@ from app.cli.doctor.case import Case
 from app.cli.doctor.finding import Finding, missing, ok, wrong
 from config.database_url import place_of
 from config.logging import mask
+from config.redis_servers import open_client
 from models.connection import open_engine
 from models.schema import current_version, newest_version, suffices
 
@@ -73,7 +73,7 @@ def check_broker(case: Case) -> Finding:
 def _redis(name: str, url: str, variable: str) -> Finding:
     timeouts = {"socket_connect_timeout": TIMEOUT_S, "socket_timeout": TIMEOUT_S}
     try:
-        with Redis.from_url(url, retry=None, **timeouts) as client:
+        with open_client(url, retry=None, **timeouts) as client:
             about: dict[str, Any] = client.info()
     except (RedisError, ValueError) as error:  # ValueError: the port is not a number
         return missing(name, f"{mask(url)}: {error}", f"start it, or fix {variable}{OR_UP}")

@@ -8,6 +8,8 @@ from config.server_url import ENCODE, check_server_url
 
 # Each is read as it is when percent-encoded; most also work unencoded.
 CHARACTERS = [*"@:/?#%[]&=+\\;,!$'\"^|<>~`{}()* \té", "%zz", "p@ss/w#rd%"]
+PORT = "has a port that is not a number from 0 to 65535"
+NAME = "names no primary: write redis+sentinel://:password@host:26379,host:26379/name/0"
 URLS = ["redis://me:{}@h:1/0", "redis://:{}@h:1/0", "rediss://:{}@h:1", "amqp://me:{}@h:1//"]
 
 
@@ -55,13 +57,17 @@ def test_a_password_that_is_encoded_is_taken(url: str, character: str) -> None:
         ("redis://me:123?canary@h:1/0", ENCODE),
         ("redis://me:123#canary@h:1/0", ENCODE),
         ("redis://:%canary@h:1/0", ENCODE),
-        ("redis://h:canary/0", "has a port that is not a number from 0 to 65535"),
-        ("redis://h:99999/0", "has a port that is not a number from 0 to 65535"),
+        ("redis://h:canary/0", PORT),
+        ("redis://h:99999/0", PORT),
         (
             "redis://h:1/0?password=canary",
             "has its password in the query: put it before the host",
         ),
         ("redis://h:1 /0", "contains white space"),
+        ("redis+sentinel://:canary@h:1,h:canary/main/0", PORT),
+        ("redis+sentinel://:can/ary@h:1,h:2/main/0", ENCODE),
+        ("redis+sentinel://:canary@h:1,h:2/", NAME),
+        ("redis+sentinel://:canary@h:1,h:2/main/zero", NAME),
     ],
 )
 def test_what_would_lead_elsewhere_is_refused(url: str, why: str) -> None:

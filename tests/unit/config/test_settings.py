@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from redis.connection import parse_url
 
+from config.redis_servers import sentinel_options
 from config.settings import PROVIDER_KEYS, Settings, SettingsError, read_settings
 from tests.fresh_python import FreshPython
 
@@ -45,6 +47,8 @@ def test_a_missing_variable_is_named_with_what_to_write(
         ("REDIS_URL", "redis://redis:99999/0"),
         ("REDIS_URL", "http://redis"),
         ("REDIS_URL", "redis:///0"),
+        ("REDIS_URL", "redis+sentinel://:canary@a:1,b:1"),
+        ("REDIS_SSL_CA_CERTS", "/no/such/file.pem"),
         ("BROKER_URL", "kafka://broker"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/?key=1"),
@@ -114,6 +118,32 @@ def test_a_variable_may_say_so_for_a_url_that_a_platform_sets(
     assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=none"
     monkeypatch.setenv(variable, "rediss://:p@redis:6380/0?ssl_cert_reqs=required")
     assert read_settings().broker == "rediss://:p@redis:6380/0?ssl_cert_reqs=required"
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
+def test_an_authority_is_named_for_servers_with_tls_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    authority = tmp_path / "its & own.pem"
+    authority.touch()
+    monkeypatch.setenv("REDIS_SSL_CA_CERTS", str(authority))
+    monkeypatch.setenv(variable, "rediss://:p@redis:6380/0")
+    found = parse_url(read_settings().broker)
+    assert found["ssl_ca_certs"] == str(authority)
+    monkeypatch.setenv(variable, "rediss://:p@redis:6380/0?ssl_ca_certs=/another.pem")
+    assert parse_url(read_settings().broker)["ssl_ca_certs"] == "/another.pem"
+    monkeypatch.setenv(variable, "redis://:p@redis:6380/0")
+    assert read_settings().broker == "redis://:p@redis:6380/0"
+
+
+def test_sentinels_get_their_own_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_SENTINEL_PASSWORD", "o&f them")
+    monkeypatch.setenv("REDIS_URL", "redis+sentinel://:p@a,b:1/main/3")
+    found = sentinel_options(read_settings().broker, retry=None)
+    assert found.sentinels == [("a", 26379), ("b", 1)]
+    assert (found.name, found.secure) == ("main", False)
+    assert found.of_sentinels["password"] == "o&f them"
+    assert found.of_primary == {"retry": None, "password": "p", "db": 3}
 
 
 def test_the_broker_is_redis_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

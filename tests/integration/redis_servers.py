@@ -1,0 +1,164 @@
+"""A Redis primary with TLS, its replica and three sentinels, from Debian's package, without root:
+the embedded Valkey has no TLS."""
+
+import datetime
+import ipaddress
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from redis import Redis
+from redis.exceptions import RedisError
+
+from deploy.embedded.ports import free_port
+from tests.conftest import wait_until
+from tests.integration.debian import unpacked
+
+PACKAGES = ("redis-tools", "libjemalloc2", "liblzf1")
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+NAME = "the-primary"
+PASSWORD, OF_SENTINELS = "of-servers", "of-sentinels"
+PRIMARY, REPLICA = 0, 1
+
+
+class Redises:
+    """The servers, all with TLS and a password. A context manager."""
+
+    def __init__(self) -> None:
+        self._files = unpacked("redis", PACKAGES)
+        self._folder = Path(tempfile.mkdtemp(prefix="trimind-redis-", dir="/tmp"))
+        self.authority = self._folder / "ca.pem"
+        _certify(self._folder)
+        self._servers, self._sentinels = (free_port(), free_port()), [free_port() for _ in range(3)]
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Redises":
+        for number, port in enumerate(self._servers):
+            self._start(port, "redis-server", self._of_server(number))
+        wait_until(lambda: self._replicas() == 1, 20)
+        for port in self._sentinels:
+            self._start(port, "redis-sentinel", self._of_sentinel())
+        wait_until(lambda: all(map(self._knows_the_others, self._sentinels)), 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._running.values():
+            process.kill()
+        for process in self._running.values():
+            process.wait(10)
+        shutil.rmtree(self._folder)
+
+    @property
+    def url(self) -> str:
+        """That of the settings; a sentinel that does not answer is the first."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), *self._sentinels))
+        return f"rediss+sentinel://:{PASSWORD}@{hosts}/{NAME}/0"
+
+    def url_of(self, number: int) -> str:
+        """The URL of `PRIMARY` or `REPLICA` itself, as they were at the start."""
+        return f"rediss://:{PASSWORD}@127.0.0.1:{self._servers[number]}/0"
+
+    def kill_primary(self) -> None:
+        """Kill it; the sentinels promote the replica in about two seconds."""
+        self._running[self._servers[PRIMARY]].kill()
+
+    def asked(self, number: int) -> Redis:
+        """A client of `PRIMARY` or `REPLICA`."""
+        return self._client(self._servers[number], PASSWORD)
+
+    def _client(self, port: int, password: str) -> Redis:
+        return Redis(
+            "127.0.0.1", port, password=password, ssl=True, ssl_ca_certs=str(self.authority),
+            socket_timeout=2, decode_responses=True,
+        )  # fmt: skip
+
+    def _replicas(self) -> int:
+        try:
+            return int(self.asked(PRIMARY).info("replication")["connected_slaves"])
+        except RedisError:
+            return 0
+
+    def _knows_the_others(self, port: int) -> bool:
+        try:
+            [state] = self._client(port, OF_SENTINELS).sentinel_masters().values()
+        except RedisError:
+            return False
+        return (state["num-other-sentinels"], state["num-slaves"]) == (2, 1)
+
+    def _start(self, port: int, program: str, settings: Sequence[str]) -> None:
+        common = (
+            "bind 127.0.0.1", "port 0", f"tls-port {port}", f"dir {self._folder}",
+            f"tls-cert-file {self._folder}/server.pem", f"tls-key-file {self._folder}/server.key",
+            f"tls-ca-cert-file {self.authority}", "tls-auth-clients no", "tls-replication yes",
+            "loglevel warning",
+        )  # fmt: skip
+        file = self._folder / f"{port}.conf"
+        file.write_text("\n".join([*common, *settings, ""]))
+        # One binary, that goes by the name it is called by.
+        self._running[port] = subprocess.Popen(
+            [program, str(file)],
+            executable=self._files / "usr/bin/redis-check-rdb",
+            env=os.environ | {"LD_LIBRARY_PATH": str(self._files / LIBRARIES)},
+            stdout=subprocess.DEVNULL,
+        )
+
+    def _of_server(self, number: int) -> list[str]:
+        file = f"appendfilename {number}.aof"
+        settings = [f"requirepass {PASSWORD}", f"masterauth {PASSWORD}", 'save ""', file]
+        if number == REPLICA:
+            settings.append(f"replicaof 127.0.0.1 {self._servers[PRIMARY]}")
+        return settings
+
+    def _of_sentinel(self) -> list[str]:
+        return [
+            f"sentinel monitor {NAME} 127.0.0.1 {self._servers[PRIMARY]} 2",
+            f"sentinel auth-pass {NAME} {PASSWORD}",
+            f"sentinel down-after-milliseconds {NAME} 1000",
+            f"sentinel failover-timeout {NAME} 6000",
+            f"requirepass {OF_SENTINELS}",
+            f"sentinel sentinel-pass {OF_SENTINELS}",
+        ]
+
+
+def _certify(folder: Path) -> None:
+    """An authority, and a certificate of it for 127.0.0.1."""
+    authority, key = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
+    (folder / "ca.pem").write_bytes(_signed("authority", authority, authority, ca=True))
+    (folder / "server.pem").write_bytes(_signed("server", key, authority, ca=False))
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+def _signed(
+    name: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *, ca: bool
+) -> bytes:
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(by, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
