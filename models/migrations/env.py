@@ -12,6 +12,16 @@ from models.connection import open_engine
 # Any number that no other program of the same database locks by.
 MIGRATION_LOCK = 7_261_946
 POLL_S = 0.2
+# Those of our tables. REINDEX itself, interrupted, leaves one that was to replace another.
+INVALID = text(
+    """
+    SELECT indexrelid::regclass::text, relname ~ '_cc(new|old)[0-9]*$'
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE NOT indisvalid AND relkind = 'i' AND indrelid = ANY (
+        SELECT to_regclass(each) FROM unnest(CAST(:tables AS text[])) AS each
+    )
+    """
+).bindparams(tables=list(Base.metadata.tables))
 
 
 def lock(guard: Connection) -> None:
@@ -28,6 +38,14 @@ def lock(guard: Connection) -> None:
         guard.rollback()
         time.sleep(POLL_S)
     guard.execute(no_timeout)
+
+
+def mend_indexes(connection: Connection) -> None:
+    """Build again each index whose concurrent build did not end. It is there, but PostgreSQL does
+    not use it, and a migration that is repeated may take it for built."""
+    for name, was_to_replace in connection.execute(INVALID).all():
+        verb = "DROP INDEX" if was_to_replace else "REINDEX INDEX"
+        connection.exec_driver_sql(f"{verb} CONCURRENTLY {name}")
 
 
 if context.is_offline_mode():
@@ -47,3 +65,5 @@ with engine.connect() as guard, engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
+    connection.rollback()  # what it has read, for the version
+    mend_indexes(connection.execution_options(isolation_level="AUTOCOMMIT"))

@@ -14,7 +14,13 @@ SCOPES = sa.ARRAY(sa.String(16))
 
 
 def upgrade() -> None:
-    op.add_column("api_keys", sa.Column("scopes", SCOPES, nullable=False, server_default="{}"))
+    # An interrupted upgrade is repeated, since the index below is built after a commit.
+    op.execute("SET LOCAL lock_timeout = '10s'")
+    op.add_column(
+        "api_keys",
+        sa.Column("scopes", SCOPES, nullable=False, server_default="{}"),
+        if_not_exists=True,
+    )
     op.create_table(
         "browser_sessions",
         sa.Column("id", sa.String(40), nullable=False),
@@ -32,9 +38,10 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.UniqueConstraint("digest", name="uq_browser_sessions_digest"),
+        if_not_exists=True,
     )
-    op.create_index("ix_browser_sessions_user_id", "browser_sessions", ["user_id"])
-    op.create_index("ix_browser_sessions_key_id", "browser_sessions", ["key_id"])
+    _index("browser_sessions", "user_id")
+    _index("browser_sessions", "key_id")
     op.create_table(
         "sign_in_links",
         sa.Column("id", sa.String(40), nullable=False),
@@ -44,8 +51,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sign_in_links"),
         _to_user("sign_in_links"),
         sa.UniqueConstraint("digest", name="uq_sign_in_links_digest"),
+        if_not_exists=True,
     )
-    op.create_index("ix_sign_in_links_user_id", "sign_in_links", ["user_id"])
+    _index("sign_in_links", "user_id")
     op.create_table(
         "job_minutes",
         sa.Column("minute", MOMENT, nullable=False),
@@ -55,6 +63,7 @@ def upgrade() -> None:
         sa.Column("cost_usd", sa.Numeric(14, 6), nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in TOKENS),
         sa.PrimaryKeyConstraint("minute", "status", "code", name="pk_job_minutes"),
+        if_not_exists=True,
     )
     with op.get_context().autocommit_block():
         op.create_index(
@@ -73,6 +82,10 @@ def downgrade() -> None:
     op.drop_table("sign_in_links")
     op.drop_table("browser_sessions")
     op.drop_column("api_keys", "scopes")
+
+
+def _index(table: str, column: str) -> None:
+    op.create_index(f"ix_{table}_{column}", table, [column], if_not_exists=True)
 
 
 def _what_both_have() -> tuple[sa.Column[list[str]], sa.Column[bytes]]:

@@ -14,6 +14,8 @@ OUTBOX = "webhook_deliveries"
 
 
 def upgrade() -> None:
+    # Whoever needs the table waits behind a statement that waits to lock it.
+    op.execute("SET LOCAL lock_timeout = '10s'")
     op.add_column("jobs", sa.Column("webhook_url", sa.String(2048)))
     op.create_table(
         "webhooks",
