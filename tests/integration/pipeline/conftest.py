@@ -76,7 +76,7 @@ def environment(
         "WORKER_THREADS": "4",
         "MINDS_FILE": str(minds),
         "WEBHOOK_ALLOW_PRIVATE": "on",
-        "MAX_TOKENS": "100",  # the embedded model does not always know when to stop
+        "MAX_TOKENS": "40",  # the embedded model does not always know when to stop
     }
 
 

@@ -118,7 +118,7 @@ def test_a_message_too_long_for_the_model_fails_with_the_limit(
     assert job.status == "failed"
     assert job.error is not None
     assert (job.error["code"], job.error["stage"]) == ("context_too_long", "generate")
-    assert "the limit is 3951" in job.error["message"]
+    assert "the limit is 4011" in job.error["message"]
     assert job.stages["generate"]["status"] == "failed"
     assert answered(job_id) == []
 
