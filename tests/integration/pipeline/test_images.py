@@ -1,5 +1,6 @@
 """The steps of deploy/docker/Dockerfile, in a folder of their own instead of a container's root."""
 
+import json
 import os
 import re
 import secrets
@@ -134,6 +135,13 @@ def test_the_image_of_the_web_process_is_small_and_has_no_library_of_models(web:
     installed = {folder.name for folder in web.glob("lib/python3*/site-packages/*")}
     assert {"app", "tasks", "psycopg"} <= installed
     assert installed.isdisjoint({"litellm", "openai", "torch", "transformers", "pip", "setuptools"})
+
+
+def test_an_image_holds_the_bill_of_materials_of_what_it_installs(web: Path, worker: Path) -> None:
+    components = [json.loads((image / "sbom.json").read_text()) for image in (web, worker)]
+    of_web, of_worker = ({each["name"] for each in bill["components"]} for bill in components)
+    assert {"flask", "celery", "psycopg"} <= of_web < of_worker
+    assert of_worker - of_web >= {"litellm"}
 
 
 def test_the_image_of_the_web_process_says_why_it_runs_no_worker(
