@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { count, dollars, inPlainWords, seconds } from "./format.js";
 import { html, useState } from "./ui.js";
 
-const NAMES = { intent: "Intent", compress: "Compress", generate: "Generate", persist: "Persist" };
+const WORK = { intent: "Finding the intent", compress: "Compressing", generate: "Generating", persist: "Saving" };
 
 export function Receipt({ job }) {
   const body = job.body.value;
@@ -40,7 +40,7 @@ export function Receipt({ job }) {
         <${Cut} job=${job} shown=${compress.tokens_before} />
         ${body.stages.map(
           (stage) => html`
-            <${Row} name=${NAMES[stage.name]} shown=${true}>
+            <${Row} name=${WORK[stage.name]} shown=${true}>
               ${stage.status === "completed" ? seconds(stage.ms) : stage.status}
               ${stage.code && html`${" "}<span class="quiet">${stage.code.replaceAll("_", " ")}</span>`}
             </${Row}>

@@ -62,6 +62,17 @@ def test_an_answer_that_has_grown_is_what_drawing_it_whole_gives(chat: Chat) -> 
             assert chat.page.evaluate(GROW, [text, size])[0], (name, size)
 
 
+def test_the_model_that_is_picked_answers(chat: Chat) -> None:
+    models = chat.page.get_by_role("combobox", name="Model")
+    picked = models.locator("option", has_text="openai/").last.inner_text()
+    models.select_option(picked)
+    chat.send("Who are you?", to="sage")
+    chat.expect_done("sage")
+    receipt = chat.answer("sage").locator(".receipt")
+    receipt.locator("summary").click()
+    expect(receipt).to_contain_text(f"{picked} chosen by you")
+
+
 def test_the_receipt_says_what_was_decided(chat: Chat) -> None:
     chat.send("Receipt", to="sage")
     chat.expect_done("sage")
