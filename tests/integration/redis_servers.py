@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography import x509
@@ -40,15 +41,21 @@ class Redises:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Redises":
-        for number, port in enumerate(self._servers):
-            self._start(port, "redis-server", self._of_server(number))
-        wait_until(lambda: self._replicas() == 1, 20)
-        for port in self._sentinels:
-            self._start(port, "redis-sentinel", self._of_sentinel())
-        wait_until(lambda: all(map(self._knows_the_others, self._sentinels)), 20)
+        with ExitStack() as exits:
+            exits.callback(self._end)
+            for number, port in enumerate(self._servers):
+                self._start(port, "redis-server", self._of_server(number))
+            wait_until(lambda: self._replicas() == 1, 20)
+            for port in self._sentinels:
+                self._start(port, "redis-sentinel", self._of_sentinel())
+            wait_until(lambda: all(map(self._knows_the_others, self._sentinels)), 20)
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def _end(self) -> None:
         for process in self._running.values():
             process.kill()
         for process in self._running.values():

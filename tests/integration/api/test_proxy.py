@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -75,6 +76,54 @@ def test_a_post_that_a_dying_process_may_have_accepted_is_not_sent_to_another(we
         answers = [asking.post("/v1/jobs", json={"message": "Hello!"}) for _ in range(2)]
         assert sorted(each.status_code for each in answers) == [202, 502]
         assert len(asking.get("/v1/jobs").json()["data"]) == 1
+
+
+class Follower:
+    """Follows a job as a browser's EventSource does: a stream that breaks off is resumed."""
+
+    def __init__(self, asking: httpx.Client, job_id: str) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.streams = 0
+        self._asking, self._path = asking, f"/v1/jobs/{job_id}/events"
+
+    def follow(self) -> None:
+        """Read events until the job has ended."""
+        while not self.events or self.events[-1][0] != "job.cancelled":
+            self.streams += 1
+            resumed = {"Last-Event-ID": self.events[-1][1]} if self.events else {}
+            with self._asking.stream("GET", self._path, headers=resumed) as stream:
+                assert stream.status_code == 200
+                self._read(stream.iter_lines())
+
+    def _read(self, lines: Iterator[str]) -> None:
+        fields: dict[str, str] = {}
+        for line in lines:
+            if not line and "event" in fields:
+                self.events.append((fields["event"], fields["id"]))
+                fields = {}
+            name, _, value = line.partition(": ")
+            fields[name] = value
+
+
+def test_a_stream_goes_on_at_the_other_process_when_its_own_ends(serve, servers, who, until):
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    for address in addresses:
+        serve(BIND=address, HEARTBEAT_S="1")
+    with running(*addresses) as (proxy, _), client(proxy, **who) as asking:
+        job = asking.post("/v1/jobs", json={"message": "Hello!"}).json()
+        followers = [Follower(asking, job["id"]) for _ in range(2)]  # nginx takes turns
+        with ThreadPoolExecutor(2) as threads:
+            ends = [threads.submit(each.follow) for each in followers]
+            until(lambda: all(each.events for each in followers))
+            servers[0].terminate()
+            assert servers[0].wait(30) == 0
+            until(lambda: sum(each.streams for each in followers) == 3)
+            asking.post(f"/v1/jobs/{job['id']}/cancel")
+            for end in ends:
+                end.result(30)
+
+    assert [name for name, _ in followers[0].events] == ["job.queued", "job.cancelled"]
+    assert followers[0].events == followers[1].events
 
 
 @contextmanager
