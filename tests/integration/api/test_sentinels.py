@@ -32,13 +32,14 @@ ROOT = Path(__file__).parents[3]
 JOBS = 60
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def redises() -> Iterator[Redises]:
+    """Servers of each test's own: one kills the primary."""
     with Redises() as servers:
         yield servers
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def variables(redises: Redises) -> dict[str, str]:
     return {
         "REDIS_URL": redises.url,
