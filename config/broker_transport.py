@@ -19,13 +19,10 @@ from redis import BlockingConnectionPool, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import DataError, InvalidResponse, RedisError, ResponseError
 from redis.retry import Retry
-from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 from config.message_json import decode, encode
 from config.outages import outages
 from config.process import process_name
-from config.redis_servers import open_sentinel_pool
-from config.sentinel_url import DEFAULT_PORT
 from config.settings import get_settings
 
 # A list of unreadable entries, newest first, for an operator to inspect.
@@ -271,25 +268,6 @@ class Transport(kombu_redis.Transport):
         return connection
 
 
-class SentinelChannel(Channel):
-    """A channel to the primary that the sentinels of this process's broker name."""
-
-    # kombu's types are those of its own channels.
-    connection_class: Any = SentinelManagedConnection
-    connection_class_ssl: Any = SentinelManagedSSLConnection
-
-    def _open_pool(self, kind: type[ConnectionPool], options: dict[str, Any]) -> ConnectionPool:
-        del options["host"], options["port"]  # a sentinel's
-        return open_sentinel_pool(get_settings().broker, **options)
-
-
-class SentinelTransport(Transport):
-    """The same with a Redis behind sentinels."""
-
-    Channel = SentinelChannel
-    default_port: Any = DEFAULT_PORT
-
-
 def check_message(message: Any) -> None:
     """Raises ValueError, TypeError or KeyError for a decoded entry that is not a kombu message."""
     properties = message["properties"]
@@ -316,4 +294,4 @@ def use_for_redis() -> None:
     """Use this transport for every Redis that is a broker of this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
-    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:SentinelTransport"
+    TRANSPORT_ALIASES["sentinel"] = "config.sentinel_transport:SentinelTransport"
