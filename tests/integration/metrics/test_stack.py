@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import yaml
 from prometheus_client.core import Metric
@@ -74,9 +75,18 @@ def reports(stack: Stack) -> dict[str, int]:
         }
 
 
+def totals_are_complete(stack: Stack) -> bool:
+    """Whether the bookkeeper has added all jobs that have ended."""
+    with psycopg.connect(stack.database_url) as database:
+        return database.execute(
+            "SELECT NOT EXISTS"
+            " (SELECT FROM jobs, usage_progress WHERE jobs.completed_at >= usage_progress.until)"
+        ).fetchone() == (True,)
+
+
 def settle(stack: Stack, until: Until) -> None:
     """Wait until all that was counted before is in the sums: each live process has reported twice
-    since, of which the first report may have begun before."""
+    since, of which the first report may have begun before; and ended jobs are in the totals."""
     earlier = reports(stack)
 
     def settled() -> bool:
@@ -84,6 +94,7 @@ def settle(stack: Stack, until: Until) -> None:
         return bool(now) and all(now[each] >= earlier.get(each, 0) + 2 for each in now)
 
     until(settled, SETTLE_WITHIN_S)
+    until(lambda: totals_are_complete(stack), SETTLE_WITHIN_S)
 
 
 @pytest.fixture

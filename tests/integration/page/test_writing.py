@@ -55,8 +55,10 @@ def test_characters_of_option_are_written_on_a_mac(page: Page, site: Site, key: 
     chat = Chat(page, site.url).sign_in(key)
     assert chat.message.evaluate(f"{PRESS}({{ altKey: true, code: 'Digit1', key: '¡' }})")
     assert chat.message.evaluate(f"{PRESS}({{ altKey: true, code: 'KeyN', key: 'Dead' }})")
+    maker = page.get_by_role("radio", name="Maker")
+    expect(maker).to_be_attached()  # until the minds are loaded, their keys do nothing
     page.keyboard.press("Control+Shift+2")
-    expect(page.get_by_role("radio", name="Maker")).to_be_checked()
+    expect(maker).to_be_checked()
     assert chat.errors == []
 
 
