@@ -1,5 +1,6 @@
 """Operators at the board."""
 
+import signal
 from collections.abc import Mapping
 
 import httpx
@@ -65,6 +66,33 @@ def test_a_job_is_found_opened_and_cancelled(
     opened.get_by_role("button", name="Retry").click()
     expect(board.locator("[data-job]")).to_have_count(2)
     expect(opened).not_to_contain_text("cancelled")
+    users.close()
+
+
+def test_a_queued_job_is_dispatched_again_and_answered_once(
+    board: Page, site: Site, key: str, external_id: str
+) -> None:
+    users = board.context.browser.new_context()
+    chat = Chat(users.new_page(), site.url).sign_in(key)
+    site.worker.send_signal(signal.SIGSTOP)
+    try:
+        chat.send("Wait for a worker", to="sage")
+        expect(chat.answer("sage")).to_have_attribute("data-status", "queued")
+        board.get_by_role("searchbox").fill(external_id)
+        board.get_by_role("button", name="Search").click()
+        board.locator("[data-job] button").click()
+        opened = board.locator("article.job")
+        opened.get_by_role("button", name="Dispatch again").click()
+        expect(opened.get_by_role("status")).to_have_text(
+            "It will be dispatched again within seconds."
+        )
+    finally:
+        site.worker.send_signal(signal.SIGCONT)
+    chat.expect_done("sage")
+    board.get_by_role("button", name="Search").click()
+    board.locator("[data-job] button").click()
+    expect(opened.get_by_role("listitem").filter(has_text="persist completed")).to_have_count(1)
+    expect(opened.get_by_role("button", name="Dispatch again")).to_have_count(0)
     users.close()
 
 

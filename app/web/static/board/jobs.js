@@ -13,6 +13,7 @@ const status = signal("");
 const query = signal("");
 const opened = signal(null);
 const problem = signal("");
+const notice = signal(""); // of what was done to the opened job
 let latest = 0;
 
 async function load(after = "") {
@@ -35,6 +36,7 @@ async function load(after = "") {
 }
 
 async function act(job, what) {
+  notice.value = "";
   try {
     const changed = await post(`/v1/board/jobs/${job.id}/${what}`);
     batch(() => {
@@ -42,6 +44,7 @@ async function act(job, what) {
       opened.value = changed;
       jobs.value = jobs.value.map((other) => (other.id === changed.id ? changed : other));
     });
+    if (what === "dispatch") notice.value = "It will be dispatched again within seconds.";
     if (what === "retry") load();
   } catch (error) {
     problem.value = inPlainWords(error);
@@ -78,7 +81,7 @@ export function Jobs({ flowerUrl }) {
             ${jobs.value.map(
               (job) => html`
                 <tr key=${job.id} data-job=${job.id}>
-                  <td><button type="button" class="link" onClick=${() => (opened.value = job)}><code>${job.id}</code></button></td>
+                  <td><button type="button" class="link" onClick=${() => open(job)}><code>${job.id}</code></button></td>
                   <td>${job.status.replace("_", " ")}${job.error && html`${" "}<span class="quiet">${job.error.code}</span>`}</td>
                   <td>${job.user}</td>
                   <td>${job.mind}</td>
@@ -96,6 +99,11 @@ export function Jobs({ flowerUrl }) {
       ${opened.value && html`<${Job} job=${opened.value} flowerUrl=${flowerUrl} />`}
     </section>
   `;
+}
+
+function open(job) {
+  notice.value = "";
+  opened.value = job;
 }
 
 function close(job) {
@@ -118,6 +126,7 @@ function Job({ job, flowerUrl }) {
         html`<button type="button" onClick=${() => act(job, "retry")}>Retry</button>`}
         <button type="button" onClick=${() => close(job)}>Close</button>
       </header>
+      <p class="quiet" role="status">${notice.value}</p>
       <dl>
         ${facts(job).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
         <div>
