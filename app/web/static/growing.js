@@ -1,7 +1,8 @@
 // Markdown that grows. What can't change any more is drawn once, and laid out no more than it must be;
 // only the rest is drawn again, so that a long answer gets no slower.
 
-import { blocksOf, fill, fillWithCode, highlightAll, htmlOf } from "./markdown.js";
+import { highlightAll } from "./highlight.js";
+import { blocksOf, fill, fillWithCode, htmlOf } from "./markdown.js";
 import { htmlOfJoined, joinParts, partOf } from "./parts.js";
 
 const BLOCKS_A_CHAPTER = 20;

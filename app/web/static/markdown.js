@@ -15,17 +15,6 @@ const ALLOWED = {
   ALLOW_DATA_ATTR: false,
   RETURN_TRUSTED_TYPE: true,
 };
-// The languages in vendor/highlight, and the other names that models give them.
-const LANGUAGES = new Set(
-  ("bash c cpp csharp css diff dockerfile go ini java javascript json kotlin markdown php python ruby rust sql " +
-    "swift typescript xml yaml").split(" "),
-);
-const ALIASES = {
-  "c#": "csharp", "c++": "cpp", cs: "csharp", golang: "go", html: "xml", js: "javascript", jsx: "javascript",
-  kt: "kotlin", md: "markdown", py: "python", rb: "ruby", rs: "rust", sh: "bash", shell: "bash", svg: "xml",
-  toml: "ini", ts: "typescript", tsx: "typescript", yml: "yaml", zsh: "bash",
-};
-
 export const escape = (text) => text.replace(/[&<>"']/g, (character) => ESCAPED[character]);
 
 const marked = new Marked({
@@ -64,7 +53,8 @@ function codeBlock(text, lang) {
   );
 }
 
-const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
+/** What is safe of some HTML. */
+export const clean = (unsafe) => DOMPurify.sanitize(unsafe, ALLOWED);
 
 /** The blocks of a text, each with its `type` and its `raw` Markdown. */
 export const blocksOf = (source) => marked.lexer(source);
@@ -72,10 +62,11 @@ export const blocksOf = (source) => marked.lexer(source);
 /** The HTML of blocks, which is not safe before `fill` has cleaned it. */
 export const htmlOf = (blocks) => marked.parser(blocks);
 
-/** Fill an element with the HTML of blocks, each of which reads from its own side. */
+/** Fill an element with the HTML of blocks, each of which reads from its own side, but code from the left. */
 export function fill(element, html) {
   element.innerHTML = clean(html);
-  for (const block of element.children) block.dir = "auto";
+  // The browser finds an "auto" direction anew for each node that is added: of a long block, for seconds.
+  for (const block of element.children) block.dir = block.className === "code" ? "ltr" : "auto";
 }
 
 /** Fill an element with a block of code that has no text yet; returns the element that its text goes to. */
@@ -84,22 +75,6 @@ export function fillWithCode(element, lang) {
   const code = element.querySelector("code");
   code.textContent = "";
   return code;
-}
-
-/** Colour the code blocks of an element that are not coloured yet. */
-export async function highlightAll(element) {
-  for (const code of element.querySelectorAll("pre > code:not(.hljs)")) {
-    const given = /language-([^\s]+)/.exec(code.className)?.[1].toLowerCase() ?? "";
-    const name = ALIASES[given] ?? given;
-    if (!LANGUAGES.has(name)) continue;
-    const [{ default: hljs }, { default: grammar }] = await Promise.all([
-      import("./vendor/highlight/core.js"),
-      import(`./vendor/highlight/${name}.js`),
-    ]);
-    if (!hljs.getLanguage(name)) hljs.registerLanguage(name, grammar);
-    code.innerHTML = clean(hljs.highlight(code.textContent, { language: name }).value);
-    code.classList.add("hljs");
-  }
 }
 
 /** Copy a block of code when its button is clicked; for an element that holds many. */

@@ -100,11 +100,17 @@ export function htmlOfJoined(drawn) {
 
 /** Join the parts in the document. */
 export function joinParts(drawn) {
+  const joined = new Set();
   let last = null;
   for (const { element, part, before } of withSeams(drawn)) {
     if (!before) last = element;
-    else join(last, element, part);
+    else {
+      joined.add(last.lastElementChild);
+      last.lastElementChild.removeAttribute("dir"); // found anew for each child that is added
+      join(last, element, part);
+    }
   }
+  for (const block of joined) block.dir = "auto";
 }
 
 /** Drawn blocks, with the seam `before` those that continue the one before them. */

@@ -114,6 +114,20 @@ def test_code_is_coloured_and_copied(chat: Chat, provider: ScriptedProvider) -> 
     assert chat.page.evaluate("() => navigator.clipboard.readText()") == "def f():\n    return 1"
 
 
+def test_a_long_block_of_code_is_coloured_to_its_end(
+    chat: Chat, provider: ScriptedProvider
+) -> None:
+    note = '"""' + "a line\n" * 100 + '"""\n'
+    lines = note + "def f():\n    return 1\n" * 400
+    provider.say("long-code", "\n\n```python\n", lines, "```\n")
+    chat.send("Code <<long-code>>", to="sage")
+    chat.expect_done("sage")
+    code = chat.answer("sage").locator("pre code")
+    expect(code.locator(".hljs-keyword")).to_have_count(800)
+    expect(code.locator(".hljs-string")).to_have_count(1)
+    assert code.evaluate("(element) => element.textContent") == lines
+
+
 def test_a_long_list_is_one_list_in_the_end(chat: Chat, provider: ScriptedProvider) -> None:
     gate = provider.hold("list", f"\n\n{ITEMS}", "61. See [this][1].\n\n[1]: https://example.org\n")
     chat.send("List <<list>>", to="sage")
