@@ -1,6 +1,7 @@
 """The broker's URL as Celery and Flower read it."""
 
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from redis.connection import parse_url
 
@@ -17,7 +18,10 @@ def celery_url(broker: str) -> str:
 
 
 def tls_options(broker: str) -> dict[str, Any] | None:
-    """How to verify the certificate of a Redis with TLS; None for any other broker."""
+    """How to verify the certificate of a broker with TLS; None for one without."""
+    if broker.startswith("amqps"):
+        # py-amqp asks for a certificate of a known authority, but for this host only if told so.
+        return {"server_hostname": urlsplit(broker).hostname}
     if not broker.startswith("rediss"):
         return None
     url = read_sentinel_url(broker).servers[0] if is_sentinel_url(broker) else broker

@@ -1,8 +1,6 @@
 """A Redis primary with TLS, its replica and three sentinels, from Debian's package, without root:
 the embedded Valkey has no TLS."""
 
-import datetime
-import ipaddress
 import os
 import shutil
 import subprocess
@@ -11,15 +9,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis import Redis
 from redis.exceptions import RedisError
 
 from deploy.embedded.ports import free_port
 from tests.conftest import wait_until
+from tests.integration.certificates import certify
 from tests.integration.debian import unpacked
 
 PACKAGES = ("redis-tools", "libjemalloc2", "liblzf1")
@@ -36,7 +31,7 @@ class Redises:
         self._files = unpacked("redis", PACKAGES)
         self._folder = Path(tempfile.mkdtemp(prefix="trimind-redis-", dir="/tmp"))
         self.authority = self._folder / "ca.pem"
-        _certify(self._folder)
+        certify(self._folder)
         self._servers, self._sentinels = (free_port(), free_port()), [free_port() for _ in range(3)]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -132,40 +127,3 @@ class Redises:
             f"requirepass {OF_SENTINELS}",
             f"sentinel sentinel-pass {OF_SENTINELS}",
         ]
-
-
-def _certify(folder: Path) -> None:
-    """An authority, and a certificate of it for 127.0.0.1."""
-    authority, key = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-    (folder / "ca.pem").write_bytes(_signed("authority", authority, authority, ca=True))
-    (folder / "server.pem").write_bytes(_signed("server", key, authority, ca=False))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-
-
-def _signed(
-    name: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *, ca: bool
-) -> bytes:
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(by, hashes.SHA256())
-    )
-    return made.public_bytes(serialization.Encoding.PEM)
