@@ -23,9 +23,7 @@ export async function highlightAll(element) {
   for (const code of element.querySelectorAll("pre > code")) {
     const given = /language-([^\s]+)/.exec(code.className)?.[1].toLowerCase() ?? "";
     const name = ALIASES[given] ?? given;
-    if (begun.has(code) || !LANGUAGES.has(name)) continue;
-    begun.add(code);
-    await highlight(code, name);
+    if (LANGUAGES.has(name) && !begun.has(code)) await highlight(code, name);
   }
 }
 
@@ -35,6 +33,8 @@ async function highlight(code, language) {
     import(`./vendor/highlight/${language}.js`),
   ]);
   if (!hljs.getLanguage(language)) hljs.registerLanguage(language, grammar);
+  if (begun.has(code)) return; // by a call that waited for the same files
+  begun.add(code);
   const text = code.textContent;
   const coloured = document.createDocumentFragment();
   let began = performance.now();

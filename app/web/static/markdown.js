@@ -15,6 +15,7 @@ const ALLOWED = {
   ALLOW_DATA_ATTR: false,
   RETURN_TRUSTED_TYPE: true,
 };
+
 export const escape = (text) => text.replace(/[&<>"']/g, (character) => ESCAPED[character]);
 
 const marked = new Marked({
