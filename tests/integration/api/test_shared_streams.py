@@ -72,6 +72,7 @@ def test_a_process_that_was_silent_notes_its_streams_again(
     process: Make, external_id: str, redis: Redis, until: Until
 ) -> None:
     silent, other = process(), process()
+    silent._loop.stop()  # before it begins, so that it notes nothing until it is told to
     assert silent.open(external_id, 1)
     redis.delete(LEASES, OF_USER + external_id)  # Redis was emptied, or the lease has ended
     assert other.open(external_id, 1)
