@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
-import psycopg
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from models.idempotency import IdempotencyKey, StoredAnswer, lock_key, store_answer, sweep
 from models.lifecycle.endings import cancel
-from models.session import get_engine, unit_of_work
+from models.session import unit_of_work
 from models.users import get_or_create_user
+from tests.integration.statements import executed_by_the_driver
 
 from .rows import store_as_before
 
@@ -53,25 +53,8 @@ def jobs_of(client) -> list[str]:
 def executed() -> Iterator[list[str]]:
     """The statements that this process executes in the block."""
     statements: list[str] = []
-
-    class Noting(psycopg.Cursor):
-        def execute(self, query, *arguments, **options):
-            statements.append(str(query))
-            return super().execute(query, *arguments, **options)
-
-    def observe(connection, *_) -> None:
-        connection.cursor_factory = Noting
-
-    def stop(connection, *_) -> None:
-        connection.cursor_factory = psycopg.Cursor
-
-    event.listen(get_engine(), "checkout", observe)
-    event.listen(get_engine(), "checkin", stop)
-    try:
+    with executed_by_the_driver(lambda query: statements.append(str(query))):
         yield statements
-    finally:
-        event.remove(get_engine(), "checkout", observe)
-        event.remove(get_engine(), "checkin", stop)
 
 
 def age(user_id: str, key: str, by: timedelta) -> None:

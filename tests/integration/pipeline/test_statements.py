@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import event
 
 from models.session import get_engine
 from tasks.resilience import breaker
+from tests.integration.statements import executed_by_the_driver
 
 from .conftest import SetVariables, Submit, read
 from .going_on import go_through
@@ -61,19 +61,9 @@ class Executed:
     def note_compiled(self, _connection: object, _cursor: object, text: str, *_: object) -> None:
         self._compiled.add(text)
 
-    def observe(self, connection: psycopg.Connection[Any], *_: object) -> None:
-        executed = self
-
-        class Noting(psycopg.Cursor[Any]):
-            def execute(self, query: Any, *arguments: Any, **options: Any) -> Self:
-                if query not in executed._compiled:
-                    executed.note(None, query)
-                return super().execute(query, *arguments, **options)
-
-        connection.cursor_factory = Noting
-
-    def stop(self, connection: psycopg.Connection[Any], *_: object) -> None:
-        connection.cursor_factory = psycopg.Cursor
+    def note_text(self, text: Any) -> None:
+        if text not in self._compiled:
+            self.note(None, text)
 
 
 @contextmanager
@@ -83,13 +73,12 @@ def executed() -> Iterator[list[Any]]:
     listeners: dict[str, Callable[..., Any]] = {
         "before_execute": seen.note,
         "before_cursor_execute": seen.note_compiled,
-        "checkout": seen.observe,
-        "checkin": seen.stop,
     }
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
-        yield seen.statements
+        with executed_by_the_driver(seen.note_text):
+            yield seen.statements
     finally:
         for name, listener in listeners.items():
             event.remove(engine, name, listener)
