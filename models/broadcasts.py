@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, ForeignKey, Index, any_, bindparam, select, update
@@ -70,15 +70,21 @@ class Usage:
 
 @dataclass(frozen=True)
 class BroadcastJobs:
-    """A broadcast and its jobs: siblings in the order of their minds, merges oldest first."""
+    """A broadcast and its jobs: one try for each mind, in the order of minds, then retries, oldest
+    first; merges oldest first."""
 
     broadcast: Broadcast
-    siblings: Sequence[Job]
+    tries: Sequence[Job]
     merges: Sequence[Job] = ()
+
+    @cached_property
+    def siblings(self) -> Sequence[Job]:
+        """Each mind's newest try, in the order of the minds."""
+        return list({job.mind: job for job in self.tries}.values())
 
     @property
     def jobs(self) -> list[Job]:
-        """All jobs: the siblings, then the merges."""
+        """The jobs that count: the siblings, then the merges."""
         return [*self.siblings, *self.merges]
 
     @property
@@ -109,8 +115,8 @@ class BroadcastJobs:
 
     @property
     def usage(self) -> Usage:
-        """The total costs of all jobs."""
-        return Usage.of(self.jobs)
+        """The total costs of all jobs, with those that were retried."""
+        return Usage.of([*self.tries, *self.merges])
 
 
 @dataclass(frozen=True)
@@ -158,13 +164,13 @@ def list_broadcasts(
 def gather(session: Session, broadcasts: Sequence[Broadcast]) -> list[BroadcastJobs]:
     """These broadcasts with their jobs, in the same order. Ownership is not checked."""
     ids = [broadcast.id for broadcast in broadcasts]
-    siblings, merges = (
+    tries, merges = (
         defaultdict[str | None, list[Job]](list),
         defaultdict[str | None, list[Job]](list),
     )
     for job in session.scalars(select(Job).where(Job.broadcast_id.in_(ids)).order_by(Job.id)):
-        (merges if job.mind == MANAGER else siblings)[job.broadcast_id].append(job)
-    return [BroadcastJobs(each, siblings[each.id], merges[each.id]) for each in broadcasts]
+        (merges if job.mind == MANAGER else tries)[job.broadcast_id].append(job)
+    return [BroadcastJobs(each, tries[each.id], merges[each.id]) for each in broadcasts]
 
 
 def answers_of(connection: Runner, job_ids: Sequence[str]) -> list[Answer]:

@@ -135,7 +135,7 @@ def read_broadcast_events(
     after = positions_of(whole, header, query)
     if after is None:
         return Response(status=204)
-    return sse_response(broadcast_lines(g.user_id, whole, after), whole.siblings)
+    return sse_response(broadcast_lines(g.user_id, whole, after), whole.tries)
 
 
 def _respond(created: Created, wait_s: int | None) -> Response:

@@ -189,8 +189,8 @@ def retry_job(path: JobPath, header: WaitHeaders) -> Response:
     """Retry a job.
 
     Creates a new job with the same message, mind and metadata and the same time to run, if the job
-    failed, was cancelled or expired. The new job is not part of a broadcast. Send no body or an
-    empty object. With `Prefer: wait=N`, the status is 200 if the new job ends in time.
+    failed, was cancelled or expired. In a broadcast, the new job takes the old one's place. Send no
+    body or an empty object. With `Prefer: wait=N`, the status is 200 if the new job ends in time.
     """
     refuse_fields()
 

@@ -120,13 +120,15 @@ class BroadcastBody(Identified):
     message_id: str = Field(description="The user's message, shared by all of the jobs.")
     conversation_id: str
     created_at: str
-    jobs: list[JobBody] = Field(description="One job per mind, in the order of `minds`.")
+    jobs: list[JobBody] = Field(description="Each mind's latest job, in the order of `minds`.")
     merge: JobBody | None = Field(description="The latest merge of the answers, if any.")
     kept_job_id: str | None = Field(
         description="The job whose answer every mind continues from: the latest completed merge or "
         "chosen answer. If null, each mind continues from its own answer."
     )
-    usage: UsageBody = Field(description="Total usage of all jobs, including every merge.")
+    usage: UsageBody = Field(
+        description="Total usage of all jobs, including every merge and every job that was retried."
+    )
     metadata: dict[str, Any] = Field(description="The metadata that was submitted.")
 
 

@@ -14,7 +14,7 @@ NUMBER: Final = re.compile(r"[0-9]{1,18}")
 LARGEST_NUMBER: Final = 10**18
 PLACE: Final = r"[0-9A-HJKMNP-TV-Z]{26}\.[0-9]{1,18}"
 PLACES: Final = re.compile(rf"({PLACE}(~{PLACE}){{0,63}})?")
-POSITION: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,7}(-end)?")
+POSITION: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18}){0,63}(-end)?")
 
 
 def _last_event(form: re.Pattern[str], example: str) -> Any:

@@ -1,10 +1,12 @@
 """A broadcast's events as the lines of one stream: all its jobs', each with its own numbers.
 
 A position in the stream is a number for each job, in the order of the broadcast's jobs: `12-40-7`;
-after the last event, `12-40-9-end`. So nothing has to be stored to resume from it.
+after the last event, `12-40-9-end`. So nothing has to be stored to resume from it. A job that was
+retried keeps its number; the retry gets one of its own, after those of all others.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -40,22 +42,30 @@ def positions_of(
     source = LAST_EVENT_ID if header.last_event_id is not None else QUERY
     position = header.last_event_id or query.starting_after
     if position is None:
-        return {job.id: 0 for job in whole.siblings}
+        return {job.id: 0 for job in whole.tries}
     numbers = [int(number) for number in position.removesuffix(END).split("-")]
-    if len(numbers) != len(whole.siblings):
-        raise unknown_position(source, "not_a_place", NONE)
-    after = list(zip(whole.siblings, numbers, strict=True))
     ends = position.endswith(END)
-    if not all(may_have_been_sent(job, number) for job, number in after) or (
-        ends and not (whole.ended and all(has_all(job, number) for job, number in after))
-    ):
+    if not _was_a_position(whole, numbers, ends=ends):
         raise unknown_position(source, "not_a_place", NONE)
-    return None if ends else {job.id: number for job, number in after}
+    if ends and len(numbers) == len(whole.tries):
+        return None
+    since = dict.fromkeys((job.id for job in whole.tries), 0)
+    return since | {job.id: number for job, number in zip(whole.tries, numbers, strict=False)}
+
+
+def _was_a_position(whole: BroadcastJobs, numbers: Sequence[int], *, ends: bool) -> bool:
+    """Whether the stream may have had these numbers, now or before a retry."""
+    if not len(whole.siblings) <= len(numbers) <= len(whole.tries):
+        return False
+    after = list(zip(whole.tries, numbers, strict=False))
+    if ends:
+        return all(has_all(job, number) for job, number in after)
+    return all(may_have_been_sent(job, number) for job, number in after)
 
 
 async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, int]) -> Lines:
     """The lines of a broadcast's stream after these numbers, until its last job has ended."""
-    at, minds = dict(after), {job.id: job.mind for job in whole.siblings}
+    at, minds = dict(after), {job.id: job.mind for job in whole.tries}
     yield RECONNECT
     async with aclosing(follow_all(user_id, after, live=not whole.ended)) as batches:
         async for batch in batches:
@@ -66,13 +76,14 @@ async def broadcast_lines(user_id: str, whole: BroadcastJobs, after: dict[str, i
                 data = {**head, "mind": minds[job_id], **event.data}
                 lines.append(sse_line(event.type, data, _position(at)))
             yield "".join(lines) or HEARTBEAT
-    end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, _position(at) + END)
+    end = await asyncio.to_thread(_end, user_id, whole.broadcast.id, at)
     if end is not None:
         yield end
 
 
-def _end(user_id: str, broadcast_id: str, position: str) -> str | None:
-    """The last event; None if this process shuts down first, or the broadcast was deleted."""
+def _end(user_id: str, broadcast_id: str, at: dict[str, int]) -> str | None:
+    """The last event; None if there is more to follow: this process shuts down before the end, or a
+    job was retried. None as well if the broadcast was deleted."""
     try:
         with unit_of_work() as session:
             whole = broadcasts.read(session, user_id, broadcast_id)
@@ -81,10 +92,11 @@ def _end(user_id: str, broadcast_id: str, position: str) -> str | None:
     except DatabaseUnavailable as error:  # the client reconnects and resumes
         outages.note("database", error)
         return None
-    if not whole.ended:
+    if not whole.ended or len(whole.tries) > len(at):
         return None
     kind = f"broadcast.{whole.status}"
-    return sse_line(kind, {"type": kind, "broadcast": broadcast_body(whole).model_dump()}, position)
+    data = {"type": kind, "broadcast": broadcast_body(whole).model_dump()}
+    return sse_line(kind, data, _position(at) + END)
 
 
 def _position(at: dict[str, int]) -> str:

@@ -3,7 +3,6 @@
 import structlog
 from sqlalchemy.orm import Session
 
-from config.minds import MANAGER
 from models.conflicts import ConversationGone, NotDispatchable
 from models.conversations import Message, lock_conversation
 from models.errors import NotFound
@@ -35,7 +34,7 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
     """Add a new job for the message of one that ended without an answer, with the same time limit.
     The caller commits.
 
-    The new job is not part of a broadcast, unless it is a merge. Raises NotFound, and a Conflict
+    The new job takes the place of the old one in its broadcast. Raises NotFound, and a Conflict
     that says why the job can't be retried.
     """
     job = _owned_job(session, user_id, job_id)
@@ -52,7 +51,7 @@ def retry(session: Session, user_id: str, job_id: str) -> Job:
         admit(session, conversation.id, job.mind),
         job.expires_at - job.created_at,
         user_id=user_id,
-        broadcast_id=job.broadcast_id if job.mind == MANAGER else None,
+        broadcast_id=job.broadcast_id,
         mind=job.mind,
         metadata=job.meta,
         options=job.options,

@@ -96,7 +96,8 @@ export function latestOf(conversation) {
   // A retry of one of its answers is no later message.
   const isLater = (job) => job.mind !== MANAGER && job.messageId !== broadcast.message_id && job.id > broadcast.id.replace("bcast", "job");
   if (jobs.some(isLater)) return null;
-  const siblings = jobs.filter((job) => job.broadcastId === broadcast.id && job.mind !== MANAGER);
+  const tries = jobs.filter((job) => job.broadcastId === broadcast.id && job.mind !== MANAGER);
+  const siblings = [...new Map(tries.map((job) => [job.mind, job])).values()]; // each mind's newest
   const merge = jobs.filter((job) => job.broadcastId === broadcast.id && job.mind === MANAGER).at(-1);
   const completed = siblings.filter((job) => job.status.value === "completed");
   const canMerge = completed.length > 1 && siblings.every((job) => !job.unfinished);

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from app.streaming.broadcast_stream import _end
+from models.broadcasts import Broadcast, gather
 from models.lifecycle.endings import cancel
 from models.session import unit_of_work
 
@@ -80,6 +82,35 @@ def test_a_piece_of_text_can_be_cut_anywhere(client, broadcast):
     event = events_in(read(client, broadcast["id"], f"?starting_after={cut}").text)[0][1]
 
     assert event["text"] == ANSWER[3:]
+
+
+def test_a_retry_comes_after_what_a_reader_has(client, broadcast):
+    before = events_in(read(client, broadcast["id"]).text)
+    cancelled = broadcast["jobs"][2]["id"]
+    again = finish(client.post(f"/v1/jobs/{cancelled}/retry").json["id"])
+
+    whole = events_in(read(client, broadcast["id"]).text)
+    afterwards = events_in(read(client, broadcast["id"], **{"Last-Event-ID": before[-1][0]}).text)
+
+    of_the_retry = [event for _, event in whole if event.get("job_id") == again]
+    assert of_the_retry
+    assert [event for _, event in afterwards] == [*of_the_retry, whole[-1][1]]
+    assert whole[-1][1]["type"] == "broadcast.completed"
+    assert cancelled in {event.get("job_id") for _, event in whole}
+    assert read(client, broadcast["id"], **{"Last-Event-ID": whole[-1][0]}).status_code == 204
+    for number, (place, _) in enumerate(whole[:-1]):
+        resumed = read(client, broadcast["id"], f"?starting_after={place}").text
+        assert events_in(resumed) == whole[number + 1 :]
+
+
+def test_a_reader_of_the_jobs_before_a_retry_is_not_told_of_the_end(client, broadcast):
+    cancelled = broadcast["jobs"][2]["id"]
+    with unit_of_work() as session:
+        before = gather(session, [session.get_one(Broadcast, broadcast["id"])])[0]
+    finish(client.post(f"/v1/jobs/{cancelled}/retry").json["id"])
+
+    at = {job.id: job.sequence for job in before.tries}
+    assert _end(before.broadcast.user_id, broadcast["id"], at) is None
 
 
 @pytest.mark.parametrize("place", ["x", "-1-1-1", "1-2", "1-2-3-4", "1-2-3-start", "9999-1-1", ""])

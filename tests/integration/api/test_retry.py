@@ -58,15 +58,46 @@ def test_a_job_that_ended_without_an_answer_is_done_again_as_a_new_one(client, f
     assert client.get(f"/v1/jobs/{failed['id']}").json["status"] == status
 
 
-def test_a_retried_job_stands_alone_though_it_was_one_of_a_broadcast(client):
+def test_a_retry_takes_the_place_of_its_job_in_a_broadcast(client):
     whole = client.post("/v1/broadcasts", json={"message": "hello all"}).json
-    sibling = client.get("/v1/jobs").json["data"][0]
-    change(sibling, **finished("failed"))
+    first, second, third = whole["jobs"]
+    for job, status in ((first, "completed"), (second, "failed"), (third, "completed")):
+        change(job, **finished(status), cost_usd="0.000003")
 
-    again = retry(client, sibling)
+    again = retry(client, second)
 
-    assert sibling["broadcast_id"] == whole["id"]
-    assert (again.status_code, again.json["broadcast_id"]) == (202, None)
+    whole = client.get(f"/v1/broadcasts/{whole['id']}").json
+    assert (again.status_code, again.json["broadcast_id"]) == (202, whole["id"])
+    assert [job["id"] for job in whole["jobs"]] == [first["id"], again.json["id"], third["id"]]
+    assert (whole["status"], whole["usage"]["cost_usd"]) == ("queued", "0.000009")
+    refused = client.post(f"/v1/broadcasts/{whole['id']}/merge")
+    assert refused.json["code"] == "broadcast_in_progress"
+
+
+def test_the_answer_of_a_retry_is_chosen_and_merged_as_any_other(client):
+    whole = client.post("/v1/broadcasts", json={"message": "hello all"}).json
+    for job, status in zip(whole["jobs"], ("completed", "failed", "cancelled"), strict=True):
+        change(job, **finished(status), answer="Hello." if status == "completed" else None)
+    again = retry(client, whole["jobs"][1]).json
+    change(again, **finished("completed"), answer="Hello again.")
+    path = f"/v1/broadcasts/{whole['id']}"
+
+    chosen = client.post(f"{path}/choose", json={"job_id": again["id"]})
+    merge = client.post(f"{path}/merge")
+
+    assert (chosen.status_code, chosen.json["kept_job_id"]) == (200, again["id"])
+    assert (merge.status_code, chosen.json["status"]) == (202, "partial")
+    assert row(merge.json).options == {"merges": [whole["jobs"][0]["id"], again["id"]]}
+
+
+def test_a_retry_is_cancelled_with_its_broadcast(client):
+    whole = client.post("/v1/broadcasts", json={"message": "hello all"}).json
+    change(whole["jobs"][0], **finished("failed"))
+    again = retry(client, whole["jobs"][0]).json
+
+    cancelled = client.post(f"/v1/broadcasts/{whole['id']}/cancel").json
+
+    assert (cancelled["status"], cancelled["jobs"][0]["id"]) == ("cancelled", again["id"])
 
 
 def test_a_retried_merge_merges_again(client):

@@ -23,6 +23,8 @@ from .chat import Chat
 from .provider import ScriptedProvider, serving
 
 READY_WITHIN_S = 60
+# One worker for both queues. Without weights, compressing takes no time.
+WORKER = [*command("page"), "--queues", "llm,cpu"]
 
 Quietly = Callable[[Mapping[str, str]], AbstractContextManager[Mapping[str, str]]]
 Until = Callable[..., None]
@@ -42,7 +44,7 @@ class Site:
         self._bind = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self._bind}"
         self.start_web()
-        self.worker = worker_forks.fork(command("page"), environ, folder / "worker.log")
+        self.worker = worker_forks.fork(WORKER, environ, folder / "worker.log")
         wait_until(lambda: b"ready." in (folder / "worker.log").read_bytes(), READY_WITHIN_S)
 
     def start_web(self) -> None:

@@ -85,6 +85,19 @@ def test_answers_on_their_way_and_done(
     assert found == []
 
 
+def test_a_receipt_with_what_was_cut(chat: Chat, check: Check) -> None:
+    chat.send(
+        f"{'Some words that say the same again and again. ' * 20}What do they say?", to="sage"
+    )
+    chat.expect_done("sage")
+    receipt = chat.answer("sage").locator(".receipt")
+    receipt.locator("summary").click()
+    chat.button("Show what was cut", receipt).click()
+    expect(receipt.locator("del").first).to_be_visible()
+
+    assert check(chat.page) == []
+
+
 def test_the_merged_answer_and_the_help_sheet(chat: Chat, check: Check) -> None:
     chat.send("Merge")
     chat.expect_done()

@@ -7,6 +7,10 @@ from playwright.sync_api import expect
 from .chat import Chat
 from .provider import ScriptedProvider
 
+PROSE = (
+    "The harbour of the little town is very quiet in the early morning, and the boats are back. "
+    "Gulls stand on the wall, and wait for what the fishermen leave. A baker opens at six. "
+) * 4 + "What do the people there live from?"
 ROWS = "".join(f"| {number} | row {number} |\n" for number in range(1, 61))
 WORDS = " ".join(f"Word{number}" for number in range(1000))
 ITEMS = "".join(f"{number}. Item {number}\n    - a part of it\n" for number in range(1, 61))
@@ -81,6 +85,19 @@ def test_the_receipt_says_what_was_decided(chat: Chat) -> None:
     for text in ("question (90 % sure)", "openai/gpt-5.4-mini", "because of the intent question"):
         expect(receipt).to_contain_text(text)
     expect(receipt).to_contain_text(re.compile(r"Tokens\s*\d+ in, 2\d out"))
+
+
+def test_what_compression_cut_is_struck_through(chat: Chat) -> None:
+    chat.send(PROSE, to="sage")
+    chat.expect_done("sage")
+    receipt = chat.answer("sage").locator(".receipt")
+    receipt.locator("summary").click()
+    expect(receipt).to_contain_text(re.compile(r"Compressed\s*\d+ to \d+ tokens extractive"))
+    chat.button("Show what was cut", receipt).click()
+    cut = receipt.locator("del")
+    expect(cut.first).to_be_visible()
+    assert 0.2 < len("".join(cut.all_inner_texts())) / len(PROSE) < 0.8
+    expect(receipt).to_contain_text("What do the people there live from?")
 
 
 def test_what_a_model_writes_is_shown_and_never_run(chat: Chat, provider: ScriptedProvider) -> None:

@@ -68,11 +68,14 @@ def test_one_answer_is_stopped_and_asked_for_again(chat: Chat, provider: Scripte
     expect(chat.answer("maker")).to_contain_text("one two")
     gate.set()
     chat.expect_done("sage", "muse")
+    expect(chat.button("merge the answers of The Sage and The Muse")).to_be_visible()
     chat.button("Retry", chat.answer("maker")).click()
     chat.expect_done("maker")
     expect(chat.answer("maker")).to_contain_text("one two three four.")
     expect(chat.answers).to_have_count(3)
-    expect(chat.button("merge the answers of The Sage and The Muse")).to_be_visible()
+    expect(chat.button("merge them into one")).to_be_visible()
+    chat.button("Keep this answer", chat.answer("maker")).click()
+    expect(chat.answer("maker").get_by_text("Kept", exact=True)).to_be_visible()
 
 
 def test_all_answers_are_stopped_by_a_key(chat: Chat, provider: ScriptedProvider) -> None:
