@@ -30,15 +30,25 @@ ON_BUSY: Final = ("enqueue", "reject", "interrupt")
 
 
 def title_of(message: str) -> str:
-    """The title of a conversation that starts with this message."""
-    return message.strip().splitlines()[0][:TITLE_CHARS]
+    """The title of a conversation that starts with this message: its first line, if need be cut
+    after a word, with an ellipsis."""
+    line = message.strip().splitlines()[0]
+    return line if len(line) <= TITLE_CHARS else _cut(line)
+
+
+def _cut(line: str) -> str:
+    """The beginning of a line, of TITLE_CHARS at most. A script without spaces is cut anywhere."""
+    beginning = line[: TITLE_CHARS - 1]
+    words = beginning.rpartition(" ")[0].rstrip()
+    return (words if len(words) > TITLE_CHARS // 2 else beginning) + "…"
 
 
 def titles_of(beginning: str) -> set[str]:
     """What `title_of` may have made of a message of which only the first TITLE_CHARS are known,
     without the white space before it; none of a blank one."""
     line = next(iter(beginning.splitlines()), "")
-    return {line, line.rstrip()} - {""}
+    cut = {_cut(line)} if len(line) == TITLE_CHARS else set()  # earlier versions cut anywhere
+    return {line, line.rstrip(), *cut} - {""}
 
 
 class Conversation(Base):

@@ -140,8 +140,14 @@ def test_what_was_touched_since_or_is_not_over_stays(
     assert exists(Job, busy)
 
 
-def test_what_is_old_goes_from_a_conversation_that_is_still_used(make_job: MakeJob) -> None:
-    old = make_job("\u2003 An old secret \n with more")
+@pytest.mark.parametrize(
+    "message",
+    ["\u2003 An old secret \n with more", "An old secret " * 9, "\N{CJK RADICAL SUN}" * 61],
+)
+def test_what_is_old_goes_from_a_conversation_that_is_still_used(
+    make_job: MakeJob, message: str
+) -> None:
+    old = make_job(message)
     here = read(old).conversation_id
     complete_with(old, "An old answer")
     young, busy = make_job("A new one", conversation_id=here), make_job(conversation_id=here)
