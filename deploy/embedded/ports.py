@@ -7,6 +7,9 @@ import socket
 # between this check and the service's bind.
 _RANGE = range(20_000, 32_000)
 _TRIES = 100
+# Whatever seeds `random`, such as a test runner in each of its processes, must not make several of
+# them choose the same port before one has bound it.
+_RANDOM = random.SystemRandom()
 
 
 def free_port() -> int:
@@ -15,7 +18,7 @@ def free_port() -> int:
     Raises:
         OSError: a hundred random ports are all in use.
     """
-    for port in random.sample(_RANGE, _TRIES):
+    for port in _RANDOM.sample(_RANGE, _TRIES):
         if _is_free(port):
             return port
     raise OSError(f"no free port among {_TRIES} tried on 127.0.0.1")
