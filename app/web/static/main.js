@@ -101,7 +101,7 @@ function takeAccepted(to, message, accepted) {
   if (!to) {
     opened = new Conversation(accepted.conversationId);
     opened.state.value = "ready";
-    opened.title.value = message.trim().split("\n")[0].slice(0, 60);
+    opened.title.value = message.trim().split("\n")[0];
     history.pushState(null, "", `/c/${opened.id}`);
     const typedMeanwhile = draft.value;
     write("");
@@ -149,16 +149,8 @@ function Signed() {
     return () => window.removeEventListener("popstate", openPath);
   }, []);
   const opened = conversation.value;
-  const unfinished = opened ? [...opened.jobs.value.values()].filter((job) => job.unfinished).length : 0;
-  useShortcuts({
-    write: focusInput,
-    stop: NARROW.matches && sidebarOpen.value ? closeSidebar : unfinished ? () => act("stopAll") : null,
-    pane: goToPane,
-    target: (index) => (target.value = index === null ? "" : (minds.value[index]?.id ?? target.value)),
-    search: () => ((sidebarOpen.value = true), setTimeout(() => document.getElementById("search")?.focus())),
-    fresh: () => go(null),
-    help: () => (helpOpen.value = true),
-  });
+  const unfinished = countUnfinished(opened);
+  useShortcuts(SHORTCUTS);
   return html`
     <div class=${`layout ${sidebarOpen.value ? "sidebar-open" : ""}`}>
       <${Sidebar} current=${opened?.id} onOpen=${go} onNew=${() => go(null)} user=${session.value.user}
@@ -180,6 +172,21 @@ function Signed() {
     </div>
   `;
 }
+
+const countUnfinished = (opened) => (opened ? [...opened.jobs.value.values()].filter((job) => job.unfinished).length : 0);
+
+const SHORTCUTS = {
+  write: focusInput,
+  toStop: () => {
+    if (NARROW.matches && sidebarOpen.value) return closeSidebar;
+    return countUnfinished(conversation.value) ? () => act("stopAll") : null;
+  },
+  pane: goToPane,
+  target: (index) => (target.value = index === null ? "" : (minds.value[index]?.id ?? target.value)),
+  search: () => ((sidebarOpen.value = true), setTimeout(() => document.getElementById("search")?.focus())),
+  fresh: () => go(null),
+  help: () => (helpOpen.value = true),
+};
 
 function goToPane(index) {
   if (!minds.value[index]) return;

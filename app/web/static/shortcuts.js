@@ -1,6 +1,6 @@
 // Keyboard shortcuts, and the sheet that lists them.
 
-import { html, useEffect, useRef } from "./ui.js";
+import { html, useEffect, useLayoutEffect, useRef } from "./ui.js";
 
 // On a Mac, Option writes characters such as { and ñ: there, Control is what Alt is elsewhere.
 const IS_MAC = /^Mac/.test(navigator.platform);
@@ -23,9 +23,9 @@ const HANDLED_BY_INPUT_METHOD = 229;
 /** Whether a key is an input method's, such as the Enter that takes what it suggests. */
 export const isOfInputMethod = (event) => event.isComposing || event.keyCode === HANDLED_BY_INPUT_METHOD;
 
-/** Do what a key is for. `actions` has a function for each. */
+/** Do what a key is for. `actions` has a function for each, which looks at the page as it is then. */
 export function useShortcuts(actions) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKeyDown = (event) => {
       const act = isOfInputMethod(event) ? null : actionOf(event, actions);
       if (!act) return;
@@ -34,14 +34,14 @@ export function useShortcuts(actions) {
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  });
+  }, [actions]);
 }
 
 function actionOf(event, actions) {
   if (isAlt(event)) return actionOfAlt(event, actions);
   const isCommand = IS_MAC ? event.metaKey : event.ctrlKey && !event.altKey;
   if (isCommand && event.key.toLowerCase() === "k") return actions.search;
-  if (event.key === "Escape" && !document.querySelector("dialog[open]")) return actions.stop;
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) return actions.toStop();
   const typing = event.target.closest("input, textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return null;
   if (event.key === "/") return actions.write;
