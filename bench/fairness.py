@@ -13,7 +13,9 @@ import psycopg
 
 from bench.figures import figure, group, ratio
 from bench.stack import new_job, running_workers, stack
+from config.queues import QUEUES
 from tests.chaos.stack import Stack
+from tests.chaos.waiting import wait_for
 
 QUEUED = 2000
 MEASURED = 15
@@ -24,6 +26,7 @@ WAIT_S = 25
 ANSWERS_S = (0.0, 0.3)
 # A call cancels 1,000; each must take less.
 CANCELLED_WITHIN_S = 5.0
+DISCARDED_WITHIN_S = 60.0
 UNFINISHED = "SELECT count(*) FROM jobs WHERE slot IS NOT NULL"
 
 
@@ -55,6 +58,8 @@ def _measure(trimind: Stack, answer_s: float) -> float:
                     beside = median(_latencies(other, MEASURED))
                     left = _unfinished(trimind)
                     cancels += _cancel_all(busy)
+                    # The messages of cancelled jobs are work for the next measurement's worker.
+                    wait_for(lambda: not _messages(trimind), DISCARDED_WITHIN_S, "empty queues")
             figure(f"beside {priority} jobs, median", beside * 1000, "ms")
             figure("of them left at the end", left, digits=0)
             ratio("to the idle system", beside, idle)
@@ -103,6 +108,14 @@ def _cancel_all(web: httpx.Client) -> list[tuple[int, float]]:
             done.append((answer["cancelled"], time.perf_counter() - began))
             has_more = answer["has_more"]
     return done
+
+
+def _messages(trimind: Stack) -> int:
+    """How many messages wait in the lanes of both queues."""
+    with trimind.redis() as redis:
+        return sum(
+            redis.llen(key) for name in QUEUES for key in redis.scan_iter(f"{name}*", _type="list")
+        )
 
 
 def _unfinished(trimind: Stack) -> int:

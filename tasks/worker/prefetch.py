@@ -2,10 +2,10 @@
 
 A job waits for its provider most of the time, and a thread that waits costs next to nothing. So the
 pool has hundreds of threads, but takes a new message only while fewer than `WORKING` of them work:
-more would slow each other down, and keep messages from workers that have time for them. A thread
-that waits makes room for another message; one that has acknowledged its message and goes on with
-the next stage takes the room of one. RabbitMQ's quorum queues allow no such adjustments: there, a
-worker takes `WORKING` messages of each lane.
+more would slow each other down, a job of a user with few in flight above all, and keep messages
+from workers that have time for them. A thread that waits makes room for another message; one that
+has acknowledged its message and goes on with the next stage takes the room of one. RabbitMQ's
+quorum queues allow no such adjustments: there, a worker takes `FIXED` messages of each lane.
 """
 
 import threading
@@ -16,8 +16,10 @@ from celery.worker.consumer import Consumer
 from config.queues import has_lane_queues
 from config.settings import get_settings
 
-# So many keep a core busy, even if each waits for a PostgreSQL far away.
-WORKING: Final = 32
+# So many keep a core busy, and as many connections to PostgreSQL as a process has (DATABASE_POOL).
+WORKING: Final = 8
+# Some of these wait for a model that classifies their intent.
+FIXED: Final = 32
 
 
 class Prefetch:
@@ -38,8 +40,9 @@ class Prefetch:
         # Quorum queues know no common limit of all consumers, and those of a consumer can't change.
         self._is_fixed = has_lane_queues(consumer.app.conf.broker_url)
         # Without hops in a thread, a message is in hand as long as its thread waits.
-        whole = self._is_fixed and get_settings().stage_hops == "broker"
-        consumer.initial_prefetch_count = self._threads if whole else self._wanted
+        whole = get_settings().stage_hops == "broker"
+        fixed = self._threads if whole else min(FIXED, self._threads)
+        consumer.initial_prefetch_count = fixed if self._is_fixed else self._wanted
 
     def take(self, more: int) -> None:
         """Note that so many more messages are in hand, and not acknowledged."""
