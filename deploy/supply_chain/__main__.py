@@ -3,11 +3,16 @@
 import json
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from deploy.supply_chain.installed import installed
 from deploy.supply_chain.licences import refused
+from deploy.supply_chain.lists import ROOT
+from deploy.supply_chain.lock import NotLocked
+from deploy.supply_chain.lock import lock as write_lists
+from deploy.supply_chain.locked import differences
 from deploy.supply_chain.sbom import bill_of_materials
 from deploy.supply_chain.vulnerabilities import URL, NotAnswered, vulnerabilities
 
@@ -48,6 +53,34 @@ def sbom(file: Path) -> None:
     found = installed()
     file.write_text(json.dumps(bill_of_materials(found), indent=1) + "\n", "utf-8")
     click.echo(f"{file}: {len(found)} distributions")
+
+
+ROOT_OPTION: Final = click.option(
+    "--root", default=ROOT, type=click.Path(path_type=Path), help="The checkout."
+)
+
+
+@main.command()
+@ROOT_OPTION
+def lock(root: Path) -> None:
+    """Write deploy/requirements: what to install, with hashes of the index."""
+    try:
+        for file in write_lists(root):
+            click.echo(file.relative_to(root))
+    except NotLocked as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command()
+@ROOT_OPTION
+def locked(root: Path) -> None:
+    """Check that deploy/requirements is what `lock` would write; asks nobody.
+
+    Exits with 1 if a list lacks something, or has another version than constraints.txt.
+    """
+    if lines := differences(root, installed()):
+        raise click.ClickException("\n".join([*lines, "Run `make lock`"]))
+    click.echo("The lists with hashes have what constraints.txt pins")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The distributions that are installed here, as their own metadata describes them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageMetadata, distributions
 from typing import Final
@@ -62,17 +62,38 @@ def dependencies(found: Sequence[Distribution]) -> dict[str, set[str]]:
         if (name, extra) in seen:
             continue
         seen.add((name, extra))
-        for required, extras in _required(by_name[name], extra):
+        for required, its_extra in _required_by(by_name[name], extra):
             if required in by_name:
                 edges[name].add(required)
-                due += [(required, each) for each in extras]
+                due.append((required, its_extra))
     return edges
 
 
-def _required(distribution: Distribution, extra: str) -> Iterator[tuple[str, set[str]]]:
-    for each in map(Requirement, distribution.requirements):
-        if each.marker is None or each.marker.evaluate({"extra": extra}):
-            yield canonicalize_name(each.name), each.extras
+def closure(requirements: Iterable[Requirement], found: Sequence[Distribution]) -> set[str]:
+    """The names of all that is required here, directly or in turn. What something requires in turn
+    is known only if it is installed."""
+    by_name = {each.name: each for each in found}
+    seen: set[tuple[str, str]] = set()
+    due = [each for requirement in requirements for each in _named(requirement, "")]
+    while due:
+        name, extra = due.pop()
+        if (name, extra) not in seen and name in by_name:
+            due += _required_by(by_name[name], extra)
+        seen.add((name, extra))
+    return {name for name, _ in seen}
+
+
+def _required_by(distribution: Distribution, extra: str) -> Iterator[tuple[str, str]]:
+    for each in distribution.requirements:
+        yield from _named(Requirement(each), extra)
+
+
+def _named(requirement: Requirement, extra: str) -> Iterator[tuple[str, str]]:
+    """What a requirement of an extra names, if it applies here: a distribution, by itself and with
+    each extra."""
+    if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+        for each in ("", *requirement.extras):
+            yield canonicalize_name(requirement.name), each
 
 
 def _extras(distribution: Distribution) -> set[str]:

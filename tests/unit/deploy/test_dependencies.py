@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.supply_chain.installed import installed
+from deploy.supply_chain.lists import INSTALLATIONS
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 ROW: Final = re.compile(r"^\| ([\w.-]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -26,14 +27,14 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def direct() -> set[str]:
-    """What setup.cfg, the build and the Makefile name."""
+    """What setup.cfg and the build name, and what is installed without its requirements."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     lines = setup["options"]["install_requires"].splitlines()
     for extra in setup["options.extras_require"].values():
         lines += extra.splitlines()
     lines += tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-    lines += re.findall(r"--no-deps (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    lines += [name for each in INSTALLATIONS for name in each.alone]
     return {canonicalize_name(Requirement(each).name) for each in lines if each}
 
 

@@ -145,3 +145,12 @@ def test_each_unit_stops_as_patiently_as_its_process_needs() -> None:
         assert int(unit["Service"]["TimeoutStopSec"]) >= 30
         assert unit["Service"]["User"] == "trimind"
         assert unit["Unit"]["Requires"] == "trimind-release.service"
+
+
+def test_render_installs_by_lists_with_hashes() -> None:
+    services = read_yaml("render.yaml")["services"]
+    for command in (each["buildCommand"] for each in services if "buildCommand" in each):
+        hashed, ours = command.split(" && ")
+        assert hashed.startswith("pip install --require-hashes --no-deps -r ")
+        assert all((ROOT / name).is_file() for name in re.findall(r"-r (\S+)", hashed))
+        assert ours == "pip install --no-deps --no-build-isolation ."
