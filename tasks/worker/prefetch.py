@@ -39,10 +39,7 @@ class Prefetch:
         self._consumer = consumer
         # Quorum queues know no common limit of all consumers, and those of a consumer can't change.
         self._is_fixed = has_lane_queues(consumer.app.conf.broker_url)
-        # Without hops in a thread, a message is in hand as long as its thread waits.
-        whole = get_settings().stage_hops == "broker"
-        fixed = self._threads if whole else min(FIXED, self._threads)
-        consumer.initial_prefetch_count = fixed if self._is_fixed else self._wanted
+        consumer.initial_prefetch_count = self._fixed if self._is_fixed else self._wanted
 
     def take(self, more: int) -> None:
         """Note that so many more messages are in hand, and not acknowledged."""
@@ -60,6 +57,13 @@ class Prefetch:
         with self._lock:
             self._hops += more
             self._adjust()
+
+    @property
+    def _fixed(self) -> int:
+        # Without hops in a thread, a message is in hand as long as its thread waits.
+        if get_settings().stage_hops == "broker":
+            return self._threads
+        return min(FIXED, self._threads)
 
     @property
     def _wanted(self) -> int:
