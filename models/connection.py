@@ -22,7 +22,10 @@ PARAMETERS: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-TIMEOUTS: Final = {"statement_timeout": "30s", "idle_in_transaction_session_timeout": "60s"}
+# A transaction waits for nothing but its next statement. One that is idle for so long is of a host
+# that was cut off, which gives the connection up too (`tcp_user_timeout`). Its locks must not
+# outlast its leases: meanwhile no other worker can give up its runs.
+TIMEOUTS: Final = {"statement_timeout": "30s", "idle_in_transaction_session_timeout": "15s"}
 
 
 def open_engine(
