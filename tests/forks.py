@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,16 +78,23 @@ class ForkServer:
         assert self._ready.wait(60)
 
     def fork(
-        self, argv: list[str], environ: Mapping[str, str], log: Path, out: Path | None = None
+        self,
+        argv: list[str],
+        environ: Mapping[str, str],
+        log: Path,
+        out: Path | None = None,
+        namespaces: Sequence[str] = (),
     ) -> Fork:
         """Start `python -m MODULE ...`. Its output goes to the end of `log`, except that its
-        standard output goes to `out` if that is given."""
+        standard output goes to `out` if that is given. First it enters the namespaces, such as
+        `/proc/1/ns/net`, one after the other."""
         order = {
             "argv": argv,
             "environ": dict(environ),
             "log": str(log),
             "out": str(out or log),
             "cwd": str(ROOT),
+            "namespaces": list(namespaces),
         }
         log.touch()  # it can be read from now on
         assert self._process.stdin is not None

@@ -41,7 +41,10 @@ def fork_process(order: dict[str, Any]) -> int:
         return pid
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for namespace in order["namespaces"]:
+        enter_namespace(libc, namespace)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -58,6 +61,13 @@ def fork_process(order: dict[str, Any]) -> int:
     sys.argv = ["-m", *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
+
+
+def enter_namespace(libc: ctypes.CDLL, path: str) -> None:
+    """Enter the namespace that this file of /proc stands for."""
+    with open(path) as file:
+        if libc.setns(file.fileno(), 0):
+            sys.exit(f"cannot enter {path}: {os.strerror(ctypes.get_errno())}")
 
 
 def say(what: str) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can stop forwarding without closing anything, or lose responses."""
+"""A TCP proxy that can stop forwarding without closing anything, or lose responses."""
 
 import socket
 import struct
@@ -7,17 +7,22 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Forwards to a local TCP port or a Unix socket. A context manager."""
+    """Forwards to a local TCP port or a Unix socket. A context manager.
 
-    def __init__(self, target: int | str) -> None:
+    Args:
+        target: the port, or the path of the socket.
+        listener: where it accepts; by default on a free port of 127.0.0.1.
+    """
+
+    def __init__(self, target: int | str, listener: socket.socket | None = None) -> None:
         self._target = target
         self._flows = threading.Event()
         self._flows.set()
         self._to_lose = 0
         self.lost = 0  # responses
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listener]
-        self.port = int(self._listener.getsockname()[1])
+        self.host, self.port = self._listener.getsockname()
 
     def __enter__(self) -> "Proxy":
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()

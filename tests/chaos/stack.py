@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import redis
@@ -20,6 +21,7 @@ from deploy.embedded.process import Process
 from deploy.embedded.procfile import read_procfile, shell_command
 
 from .profiles import Profile
+from .proxy import Proxy
 from .waiting import wait_for
 from .workers import ROOT, Fleet, Worker, fork_server
 
@@ -97,14 +99,46 @@ class Stack:
         """A client of the broker."""
         return redis.Redis.from_url(self.environ["REDIS_URL"], decode_responses=True)
 
+    def targets(self) -> dict[str, int | str]:
+        """Where its servers listen: a port of 127.0.0.1, or the path of a socket."""
+        folder = parse_qs(urlsplit(self.database_url).query)["host"][0]
+        return {
+            "Redis": urlsplit(self.environ["REDIS_URL"]).port or 6379,
+            "PostgreSQL": f"{folder}/.s.PGSQL.5432",
+            "the provider": self._provider_port,
+        }
+
+    def behind(self, proxies: Mapping[str, Proxy]) -> dict[str, str]:
+        """The settings of a worker that reaches these of its `targets` through proxies."""
+        settings = {}
+        if proxy := proxies.get("Redis"):
+            url = urlsplit(self.environ["REDIS_URL"])
+            there = f"{url.netloc.rpartition('@')[0]}@{proxy.host}:{proxy.port}"
+            settings["REDIS_URL"] = url._replace(netloc=there).geturl()
+        if proxy := proxies.get("PostgreSQL"):
+            url = urlsplit(self.database_url)
+            there = f"{url.username}@{proxy.host}:{proxy.port}{url.path}"
+            settings["DATABASE_URL"] = (
+                f"postgresql+psycopg://{there}?sslmode=disable&gssencmode=disable"
+            )
+        if proxy := proxies.get("the provider"):
+            settings["OPENAI_API_BASE"] = f"http://{proxy.host}:{proxy.port}/v1"
+        return settings
+
     def fleet(self, count: int | None = None, **environ: str) -> Fleet:
         """A new fleet of workers, not started yet."""
         return Fleet([self.worker(**environ) for _ in range(count or self.profile.workers)])
 
-    def worker(self, **environ: str) -> Worker:
-        """A new worker, not started yet."""
+    def worker(self, namespaces: Sequence[str] = (), **environ: str) -> Worker:
+        """A new worker, not started yet, in its own namespaces if any are given."""
         self._named += 1
-        made = Worker(f"w{self._named}", self.forkserver, self.environ | environ, self.home)
+        made = Worker(
+            f"w{self._named}",
+            self.forkserver,
+            self.environ | environ,
+            self.home,
+            namespaces=namespaces,
+        )
         self._workers.append(made)
         return made
 
@@ -170,8 +204,8 @@ class Stack:
     def _environment(self) -> dict[str, str]:
         minds = self.home / "minds.toml"
         minds.write_text(MINDS)
-        self.web_port, provider_port = free_port(), free_port()
-        self.provider = f"http://127.0.0.1:{provider_port}"
+        self.web_port, self._provider_port = free_port(), free_port()
+        self.provider = f"http://127.0.0.1:{self._provider_port}"
         self.web = f"http://127.0.0.1:{self.web_port}"
         return {
             **_bare(),
@@ -194,7 +228,7 @@ class Stack:
 
     def _start_provider(self) -> None:
         script = str(HERE / "provider.py")
-        self._start("provider", (sys.executable, script, self.provider.rsplit(":", 1)[1]))
+        self._start("provider", (sys.executable, script, str(self._provider_port)))
 
     def _wait_for_provider(self) -> None:
         wait_for(lambda: _answers(f"{self.provider}/calls"), 20, "the provider")

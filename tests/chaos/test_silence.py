@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -31,30 +30,28 @@ class Far:
         return sum(line["event"] == "stage finished" for line in self.worker.lines())
 
 
+SERVERS = ("Redis", "PostgreSQL")
 MORE = 30  # jobs that are submitted while a worker is cut off
 
 
 @pytest.fixture
 def far(idle_stack: Stack) -> Iterator[Far]:
     stack = idle_stack
-    redis_url, database_url = urlsplit(stack.environ["REDIS_URL"]), urlsplit(stack.database_url)
-    folder = parse_qs(database_url.query)["host"][0]
     with ExitStack() as exits:
-        redis = exits.enter_context(Proxy(redis_url.port or 6379))
-        postgres = exits.enter_context(Proxy(f"{folder}/.s.PGSQL.5432"))
-        there = f"{database_url.username}@127.0.0.1:{postgres.port}{database_url.path}"
-        worker = stack.worker(
-            REDIS_URL=stack.environ["REDIS_URL"].replace(f":{redis_url.port}/", f":{redis.port}/"),
-            DATABASE_URL=f"postgresql+psycopg://{there}?sslmode=disable&gssencmode=disable",
-        )
+        proxies = {
+            name: exits.enter_context(Proxy(target))
+            for name, target in stack.targets().items()
+            if name in SERVERS
+        }
+        worker = stack.worker(**stack.behind(proxies))
         near = stack.worker()
         fleet = Fleet([worker, near])
         exits.callback(fleet.stop)
         fleet.start()
-        yield Far(worker, {"Redis": redis, "PostgreSQL": postgres})
+        yield Far(worker, proxies)
 
 
-@pytest.mark.parametrize("server", ["Redis", "PostgreSQL"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_worker_cut_off_in_silence_loses_and_doubles_nothing(
     server: str,
     far: Far,

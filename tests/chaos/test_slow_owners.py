@@ -39,12 +39,12 @@ def test_a_worker_that_was_stopped_past_its_lease_is_refused(
         stack.set_faults(latency_s=[0.05, 0.1])
         with running(stack.worker()):
             ledger.settle(profile.patience_s)
-            ended = rows(ledger)
+            ended = ledger.rows()
             slow.signal(signal.SIGCONT)
             wait_for(lambda: not in_hand(slow.log), 60, "the slow worker to see that it is late")
             counts = ledger.close()
     report.add("a worker stopped past its lease", counts)
-    assert rows(ledger) == ended, "a late worker has changed a finished job"
+    assert ledger.rows() == ended, "a late worker has changed a finished job"
     assert counts["given_up"] == JOBS
     assert all(entry.row["paid_duplicates"] >= 1 for entry in ledger.entries().values())
 
@@ -98,11 +98,6 @@ def redeliver(broker: redis.Redis, messages: list[str], rng: Random) -> int:
 def called(ledger: Ledger) -> int:
     """The number of provider calls for the jobs of this load."""
     return sum(len(entry.calls) for entry in ledger.entries().values())
-
-
-def rows(ledger: Ledger) -> dict[str, object]:
-    """The current state of every job of the load."""
-    return {mark: (entry.row, entry.answers) for mark, entry in ledger.entries().items()}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -61,12 +61,14 @@ class Worker:
         environ: Mapping[str, str],
         folder: Path,
         argv: list[str] | None = None,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.environ = dict(environ)
         self._forkserver = forkserver
         self._folder = folder
         self._argv = argv or command(name)
+        self._namespaces = namespaces
         self._lives = 0
         self.identity: Identity | None = None
         self.wanted = False
@@ -77,7 +79,8 @@ class Worker:
         self._lives += 1
         self.wanted = True
         environ = self.environ | more
-        self.identity = Identity.of(self._forkserver.fork(self._argv, environ, self.log).pid)
+        order = (self._argv, environ, self.log, None, self._namespaces)
+        self.identity = Identity.of(self._forkserver.fork(*order).pid)
         return self
 
     @property
