@@ -102,13 +102,14 @@ def execute(
     work = begun or _begin(task, policy, fence)
     if work is None:
         return
-    if work.is_late:
-        release(work)
-        _drop(task, "begun too late")
-        return
-    failpoints.point(fence.stage, "after_begin")
-    with bound_contextvars(**work.named), stage_span(work):
-        _execute(task, policy, body, work)
+    with bound_contextvars(**work.named):
+        if work.is_late:
+            release(work)
+            _drop(task, "begun too late")
+            return
+        failpoints.point(fence.stage, "after_begin")
+        with stage_span(work):
+            _execute(task, policy, body, work)
 
 
 def _execute(task: Task, policy: Policy, body: Body, work: Work) -> None:

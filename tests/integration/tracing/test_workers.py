@@ -1,14 +1,17 @@
 """A trace goes on in another worker; what a worker traces is a matter of its own settings."""
 
 import json
+import os
 import secrets
+import signal
 from collections.abc import Callable
 
 import httpx
+import psutil
 
 from ...chaos.stack import Stack
 from ...chaos.workers import Worker
-from .collector import Collector, collecting
+from .collector import SERVER, Collector, Span, collecting
 from .conftest import ALL, CANARY, Ask, calls, is_of, named, traceparent
 
 Until = Callable[..., None]
@@ -58,3 +61,58 @@ def test_text_is_there_if_it_is_switched_on_and_the_last_spans_are_sent_at_a_wor
     [answer] = json.loads(call.attributes["gen_ai.output.messages"])
     assert answer["parts"] == [{"type": "text", "content": job["output"]}]
     assert traced.key.encode() not in b"".join(own.bodies)
+
+
+def test_each_forked_process_of_a_worker_sends_its_own_spans_once(
+    traced: Stack, collector: Collector, ask: Ask, until: Until
+) -> None:
+    """Also the one that replaces a process that was killed."""
+    worker = traced.start("worker", WORKER_PROCESSES="2", STAGE_HOPS="broker")
+    traces = []
+
+    def started() -> int:
+        return (traced.home / "worker.log").read_text().count('"worker started"')
+
+    def processes() -> set[int]:
+        return {child.pid for child in psutil.Process(worker.identity.pid).children()}
+
+    def ask_until_all_have_sent(expected: set[int]) -> None:
+        sent: set[int] = set()
+        while not sent >= expected:
+            assert len(traces) < 40, f"{expected - sent} sent nothing"
+            trace_id, _, header = traceparent()
+            ask(traceparent=header)
+            traces.append(trace_id)
+            until(lambda of=trace_id: len(collector.of(of)) >= ALL)
+            sent |= {pid_of(span) for span in of_worker(collector.of(trace_id))}
+
+    until(lambda: started() == 2, 60)
+    first = processes()
+    ask_until_all_have_sent(first)
+
+    killed, kept = first
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: started() == 3, 60)
+    second = processes()
+    assert kept in second - {killed}
+    ask_until_all_have_sent(second)
+
+    worker.ask_to_end()
+    until(lambda: worker.exit_code() is not None, 20)  # by then, all have been sent
+    for trace_id in traces:
+        spans = collector.of(trace_id)
+        assert len({span.span_id for span in spans}) == len(spans) == ALL
+        [call], [generate] = calls(spans), named(spans, "generate")
+        assert pid_of(call) == pid_of(generate)
+        assert {pid_of(span) for span in of_worker(spans)} <= first | second
+        assert {span.process["trimind.process"] for span in of_worker(spans)} == {"worker"}
+
+
+def of_worker(spans: list[Span]) -> list[Span]:
+    """Those that are not the web's."""
+    return [span for span in spans if span.kind != SERVER]
+
+
+def pid_of(span: Span) -> int:
+    """The id of the process that recorded it."""
+    return int(span.process["process.pid"])
