@@ -19,7 +19,7 @@ from app.streaming.access import ending_with_access, hear_revocation, open_acces
 from app.streaming.subscription import Subscription
 from config.once import once
 from config.outages import outages
-from config.redis import listening_client, redis_client
+from config.redis import listener, redis_client
 from config.shutdown import on_shutdown
 from models.errors import DatabaseUnavailable
 from models.jobs import sequences_of
@@ -66,7 +66,7 @@ class SubscriptionHub:
         self._ending = False
         self._hear_until = 0.0
         self._rows_polled_at = time.monotonic()
-        self._pubsub = listening_client().pubsub()  # type: ignore[no-untyped-call]
+        self._pubsub: Any = listener()  # redis-py's own has no types
 
     def open_soon(self, job_ids: Collection[str]) -> None:
         """Open these jobs' channels for a subscription that is about to begin: it then waits for

@@ -5,7 +5,7 @@ from typing import Final
 import redis
 
 from config.outages import outages
-from config.redis import listening_client
+from config.redis import listener
 from config.shutdown import shutting_down
 from tasks.daemon_loop import DaemonLoop
 from tasks.execution.heartbeat import stop_job
@@ -21,7 +21,7 @@ READ_S: Final = 5.0
 def _listen() -> None:
     """Listen until the process shuts down or the connection fails."""
     try:
-        with listening_client().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
+        with listener(ignore_subscribe_messages=True) as channel:
             channel.subscribe(CHANNEL)
             while not shutting_down.is_set():
                 message = channel.get_message(timeout=READ_S)

@@ -3,6 +3,7 @@ the embedded Valkey has no TLS."""
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -70,6 +71,26 @@ class Redises:
     def kill_primary(self) -> None:
         """Kill it; the sentinels promote the replica in about two seconds."""
         self._running[self._servers[PRIMARY]].kill()
+
+    def restart_primary(self) -> None:
+        """Start the one that was killed: it takes itself for the primary, until the sentinels make
+        it a replica, about ten seconds later."""
+        self._start(self._servers[PRIMARY], "redis-server", self._of_server(PRIMARY))
+
+    def freeze_primary(self) -> None:
+        """Stop its process: whoever is connected to it hears nothing, not even of an end."""
+        self._running[self._servers[PRIMARY]].send_signal(signal.SIGSTOP)
+
+    def thaw_primary(self) -> None:
+        """Let it go on, as the primary that it was."""
+        self._running[self._servers[PRIMARY]].send_signal(signal.SIGCONT)
+
+    def role(self, number: int) -> str:
+        """What it takes itself for: `master` or `slave`; empty if it doesn't answer."""
+        try:
+            return str(self.asked(number).info("replication")["role"])
+        except RedisError:
+            return ""
 
     def asked(self, number: int) -> Redis:
         """A client of `PRIMARY` or `REPLICA`."""

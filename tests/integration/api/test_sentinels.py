@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from flower.utils.broker import Broker
+from redis import Redis
 
 from app.ops.readiness import check_redis
 from config.celery_broker import celery_url, tls_options
@@ -30,6 +31,7 @@ from tests.integration.redis_servers import (
 
 ROOT = Path(__file__).parents[3]
 JOBS = 60
+FOLLOWED = {("trimind-web", "events"), ("trimind-worker", "events"), ("trimind-worker", "queue")}
 
 
 @pytest.fixture
@@ -94,6 +96,13 @@ def left(jobs: set[str]) -> set[str]:
         return jobs & {row.id for row in rows}
 
 
+def accept(web: httpx.Client, number: int) -> str:
+    """Submit a job; returns its id."""
+    accepted = web.post("/v1/jobs", json={"message": f"Hello {number}"})
+    assert accepted.status_code == 202
+    return str(accepted.json()["id"])
+
+
 def lengths(settings: Settings) -> list[dict[str, object]]:
     """What Flower shows of the queues."""
     of_url = celery_url(settings.broker)
@@ -144,9 +153,7 @@ def test_jobs_outlive_a_failover_and_no_process_restarts(
     def submit(number: int) -> str:
         if number == JOBS // 2:
             redises.kill_primary()
-        accepted = web.post("/v1/jobs", json={"message": f"Hello {number}"})
-        assert accepted.status_code == 202
-        return str(accepted.json()["id"])
+        return accept(web, number)
 
     with ThreadPoolExecutor(4) as threads:
         sent = set(threads.map(submit, range(JOBS)))
@@ -162,3 +169,51 @@ def test_jobs_outlive_a_failover_and_no_process_restarts(
     assert redis_client().ping()
     use_all_sentinels()
     assert lengths(settings) == [{"name": "llm", "messages": 0}]
+
+    # The old one returns: as a primary without data, until the sentinels make it a replica.
+    redises.restart_primary()
+    until(lambda: redises.role(PRIMARY) == "master")
+    sent = {submit(JOBS + number) for number in range(JOBS)}
+    until(lambda: redises.role(PRIMARY) == "slave", 30)
+    sent |= {submit(2 * JOBS + number) for number in range(JOBS)}
+    until(lambda: not left(sent), 60)
+    assert worker.poll() is None
+
+
+def test_jobs_outlive_a_primary_that_hangs_and_returns(
+    worker: subprocess.Popen[bytes],
+    serve: Callable[..., httpx.Client],
+    redises: Redises,
+    variables: dict[str, str],
+    until: Callable[..., None],
+) -> None:
+    """No connection to it is closed while it hangs, and it returns as the primary that it was."""
+    web = serve(**variables)
+    until(lambda: web.get("/readyz").json()["checks"]["redis"] == "ok")
+
+    def submit(number: int) -> str:
+        return accept(web, number)
+
+    with web.stream("GET", f"/v1/jobs/{submit(0)}/events"), ThreadPoolExecutor(4) as threads:
+        until(lambda: followed(redises.asked(PRIMARY)) == FOLLOWED)
+        redises.freeze_primary()
+        sent = set(threads.map(submit, range(JOBS)))
+        until(lambda: redises.role(REPLICA) == "master", 30)
+        until(lambda: followed(redises.asked(REPLICA)) == FOLLOWED, 60)
+        until(lambda: not left(sent), 60)
+
+        redises.thaw_primary()
+        sent = set(threads.map(submit, range(JOBS)))
+        until(lambda: redises.role(PRIMARY) == "slave", 30)
+        until(lambda: not followed(redises.asked(PRIMARY)))
+        sent |= set(threads.map(submit, range(JOBS)))
+        until(lambda: not left(sent), 60)
+        until(lambda: followed(redises.asked(REPLICA)) == FOLLOWED)
+    assert worker.poll() is None
+
+
+def followed(server: Redis) -> set[tuple[str, str]]:
+    """Which processes wait for what there: notifications, or messages."""
+    clients = [each for each in server.client_list() if each["name"].startswith("trimind-")]
+    listening = {(each["name"], "events") for each in clients if each["sub"] != "0"}
+    return listening | {(each["name"], "queue") for each in clients if each["cmd"] == "brpop"}

@@ -68,7 +68,7 @@ def test_each_forked_process_of_a_worker_sends_its_own_spans_once(
 ) -> None:
     """Also the one that replaces a process that was killed."""
     worker = traced.start("worker", WORKER_PROCESSES="2", STAGE_HOPS="broker")
-    traces = []
+    traces: list[str] = []
 
     def started() -> int:
         return (traced.home / "worker.log").read_text().count('"worker started"')
