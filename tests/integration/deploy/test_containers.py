@@ -1,6 +1,7 @@
 """Other programs find nothing wrong with the files for containers and for Kubernetes."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from config.settings import Settings
 from deploy.embedded.procfile import read_procfile
 
 from ...tools import tool
+from ..debian import unpacked
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "deploy/helm/trimind"
@@ -63,11 +65,39 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
 
 
-def test_the_compose_file_is_one_by_its_schema() -> None:
-    options = ("--builtin-schema", "vendor.compose-spec")
+def compose_config(**environ: str) -> subprocess.CompletedProcess[str]:
+    """What `docker compose config` says of the file; it needs no engine."""
+    package = unpacked("compose", ("docker-compose",), suite="trixie")
+    program = package / "usr/libexec/docker/cli-plugins/docker-compose"
     file = str(ROOT / "deploy/compose.yaml")
-    checked = tool("python", "-m", "check_jsonschema", *options, file)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    command = [str(program), "--file", file, "config", "--format", "json"]
+    return subprocess.run(
+        command, env=environ, timeout=30, capture_output=True, text=True, check=False
+    )
+
+
+def test_docker_compose_takes_the_file_and_each_secret_from_the_environment() -> None:
+    secrets = {
+        "POSTGRES_PASSWORD": "of-postgres",
+        "SHARED_SECRET": "shared",
+        "FLOWER_BASIC_AUTH": "operator:password",
+    }
+    read = compose_config(**secrets)
+    assert (read.returncode, read.stderr) == (0, "")
+    services = json.loads(read.stdout)["services"]
+    assert services.keys() == {*LINES, "postgres", "redis"}
+    for name in LINES:
+        environment = services[name]["environment"]
+        assert environment["DATABASE_URL"] == "postgresql://trimind:of-postgres@postgres/trimind"
+        assert environment["SHARED_SECRET"] == "shared"
+        assert services[name]["read_only"] is True
+    assert services["release"]["depends_on"].keys() == {"postgres"}
+    assert services["cpu"]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+
+    for missing in secrets:
+        refused = compose_config(**{name: secrets[name] for name in secrets if name != missing})
+        assert refused.returncode != 0
+        assert f"{missing} is missing a value: set it in .env" in refused.stderr
 
 
 def test_helm_finds_nothing_in_the_chart() -> None:
