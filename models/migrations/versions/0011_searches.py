@@ -15,6 +15,8 @@ from alembic import op
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from models.migrations.locks import lock
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -44,8 +46,6 @@ OWNED: Final = (
     "ALTER TABLE messages ALTER COLUMN user_id SET NOT NULL",
     "ALTER TABLE messages DROP CONSTRAINT has_owner",
 )
-# Whoever needs a table waits behind a statement that waits to lock it.
-WAIT: Final = "SET LOCAL lock_timeout = '10s'"
 FILL: Final = text(
     """
     WITH batch AS (
@@ -68,7 +68,7 @@ SEARCHED: Final = (
 
 
 def upgrade() -> None:
-    op.execute(WAIT)
+    lock("messages")
     op.execute("ALTER TABLE messages ADD COLUMN IF NOT EXISTS user_id varchar(40)")
     for statement in OWNER:
         op.execute(statement)
@@ -86,7 +86,7 @@ def upgrade() -> None:
                 _build(name, f"{table} USING gin ({keys}) WITH (gin_pending_list_limit = 1024)")
         else:
             _build("ix_messages_owner", "messages (user_id)")
-    op.execute(WAIT)
+    lock("messages")
     for statement in OWNED:
         op.execute(statement)
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
@@ -15,7 +17,7 @@ SCOPES = sa.ARRAY(sa.String(16))
 
 def upgrade() -> None:
     # An interrupted upgrade is repeated, since the index below is built after a commit.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("api_keys", referenced="users")
     op.add_column(
         "api_keys",
         sa.Column("scopes", SCOPES, nullable=False, server_default="{}"),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0014"
 down_revision = "0013"
 branch_labels = None
@@ -12,6 +14,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    lock(referenced="users")
     op.create_table(
         "user_limits",
         sa.Column("user_id", sa.String(40), nullable=False),

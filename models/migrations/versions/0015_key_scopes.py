@@ -8,6 +8,8 @@ migration drops the triggers.
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
@@ -30,7 +32,7 @@ CREATE TRIGGER usual_scopes BEFORE INSERT ON {table}
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock(*SCOPED)
     for name, kind in (
         ("expires_at", MOMENT),
         ("last_used_at", MOMENT),

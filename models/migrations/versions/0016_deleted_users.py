@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
@@ -12,8 +14,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # Whoever needs the table waits behind a statement that waits to lock it.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("users")
     op.add_column("users", sa.Column("deleted_at", MOMENT), if_not_exists=True)
     _create_table("deleted_users", "deleted_at")
     _create_table("incoming_events", "received_at")

@@ -6,6 +6,8 @@ them. It publishes to the first lane only. An interrupted upgrade can be repeate
 
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0017"
 down_revision = "0016"
 branch_labels = None
@@ -17,13 +19,11 @@ WHOLE = (
     " OR (slot = 'running' AND run_token IS NOT NULL AND lease_until IS NOT NULL)"
     " OR (slot = 'waiting' AND next_attempt_at IS NOT NULL)"
 )
-# Whoever needs the table waits behind a statement that waits to lock it.
-WAIT = "SET LOCAL lock_timeout = '10s'"
 HELD = "CREATE INDEX CONCURRENTLY ix_jobs_held ON jobs (user_id, lane, id) WHERE slot = 'held'"
 
 
 def upgrade() -> None:
-    op.execute(WAIT)
+    lock("jobs")
     op.execute("ALTER TABLE jobs ADD COLUMN IF NOT EXISTS lane smallint NOT NULL DEFAULT 0")
     _check("lane", "lane IN (0, 3, 6)")
     _check("slot_is_whole", f"{WHOLE} OR slot IN ('blocked', 'held')")

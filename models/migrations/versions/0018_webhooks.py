@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from models.migrations.locks import lock
+
 revision = "0018"
 down_revision = "0017"
 branch_labels = None
@@ -14,8 +16,7 @@ OUTBOX = "webhook_deliveries"
 
 
 def upgrade() -> None:
-    # Whoever needs the table waits behind a statement that waits to lock it.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("jobs", referenced="users")
     op.add_column("jobs", sa.Column("webhook_url", sa.String(2048)))
     op.create_table(
         "webhooks",

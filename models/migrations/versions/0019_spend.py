@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0019"
 down_revision = "0018"
 branch_labels = None
@@ -10,13 +12,11 @@ depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
 USD = sa.Numeric(14, 6)
-# Whoever needs a table waits behind a statement that waits to lock it.
-WAIT = "SET LOCAL lock_timeout = '10s'"
 NUMBERS = ("jobs", "input_tokens", "output_tokens", "tokens_saved", "paid_duplicates")
 
 
 def upgrade() -> None:
-    op.execute(WAIT)
+    lock("jobs", referenced="users")
     op.execute("ALTER TABLE jobs ADD COLUMN IF NOT EXISTS reserved_usd numeric(14, 6)")
     op.execute("ALTER TABLE jobs ADD COLUMN IF NOT EXISTS budget_month date")
     op.create_table(

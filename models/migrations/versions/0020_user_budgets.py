@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
@@ -9,8 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Whoever needs a table waits behind a statement that waits to lock it.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("user_limits")
     op.execute("ALTER TABLE user_limits ADD COLUMN IF NOT EXISTS spend_usd numeric(14, 6)")
 
 

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0023"
 down_revision = "0022"
 branch_labels = None
@@ -13,8 +15,7 @@ SIGNING = "url IS NULL AND deleted_at IS NULL"
 
 
 def upgrade() -> None:
-    # Whoever needs a table waits behind a statement that waits to lock it.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("webhooks")
     op.execute("ALTER TABLE webhooks ADD COLUMN IF NOT EXISTS deleted_at timestamptz")
     with op.get_context().autocommit_block():
         _build("ix_webhooks_deleted_at", "webhooks", ["deleted_at"], "deleted_at IS NOT NULL")

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from models.migrations.locks import lock
+
 revision = "0025"
 down_revision = "0024"
 branch_labels = None
@@ -9,8 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Whoever needs a table waits behind a statement that waits to lock it.
-    op.execute("SET LOCAL lock_timeout = '10s'")
+    lock("jobs")
     op.execute("ALTER TABLE jobs ADD COLUMN IF NOT EXISTS traceparent varchar(55)")
 
 
