@@ -24,10 +24,17 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def database() -> Iterator[Backends]:
-    """The servers, with the tables in them; the settings of this process name them."""
+def servers() -> Iterator[Backends]:
+    """The servers, without a table; the settings of this process name them."""
     with folder() as home, Backends(home, {"EMBEDDED_MODEL_URL": "http://127.0.0.1:9"}) as backends:
         os.environ.update(backends.environment())
+        yield backends
+
+
+@contextmanager
+def database() -> Iterator[Backends]:
+    """The servers, with the tables in them; the settings of this process name them."""
+    with servers() as backends:
         upgrade()
         yield backends
 
