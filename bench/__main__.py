@@ -30,7 +30,7 @@ BENCHMARKS = {
     "slow_clients": "Latency of a normal client beside 500 slow ones",
     "searches": "Time of each list and search with 100,000 jobs and 200,000 messages",
     "board": "Time of each call of the operators' board with 100,000 and 200,000 jobs",
-    "migrations": "Time and locks of each migration with 1,000,000 jobs; takes 8 minutes, 10 GB",
+    "migrations": "Time and locks of each migration with 1,000,000 jobs; takes 10 GB of disk",
     "page": "What 10,000 pieces of an answer, 200 a second, cost a pane of the page in a browser",
     "first_load": "Time until the page is usable with a cold cache, and what it transfers",
     "rest": "Memory and CPU of the whole stack while nothing happens, and how soon it is ready",
