@@ -132,12 +132,15 @@ def test_an_upgrade_that_waits_has_no_transaction_open(
         " AND application_name = 'trimind-release' AND state = 'idle' AND query = 'ROLLBACK'"
     )
 
-    def waits() -> bool:
-        with get_engine().connect() as connection:
-            return connection.scalars(waiting).one() == 1
+    with get_engine().connect() as holder:
 
-    with get_engine().connect() as connection:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        def waits() -> bool:
+            holder.execute(text("SELECT"))  # or it would be ended as idle on a busy machine
+            with get_engine().connect() as connection:
+                # That of its pool, and that which polls the lock.
+                return connection.scalars(waiting).one() == 2
+
+        holder.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         process = start_upgrade()
         until(waits)
     output, _ = process.communicate(timeout=60)
