@@ -26,6 +26,10 @@ PARAMETERS: Final = {
 # that was cut off, which gives the connection up too (`tcp_user_timeout`). Its locks must not
 # outlast its leases: meanwhile no other worker can give up its runs.
 TIMEOUTS: Final = {"statement_timeout": "30s", "idle_in_transaction_session_timeout": "15s"}
+# A plan is kept until its tables are analyzed, that of a foreign key's check too: made when a table
+# was nearly empty, it reads all of it, however large it has become since. A plan that still has to
+# read a whole table would seem so dear that it would be compiled (`jit`), which takes longer.
+PLANS: Final = {"enable_seqscan": "off", "jit": "off"}
 
 
 def open_engine(
@@ -40,9 +44,9 @@ def open_engine(
         pool: SQLAlchemy's pool options.
     """
     said = conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
-    timeouts = TIMEOUTS | ({"statement_timeout": timeout} if timeout else {})
+    wanted = TIMEOUTS | PLANS | ({"statement_timeout": timeout} if timeout else {})
     options = str(said.get("options", ""))
-    own = {name: value for name, value in timeouts.items() if name not in options}
+    own = {name: value for name, value in wanted.items() if name not in options}
     settings = ", ".join(f"set_config('{name}', '{value}', %s)" for name, value in own.items())
     ours = {**PARAMETERS, "application_name": process_name(), **(parameters or {})}
     connect = partial(_connect, {**ours, **said}, settings)

@@ -41,7 +41,8 @@ def test_many_clients_share_few_connections_of_a_pooler(pooler: str) -> None:
             shown = connection.execute(
                 text(
                     "SELECT current_setting('statement_timeout'), "
-                    "current_setting('idle_in_transaction_session_timeout'), CAST(:n AS int)"
+                    "current_setting('idle_in_transaction_session_timeout'), "
+                    "current_setting('enable_seqscan'), CAST(:n AS int)"
                 ),
                 {"n": number},
             )
@@ -49,7 +50,7 @@ def test_many_clients_share_few_connections_of_a_pooler(pooler: str) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         for number, done in enumerate(threads.map(work, range(200))):
-            assert done == ("30s", "15s", number)
+            assert done == ("30s", "15s", "off", number)
     with engine.begin() as connection:
         prepared = connection.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
     engine.dispose()
