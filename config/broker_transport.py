@@ -96,6 +96,10 @@ class Channel(kombu_redis.Channel):
         info = message.delivery_info
         self._do_restore_message(message._raw, info["exchange"], info["routing_key"], client)
 
+    def key_of(self, queue: str, lane: int) -> str:
+        """The list of the messages of a lane of a queue."""
+        return str(self._q_for_pri(queue, lane))
+
     def _get_pool(self, asynchronous: bool = False) -> Any:
         # A consumer blocks on connections of its own. For commands, kombu would give each channel
         # a pool, and a worker has five channels.

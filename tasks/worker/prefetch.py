@@ -9,6 +9,7 @@ quorum queues allow no such adjustments: there, a worker takes `FIXED` messages 
 """
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from celery.worker.consumer import Consumer
@@ -17,16 +18,19 @@ from config.queues import has_lane_queues
 from config.settings import get_settings
 
 # So many keep a core busy, and as many connections to PostgreSQL as a process has (DATABASE_POOL).
-WORKING: Final = 8
+WORKING: Final = 4
 # Some of these wait for a model that classifies their intent.
 FIXED: Final = 32
 
 
 class Prefetch:
-    """Sets the prefetch count of a consumer, for a pool of this many threads."""
+    """Sets the prefetch count of a consumer, for a pool of this many threads.
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    `when_full` is called when no more messages are taken; it may be called again meanwhile.
+    """
+
+    def __init__(self, threads: int, when_full: Callable[[], object]) -> None:
+        self._threads, self._when_full = threads, when_full
         self._consumer: Consumer | None = None
         self._is_fixed = False
         self._lock = threading.Lock()
@@ -45,6 +49,7 @@ class Prefetch:
         """Note that so many more messages are in hand, and not acknowledged."""
         with self._lock:
             self._messages += more
+            self._tell()
 
     def wait(self, more: int) -> None:
         """Note that so many more threads wait for a provider."""
@@ -59,6 +64,11 @@ class Prefetch:
             self._adjust()
 
     @property
+    def is_full(self) -> bool:
+        """Whether no more messages are taken now."""
+        return self._messages >= self._wanted
+
+    @property
     def _fixed(self) -> int:
         # Without hops in a thread, a message is in hand as long as its thread waits.
         if get_settings().stage_hops == "broker":
@@ -70,7 +80,12 @@ class Prefetch:
         # Without a limit of at least one, the broker would send everything.
         return max(1, min(WORKING + self._waiting, self._threads) - self._hops)
 
+    def _tell(self) -> None:
+        if self.is_full:
+            self._when_full()
+
     def _adjust(self) -> None:
+        self._tell()
         if self._consumer is None or self._is_fixed:
             return
         # The consumer's thread adopts the value: RabbitMQ's replies are that thread's. After a

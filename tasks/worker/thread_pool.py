@@ -1,6 +1,7 @@
 """Celery's pool of threads, of which each goes on with the next stage of the job that it has."""
 
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -15,11 +16,17 @@ from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker.consumer import Consumer
 
+from config.message_json import decode
+from config.queues import has_lane_queues
+from config.settings import get_settings
+from config.shutdown import on_shutdown
 from models.jobs import CROWDED, FIRST, STAGES
+from tasks.celery import app
 from tasks.execution.hop import Hop, go_on_here, is_offered, offer, take_hop
 from tasks.execution.precedence import precedence
 from tasks.execution.waiting import follow_waiting
-from tasks.worker.prefetch import Prefetch
+from tasks.worker.first_lane import FirstLane, Message
+from tasks.worker.prefetch import WORKING, Prefetch
 
 # Its lane, its number, and itself.
 Due = tuple[int, int, Callable[[], object]]
@@ -55,7 +62,8 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._consumer: Any = None
-        self._prefetch = Prefetch(self.limit)
+        self._first_lane = FirstLane(lambda: self._prefetch.is_full, self._start_taken)
+        self._prefetch = Prefetch(self.limit, self._first_lane.wake)
         self._inside = threading.local()
         self._due: PriorityQueue[Due] = PriorityQueue()
         self._numbers = count()
@@ -66,8 +74,12 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         follow_waiting(self._prefetch.wait)
 
     def deliver_for(self, consumer: Consumer) -> None:
-        """Deliver hops as messages of this consumer from now on."""
+        """Deliver hops as messages of this consumer from now on; and messages of the first lane
+        while it takes none, if there is one list for each lane."""
         self._consumer = consumer
+        if self.limit > WORKING and not has_lane_queues(get_settings().broker):
+            self._first_lane.start([*app.amqp.queues.consume_from])
+            on_shutdown(self._first_lane.stop)
 
     def on_apply(
         self,
@@ -86,6 +98,32 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._prefetch.take(1)
         self._due.put((lane_of(args or ()), next(self._numbers), task))
         return ApplyResult(self.executor.submit(self._run_next))
+
+    def _start_taken(self, message: Message, done: Callable[[], None]) -> None:
+        """Run the task of a message that was taken by itself, in a thread; then call back."""
+        self.executor.submit(self._run_taken, message, done)
+
+    def _run_taken(self, message: Message, done: Callable[[], None]) -> None:
+        self._prefetch.hop(1)
+        try:
+            with precedence.first():
+                self._run_taken_task(message)
+        finally:
+            self._prefetch.hop(-1)
+            done()
+
+    def _run_taken_task(self, message: Message) -> None:
+        go_on_here()
+        self._inside.delivers = True
+        try:
+            self._deliver(
+                message["headers"], message["properties"], decode(b64decode(message["body"]))
+            )
+        except Exception:  # the boundary: nothing reads what a thread of the pool raises
+            log.exception("message not delivered", task_id=message["headers"].get("id"))
+        finally:
+            self._inside.delivers = False
+        self._deliver_all(take_hop())
 
     def _run_next(self) -> None:
         """Run the next of the tasks that wait for a thread: the oldest of the lowest lane."""
@@ -113,7 +151,8 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
             while hop is not None:
                 offer(hop.handover)
                 try:
-                    self._deliver(hop)
+                    message = hop.message()
+                    self._deliver(message.headers, message.properties, message.body)
                 except Exception:  # the boundary: nothing reads what a thread of the pool raises
                     log.exception("stage not delivered", task_id=hop.following.id)
                     if hop.handover is None:
@@ -125,10 +164,10 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         finally:
             self._inside.delivers = False
 
-    def _deliver(self, hop: Hop) -> None:
-        consumer, message = self._consumer, hop.message()
-        local = LocalMessage(message.headers, message.properties, message.body)
-        deliver = consumer.strategies[hop.following.task]
+    def _deliver(self, headers: dict[str, Any], properties: dict[str, Any], body: Any) -> None:
+        consumer = self._consumer
+        local = LocalMessage(headers, properties, body)
+        deliver = consumer.strategies[headers["task"]]
         deliver(local, None, _nothing, _nothing, consumer.on_task_message)
 
 

@@ -19,7 +19,7 @@ def follow() -> Follow:
     def do(threads: int) -> tuple[Prefetch, QoS]:
         app = Celery(broker="memory://", set_as_current=False)
         consumer: Consumer = app.WorkController(pool="solo", concurrency=threads).consumer
-        prefetch = Prefetch(threads)
+        prefetch = Prefetch(threads, lambda: None)
         prefetch.follow(consumer)
         # As Celery does when the consumer starts.
         channel = app.connection_for_read().channel()
