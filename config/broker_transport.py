@@ -165,7 +165,8 @@ class Channel(kombu_redis.Channel):
         return bool(super()._deliver_fanout_message(message, exchange))
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
-        if kwargs or self._expires:
+        # The rest of what a producer says, such as `mandatory`, means nothing to Redis.
+        if kwargs.get("_publish_batch") is not None or self._expires:
             super()._put(queue, message, **kwargs)
             return
         key = self._q_for_pri(queue, self._get_message_priority(message))
