@@ -101,6 +101,7 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
 
     def _start_taken(self, message: Message, done: Callable[[], None]) -> None:
         """Run the task of a message that was taken by itself, in a thread; then call back."""
+        self._prefetch.share()
         self.executor.submit(self._run_taken, message, done)
 
     def _run_taken(self, message: Message, done: Callable[[], None]) -> None:

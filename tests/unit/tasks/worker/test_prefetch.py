@@ -7,7 +7,7 @@ from celery import Celery
 from celery.worker.consumer import Consumer
 from kombu.common import QoS
 
-from tasks.worker.prefetch import WORKING, Prefetch
+from tasks.worker.prefetch import SHARED, WORKING, Prefetch
 
 Follow = Callable[[int], tuple[Prefetch, QoS]]
 
@@ -39,6 +39,14 @@ def test_a_small_pool_takes_a_message_for_each_thread(follow: Follow) -> None:
     assert count.value == 4
     prefetch.wait(1)
     assert count.value == 4
+
+
+def test_fewer_messages_are_taken_while_others_jobs_go_past_them(follow: Follow) -> None:
+    prefetch, count = follow(200)
+    prefetch.share()
+    assert count.value == SHARED
+    prefetch.wait(3)
+    assert count.value == SHARED + 3
 
 
 def test_each_thread_that_waits_makes_room_for_a_message(follow: Follow) -> None:
