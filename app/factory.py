@@ -29,6 +29,7 @@ from app.http.request_log import register_request_log
 from app.http.security_headers import register_security_headers
 from app.http.url_converters import IdConverter
 from app.legacy import views as legacy
+from app.limits.requests import register_request_limit
 from app.openai.responses import views as responses
 from app.ops import board_views as board
 from app.ops import health_views as health
@@ -86,6 +87,7 @@ def create_app() -> Trimind:
     register_request_log(app)
     register_security_headers(app)
     register_limit_fields(app)
+    register_request_limit(app)
     register_cors(app, settings.allowed_origins)
     register_refusals(app)
     register_errors(app)

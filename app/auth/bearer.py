@@ -95,7 +95,7 @@ def _authenticate() -> None:
     g.user_id = g.grant.user_id
     g.actor = g.grant.credential
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
-    count_request(g.user_id)
+    count_request()
 
 
 def _grant_of_bearer() -> Grant:

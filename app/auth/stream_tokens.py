@@ -71,7 +71,7 @@ def require_user_or_stream_token() -> None:
     g.actor = "stream token"
     g.grant = Grant(g.user_id, g.actor, frozenset({READ}), origin=origin)
     structlog.contextvars.bind_contextvars(user_id=g.user_id)
-    count_request(g.user_id)
+    count_request()
     _require_origin(g.user_id, origin)
 
 

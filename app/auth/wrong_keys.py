@@ -5,9 +5,12 @@ import ipaddress
 from typing import Final
 
 from flask import request
+from limits import RateLimitItemPerMinute
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from app.http.errors import TooManyWrongKeys
-from app.limits.windows import ADDRESSES, get_windows, seconds
+from app.limits.windows import WindowStorage, seconds_until
+from config.once import once
 from config.settings import get_settings
 from models.errors import Unauthorized
 
@@ -15,15 +18,23 @@ from models.errors import Unauthorized
 CUSTOMER_BITS: Final = 64
 
 
+@once
+def _windows() -> SlidingWindowCounterRateLimiter:
+    """Apart from the users' windows: anybody may send wrong keys from many addresses, which while
+    Redis is unavailable have a memory of their own."""
+    return SlidingWindowCounterRateLimiter(WindowStorage())
+
+
 def wrong_key(detail: str) -> Unauthorized | TooManyWrongKeys:
     """Count the wrong credential of this request towards the client's address, and return its
     refusal: another one if the address has sent too many within a minute."""
-    limit = get_settings().wrong_keys_per_minute
+    limit = RateLimitItemPerMinute(get_settings().wrong_keys_per_minute)
     sender = f"wrong keys of {network_of(request.remote_addr)}"
-    window = get_windows(ADDRESSES).add(sender, 1, limit)
-    if window.added:
+    windows = _windows()
+    if windows.hit(limit, sender):
         return Unauthorized(detail)
-    return TooManyWrongKeys(f"{detail} Too many came from this address.", seconds(window))
+    retry_after = seconds_until(windows.get_window_stats(limit, sender).reset_time)
+    return TooManyWrongKeys(f"{detail} Too many came from this address.", retry_after)
 
 
 def network_of(address: str | None) -> str:

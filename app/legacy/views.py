@@ -90,7 +90,7 @@ def process_ai_job(header: CreateHeaders, body: ProcessJob) -> Response:
     Repeating a user's `messageId` returns the job that it started.
     """
     g.user_id = provision_user(body.userId)
-    count_request(g.user_id)
+    count_request()
 
     def create() -> Created:
         job = accept_once(

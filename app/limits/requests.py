@@ -1,121 +1,78 @@
-"""How many requests one user may send within a minute.
+"""How many requests one user may send within a minute, by Flask-Limiter."""
 
-Asking Redis about every request would add a tenth to its cost. So a process counts by itself, and
-adds what it has counted to the user's window when that matters: a first hundredth of the limit is
-free, and after that a twentieth of what was left. Near the limit each request is added before it is
-answered.
-"""
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
 
-import threading
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Final
+from flask import Flask, g
+from flask_limiter import Limiter, RateLimitExceeded, RequestLimit, RouteLimit
 
 from app.http.errors import TooManyRequests
 from app.http.limit_fields import Standing, show
 from app.http.problems import Problem, Refusal
 from app.limits.known import requests_per_minute
-from app.limits.windows import USERS, WINDOW_S, Windows, get_windows, seconds
-from config.once import once
+from app.limits.portions import SCHEME
+from app.limits.windows import STRATEGY, WINDOW_S, seconds_until
 
 NAME: Final = "requests"
-# After that, what other processes have added may have changed what is left.
-FRESH_S: Final = 5.0
-# A refusal is repeated for so long without asking again. `Retry-After` is a second at least.
-REFUSED_S: Final = 1.0
-MOST_USERS: Final = 10_000
 
 
-@dataclass(slots=True)
-class _Count:
-    """A user's requests at this process. `uncounted`: those not yet added to the window."""
-
-    limit: int
-    since: float
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    uncounted: int = 0
-    asked_at: float | None = None
-    left: int = 0
-    refused_until: float = 0.0
-    retry_after: int = 1
+limiter = Limiter(
+    lambda: g.user_id,
+    request_identifier=lambda: NAME,  # all calls of a user count towards one limit
+    storage_uri=f"{SCHEME}://",
+    strategy=STRATEGY,
+    headers_enabled=False,
+)
 
 
-class RequestLimit:
-    """Counts of the users whose requests came last, up to 10,000. Thread-safe."""
+class _UsersLimit(RouteLimit):
+    """The limit that the user has at this moment."""
 
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
-        self._lock = threading.Lock()
-        self._counts: OrderedDict[str, _Count] = OrderedDict()
-
-    def take(self, user_id: str, limit: int) -> Standing:
-        """Count a request. Raises Refusal, with `Retry-After`, if it is one too many."""
-        count = self._counts.get(user_id) or self._new(user_id, limit)
-        with count.lock:
-            now = time.monotonic()
-            if count.limit != limit or now - count.since > WINDOW_S:
-                _begin(count, limit, now)
-            if now < count.refused_until:
-                raise _refusal(count)
-            count.uncounted += 1
-            if count.uncounted > _allowance(count, now):
-                self._ask(user_id, count, now)
-            return _standing(count)
-
-    def _new(self, user_id: str, limit: int) -> _Count:
-        with self._lock:
-            if len(self._counts) >= MOST_USERS:
-                self._counts.popitem(last=False)
-            return self._counts.setdefault(user_id, _Count(limit, time.monotonic(), left=limit))
-
-    def _ask(self, user_id: str, count: _Count, now: float) -> None:
-        """Add what was counted to the window. Raises Refusal."""
-        window = self._windows.add(user_id, count.uncounted, count.limit)
-        if not window.added and (answered := min(count.uncounted - 1, window.left)):
-            self._windows.add(user_id, answered, count.limit)
-        count.uncounted, count.left = 0, window.left
-        count.asked_at = count.since = now
-        if not window.added:
-            count.left, count.retry_after = 0, seconds(window)
-            count.refused_until = now + REFUSED_S
-            raise _refusal(count)
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_parsed(self.limit_provider()))  # type: ignore[operator]  # a function
 
 
-def _begin(count: _Count, limit: int, now: float) -> None:
-    count.limit, count.since, count.uncounted = limit, now, 0
-    count.asked_at, count.left, count.refused_until = None, limit, 0.0
+@lru_cache(maxsize=1024)
+def _parsed(limit: str) -> tuple[Any, ...]:
+    """A limit as Flask-Limiter parses it, which it would at each request."""
+    return tuple(RouteLimit(limit, limiter=limiter))
 
 
-def _allowance(count: _Count, now: float) -> int:
-    if count.asked_at is None:
-        return count.limit // 100
-    return count.left // 20 if now - count.asked_at < FRESH_S else 0
+def _limit() -> str:
+    """The limit in Flask-Limiter's notation; empty: none."""
+    limit = requests_per_minute(g.user_id)
+    return f"{limit}/minute" if limit else ""
 
 
-def _standing(count: _Count) -> Standing:
-    left = max(count.left - count.uncounted, 0)
-    return Standing(NAME, count.limit, left, WINDOW_S, WINDOW_S)
+@_UsersLimit(_limit, limiter=limiter)
+def _check() -> None:
+    """Flask-Limiter checks before what it decorates: here, once the user is known."""
 
 
-def _refusal(count: _Count) -> Refusal:
-    show(Standing(NAME, count.limit, 0, count.retry_after, WINDOW_S))
+def register_request_limit(app: Flask) -> None:
+    """Set up the application's limiter; the first request that needs Redis connects."""
+    # So it is not called before each view, when nobody is authenticated yet, nor after it.
+    app.extensions["limiter"] = {limiter}
+    limiter.init_app(app)
+
+
+def count_request() -> None:
+    """Count this request towards the limit of `g.user_id`. Raises Refusal, with `Retry-After`, if
+    it is one too many."""
+    try:
+        _check()
+    except RateLimitExceeded:
+        raise _refusal(limiter.current_limits[0]) from None
+    for counted in limiter.current_limits:  # none, if the user has no limit
+        show(Standing(NAME, counted.limit.amount, counted.remaining, WINDOW_S, WINDOW_S))
+
+
+def _refusal(exceeded: RequestLimit) -> Refusal:
+    limit, retry_after = exceeded.limit.amount, seconds_until(exceeded.window.reset_time)
+    show(Standing(NAME, limit, 0, retry_after, WINDOW_S))
     detail = (
-        f"You have sent the {count.limit} requests that you may send within {WINDOW_S} s; 0 are "
-        f"left. Try again in {count.retry_after} s."
+        f"You have sent the {limit} requests that you may send within {WINDOW_S} s; 0 are "
+        f"left. Try again in {retry_after} s."
     )
-    return Refusal(
-        Problem(TooManyRequests, detail, headers={"Retry-After": str(count.retry_after)})
-    )
-
-
-@once
-def _request_limit() -> RequestLimit:
-    return RequestLimit(get_windows(USERS))
-
-
-def count_request(user_id: str) -> None:
-    """Count this request towards its user's limit. Raises Refusal, with `Retry-After`."""
-    limit = requests_per_minute(user_id)
-    if limit:
-        show(_request_limit().take(user_id, limit))
+    return Refusal(Problem(TooManyRequests, detail, headers={"Retry-After": str(retry_after)}))

@@ -7,56 +7,66 @@ still within a minute, and the current one's.
 
 import threading
 import time
-from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
 import redis
-from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
-from config.once import once
 from config.outages import outages
 from config.redis import redis_client
 from config.settings import get_settings
 
 WINDOW_S: Final = 60
 PREFIX: Final = "trimind:limits"
-# Of whom: their counts in memory are apart, since anybody may send wrong keys from many addresses.
-USERS: Final = "users"
-ADDRESSES: Final = "addresses"
+STRATEGY: Final = "sliding-window-counter"
 MOST_IN_MEMORY: Final = 10_000
 # Within that after a failure Redis is not asked: each call might take half a second.
 REDIS_UNAVAILABLE_S: Final = 5.0
 WATCHER: Final = "limits"
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Whether a count was added, what is left then, and in how many seconds more is."""
-
-    added: bool
-    left: int
-    more_in_s: float
+# The last minute's count, for how long it matters, the current minute's count, and for how long.
+Window = tuple[int, float, int, float]
 
 
-class _SharedStorage(RedisStorage):
+class WindowStorage(RedisStorage):
     """A storage that adds to a window and reads it in one round trip: what is read next is what was
-    read then. Thread-safe."""
+    read then. While Redis is unavailable, windows are this process's alone. Thread-safe."""
 
-    STORAGE_SCHEME = []  # noqa: RUF012 (as the base has it): found by no URL
+    STORAGE_SCHEME: list[str] = []  # noqa: RUF012 (as the base has it): found by no URL
 
     def __init__(self) -> None:
         url, pool = get_settings().redis_url.get_secret_value(), redis_client().connection_pool
         super().__init__(url, connection_pool=pool, key_prefix=PREFIX)
         self._scripts = (self.lua_acquire_sliding_window, self.lua_sliding_window)
         self._last = threading.local()
+        self._own = MemoryWindows()
+        self._unavailable_until = 0.0
 
     def acquire_sliding_window_entry(
         self, key: str, limit: int, expiry: int, amount: int = 1
     ) -> bool:
         """Add to a window, if so much is left."""
+        if time.monotonic() >= self._unavailable_until:
+            try:
+                added, window = self._add(key, limit, expiry, amount)
+            except redis.RedisError as error:
+                outages.note("redis", error, watcher=WATCHER)
+                self._unavailable_until = time.monotonic() + REDIS_UNAVAILABLE_S
+            else:
+                outages.clear("redis", WATCHER)
+                self._last.read = key, window
+                return added
+        added, window = self._own.add(key, limit, expiry, amount)
+        self._last.read = key, window
+        return added
+
+    def get_sliding_window(self, key: str, expiry: int) -> Window:
+        """What the window that this thread has added to last has counted, and for how long."""
+        of, window = self._last.read
+        return window if of == key else super().get_sliding_window(key, expiry)
+
+    def _add(self, key: str, limit: int, expiry: int, amount: int) -> tuple[bool, Window]:
         names = (self._previous_window_key(key), self._current_window_key(key))
         keys = [self.prefixed_key(name) for name in names]
         try:
@@ -66,42 +76,13 @@ class _SharedStorage(RedisStorage):
                 redis_client().script_load(script.script)
             added, window = self._run(keys, [limit, expiry, amount], [expiry])
         counts = [max(0, int(each or 0)) for each in window]
-        self._last.read = key, (counts[0], counts[1] / 1000, counts[2], counts[3] / 1000)
-        return bool(added)
-
-    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """What the window that this thread has added to last has counted, and for how long."""
-        of, window = self._last.read
-        return window if of == key else super().get_sliding_window(key, expiry)
+        return bool(added), (counts[0], counts[1] / 1000, counts[2], counts[3] / 1000)
 
     def _run(self, keys: list[str], *args: list[int]) -> list[Any]:
         with redis_client().pipeline(transaction=False) as pipe:
             for script, each in zip(self._scripts, args, strict=True):
                 pipe.evalsha(script.sha, len(keys), *keys, *each)
             return pipe.execute()
-
-
-class Windows:
-    """Windows in Redis. Thread-safe; a call takes one round trip."""
-
-    def __init__(self) -> None:
-        storage = _SharedStorage()
-        self._shared = SlidingWindowCounterRateLimiter(storage)
-        self._own = MemoryWindows()
-        self._unavailable_until = 0.0
-
-    def add(self, whose: str, count: int, limit: int) -> Window:
-        """Count what one of them has sent, all of it or none."""
-        if time.monotonic() >= self._unavailable_until:
-            try:
-                window = _add(self._shared, whose, count, limit)
-            except redis.RedisError as error:
-                outages.note("redis", error, watcher=WATCHER)
-                self._unavailable_until = time.monotonic() + REDIS_UNAVAILABLE_S
-            else:
-                outages.clear("redis", WATCHER)
-                return window
-        return self._own.add(whose, count, limit)
 
 
 class MemoryWindows:
@@ -118,27 +99,16 @@ class MemoryWindows:
     def __len__(self) -> int:
         return len(self._storage.storage) if self._storage is not None else 0
 
-    def add(self, whose: str, count: int, limit: int) -> Window:
-        """Count what one of them has sent, all of it or none."""
-        if self._storage is None or len(self) >= self._most:
+    def add(self, key: str, limit: int, expiry: int, amount: int = 1) -> tuple[bool, Window]:
+        """Add to a window, if so much is left, and read it."""
+        storage = self._storage
+        if storage is None or len(self) >= self._most:
             # Not emptied: the library's thread may be looking through it.
-            self._storage = MemoryStorage()
-        return _add(SlidingWindowCounterRateLimiter(self._storage), whose, count, limit)
+            storage = self._storage = MemoryStorage()
+        added = storage.acquire_sliding_window_entry(key, limit, expiry, amount)
+        return added, storage.get_sliding_window(key, expiry)
 
 
-def _add(windows: SlidingWindowCounterRateLimiter, whose: str, count: int, limit: int) -> Window:
-    item = RateLimitItemPerMinute(limit)
-    added = windows.hit(item, whose, cost=count)
-    stats = windows.get_window_stats(item, whose)
-    return Window(added, stats.remaining, max(stats.reset_time - time.time(), 0))
-
-
-def seconds(window: Window) -> int:
+def seconds_until(reset_time: float) -> int:
     """After how many whole seconds to try again, at least one."""
-    return max(1, ceil(window.more_in_s))
-
-
-@once
-def get_windows(_of: str) -> Windows:
-    """The windows of `USERS` or of `ADDRESSES`, as this process sees them."""
-    return Windows()
+    return max(1, ceil(reset_time - time.time()))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from models.known_limits import known_limits
 from models.limits import change_limits
 from models.session import unit_of_work
 from models.users import get_or_create_user
+from tests.integration.refusing_redis import FULL, refusing
 
 Limit = Callable[..., None]
 
@@ -77,6 +79,36 @@ def test_a_request_too_many_is_refused_and_another_users_is_not(client, stranger
     assert "the 3 requests" in refused.json["detail"]
     assert "0 are left" in refused.json["detail"]
     assert stranger.get("/v1/jobs").status_code == 200
+
+
+def test_a_limit_that_changes_applies_at_once(client, limit) -> None:
+    answers = []
+    for most in (3, 5, 0, 3):
+        limit(requests_per_minute=most)
+        answers.append(client.get("/v1/jobs"))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    left = [answer.headers.get("RateLimit") for answer in answers]
+    assert left == [*(f'"requests";r={rest};t=60' for rest in (2, 4)), None, '"requests";r=1;t=60']
+    policies = [answer.headers.get("RateLimit-Policy") for answer in answers]
+    assert policies == [f'"requests";q={most};w=60' if most else None for most in (3, 5, 0, 3)]
+
+
+def test_all_calls_of_a_user_count_towards_one_limit(client, limit) -> None:
+    limit(requests_per_minute=3)
+
+    paths = ("/v1/jobs", "/v1/minds", "/v1/conversations", "/v1/usage")
+
+    assert [client.get(path).status_code for path in paths] == [200, 200, 200, 429]
+
+
+def test_no_field_is_flask_limiters_own(client, limit) -> None:
+    limit(requests_per_minute=1)
+
+    for status in (200, 429):
+        answer = client.get("/v1/jobs")
+        assert answer.status_code == status
+        assert "X-RateLimit" not in str(answer.headers)
 
 
 def test_no_limit_sends_no_fields(client, limit) -> None:
@@ -157,6 +189,27 @@ def test_without_redis_each_process_counts_by_itself(serve, servers, dead_addres
 
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
     assert answers[4].headers["RateLimit"] == '"requests";r=0;t=60'
+
+
+@pytest.mark.no_cover
+def test_what_others_have_sent_counts_again_once_redis_is_back(
+    serve, servers, web_log, backends, until
+) -> None:
+    url = urlsplit(backends["REDIS_URL"])
+    with refusing(str(url.hostname), int(url.port or 0)) as proxy:
+        behind = url._replace(netloc=f":{url.password}@127.0.0.1:{proxy.port}").geturl()
+        other = serve(REQUESTS_PER_MINUTE="100")
+        web = serve(REQUESTS_PER_MINUTE="100", REDIS_URL=behind)
+        proxy.refuse(FULL)
+        answers = [other.get("/v1/jobs").status_code for _ in range(101)]
+        assert answers == [200] * 100 + [429]
+        # Of its own count, a tenth; nor does it use up the rest while it waits below.
+        assert {web.get("/v1/jobs").status_code for _ in range(10)} == {200}
+        assert "redis unavailable" in web_log.read_text()
+
+        proxy.refuse(None)
+
+        until(lambda: web.get("/v1/jobs").status_code == 429)
 
 
 @pytest.mark.no_cover
