@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from flask import Flask, g
-from flask_limiter import Limiter, RateLimitExceeded, RequestLimit, RouteLimit
+from flask_limiter import ExemptionScope, Limiter, RateLimitExceeded, RequestLimit, RouteLimit
+from flask_limiter._manager import LimitManager
 
 from app.http.errors import TooManyRequests
 from app.http.limit_fields import Standing, show
@@ -17,6 +18,29 @@ from app.limits.windows import STRATEGY, WINDOW_S, seconds_until
 NAME: Final = "requests"
 
 
+class _FunctionsLimits(LimitManager):
+    """Limits of functions alone: to look for those of a view and its blueprint, of which there are
+    none, takes as long as all else that Flask-Limiter does for a request."""
+
+    def resolve_limits(
+        self,
+        app: Flask,
+        endpoint: str | None = None,
+        blueprint: str | None = None,
+        callable_name: str | None = None,
+        in_middleware: bool = False,
+        marked_for_limiting: bool = False,
+    ) -> tuple[list[Any], ...]:
+        """No limits of the application, and those of the function."""
+        return [], self.decorated_limits(callable_name or "")
+
+    def exemption_scope(
+        self, app: Flask, endpoint: str | None, blueprint: str | None
+    ) -> ExemptionScope:
+        """Nothing is exempt."""
+        return ExemptionScope.NONE
+
+
 limiter = Limiter(
     lambda: g.user_id,
     request_identifier=lambda: NAME,  # all calls of a user count towards one limit
@@ -24,6 +48,7 @@ limiter = Limiter(
     strategy=STRATEGY,
     headers_enabled=False,
 )
+limiter.limit_manager = _FunctionsLimits([], [], {}, {}, {}, {})
 
 
 class _UsersLimit(RouteLimit):
