@@ -85,6 +85,8 @@ class Channel(kombu_redis.Channel):
     """A channel that checks each entry before kombu parses it."""
 
     ack_emulation = False  # kombu's name for keeping unacknowledged messages in Redis
+    # kombu fears a retry, which would send a batch twice: `_connparams` lets redis-py make none.
+    supports_batch_publish = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,10 +168,14 @@ class Channel(kombu_redis.Channel):
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
         # The rest of what a producer says, such as `mandatory`, means nothing to Redis.
-        if kwargs.get("_publish_batch") is not None or self._expires:
+        batch = kwargs.get("_publish_batch")
+        if self._expires:
             super()._put(queue, message, **kwargs)
             return
         key = self._q_for_pri(queue, self._get_message_priority(message))
+        if batch is not None:
+            batch.add("lpush", key, encode(message))
+            return
         with self.conn_or_acquire() as client:
             client.lpush(key, encode(message))
 

@@ -7,7 +7,7 @@ from models.jobs import priority_of
 from models.lifecycle.after_commit import AfterCommit, register_after_commit
 from tasks.events.publisher import publish_end
 from tasks.jobs.cancel_channel import announce
-from tasks.jobs.dispatch import dispatch_pending
+from tasks.jobs.dispatch import dispatch_together
 from tasks.metrics.declared import JOBS_ACCEPTED
 from tasks.webhooks.dispatch import dispatch_webhooks
 
@@ -42,9 +42,8 @@ def _dispatch(after: AfterCommit) -> None:
             slot=new.slot,
         )
     queued = [new for new in after.accepted if new.slot == "queued"]
-    for due in (*after.released, *queued):
-        if not dispatch_pending(due):
-            return
+    if due := [*after.released, *queued]:
+        dispatch_together(due)
 
 
 def _notify(after: AfterCommit) -> None:

@@ -1,5 +1,7 @@
 """Publish the chain of a job's stages, best effort; stages are named, none is imported."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -10,7 +12,7 @@ from config.settings import get_settings
 from models.jobs import FIRST, STAGES
 from models.lifecycle.after_commit import PendingDispatch
 from tasks.celery import app
-from tasks.jobs.message import publish, stage_message
+from tasks.jobs.message import publish, stage_message, together
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +20,20 @@ log = structlog.get_logger(__name__)
 def dispatch_pending(due: PendingDispatch) -> bool:
     """`dispatch` what a transaction has queued."""
     return dispatch(due.job_id, due.epoch, due.stage, long=is_long(due.message), lane=due.lane)
+
+
+def dispatch_together(due: Sequence[PendingDispatch]) -> None:
+    """Publish what a transaction has queued, all of it at once, best effort."""
+    try:
+        with together() if len(due) > 1 else nullcontext():
+            for each in due:
+                long = is_long(each.message)
+                publish_chain(each.job_id, each.epoch, each.stage, long=long, lane=each.lane)
+    except OperationalError as error:
+        outages.note("broker", error)
+        log.debug("jobs not published", job_ids=[each.job_id for each in due])
+        return
+    outages.clear("broker", "publisher")
 
 
 def dispatch(job_id: str, epoch: int, stage: str, *, long: bool, lane: int = FIRST) -> bool:

@@ -6,13 +6,15 @@ the same, protocol version 2 of Celery's documentation.
 """
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from celery.app.amqp import task_message
 from celery.utils.nodenames import anon_nodename
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 
 from config.queues import broker_queue
 from config.settings import get_settings
@@ -61,19 +63,47 @@ def publish(message: task_message, queue: str, lane: int | None = None) -> None:
     """Publish a stage's message, in this lane of the queue. Raises OperationalError."""
     options = {"priority": lane} if lane else {}
     where = broker_queue(queue, lane or FIRST, get_settings().broker)
-    with app.producer_or_acquire() as producer:
-        connection = producer.connection
+    with app.producer_or_acquire(_thread.producer) as producer, _losses_named(producer):
         # A queue of Redis is there once it has a message.
-        declare: list[Any] | None = [] if connection.transport.driver_type == "redis" else None
-        lost = (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
+        redis = producer.connection.transport.driver_type == "redis"
+        declare: list[Any] | None = [] if redis else None
+        app.amqp.send_task_message(
+            producer, message.headers["task"], message, queue=where, declare=declare, **options
+        )
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send what this thread publishes meanwhile at the end, in one round trip to Redis. RabbitMQ
+    gets it at once. Raises OperationalError; then some of it may have been sent."""
+    with app.producer_or_acquire() as producer, _losses_named(producer), producer.batch():
+        _thread.producer = producer
         try:
-            app.amqp.send_task_message(
-                producer, message.headers["task"], message, queue=where, declare=declare, **options
-            )
-        except OperationalError:
-            raise
-        except lost as error:
-            raise OperationalError(str(error)) from error
+            yield
+        finally:
+            _thread.producer = None
+
+
+class _Thread(threading.local):
+    """`producer`: what this thread publishes by, if it publishes several messages together."""
+
+    producer: Any = None
+
+
+_thread: Final = _Thread()
+
+
+@contextmanager
+def _losses_named(producer: Any) -> Iterator[None]:
+    """Raise OperationalError for what a broker that is unavailable raises."""
+    connection = producer.connection
+    lost = (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
+    try:
+        yield
+    except OperationalError:
+        raise
+    except (BatchPublishError, *lost) as error:
+        raise OperationalError(str(error)) from error
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import pytest
 import redis
 from kombu.entity import Queue
 
+from deploy.embedded.ports import free_port
 from models.jobs import BULK, CROWDED, FIRST, STAGES
 from tasks.celery import app
 from tasks.jobs.dispatch import publish_chain
@@ -44,6 +45,15 @@ def by_canvas(stage, long, lane, queue):
 for stage, long, lane, ours, canvas in {cases}:
     publish_chain("job_01", 7, stage, long=long, lane=lane, queue=ours)
     by_canvas(stage, long, lane, canvas)
+"""
+
+TOGETHER = """
+from config.logging import begin_logging
+begin_logging()
+from models.lifecycle.after_commit import PendingDispatch
+from tasks.jobs.dispatch import dispatch_together
+
+dispatch_together([PendingDispatch(f"job_{number}", 1, "intent", "Hi", 0) for number in range(2)])
 """
 
 
@@ -91,6 +101,14 @@ def test_the_message_is_the_one_that_a_canvas_publishes(
     assert ours["headers"]["id"] == f"job_01.7.{stage}"
     rest = list(STAGES[STAGES.index(stage) + 1 :])
     assert [later["task"] for later in ours["body"][2]["chain"] or []] == rest[::-1]
+
+
+def test_an_unavailable_broker_is_one_outage_for_all_that_is_published_together(
+    backends: Mapping[str, str],
+) -> None:
+    environ = dict(backends) | {"BROKER_URL": f"redis://127.0.0.1:{free_port()}"}
+    done = run(TOGETHER, env=environ)
+    assert (done.stdout.count("broker unavailable"), done.returncode) == (1, 0), done.stderr
 
 
 def test_a_worker_takes_the_first_lane_first_and_bulk_jobs_last(
