@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import redis
+from kombu.exceptions import OperationalError
 
 from config.message_json import encode
 from config.outages import outages
@@ -59,7 +60,7 @@ class FirstLane:
         try:
             started = self._start_next()
             outages.clear("broker", NAME)
-        except redis.RedisError as error:
+        except (redis.RedisError, OperationalError) as error:
             outages.note("broker", error, watcher=NAME)
             shutting_down.wait(READ_S)
         finally:
