@@ -23,7 +23,7 @@ WORKING: Final = 8
 # So many, while users with little in flight have jobs as well: each of the others holds those up
 # until its next step. They answer 6 % fewer jobs.
 SHARED: Final = 3
-SHARED_S: Final = 10.0
+SHARED_S: Final = 1.0
 # Some of these wait for a model that classifies their intent.
 FIXED: Final = 32
 

@@ -2,8 +2,8 @@
 
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -65,6 +65,8 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._first_lane = FirstLane(lambda: self._prefetch.is_full, self._start_taken)
         self._prefetch = Prefetch(self.limit, self._first_lane.wake)
         self._inside = threading.local()
+        # The threads with jobs of later lanes.
+        self._later: set[int] = set()
         self._due: PriorityQueue[Due] = PriorityQueue()
         self._numbers = count()
 
@@ -101,7 +103,8 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
 
     def _start_taken(self, message: Message, done: Callable[[], None]) -> None:
         """Run the task of a message that was taken by itself, in a thread; then call back."""
-        self._prefetch.share()
+        if self._later:
+            self._prefetch.share()
         self.executor.submit(self._run_taken, message, done)
 
     def _run_taken(self, message: Message, done: Callable[[], None]) -> None:
@@ -129,8 +132,16 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
     def _run_next(self) -> None:
         """Run the next of the tasks that wait for a thread: the oldest of the lowest lane."""
         lane, _, task = self._due.get_nowait()
-        with precedence.first() if lane == FIRST else nullcontext():
+        with precedence.first() if lane == FIRST else self._of_later_lane():
             self._run(task)
+
+    @contextmanager
+    def _of_later_lane(self) -> Iterator[None]:
+        self._later.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._later.discard(threading.get_ident())
 
     def _run(self, task: Callable[[], object]) -> None:
         if self._consumer is not None:
