@@ -15,13 +15,12 @@ from config.text_log import TextHandler, one_line, render_text, write_text
 
 # Every line of these names the request and the user, or null.
 WORKERS: Final = frozenset({"worker", "cpu"})
-# Our own line for each stage, or request, is more informative.
+# Our own line for each stage is more informative.
 NOISY: Final = (
     "LiteLLM",
     "alembic.runtime.plugins",
     "celery.app.trace",
     "celery.worker.strategy",
-    "flask-limiter",
     "httpcore",
     "httpx",
 )

@@ -61,9 +61,8 @@ def after(stage: str) -> str | None:
     return rest[0] if rest else None
 
 
-# The transaction that wrote the row, and the run that owns its stage: if PostgreSQL crashes and
-# forgets a begin, another transaction gets its number.
-VERSION: Final = literal_column("jobs.xmin || coalesce(jobs.run_token::text, '')", String)
+# The transaction that wrote the row.
+VERSION: Final = literal_column("jobs.xmin::text", String)
 
 
 class Job(Base):

@@ -9,7 +9,7 @@ matches no row means that another run was first, and the caller drops its work. 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -28,7 +28,6 @@ from sqlalchemy import (
     func,
     not_,
     or_,
-    true,
     update,
 )
 from sqlalchemy.orm import Session, aliased
@@ -85,9 +84,6 @@ class Begun:
     traceparent: str | None
 
 
-_BEGUN: Final = fields(Begun)
-
-
 def begin(session: Session, fence: Fence) -> Begun | None:
     """Own the stage. None if its message is stale, a duplicate, or late.
 
@@ -101,16 +97,9 @@ def begin(session: Session, fence: Fence) -> Begun | None:
 
 
 def take(connection: Runner, fence: Fence) -> Begun | None:
-    """What `begin` does first, in one statement: own the stage.
-
-    The begin of an intent does not wait for the disk. If PostgreSQL crashes before the next commit
-    that does, the stage is queued again. Its run can write no more then, and readers of its event
-    get the same number for that of the next run. A begin of generate must last, since readers get
-    text before the next commit.
-    """
-    lasts = fence.stage != "intent"
-    rows = _begin_statement(lasts).rows(connection, fence.values())
-    return Begun(*rows[0][: len(_BEGUN)]) if rows else None
+    """What `begin` does first, in one statement: own the stage."""
+    rows = _begin_statement().rows(connection, fence.values())
+    return Begun(*rows[0]) if rows else None
 
 
 def end_hopeless(session: Session, fence: Fence) -> None:
@@ -120,10 +109,9 @@ def end_hopeless(session: Session, fence: Fence) -> None:
     end_overdue(session, Job.id == fence.job_id, Job.epoch == fence.epoch)
 
 
-@lru_cache(maxsize=2)
-def _begin_statement(lasts: bool) -> Statement:
-    """Built once: building it costs more CPU than running it. `lasts`: its commit waits for the
-    disk."""
+@lru_cache(maxsize=1)
+def _begin_statement() -> Statement:
+    """Built once: building it costs more CPU than running it."""
     again = and_(jobs.c.slot == "running", jobs.c.run_token == bindparam("token"))
     number = case((again, jobs.c.sequence), else_=next_number(jobs.c.sequence))
     # Failures of earlier runs stay on the receipt.
@@ -174,7 +162,6 @@ def _begin_statement(lasts: bool) -> Statement:
             jobs.c.reserved_usd,
             jobs.c.conversation_id,
             jobs.c.traceparent,
-            *(() if lasts else (func.set_config("synchronous_commit", "off", true()),)),
         )
     )
 

@@ -31,7 +31,6 @@ class Run:
     serial: int
     number: int  # of the event with which it began
     alone: datetime | None  # the conversation's last change, if no job waited for this one then
-    forgotten: bool = False  # the database has forgotten its begin
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -83,11 +82,9 @@ class Invariants:
             assert self.ended.setdefault(row.id, row) == row, self.story
 
     def wrote(self, run: Run) -> None:
-        """Note that a run has stored its result: only the last one that began may, or one whose
-        begin is forgotten, as long as no other result is stored."""
+        """Note that a run has stored its result: only the last one that began may."""
         job_id, stage = run.fence.job_id, run.fence.stage
-        last = run.forgotten or run.serial == self.begun[job_id]
-        assert last, f"a superseded run wrote: {self.story}"
+        assert run.serial == self.begun[job_id], f"a superseded run wrote: {self.story}"
         assert stage not in self.done[job_id], f"{stage} was done twice: {self.story}"
         self.done[job_id].append(stage)
         if "answer" in run.columns:

@@ -9,14 +9,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, update
 from sqlalchemy.orm import Session
 
 from models.broker_marker import adopt_marker
 from models.jobs import Job, after
 from models.lifecycle.endings import cancel, complete, fail
 from models.lifecycle.fence import Fence, now
-from models.lifecycle.fence import jobs as table
 from models.lifecycle.ownership import adopt, extend_leases, hand_back
 from models.lifecycle.reconciliation import (
     end_all_orphans,
@@ -49,7 +48,6 @@ class World(GoingOn):
         if self.rng.random() < 0.8:
             self.broker.remove(message)
         fence = Fence(*message, uuid4())
-        before = self._row(fence.job_id)
         with self.transaction() as session:
             found = begin(session, fence)
         if found is not None:
@@ -58,11 +56,7 @@ class World(GoingOn):
                     assert begin(session, fence) is not None
             self.begun[fence.job_id] += 1
             serial = self.begun[fence.job_id]
-            forgotten = fence.stage == "intent" and self.rng.random() < 0.1
-            if forgotten:
-                self._forget(fence.job_id, before)
-            run = Run(fence, found.starts, serial, found.sequence, found.alone_since, forgotten)
-            self.runs.append(run)
+            self.runs.append(Run(fence, found.starts, serial, found.sequence, found.alone_since))
 
     def finish(self) -> None:
         """A run finishes: it hands over, checkpoints or adopts, or completes the job."""
@@ -194,18 +188,6 @@ class World(GoingOn):
                 self.finish()
                 self.check()
         raise AssertionError(f"{len(self.jobs) - len(self.ended)} jobs stuck after {self.story}")
-
-    def _row(self, job_id: str) -> dict[str, Any]:
-        with self.transaction() as session:
-            return dict(session.execute(select(table).where(table.c.id == job_id)).mappings().one())
-
-    def _forget(self, job_id: str, before: dict[str, Any]) -> None:
-        """PostgreSQL crashes before the begin of an intent is on disk, and the run goes on."""
-        self.story.append("forget")
-        with self.transaction() as session:
-            session.execute(update(table).where(table.c.id == job_id).values(before))
-        self.begun[job_id] -= 1
-        self.numbers[job_id] = before["sequence"]
 
     def _checkpoint(self, run: Run) -> int | None:
         with self.transaction() as session:
