@@ -24,11 +24,8 @@ from config.message_json import decode, encode
 from config.outages import outages
 from config.process import process_name
 from config.settings import get_settings
+from config.unreadable_messages import check_message, set_aside
 
-# A list of unreadable entries, newest first, for an operator to inspect.
-UNREADABLE_KEY: Final = "trimind:unreadable"
-UNREADABLE_KEPT: Final = 100
-UNREADABLE_BYTES: Final = 4096
 # Never exists: deleting it changes nothing, and fails on a Redis that accepts no writes.
 PROBE_KEY: Final = "trimind:writable"
 WATCHER: Final = "transport"
@@ -277,28 +274,6 @@ class Transport(kombu_redis.Transport):
             raise
         outages.clear("broker", WATCHER)
         return connection
-
-
-def check_message(message: Any) -> None:
-    """Raises ValueError, TypeError or KeyError for a decoded entry that is not a kombu message."""
-    properties = message["properties"]
-    if not isinstance(message["headers"], dict) or not isinstance(
-        properties["delivery_info"], dict
-    ):
-        raise TypeError("no headers, or no delivery_info")
-    if not isinstance(properties["delivery_tag"], str):
-        raise TypeError("no delivery_tag")
-    if not isinstance(properties.get("priority", 0), int):
-        raise TypeError("a priority that is no number")
-    if properties.get("body_encoding") == "base64":
-        b64decode(message["body"], validate=True)
-
-
-def set_aside(client: Any, entry: Any, error: Exception) -> None:
-    """Store the beginning of an unreadable entry for inspection, and log it."""
-    log.error("unreadable queue entry set aside", key=UNREADABLE_KEY, error=repr(error))
-    client.lpush(UNREADABLE_KEY, (entry or b"")[:UNREADABLE_BYTES])
-    client.ltrim(UNREADABLE_KEY, 0, UNREADABLE_KEPT - 1)
 
 
 def use_for_redis() -> None:

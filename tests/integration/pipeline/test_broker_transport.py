@@ -10,7 +10,7 @@ from kombu.message import Message
 from kombu.messaging import Consumer
 from redis import Redis
 
-from config.broker_transport import UNREADABLE_KEY
+from config.unreadable_messages import UNREADABLE_KEY
 from tasks.celery import app
 
 

@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 
 from app.ops.readiness import check_redis
-from config.broker_transport import UNREADABLE_KEY
 from config.settings import get_settings
+from config.unreadable_messages import UNREADABLE_KEY
 from tasks.celery import app
 from tasks.worker.reconciler import broker_answers
 
