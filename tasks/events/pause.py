@@ -11,7 +11,7 @@ FOLLOWED_S: Final = 1.0
 
 
 class Pause:
-    """Collects what comes meanwhile; what is urgent ends it, if anything is followed."""
+    """Collects what comes meanwhile; what is urgent ends it, if anything may be followed."""
 
     def __init__(self, batch_s: float = BATCH_S) -> None:
         self._batch_s = batch_s
@@ -30,7 +30,7 @@ class Pause:
         """Note that a job is followed."""
         self._followed_until = time.monotonic() + FOLLOWED_S
 
-    def end_early(self) -> None:
-        """End it now, in any thread."""
-        if time.monotonic() < self._followed_until:
+    def end_early(self, *, always: bool = False) -> None:
+        """End it now, in any thread, if anything was followed lately, or always."""
+        if always or time.monotonic() < self._followed_until:
             self._urgent.set()

@@ -1,13 +1,14 @@
 """Publishes events of jobs from a thread of its own, so that no stage waits for Redis.
 
 What comes within a few milliseconds is sent together, and pieces of one text as one. While anything
-is followed, the end of a job and the beginning of a text don't wait for what may come. Nothing is
-published about a job that no process follows: whoever follows it later reads the row first, which
-has every event but the text of the last seconds, and that is in the tail.
+is followed, the end of a job and the beginning of a text don't wait for what may come; those of a
+job that goes first never do. Nothing is published about a job that no process follows: whoever
+follows it later reads the row first, which has every event but the text of the last seconds, and
+that is in the tail.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 import redis
@@ -20,11 +21,15 @@ from tasks.events.envelope import END, Envelope, channel_of
 from tasks.events.pause import Pause
 from tasks.events.pieces import Pieces
 from tasks.events.tails import Tails
+from tasks.execution.precedence import precedence
 
+# For so long, what goes first lets other threads wait for its event to be sent.
+FIRST_S: Final = 0.05
 # What Redis replies to a number lower than those of a newer run.
 STALE: Final = "equal or smaller than the target stream top item"
 
-Due = tuple[str, Envelope | Pieces]
+# The job's id, what is sent, and its number among what goes first.
+Due = tuple[str, Envelope | Pieces, int | None]
 
 log = structlog.get_logger(__name__)
 
@@ -68,11 +73,12 @@ def publish_restart(job_id: str, before: int, number: int) -> None:
 
 
 def _publish(job_id: str, due: Envelope | Pieces, *, urgent: bool = False) -> None:
-    _outbox.append((job_id, due))
+    first = precedence.begin(FIRST_S) if urgent and precedence.is_first else None
+    _outbox.append((job_id, due, first))
     _publisher.start()
     _publisher.wake()
     if urgent:
-        _pause.end_early()
+        _pause.end_early(always=first is not None)
 
 
 def _publish_batch() -> None:
@@ -80,14 +86,15 @@ def _publish_batch() -> None:
     batch = [_outbox.popleft() for _ in range(len(_outbox))]
     if not batch:
         return
-    for _, due in batch:
+    for _, due, _ in batch:
         if isinstance(due, Pieces):
             due.seen()
-    client = redis_client()
-    followed = _followed(client, {job_id for job_id, _ in batch})
-    if followed:
-        _pause.note_followed()
-    _send(client, batch, followed)
+    try:
+        _send(batch)
+    finally:
+        for *_, first in batch:
+            if first is not None:
+                precedence.end(first)
     _pause()
 
 
@@ -101,9 +108,13 @@ def _followed(client: redis.Redis, job_ids: Collection[str]) -> set[str]:
     return {by_channel[channel] for channel, followers in counts if followers}
 
 
-def _send(client: redis.Redis, batch: Iterable[Due], followed: Collection[str]) -> None:
+def _send(batch: Collection[Due]) -> None:
+    client = redis_client()
+    followed = _followed(client, {job_id for job_id, *_ in batch})
+    if followed:
+        _pause.note_followed()
     pipeline = client.pipeline(transaction=False)
-    for job_id, due in batch:
+    for job_id, due, _ in batch:
         envelope = due.take() if isinstance(due, Pieces) else due
         if envelope is not None:
             _add(pipeline, job_id, envelope, followed=job_id in followed)

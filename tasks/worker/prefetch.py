@@ -21,9 +21,13 @@ from config.settings import get_settings
 # So many keep a core busy, and as many connections to PostgreSQL as a process has (DATABASE_POOL).
 WORKING: Final = 8
 # So many, while users with little in flight have jobs as well: each of the others holds those up
-# until its next step. They answer 6 % fewer jobs.
+# until its next step. They answer a tenth fewer jobs.
 SHARED: Final = 3
-SHARED_S: Final = 1.0
+# Whoever had a job within the last minute may have the next one soon.
+SHARED_S: Final = 60.0
+# The first jobs of a burst are of the first lane as well, though its user may be alone: so long
+# after the first job of a later lane, a job that goes past it may be one of them.
+BURST_S: Final = 0.3
 # Some of these wait for a model that classifies their intent.
 FIXED: Final = 32
 
@@ -42,6 +46,9 @@ class Prefetch:
         self._messages = 0
         self._waiting = 0
         self._hops = 0
+        # The threads with jobs of later lanes, and since when there are any.
+        self._later = 0
+        self._later_since = 0.0
         self._shared_until = 0.0
 
     def follow(self, consumer: Consumer) -> None:
@@ -69,11 +76,20 @@ class Prefetch:
             self._hops += more
             self._adjust()
 
-    def share(self) -> None:
-        """Note that a job went past those that wait here."""
+    def work_later(self, more: int) -> None:
+        """Note that so many more threads have a job of a later lane."""
         with self._lock:
-            self._shared_until = time.monotonic() + SHARED_S
-            self._adjust()
+            if not self._later:
+                self._later_since = time.monotonic()
+            self._later += more
+
+    def share(self) -> None:
+        """Note that a job goes past those that wait here."""
+        now = time.monotonic()
+        with self._lock:
+            if self._later and now - self._later_since > BURST_S:
+                self._shared_until = now + SHARED_S
+                self._adjust()
 
     @property
     def is_full(self) -> bool:

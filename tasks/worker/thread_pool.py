@@ -65,8 +65,6 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._first_lane = FirstLane(lambda: self._prefetch.is_full, self._start_taken)
         self._prefetch = Prefetch(self.limit, self._first_lane.wake)
         self._inside = threading.local()
-        # The threads with jobs of later lanes.
-        self._later: set[int] = set()
         self._due: PriorityQueue[Due] = PriorityQueue()
         self._numbers = count()
 
@@ -103,14 +101,13 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
 
     def _start_taken(self, message: Message, done: Callable[[], None]) -> None:
         """Run the task of a message that was taken by itself, in a thread; then call back."""
-        if self._later:
-            self._prefetch.share()
-        self.executor.submit(self._run_taken, message, done)
+        self._prefetch.share()
+        self.executor.submit(self._run_taken, message, precedence.begin(), done)
 
-    def _run_taken(self, message: Message, done: Callable[[], None]) -> None:
+    def _run_taken(self, message: Message, first: int, done: Callable[[], None]) -> None:
         self._prefetch.hop(1)
         try:
-            with precedence.first():
+            with precedence.first(first):
                 self._run_taken_task(message)
         finally:
             self._prefetch.hop(-1)
@@ -137,11 +134,12 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
 
     @contextmanager
     def _of_later_lane(self) -> Iterator[None]:
-        self._later.add(threading.get_ident())
+        precedence.give_way()
+        self._prefetch.work_later(1)
         try:
             yield
         finally:
-            self._later.discard(threading.get_ident())
+            self._prefetch.work_later(-1)
 
     def _run(self, task: Callable[[], object]) -> None:
         if self._consumer is not None:
@@ -161,6 +159,7 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         self._inside.delivers = True
         try:
             while hop is not None:
+                precedence.give_way()
                 offer(hop.handover)
                 try:
                     message = hop.message()

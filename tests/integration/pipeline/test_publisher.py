@@ -9,6 +9,7 @@ from redis.client import PubSub
 
 from tasks.events.envelope import END, Envelope, channel_of, read_tail, tail_of
 from tasks.events.publisher import TextFeed, publish_end, publish_event
+from tasks.execution.precedence import precedence
 
 WITHIN_S = 10
 BEGUN = Envelope.step("stage", 3, {"name": "generate", "status": "running"})
@@ -62,6 +63,16 @@ def test_a_follower_gets_every_event_in_order(follow, job_id: str) -> None:
     assert published(channel) == Envelope("restarted", 9, 10, {})
     assert published(channel) == Envelope("text", 10, 13, {"text": "Neu"})
     assert published(channel) == END
+
+
+def test_a_job_that_goes_first_holds_others_up_until_its_end_is_sent(
+    follow, job_id: str, until: Callable[..., None]
+) -> None:
+    channel = follow(job_id)
+    with precedence.first():
+        publish_end(job_id)
+    assert published(channel) == END
+    until(lambda: not precedence.give_way())
 
 
 def test_who_follows_later_finds_the_text_in_the_tail(

@@ -26,6 +26,13 @@ def test_nothing_ends_it_while_nothing_is_followed() -> None:
     assert lasts_s(pause) >= 0.05
 
 
+def test_what_may_not_wait_ends_it_always() -> None:
+    pause = Pause(60)
+    pause.end_early(always=True)
+
+    assert lasts_s(pause) < 5
+
+
 def test_what_was_sent_with_the_last_batch_does_not_end_it() -> None:
     pause = Pause(0.05)
     pause.note_followed()

@@ -86,6 +86,31 @@ def test_the_wait_of_another_thread_changes_nothing(
     assert not pauses()
 
 
+def test_what_has_begun_is_waited_for_until_its_end(precedence: Precedence, pauses: Pauses) -> None:
+    first, second = precedence.begin(), precedence.begin()
+    precedence.end(first)
+    precedence.end(first)
+    assert pauses()
+    precedence.end(second)
+    assert not pauses()
+
+
+def test_what_has_no_end_is_waited_for_so_long_only(
+    precedence: Precedence, pauses: Pauses, until: Callable[..., None]
+) -> None:
+    precedence.begin(5 * SOON_S)
+    assert pauses()
+    until(lambda: not pauses())
+
+
+def test_a_thread_goes_on_with_what_has_begun(precedence: Precedence, pauses: Pauses) -> None:
+    with precedence.first(precedence.begin()):
+        assert precedence.is_first
+        assert pauses()
+    assert not precedence.is_first
+    assert not pauses()
+
+
 def test_an_error_of_a_thread_that_goes_first_ends_its_turn(
     precedence: Precedence, pauses: Pauses
 ) -> None:

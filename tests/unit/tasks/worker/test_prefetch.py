@@ -9,6 +9,7 @@ from kombu.common import QoS
 
 from tasks.worker.prefetch import SHARED, WORKING, Prefetch
 
+Until = Callable[..., None]
 Follow = Callable[[int], tuple[Prefetch, QoS]]
 
 
@@ -41,12 +42,27 @@ def test_a_small_pool_takes_a_message_for_each_thread(follow: Follow) -> None:
     assert count.value == 4
 
 
-def test_fewer_messages_are_taken_while_others_jobs_go_past_them(follow: Follow) -> None:
+def test_fewer_messages_are_taken_while_others_jobs_go_past_them(
+    follow: Follow, until: Until
+) -> None:
     prefetch, count = follow(200)
-    prefetch.share()
-    assert count.value == SHARED
+    prefetch.work_later(1)
+
+    def shares() -> bool:
+        prefetch.share()
+        return count.value == SHARED
+
+    until(shares)
     prefetch.wait(3)
     assert count.value == SHARED + 3
+
+
+def test_a_burst_of_one_user_shares_with_nobody(follow: Follow) -> None:
+    prefetch, count = follow(200)
+    prefetch.share()
+    prefetch.work_later(1)
+    prefetch.share()
+    assert count.value == WORKING
 
 
 def test_each_thread_that_waits_makes_room_for_a_message(follow: Follow) -> None:
