@@ -1,6 +1,7 @@
 """What a user's job takes while another user has 2,000 queued, against an idle system.
 
 The 2,000 are interactive, then bulk; what is left of them is cancelled by `POST /v1/jobs/cancel`.
+The user's jobs follow each other, or come a second apart.
 """
 
 import secrets
@@ -18,8 +19,11 @@ from tests.chaos.stack import Stack
 from tests.chaos.waiting import wait_for
 
 QUEUED = 2000
-MEASURED = 15
-WARM = 3
+MEASURED = 30
+APART = 7
+APART_S = 1.0
+# The worker has just been started.
+WARM_S = 1.0
 CLIENTS = 8
 THREADS = 256
 WAIT_S = 25
@@ -46,23 +50,22 @@ def _measure(trimind: Stack, answer_s: float) -> float:
     group(f"a provider that takes {answer_s:g} s: a job of another user")
     with _user(trimind) as other:
         with running_workers(trimind):
-            _latencies(other, WARM)
-            idle = median(_latencies(other, MEASURED))
-        figure("on an idle system, median", idle * 1000, "ms")
+            idle = _medians(other)
+        _show("on an idle system", idle)
         for priority in ("interactive", "bulk"):
             with _user(trimind) as busy:
                 # Without a worker, so that all of them are queued when the others begin.
                 _submit(busy, priority)
                 with running_workers(trimind):
-                    _latencies(other, WARM)
-                    beside = median(_latencies(other, MEASURED))
+                    beside = _medians(other)
                     left = _unfinished(trimind)
                     cancels += _cancel_all(busy)
                     # The messages of cancelled jobs are work for the next measurement's worker.
                     wait_for(lambda: not _messages(trimind), DISCARDED_WITHIN_S, "empty queues")
-            figure(f"beside {priority} jobs, median", beside * 1000, "ms")
+            _show(f"beside {priority} jobs", beside)
             figure("of them left at the end", left, digits=0)
-            ratio("to the idle system", beside, idle)
+            ratio("one after another, to the idle system", beside[0], idle[0])
+            ratio("a second apart, to the idle system", beside[1], idle[1])
     jobs, took = max(cancels)
     figure(f"a cancel of {jobs} jobs", took * 1000, "ms")
     return max(took for _, took in cancels)
@@ -77,8 +80,25 @@ def _user(trimind: Stack) -> httpx.Client:
     return httpx.Client(base_url=trimind.web, headers=headers, timeout=60)
 
 
-def _latencies(web: httpx.Client, jobs: int) -> list[float]:
-    return [_latency(web) for _ in range(jobs)]
+def _medians(web: httpx.Client) -> tuple[float, float]:
+    """Of jobs one after another, and of jobs a second apart, in seconds."""
+    warm_at = time.monotonic() + WARM_S
+    while time.monotonic() < warm_at:
+        _latency(web)
+    return median(_latencies(web, MEASURED)), median(_latencies(web, APART, APART_S))
+
+
+def _show(where: str, medians: tuple[float, float]) -> None:
+    figure(f"{where}, one after another, median", medians[0] * 1000, "ms")
+    figure(f"{where}, a second apart, median", medians[1] * 1000, "ms")
+
+
+def _latencies(web: httpx.Client, jobs: int, apart_s: float = 0.0) -> list[float]:
+    latencies = []
+    for _ in range(jobs):
+        time.sleep(apart_s)
+        latencies.append(_latency(web))
+    return latencies
 
 
 def _latency(web: httpx.Client) -> float:
