@@ -36,6 +36,7 @@ coverage: $(VENV)/.test ## Run every test, and fail below the coverage that setu
 
 chaos: $(VENV)/.test ## Break the real stack for an hour; figures in build/chaos.md (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SEED)
 	@mkdir -p build
+	@rm -f build/chaos.md build/chaos.jsonl
 	@exec env CHAOS_PROFILE=long CHAOS_REPORT=build/chaos.md \
 		$(BIN)/python -m pytest --with-parent tests/chaos -p no:randomly $(ARGS)
 	@cat build/chaos.md

@@ -1,7 +1,10 @@
 """The figures of a run as a table."""
 
+import fcntl
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from .profiles import Profile
 
@@ -11,42 +14,51 @@ COLUMNS = (
 )  # fmt: skip
 
 
+Row = dict[str, Any]
+
+
 class Report:
-    """Rows of figures, one for each test."""
+    """Rows of figures, one for each test, in the file that CHAOS_REPORT names, if any.
+
+    Several processes may run tests: their rows are collected in a file beside it.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._rows: list[tuple[str, dict[str, float | int | str]]] = []
+        self._path = os.environ.get("CHAOS_REPORT")
 
     def add(self, what: str, counts: dict[str, int], **more: float | int | str) -> None:
         """Add the figures of one test, and write those so far: a long run may be interrupted."""
-        self._rows.append((what, {**counts, **more}))
-        self._write()
+        if not self._path:
+            return
+        row = {"fault": what, "seed": self._profile.seed, "figures": {**counts, **more}}
+        with Path(self._path).with_suffix(".jsonl").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(json.dumps(row) + "\n")
+            file.seek(0)
+            rows = [json.loads(line) for line in file]
+            Path(self._path).write_text(text(self._profile.name, rows))
 
-    def _write(self) -> None:
-        """Write the figures to the file that CHAOS_REPORT names, if any."""
-        path = os.environ.get("CHAOS_REPORT")
-        if path and self._rows:
-            Path(path).write_text(self.text())
 
-    def text(self) -> str:
-        """A Markdown table, followed by the figures without a column."""
-        lines = [
-            f"Profile {self._profile.name}, seed {self._profile.seed}.",
-            "",
-            f"| fault | {' | '.join(column.replace('_', ' ') for column in COLUMNS)} |",
-            f"| --- |{' --- |' * len(COLUMNS)}",
-        ]
-        for what, counts in self._rows:
-            cells = " | ".join(str(counts.get(column, "")) for column in COLUMNS)
-            lines.append(f"| {what} | {cells} |")
-        lines.append("")
-        for what, counts in self._rows:
-            rest = {name: value for name, value in counts.items() if name not in COLUMNS}
-            if rest:
-                said = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in rest.items())
-                lines.append(f"- {what}: {said}")
-        return "\n".join([*lines, ""])
+def text(profile: str, rows: list[Row]) -> str:
+    """A Markdown table, followed by the figures without a column."""
+    seeds = ", ".join(str(seed) for seed in dict.fromkeys(row["seed"] for row in rows))
+    lines = [
+        f"Profile {profile}, seed {seeds}.",
+        "",
+        f"| fault | {' | '.join(column.replace('_', ' ') for column in COLUMNS)} |",
+        f"| --- |{' --- |' * len(COLUMNS)}",
+    ]
+    for row in rows:
+        cells = " | ".join(str(row["figures"].get(column, "")) for column in COLUMNS)
+        lines.append(f"| {row['fault']} | {cells} |")
+    lines.append("")
+    for row in rows:
+        rest = {name: value for name, value in row["figures"].items() if name not in COLUMNS}
+        if rest:
+            said = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in rest.items())
+            lines.append(f"- {row['fault']}: {said}")
+    return "\n".join([*lines, ""])
 
 
 def percentile(values: list[float], share: float) -> float | str:
