@@ -32,6 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
 from models.conflicts import KeyInactive, TooManyKeys
+from models.deleted_users import lock_access
 from models.grants import Grant
 from models.ids import new_id
 from models.pages import page_of
@@ -111,6 +112,7 @@ def add_key(
     Raises:
         TooManyKeys: the user has `MOST_KEYS` already.
     """
+    lock_access(session, user_id)
     _refuse_more(session, user_id)
     made, key = _insert(session, user_id, pepper, name, scopes, lasts)
     details = {"name": name, "hint": made.hint, "scopes": made.scopes, "expires": _text(made)}
@@ -134,7 +136,11 @@ def rotate_key(
 
     Raises:
         KeyInactive: the key has ended, or was rotated before.
+        TooManyKeys: both would be valid, and the user has `MOST_KEYS` already.
     """
+    lock_access(session, key.user_id)
+    if overlap:
+        _refuse_more(session, key.user_id)
     locked = select(is_active()).where(ApiKey.id == key.id).with_for_update()
     valid = session.scalar(locked)
     session.refresh(key)
@@ -257,8 +263,6 @@ def _insert(
 
 
 def _refuse_more(session: Session, user_id: str) -> None:
-    """Parallel calls take turns by a lock of the user, which inserts of jobs don't wait for."""
-    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     mine = select(func.count()).where(ApiKey.user_id == user_id, is_active())
     if (session.scalar(mine) or 0) >= MOST_KEYS:
         raise TooManyKeys(f"A user has at most {MOST_KEYS} keys: revoke one first.")

@@ -37,6 +37,7 @@ from models.api_keys import (
 )
 from models.audit import SYSTEM, Actor, record
 from models.base import Base, Id, Timestamp
+from models.deleted_users import lock_access
 from models.grants import Grant
 from models.ids import new_id
 from models.scopes import ADMIN, Scopes, granted
@@ -175,6 +176,7 @@ def _sign_in(
     key_id: str | None = None,
     lasts: timedelta = SESSION_LASTS,
 ) -> str:
+    lock_access(session, user_id)
     expired = BrowserSession.expires_at < func.now()
     session.execute(_ended(BrowserSession.user_id == user_id).where(expired))
     token = SESSION_PREFIX + secrets.token_urlsafe(32)

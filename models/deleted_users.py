@@ -2,11 +2,12 @@
 deleted.
 
 Of a deleted user a digest of the external id stays, and the time: a token that is still valid must
-not create the user again, nor must an event that comes late.
+not create the user again, nor must an event that comes late. The same is noted of a user who was
+banned: a token of before must not open anything, or it would create a key that stays.
 """
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -25,14 +26,17 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.audit import SYSTEM, Actor
 from models.base import Base, Timestamp
+from models.errors import Unauthorized
 from models.users import User, get_or_create_user
 
 # The issuer's clock may be ahead: what was issued before the deletion may seem to be issued after.
 CLOCKS_DIFFER_S: Final = 60
+# Longer than a call takes that was let in before.
+ENDED_LATELY: Final = timedelta(seconds=60)
 
 
 class DeletedUser(Base):
-    """A user who was deleted, by the SHA-256 of the external id."""
+    """A user who was deleted or banned, by the SHA-256 of the external id, and when."""
 
     __tablename__ = "deleted_users"
 
@@ -40,8 +44,8 @@ class DeletedUser(Base):
     deleted_at: Mapped[Timestamp]
 
 
-class UserDeleted(Exception):
-    """The user was deleted after the token was issued."""
+class AccessEnded(Exception):
+    """The user was deleted or banned after the token was issued."""
 
 
 def find_signed_in_user(
@@ -54,12 +58,12 @@ def find_signed_in_user(
             issued before any deletion.
 
     Raises:
-        UserDeleted: the user was deleted after that.
+        AccessEnded: the user was deleted or banned after that.
     """
     names = {"external": external_id, "deleted": _digest(external_id)}
     user_id, deleted_at = connection.execute(_find_statement(), names).one()
     if deleted_at is not None and _is_before(issued_at, deleted_at):
-        raise UserDeleted
+        raise AccessEnded
     found: str | None = user_id
     return found
 
@@ -67,7 +71,7 @@ def find_signed_in_user(
 def create_signed_in_user(
     session: Session, external_id: str, issued_at: int | None, by: Actor = SYSTEM
 ) -> str:
-    """The id of that user, created once. Raises UserDeleted, as `find_signed_in_user`."""
+    """The id of that user, created once. Raises AccessEnded, as `find_signed_in_user`."""
     lock_name(session, external_id)
     found = find_signed_in_user(session.connection(), external_id, issued_at)
     return found or get_or_create_user(session, external_id, by)
@@ -82,14 +86,31 @@ def lock_name(session: Session, external_id: str) -> None:
     )
 
 
-def note_deletion(session: Session, external_id: str) -> None:
-    """Note that the user of this name was deleted now."""
+def end_tokens(session: Session, external_id: str) -> None:
+    """Let no token that was issued until now speak of the user of this name any more."""
     noted = insert(DeletedUser).values(digest=_digest(external_id), deleted_at=func.now())
     session.execute(
         noted.on_conflict_do_update(
             index_elements=["digest"], set_={"deleted_at": noted.excluded.deleted_at}
         )
     )
+
+
+def lock_access(session: Session, user_id: str) -> None:
+    """Let changes of a user's access take turns until the transaction ends; inserts of his jobs
+    don't wait for it.
+
+    Raises:
+        Unauthorized: his access was ended, and a call that began before must not create another.
+    """
+    mine = select(User.external_id, User.created_at).where(User.id == user_id)
+    user = session.execute(mine.with_for_update(key_share=True)).first()
+    if user is None:
+        return
+    at = DeletedUser.deleted_at
+    lately = (at > user.created_at) & (at > func.now() - ENDED_LATELY)
+    if session.scalar(select(lately).where(DeletedUser.digest == _digest(user.external_id))):
+        raise Unauthorized("The user was banned.")
 
 
 def _digest(external_id: str) -> bytes:

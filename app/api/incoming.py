@@ -15,10 +15,11 @@ from app.streaming.revocations import revoke_access
 from config.settings import get_settings
 from config.signing_keys import signing_keys
 from models.audit import record
-from models.deleted_users import UserDeleted, create_signed_in_user
+from models.deleted_users import AccessEnded, create_signed_in_user, end_tokens
 from models.errors import NotFound, Unauthorized
 from models.incoming_events import note_event
 from models.lifecycle.user_deletion import begin_deletion, end_access
+from models.users import find_user
 
 MOST_BYTES: Final = 256 * 1024
 CLERK: Final = "clerk"
@@ -55,12 +56,18 @@ def _process(kind: str, external_id: str, *, banned: bool) -> str | None:
     if kind == "user.deleted":
         return begin_deletion(session, external_id, actor(CLERK))
     try:
-        # Without a time: an event that comes after the deletion was sent before it.
-        user_id = create_signed_in_user(session, external_id, None, actor(CLERK))
-    except UserDeleted:
+        user_id = find_user(session.connection(), external_id) or create_signed_in_user(
+            # Without a time: an event that comes after the deletion was sent before it.
+            session,
+            external_id,
+            None,
+            actor(CLERK),
+        )
+    except AccessEnded:
         return None
     if not banned:
         return None
+    end_tokens(session, external_id)
     end_access(session, user_id)
     record(session, "user.banned", user_id, by=actor(CLERK), user_id=user_id)
     return user_id

@@ -29,7 +29,7 @@ from app.auth.wrong_keys import wrong_key
 from app.http.db import db
 from config.once import once
 from config.settings import Settings, get_settings
-from models.deleted_users import UserDeleted, create_signed_in_user, find_signed_in_user
+from models.deleted_users import AccessEnded, create_signed_in_user, find_signed_in_user
 from models.errors import Unauthorized
 from models.grants import Grant
 from models.scopes import USUAL, granted
@@ -86,7 +86,7 @@ def grant_of_token(token: str) -> Grant:
         raise wrong_key(str(error)) from None
     grant = known_keys().find(identity.digest, partial(_provision, identity))
     if grant is None:
-        raise Unauthorized("The user was deleted.")
+        raise Unauthorized("The user was deleted or banned after the token was issued.")
     return grant
 
 
@@ -99,7 +99,7 @@ def _provision(identity: Identity) -> Grant | None:
 
 
 def _user_of(identity: Identity) -> str | None:
-    """The user's id; None if the user was deleted after the token was issued."""
+    """The user's id; None if the user was deleted or banned after the token was issued."""
     who = (identity.external_id, identity.issued_at)
     try:
         with autocommit() as connection:
@@ -108,7 +108,7 @@ def _user_of(identity: Identity) -> str | None:
             return known
         created = create_signed_in_user(db.session(), *who, actor(ISSUER))
         db.session.commit()
-    except UserDeleted:
+    except AccessEnded:
         db.session.rollback()
         return None
     return created

@@ -28,7 +28,7 @@ from models.audit import SYSTEM, Actor, record
 from models.base import Base
 from models.browser_sessions import BrowserSession, SignInLink
 from models.conversations import Conversation
-from models.deleted_users import lock_name, note_deletion
+from models.deleted_users import end_tokens, lock_name
 from models.jobs import Job
 from models.lifecycle.endings import cancel_all
 from models.lifecycle.track_queue import lock_conversations
@@ -51,7 +51,7 @@ def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> st
     streams and waits.
     """
     lock_name(session, external_id)
-    note_deletion(session, external_id)
+    end_tokens(session, external_id)
     user_id = session.scalar(
         update(User)
         .where(User.external_id == external_id)
@@ -67,7 +67,12 @@ def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> st
 
 
 def end_access(session: Session, user_id: str) -> None:
-    """Delete a user's keys, sessions and sign-in links, and notify no webhook any more."""
+    """Delete a user's keys, sessions and sign-in links, and notify no webhook any more.
+
+    A call that creates one at the same time ends before it, or finds the access ended
+    (`lock_access`).
+    """
+    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     mine = update(Webhook).where(Webhook.user_id == user_id)
     session.execute(mine.values(disabled_at=func.now(), disabled_reason=DISABLED))
     for kind in (BrowserSession, SignInLink, ApiKey):

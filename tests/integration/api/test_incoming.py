@@ -15,8 +15,12 @@ from standardwebhooks import Webhook
 from config.settings import get_settings
 from models.api_keys import create_key
 from models.audit import AuditEntry
+from models.browser_sessions import sign_in_by_jwt
 from models.deleted_users import DeletedUser
+from models.errors import Unauthorized
+from models.grants import Grant
 from models.lifecycle.user_deletion import CONVERSATIONS
+from models.scopes import USUAL
 from models.session import unit_of_work
 from models.users import User, get_or_create_user
 from tasks.worker.sweeper import finish_deletions
@@ -145,6 +149,58 @@ def test_a_banned_user_loses_his_keys(client, issuer, external_id):
     assert send(client, event("user.updated", external_id, banned=True)) == 204
 
     assert status(client, key) == 401
+
+
+def test_a_banned_users_token_opens_nothing_and_creates_no_key(client, issuer, external_id):
+    token, other = issuer.token(external_id), issuer.token(external_id, jti="not used before")
+    assert status(client, token) == 200
+
+    assert send(client, event("user.updated", external_id, banned=True)) == 204
+
+    headers = {"Authorization": f"Bearer {other}"}
+    assert client.post("/v1/keys", json={}, headers=headers).status_code == 401
+    assert [status(client, each) for each in (token, other)] == [401, 401]
+
+
+def test_a_call_that_began_before_a_ban_creates_neither_key_nor_session(
+    client, issuer, external_id
+):
+    assert status(client, issuer.token(external_id)) == 200
+    banned = user_id(issuer, external_id)
+    assert banned is not None
+    assert send(client, event("user.updated", external_id, banned=True)) == 204
+
+    with unit_of_work() as session, pytest.raises(Unauthorized):
+        create_key(session, banned, "", get_settings().pepper)
+    grant = Grant(banned, banned, frozenset(USUAL), 60.0)
+    with unit_of_work() as session, pytest.raises(Unauthorized):
+        sign_in_by_jwt(session, grant, (get_settings().pepper,))
+
+
+def test_a_user_who_is_no_longer_banned_comes_back_with_all_that_is_his(
+    client, issuer, external_id
+):
+    assert status(client, issuer.token(external_id)) == 200
+    before = user_id(issuer, external_id)
+    assert send(client, event("user.updated", external_id, banned=True)) == 204
+    change_deletion(datetime.now(UTC) - timedelta(minutes=2))
+
+    assert send(client, event("user.updated", external_id, banned=False)) == 204
+
+    assert status(client, issuer.token(external_id, jti="two minutes later")) == 200
+    assert user_id(issuer, external_id) == before
+
+
+def test_a_user_who_has_returned_can_be_banned(client, issuer, external_id):
+    assert send(client, event("user.deleted", external_id)) == 204
+    change_deletion(datetime.now(UTC) - timedelta(minutes=2))
+    token = issuer.token(external_id)
+    headers = {"Authorization": f"Bearer {token}"}
+    key = client.post("/v1/keys", json={}, headers=headers).json()["key"]
+
+    assert send(client, event("user.updated", external_id, banned=True)) == 204
+
+    assert [status(client, each) for each in (token, key)] == [401, 401]
 
 
 def test_an_event_is_processed_once(client, issuer, external_id):

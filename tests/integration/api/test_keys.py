@@ -277,6 +277,21 @@ def test_a_user_has_at_most_so_many_keys_however_many_ask(client_of, external_id
     assert {answer.json.get("code") for answer in answers} == {None, "too_many_keys"}
 
 
+def test_a_rotation_with_an_overlap_is_one_key_more(client_of, external_id):
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, external_id)
+        for _ in range(MOST_KEYS - 1):
+            create_key(session, user_id, "", b"pepper")
+    client = client_of(external_id)
+    key = client.post("/v1/keys", json={}).json
+
+    refused = client.post(f"/v1/keys/{key['id']}/rotate", json={"overlap_s": 60})
+    rotated = client.post(f"/v1/keys/{key['id']}/rotate", json={"overlap_s": 0})
+
+    assert code(refused) == (409, "too_many_keys")
+    assert rotated.status_code == 201
+
+
 @pytest.mark.parametrize(
     ("body", "field", "error"),
     [

@@ -8,7 +8,7 @@ from models.api_keys import create_key
 from models.base import Base
 from models.broadcasts import keep_answer
 from models.browser_sessions import create_link, sign_in_by_key
-from models.deleted_users import UserDeleted, create_signed_in_user
+from models.deleted_users import AccessEnded, create_signed_in_user
 from models.idempotency import StoredAnswer, store_answer
 from models.jobs import Job
 from models.lifecycle.transitions import checkpoint
@@ -165,9 +165,9 @@ def test_what_was_issued_before_the_deletion_creates_no_user(
     with unit_of_work() as session:
         now = session.scalar(text("SELECT extract(epoch FROM now())::bigint"))
         if refused:
-            with pytest.raises(UserDeleted):
+            with pytest.raises(AccessEnded):
                 create_signed_in_user(session, external_id, now + seconds)
-            with pytest.raises(UserDeleted):
+            with pytest.raises(AccessEnded):
                 create_signed_in_user(session, external_id, None)
         else:
             assert create_signed_in_user(session, external_id, now + seconds) != user_id
