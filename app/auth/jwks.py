@@ -102,11 +102,14 @@ class IssuerKeys:
                 self._begin_fetch()
             return known
         self._wait_for_fetch()
-        if self._age_s() >= self._usable_s:
+        if (found := self._known(key_id, algorithm)) is not None:
+            return found
+        # The keys that are known may be older than this one.
+        if not self._reached or self._age_s() >= self._usable_s:
             raise IssuerUnavailable(
                 "The keys of the issuer can't be fetched. Try again.", self._retry_s
             )
-        return self._known(key_id, algorithm)
+        return None
 
     def state(self, within_s: float) -> IssuerState:
         """Whether the issuer can be reached. The first time, it waits for so long to know; then it
