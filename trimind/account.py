@@ -92,7 +92,8 @@ def rotate_webhook_secret(
 
 def send_test_event(webhook_id: str) -> Call[Delivery]:
     """Send a test event."""
-    return Call("POST", f"{path_to(WEBHOOKS, webhook_id)}/test", reader(Delivery))
+    path = f"{path_to(WEBHOOKS, webhook_id)}/test"
+    return Call("POST", path, reader(Delivery), repeatable=False)
 
 
 def list_deliveries(
@@ -109,7 +110,8 @@ def read_delivery(webhook_id: str, event_id: str) -> Call[Delivery]:
 
 def redeliver(webhook_id: str, event_id: str) -> Call[Delivery]:
     """Send an event again."""
-    return Call("POST", f"{_delivery_path(webhook_id, event_id)}/redeliver", reader(Delivery))
+    path = f"{_delivery_path(webhook_id, event_id)}/redeliver"
+    return Call("POST", path, reader(Delivery), repeatable=False)
 
 
 def _delivery_path(webhook_id: str, event_id: str) -> str:
