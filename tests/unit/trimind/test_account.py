@@ -34,7 +34,13 @@ def test_days_and_groups_of_usage(
 
 
 @pytest.mark.parametrize(
-    ("method", "arguments"), [("create_webhook", []), ("rotate_webhook_secret", ["hook_1"])]
+    ("method", "arguments"),
+    [
+        ("create_webhook", []),
+        ("rotate_webhook_secret", ["hook_1"]),
+        ("send_test_event", ["hook_1"]),
+        ("redeliver", ["hook_1", "evt_1"]),
+    ],
 )
 def test_what_would_be_done_twice_is_not_made_again(
     ask: Ask, server: Script, method: str, arguments: list[str]
