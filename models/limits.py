@@ -17,11 +17,15 @@ from models.base import Base
 from models.statement import Runner, Statement
 
 MOST: Final = 1_000_000_000
+MOST_SHARE: Final = 100_000
 MOST_USD: Final = Decimal("99_999_999.999999")
 
 
 class UserLimit(Base):
-    """One user's own limits. NULL: as the settings say; 0: none."""
+    """One user's own limits. NULL: as the settings say; 0: none.
+
+    `jobs_in_flight`: the user's share (`models/lifecycle/shares.py`), 1 at least.
+    """
 
     __tablename__ = "user_limits"
 
@@ -32,6 +36,7 @@ class UserLimit(Base):
     jobs: Mapped[int | None] = mapped_column(Integer)
     streams: Mapped[int | None] = mapped_column(Integer)
     spend_usd: Mapped[Decimal | None] = mapped_column(Numeric(14, 6))
+    jobs_in_flight: Mapped[int | None] = mapped_column(Integer)
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
 
 
@@ -43,6 +48,7 @@ class Limits:
     jobs: int | None = None
     streams: int | None = None
     spend_usd: Decimal | None = None
+    jobs_in_flight: int | None = None
 
     @property
     def budget_usd(self) -> Decimal | None:

@@ -241,8 +241,8 @@ def _insert_job(
         name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in GIVEN
     }
     row |= {name: literal(value, jobs.c[name].type) for name, value in FRESH.items()}
-    in_flight = in_flight_before(row["user_id"], row["lane"])
-    slot = admitted_slot(row["slot"], in_flight)
+    in_flight, beyond = in_flight_before(row["user_id"], row["lane"])
+    slot = admitted_slot(row["slot"], beyond)
     leased = now() + bindparam("queue_lease", type_=Interval)
     row |= {
         "slot": slot,

@@ -2,9 +2,9 @@
 
     held --release--> queued: in the transaction that ends another of the user's jobs
 
-In flight is a job that is queued, running or waiting. The share is approximate: jobs accepted at
-the same moment don't see each other. Held jobs are released several at once, and by one
-transaction of a user at a time.
+In flight is a job that is queued, running or waiting. The share is the user's own, or else
+`USER_SHARE`. It is approximate: jobs accepted at the same moment don't see each other. Held jobs
+are released several at once, and by one transaction of a user at a time.
 """
 
 from collections.abc import Iterable
@@ -38,6 +38,7 @@ from models.conversations import Message
 from models.jobs import BULK, CROWDED, FIRST, SLOTS, Job
 from models.lifecycle.fence import jobs, now
 from models.lifecycle.leases import queue_lease, queue_lease_s
+from models.limits import UserLimit
 
 IN_FLIGHT: Final = ("queued", "running", "waiting")
 # A user with fewer jobs in flight goes first.
@@ -57,31 +58,34 @@ LOCK: Final = 14
 EACH_USER: Final = literal_column("users.user_id", String)
 
 messages: Any = Message.__table__
+limits: Any = UserLimit.__table__
 
 
 def share_values() -> dict[str, int]:
     """The parameters of a statement that reads a user's share."""
-    share = get_settings().user_share
-    return {"share": share, "free": max(1, share // PART)}
+    return {"share": get_settings().user_share}
 
 
-def in_flight_before(user_id: ColumnElement[str], lane: ColumnElement[int]) -> ColumnElement[int]:
-    """How many jobs a new one finds in flight, SOME at most unless it counts all; all of the share,
-    if others are held before it."""
+def in_flight_before(
+    user_id: ColumnElement[str], lane: ColumnElement[int]
+) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+    """How many jobs a new one finds in flight, SOME at most unless it counts all, and whether that
+    is the user's share; it is, if others are held before it."""
     held = jobs.alias().c
     first = case((lane == BULK, BULK), else_=CROWDED)
     are_held = exists().where(held.user_id == user_id, held.slot == "held", held.lane <= first)
-    share = bindparam("share", type_=Integer)
+    # CTEs, so that PostgreSQL looks, and counts, once.
+    its = select(_share_of(user_id).label("share")).cte("its")
+    share: ColumnElement[int] = select(its.c.share).scalar_subquery()
     counted = case(((share <= EXACT) | _counts_all(), share), else_=SOME)
     number = case((are_held, share), else_=_in_flight(user_id, counted))
-    # A CTE, so that PostgreSQL counts once.
     found = select(number.label("number")).cte("in_flight")
-    return select(found.c.number).scalar_subquery()
+    in_flight: ColumnElement[int] = select(found.c.number).scalar_subquery()
+    return in_flight, in_flight >= share
 
 
-def admitted_slot(slot: ColumnElement[str], in_flight: ColumnElement[int]) -> ColumnElement[str]:
+def admitted_slot(slot: ColumnElement[str], beyond: ColumnElement[bool]) -> ColumnElement[str]:
     """The slot of a new job: `held` instead of `queued`, if its user's share is in flight."""
-    beyond = in_flight >= bindparam("share", type_=Integer)
     held = literal("held", jobs.c.slot.type)
     return case(((slot == "queued") & beyond, held), else_=slot)
 
@@ -137,8 +141,8 @@ def queued(which: Update) -> ReturningUpdate[Any]:
 def has_room(jobs_of_user: Any) -> ColumnElement[bool]:
     """Of a group of a user's unfinished jobs: true if some are held although they need not be."""
     flight = func.count().filter(jobs_of_user.slot.in_(IN_FLIGHT))
-    share, free = (bindparam(name, type_=Integer) for name in ("share", "free"))
-    return func.bool_or(jobs_of_user.slot == "held") & (flight <= share - free)
+    share = _share_of(jobs_of_user.user_id)
+    return func.bool_or(jobs_of_user.slot == "held") & (flight <= share - _free(share))
 
 
 def users_held(session: Session, limit: int) -> list[str]:
@@ -154,6 +158,16 @@ def users_held(session: Session, limit: int) -> list[str]:
 def _users_held_statement(limit: int) -> Select[tuple[str]]:
     unfinished = select(Job.user_id).where(Job.slot.in_(SLOTS)).group_by(Job.user_id)
     return unfinished.having(has_room(Job)).limit(limit)
+
+
+def _share_of(user_id: ColumnElement[str]) -> ColumnElement[int]:
+    own = select(limits.c.jobs_in_flight).where(limits.c.user_id == user_id).scalar_subquery()
+    return func.coalesce(own, bindparam("share", type_=Integer))
+
+
+def _free(share: ColumnElement[int]) -> ColumnElement[int]:
+    """How much of a share has to be free before held jobs are released."""
+    return func.greatest(1, share / literal_column(str(PART), Integer), type_=Integer)
 
 
 def _in_flight(user_id: ColumnElement[str], most: ColumnElement[int]) -> ColumnElement[int]:
@@ -182,15 +196,16 @@ def _literals(slots: Iterable[str]) -> list[ColumnElement[str]]:
 def _room(user_id: ColumnElement[str], less: ColumnElement[int]) -> ColumnElement[int]:
     """How many held jobs of a user to release now. Of those transactions that would release some at
     the same time, one does; and of those that would have to count many jobs, one in `LOOKS`."""
-    share, free = (bindparam(name, type_=Integer) for name in ("share", "free"))
-    counted = case((_counts_all(), share + 1), else_=SOME)
-    look = select(counted.label("most")).subquery("look")
+    its = select(_share_of(user_id).label("share")).lateral("its")
+    counted = case((_counts_all(), its.c.share + 1), else_=SOME)
+    look = select(counted.label("most"), its.c.share).select_from(its).lateral("look")
     some = _some_in_flight(user_id, literal_column("look.most", Integer))
     # An aggregate of its own, so that PostgreSQL counts once.
     flight = select(func.count().label("number")).select_from(some).lateral("flight")
     number = flight.c.number - less
     mine = func.pg_try_advisory_xact_lock(LOCK, func.hashtext(user_id))
+    share = look.c.share
     room = case((mine, share - number), else_=0)
-    fits = (flight.c.number < look.c.most) & (number <= share - free)
+    fits = (flight.c.number < look.c.most) & (number <= share - _free(share))
     both = look.join(flight, true())
     return select(case((fits, room), else_=0)).select_from(both).scalar_subquery()

@@ -10,10 +10,11 @@ from app.cli.admin.database import check_external_id, database, operator
 from app.cli.client.terminal import line
 from app.cli.output import as_json_option, print_result
 from config.settings import read_settings
-from models.limits import MOST, MOST_USD, Limits, change_limits, limits_of
+from models.limits import MOST, MOST_SHARE, MOST_USD, Limits, change_limits, limits_of
 from models.users import find_user
 
 COUNT: Final = click.IntRange(0, MOST)
+SHARE: Final = click.IntRange(1, MOST_SHARE)
 MICRO: Final = Decimal("0.000001")
 
 
@@ -35,12 +36,14 @@ def _usd(ctx: click.Context, param: click.Parameter, value: str | None) -> Decim
 @click.argument("user", callback=check_external_id)
 @click.option("--requests-per-minute", type=COUNT, help="Requests within a minute.")
 @click.option("--jobs", type=COUNT, help="Unfinished jobs.")
+@click.option("--jobs-in-flight", type=SHARE, help="Of them, queued for workers or running.")
 @click.option("--streams", type=COUNT, help="Open streams and waits.")
 @click.option("--spend-usd", callback=_usd, help="US dollars for the jobs of a calendar month.")
 @click.option("--reset", is_flag=True, help="First make all as the settings say.")
 @as_json_option
 def limits(user: str, reset: bool, as_json: bool, **given: int | Decimal | None) -> None:
-    """Show a user's limits, or change some; 0 means none. USER is your own id of the user.
+    """Show a user's limits, or change some; 0 means none. Jobs beyond --jobs-in-flight wait for
+    their turn; beyond the others, calls are refused. USER is your own id of the user.
 
     A change reaches the web processes within seconds. A new budget includes what the user's jobs
     have cost in this month.
@@ -75,6 +78,7 @@ def _default(name: str) -> int | Decimal:
     defaults: dict[str, int | Decimal] = {
         "requests_per_minute": settings.requests_per_minute,
         "jobs": settings.jobs_per_user,
+        "jobs_in_flight": settings.user_share,
         "streams": settings.streams_per_user,
         "spend_usd": settings.spend_limit_usd,
     }

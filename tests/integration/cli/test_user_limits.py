@@ -31,6 +31,7 @@ def test_limits_are_the_settings_until_they_are_changed(user: str) -> None:
     assert shown(user) == {
         "requests_per_minute": "60000  (default)",
         "jobs": "10000  (default)",
+        "jobs_in_flight": "320  (default)",
         "streams": "half of WEB_STREAMS  (default)",
         "spend_usd": "no limit  (default)",
     }
@@ -39,12 +40,14 @@ def test_limits_are_the_settings_until_they_are_changed(user: str) -> None:
     assert shown(user, "--streams", "3") == {
         "requests_per_minute": "no limit",
         "jobs": "7",
+        "jobs_in_flight": "320  (default)",
         "streams": "3",
         "spend_usd": "no limit  (default)",
     }
-    assert shown(user, "--reset", "--jobs", "8") == {
+    assert shown(user, "--reset", "--jobs", "8", "--jobs-in-flight", "20") == {
         "requests_per_minute": "60000  (default)",
         "jobs": "8",
+        "jobs_in_flight": "20",
         "streams": "half of WEB_STREAMS  (default)",
         "spend_usd": "no limit  (default)",
     }

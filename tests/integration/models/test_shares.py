@@ -17,6 +17,7 @@ from models.lifecycle.shares import EXACT, FEW
 from models.lifecycle.survey import survey
 from models.lifecycle.track_queue import release_stranded
 from models.lifecycle.transitions import wait
+from models.limits import change_limits
 from models.session import unit_of_work
 from models.users import get_or_create_user
 
@@ -55,6 +56,32 @@ def test_a_job_beyond_its_users_share_is_held(make_job: MakeJob, share: Share) -
     assert slots(jobs) == ["queued", "queued", "held", "held"]
     held = read(jobs[2])
     assert (held.status, held.stage, held.queue_lease_until) == ("queued", "intent", None)
+
+
+def test_a_user_may_have_a_share_of_his_own(
+    make_job: MakeJob, external_id: str, share: Share
+) -> None:
+    share(1)
+    own_share(external_id, 3)
+    jobs = [make_job() for _ in range(5)]
+    assert slots(jobs) == ["queued", "queued", "queued", "held", "held"]
+    end(jobs[0])
+    assert slots(jobs[1:]) == ["queued", "queued", "queued", "held"]
+
+    own_share(external_id, 4)
+    assert survey().stray
+    with unit_of_work() as session:
+        assert release_stranded(session, MANY) == 1
+    assert slots(jobs[1:]) == ["queued"] * 4
+
+    own_share(external_id, None)
+    assert read(make_job()).slot == "held"
+
+
+def own_share(external_id: str, jobs: int | None) -> None:
+    with unit_of_work() as session:
+        user_id = get_or_create_user(session, external_id)
+        change_limits(session, user_id, {"jobs_in_flight": jobs})
 
 
 def test_soon_after_a_large_share_is_in_flight_all_jobs_are_held(
