@@ -167,7 +167,7 @@ def _share_of(user_id: ColumnElement[str]) -> ColumnElement[int]:
 
 def _free(share: ColumnElement[int]) -> ColumnElement[int]:
     """How much of a share has to be free before held jobs are released."""
-    return func.greatest(1, share / literal_column(str(PART), Integer), type_=Integer)
+    return func.greatest(1, share // literal_column(str(PART), Integer), type_=Integer)
 
 
 def _in_flight(user_id: ColumnElement[str], most: ColumnElement[int]) -> ColumnElement[int]:
