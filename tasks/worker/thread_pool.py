@@ -26,6 +26,7 @@ from tasks.execution.hop import Hop, go_on_here, is_offered, offer, take_hop
 from tasks.execution.precedence import precedence
 from tasks.execution.waiting import follow_waiting
 from tasks.worker.first_lane import FirstLane, Message
+from tasks.worker.held_jobs import held_jobs
 from tasks.worker.prefetch import WORKING, Prefetch
 
 # Its lane, its number, and itself.
@@ -80,6 +81,11 @@ class TaskPool(ThreadPool):  # type: ignore[misc]  # Celery ships no types
         if self.limit > WORKING and not has_lane_queues(get_settings().broker):
             self._first_lane.start([*app.amqp.queues.consume_from])
             on_shutdown(self._first_lane.stop)
+
+    def _get_info(self) -> dict[str, Any]:
+        """What `celery inspect stats` and Flower show of the pool; and of the held jobs, which no
+        pool has."""
+        return {**super()._get_info(), "held-jobs": held_jobs(self.executor)}
 
     def on_apply(
         self,

@@ -106,6 +106,16 @@ def test_the_table_of_tasks_is_readable(flower: FlowerPage) -> None:
     assert flower.ask("/tasks/datatable", "POST", data=asked).json()["data"]
 
 
+def test_a_worker_shows_how_many_jobs_are_held(flower: FlowerPage, until: Until) -> None:
+    def pools() -> list[dict[str, Any]]:
+        workers: dict[str, Any] = flower.ask("/api/workers", params={"refresh": 1}).json()
+        return [worker["stats"]["pool"] for worker in workers.values() if "stats" in worker]
+
+    until(lambda: pools() and all(pool["held-jobs"] == 0 for pool in pools()))
+    name = next(iter(flower.ask("/api/workers").json()))
+    assert "Held jobs" in flower.ask(f"/worker/{name}").text
+
+
 def test_the_four_tasks_of_an_answered_job_succeeded(
     stack: Stack, flower: FlowerPage, until: Until
 ) -> None:

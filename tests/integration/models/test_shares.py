@@ -1,6 +1,8 @@
 """Jobs beyond their user's share: held, and released by the end of another, on the real SQL."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -20,6 +22,7 @@ from models.lifecycle.transitions import wait
 from models.limits import change_limits
 from models.session import unit_of_work
 from models.users import get_or_create_user
+from tasks.worker.held_jobs import held_jobs
 
 from .conftest import MakeJob, own, read
 from .test_completion import alone, try_complete
@@ -76,6 +79,20 @@ def test_a_user_may_have_a_share_of_his_own(
 
     own_share(external_id, None)
     assert read(make_job()).slot == "held"
+
+
+def test_whoever_looks_at_a_worker_sees_how_many_jobs_are_held(
+    make_job: MakeJob, share: Share
+) -> None:
+    share(1)
+    for _ in range(3):
+        make_job()
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        assert held_jobs(threads) == 2
+        threads.submit(free.wait)
+        assert held_jobs(threads) is None  # no thread has time for it
+        free.set()
 
 
 def own_share(external_id: str, jobs: int | None) -> None:
