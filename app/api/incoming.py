@@ -14,11 +14,10 @@ from app.http.request_body import parse
 from app.streaming.revocations import revoke_access
 from config.settings import get_settings
 from config.signing_keys import signing_keys
-from models.audit import record
-from models.deleted_users import AccessEnded, create_signed_in_user, end_tokens
+from models.deleted_users import AccessEnded, create_signed_in_user
 from models.errors import NotFound, Unauthorized
 from models.incoming_events import note_event
-from models.lifecycle.user_deletion import begin_deletion, end_access
+from models.lifecycle.user_deletion import ban, begin_deletion
 from models.users import find_user
 
 MOST_BYTES: Final = 256 * 1024
@@ -52,24 +51,18 @@ def receive_clerk_event() -> Response:
 
 def _process(kind: str, external_id: str, *, banned: bool) -> str | None:
     """Apply an event of a user; returns the user's id if it has ended some of his access."""
-    session = db.session()
+    session, by = db.session(), actor(CLERK)
     if kind == "user.deleted":
-        return begin_deletion(session, external_id, actor(CLERK))
+        return begin_deletion(session, external_id, by)
+    user_id = find_user(session.connection(), external_id)
     try:
-        user_id = find_user(session.connection(), external_id) or create_signed_in_user(
-            # Without a time: an event that comes after the deletion was sent before it.
-            session,
-            external_id,
-            None,
-            actor(CLERK),
-        )
+        # Without a time: an event that comes after the deletion was sent before it.
+        user_id = user_id or create_signed_in_user(session, external_id, None, by)
     except AccessEnded:
         return None
     if not banned:
         return None
-    end_tokens(session, external_id)
-    end_access(session, user_id)
-    record(session, "user.banned", user_id, by=actor(CLERK), user_id=user_id)
+    ban(session, user_id, external_id, by)
     return user_id
 
 

@@ -1,4 +1,5 @@
-"""Deletes a user and all that is his: his access at once, his jobs and texts in batches.
+"""Deletes a user and all that is his: his access at once, his jobs and texts in batches; or ends
+his access alone.
 
 The first transaction ends his access and frees his external id. The others cancel what is
 unfinished, then delete. They are small, so that none holds locks for long; if whoever deletes dies
@@ -61,12 +62,20 @@ def begin_deletion(session: Session, external_id: str, by: Actor = SYSTEM) -> st
         .execution_options(synchronize_session=False)
     )
     if user_id is not None:
-        end_access(session, user_id)
+        _end_access(session, user_id)
         record(session, "user.deleted", user_id, by=by, user_id=user_id)
     return user_id
 
 
-def end_access(session: Session, user_id: str) -> None:
+def ban(session: Session, user_id: str, external_id: str, by: Actor) -> None:
+    """End a user's access, and let no token that was issued before open anything any more. What is
+    his stays. Notify the web processes after the commit, as of a deletion."""
+    end_tokens(session, external_id)
+    _end_access(session, user_id)
+    record(session, "user.banned", user_id, by=by, user_id=user_id)
+
+
+def _end_access(session: Session, user_id: str) -> None:
     """Delete a user's keys, sessions and sign-in links, and notify no webhook any more.
 
     A call that creates one at the same time ends before it, or finds the access ended
