@@ -1,6 +1,7 @@
 """The backlog: how many jobs are unfinished, by slot and stage, and how old they are."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from sqlalchemy import Float, case, extract, func, select
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.jobs import BULK, CROWDED, FIRST, Job
 from models.lifecycle.fence import now
+from models.statement import Runner, Statement
 
 LANE_NAMES: Final[dict[int, Literal["first", "crowded", "bulk"]]] = {
     FIRST: "first",
@@ -37,6 +39,17 @@ def backlog(session: Session) -> list[Backlog]:
         .group_by(Job.slot, Job.stage)
     )
     return [Backlog(*row) for row in rows]
+
+
+def held_jobs(connection: Runner) -> int:
+    """How many jobs are held, of all users."""
+    number: int = _held_statement().rows(connection, {})[0][0]
+    return number
+
+
+@lru_cache(maxsize=1)
+def _held_statement() -> Statement:
+    return Statement(select(func.count()).select_from(Job).where(Job.slot == "held"))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,11 @@
 """How many jobs are held: they have no message, so that nothing else of a worker shows them."""
 
 from concurrent.futures import Executor
-from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import func, select
-
+from models import backlog
 from models.errors import DatabaseUnavailable
-from models.jobs import Job
 from models.session import autocommit, outages_translated
-from models.statement import Statement
 
 # Whoever asks waits for it in the worker's main thread.
 WITHIN_S: Final = 1.0
@@ -26,10 +22,4 @@ def held_jobs(executor: Executor) -> int | None:
 
 def _count() -> int:
     with outages_translated(), autocommit() as connection:
-        number: int = _statement().rows(connection, {})[0][0]
-    return number
-
-
-@lru_cache(maxsize=1)
-def _statement() -> Statement:
-    return Statement(select(func.count()).select_from(Job).where(Job.slot == "held"))
+        return backlog.held_jobs(connection)
